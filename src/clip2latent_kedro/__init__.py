@@ -1,0 +1,3 @@
+"""Text-to-image from any unconditional generator, with no text data."""
+
+__version__ = "0.1.0"

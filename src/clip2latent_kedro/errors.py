@@ -1,0 +1,10 @@
+"""The one error that the command line shows to a user as a sentence."""
+
+
+class InputError(ValueError):
+    """A value or file from the user cannot be used.
+
+    The message is one sentence that names the thing, what was expected, what
+    came, and how to mend it. `kedro run` prints it without a traceback and
+    exits with code 2.
+    """

@@ -1,0 +1,72 @@
+"""Device, seeds and the description of the machine that a run used."""
+
+import hashlib
+import os
+import platform
+from typing import Any
+
+import torch
+
+from clip2latent_kedro.errors import InputError
+
+
+def pick_device(name: str = "auto") -> str:
+    """Return `name`, or the best device there is for `auto`.
+
+    Raises:
+        InputError: If the device is unknown or not on this machine.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        msg = f"device must be auto, cpu, cuda or cuda:N, got {name!r}."
+        raise InputError(msg) from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        msg = (
+            f"device is {name!r}, but {torch.cuda.device_count()} CUDA devices were "
+            f"found on this machine. Use device: auto or cpu."
+        )
+        raise InputError(msg)
+    return name
+
+
+def derive_seed(seed: int, *path: int | str) -> int:
+    """Return a seed for one purpose, independent of every other path.
+
+    Args:
+        seed: The run's seed.
+        path: What it is for, such as `("embedding_noise", 17)`.
+    """
+    text = ":".join(str(part) for part in (seed, *path))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def make_generator(seed: int, *path: int | str, device: str = "cpu") -> torch.Generator:
+    """Return a `torch.Generator` seeded for one purpose (see `derive_seed`)."""
+    return torch.Generator(device).manual_seed(derive_seed(seed, *path))
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return what a timing depends on: processor, cores, threads, GPU, versions."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "processor": _processor_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": gpu,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _processor_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
