@@ -1,0 +1,93 @@
+"""The prior as catalog entries: in training, and as it is used."""
+
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from kedro.io import AbstractDataset, AbstractVersionedDataset, Version
+
+from clip2latent_kedro.prior.checkpoint import (
+    Checkpoint,
+    prior_from_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
+from clip2latent_kedro.prior.diffusion import DiffusionPrior
+
+
+class CheckpointDataset(AbstractDataset[Checkpoint, Checkpoint | None]):
+    """The state of a training run in one local safetensors file.
+
+    Each save replaces the file at once or not at all. `exists` is true only of a
+    finished run, so that `--only-missing-outputs` goes on with an unfinished one.
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        missing_ok: bool = False,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Point at a file.
+
+        Args:
+            filepath: Local path.
+            missing_ok: Whether to load None, rather than fail, where there is none.
+            metadata: For Kedro plugins.
+        """
+        self._filepath = Path(filepath)
+        self._missing_ok = missing_ok
+        self.metadata = metadata
+
+    def load(self) -> Checkpoint | None:
+        """Return the stored checkpoint."""
+        if self._missing_ok and not self._filepath.exists():
+            return None
+        return read_checkpoint(self._filepath)
+
+    def save(self, data: Checkpoint) -> None:
+        """Store a checkpoint in place of an earlier one."""
+        write_checkpoint(self._filepath, data)
+
+    def _exists(self) -> bool:
+        return self._filepath.exists() and read_checkpoint(self._filepath).finished
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath), "missing_ok": self._missing_ok}
+
+
+class PriorDataset(AbstractVersionedDataset[Checkpoint, DiffusionPrior]):
+    """Takes a checkpoint, keeps the averaged weights, and loads the prior.
+
+    The file is a checkpoint without the state that only training needs.
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        version: Version | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Point at a file.
+
+        Args:
+            filepath: Local path.
+            version: Set by Kedro for a versioned entry.
+            metadata: For Kedro plugins.
+        """
+        super().__init__(filepath=PurePosixPath(filepath), version=version)
+        self.metadata = metadata
+
+    def load(self) -> DiffusionPrior:
+        """Return the prior with its averaged weights, on the CPU."""
+        return prior_from_checkpoint(read_checkpoint(str(self._get_load_path())))
+
+    def save(self, data: Checkpoint) -> None:
+        """Store the averaged weights of a checkpoint."""
+        exported = replace(data, network={}, optimizer={})
+        write_checkpoint(str(self._get_save_path()), exported)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath, "version": self._version}

@@ -1,0 +1,146 @@
+"""The layout of training pairs in a Zarr v3 group, and its checksums.
+
+Every array has one chunk (one file) per shard. Beside them, `checksum`
+[num_shards] holds the CRC-32 of each shard; it is written after the shard's data
+and so commits it. The recipe is written after the arrays are laid out and so commits
+the layout. Zarr replaces local files atomically (a temporary file is renamed), so
+that a process may be killed at any moment: what it leaves says itself what it lacks.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import numpy as np
+import zarr
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.pairs.contents import Array, PairShard
+
+_UNWRITTEN = -1
+
+
+@dataclass(frozen=True)
+class PairStore:
+    """An open store.
+
+    Attributes:
+        arrays: `w`, `clip_embedding` and perhaps `images`.
+        checksum: CRC-32 of each shard, int64 [num_shards]; -1 where unwritten.
+        recipe: What makes the pairs.
+    """
+
+    arrays: Mapping[str, zarr.Array[Any]]
+    checksum: zarr.Array[Any]
+    recipe: Mapping[str, Any]
+
+    @property
+    def num_shards(self) -> int:
+        """Number of shards, written or not."""
+        return int(self.checksum.shape[0])
+
+    def rows(self, index: int) -> slice:
+        """Return the rows of a shard."""
+        w = self.arrays["w"]
+        size = w.chunks[0]
+        return slice(index * size, min((index + 1) * size, w.shape[0]))
+
+    def read_shard(self, index: int) -> dict[str, Array] | None:
+        """Return the arrays of a shard, or None if it is unwritten or damaged."""
+        rows = self.rows(index)
+        try:
+            expected = int(np.asarray(self.checksum[index]))
+            if expected == _UNWRITTEN:
+                return None
+            arrays = {name: np.asarray(a[rows]) for name, a in self.arrays.items()}
+        except (ValueError, RuntimeError):  # from bytes that no codec can read
+            return None
+        return arrays if _checksum(index, arrays) == expected else None
+
+    def read_shards(self) -> Iterator[tuple[int, dict[str, Array] | None]]:
+        """Yield each index with what `read_shard` returns."""
+        for index in range(self.num_shards):
+            yield index, self.read_shard(index)
+
+    def write_shard(self, shard: PairShard) -> None:
+        """Write the arrays of a shard, then its checksum."""
+        self.checksum[shard.index] = _UNWRITTEN
+        rows = self.rows(shard.index)
+        for name, array in shard.arrays.items():
+            self.arrays[name][rows] = array
+        self.checksum[shard.index] = _checksum(shard.index, shard.arrays)
+
+
+def open_store(
+    url: str, mode: Literal["r", "r+"], options: dict[str, Any] | None
+) -> PairStore | None:
+    """Return a store, or None if there is none (or none fully laid out).
+
+    Args:
+        url: Local folder or fsspec URL.
+        mode: `r` to read, `r+` to write shards.
+        options: For the fsspec file system; None for a local folder.
+
+    Raises:
+        InputError: If metadata are damaged.
+    """
+    try:
+        group = zarr.open_group(url, mode=mode, storage_options=options)
+        layout = cast(dict[str, Any], group.attrs.asdict())
+        if "recipe" not in layout:
+            return None
+        arrays = {
+            name: cast(zarr.Array[Any], group[name])
+            for name in (*layout["arrays"], "checksum")
+        }
+    except FileNotFoundError:
+        return None
+    except (KeyError, ValueError) as error:
+        msg = f"The metadata of the store at {url} are damaged ({error!r})."
+        raise InputError(msg) from error
+    return PairStore(arrays, arrays.pop("checksum"), layout["recipe"])
+
+
+def create_store(
+    url: str, shard: PairShard, options: dict[str, Any] | None
+) -> PairStore:
+    """Return an empty store laid out for such shards, in place of any other.
+
+    Args:
+        url: Local folder or fsspec URL.
+        shard: Any shard; its recipe holds `samples_per_shard`.
+        options: For the fsspec file system; None for a local folder.
+    """
+    group = zarr.open_group(url, mode="w", zarr_format=3, storage_options=options)
+    size = min(shard.recipe["samples_per_shard"], shard.total)
+    arrays: dict[str, zarr.Array[Any]] = {
+        name: group.create_array(
+            name,
+            shape=(shard.total, *array.shape[1:]),
+            chunks=(size, *array.shape[1:]),
+            dtype=array.dtype,
+            # Noise-like numbers do not shrink; images do.
+            compressors="auto" if array.dtype == np.uint8 else None,
+        )
+        for name, array in shard.arrays.items()
+    }
+    checksum: zarr.Array[Any] = group.create_array(
+        "checksum",
+        shape=(-(-shard.total // size),),
+        chunks=(1,),
+        dtype="int64",
+        fill_value=_UNWRITTEN,
+        compressors=None,
+    )
+    group.attrs.put({"arrays": sorted(arrays), "recipe": dict(shard.recipe)})
+    return PairStore(arrays, checksum, shard.recipe)
+
+
+def _checksum(index: int, arrays: Mapping[str, Array]) -> int:
+    """Return the CRC-32 of a shard; arrays that changed places do not pass."""
+    value = 0
+    for name in sorted(arrays):
+        value = zlib.crc32(f"{name}:{index}".encode(), value)
+        value = zlib.crc32(np.ascontiguousarray(arrays[name]).data, value)
+    return value

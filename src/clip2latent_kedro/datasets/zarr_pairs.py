@@ -1,0 +1,151 @@
+"""Training pairs as a catalog entry, written shard by shard."""
+
+from typing import Any, Literal
+
+import numpy as np
+from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import TablePreview
+
+from clip2latent_kedro.datasets.pair_store import PairStore, create_store, open_store
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.pairs.contents import PairProgress, PairShard, TrainingPairs
+from clip2latent_kedro.pairs.recipe import differing_settings
+
+
+class ZarrPairsDataset(AbstractDataset[PairShard, TrainingPairs | PairProgress]):
+    """Saves `PairShard`s one at a time; loads all pairs, or how far they have come.
+
+    `exists` is true only of a store that is whole, every checksum included.
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        role: Literal["pairs", "progress"] = "pairs",
+        memory_limit_gib: float = 8.0,
+        credentials: dict[str, Any] | None = None,
+        storage_options: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Point at a store.
+
+        Args:
+            filepath: Local folder or fsspec URL, such as `s3://bucket/pairs.zarr`.
+            role: `pairs` loads `TrainingPairs`, and fails unless they are whole;
+                `progress` loads `PairProgress`, and cannot be saved.
+            memory_limit_gib: Up to this size pairs are loaded as NumPy arrays.
+            credentials: Added to `storage_options`.
+            storage_options: For the fsspec file system.
+            metadata: For Kedro plugins.
+        """
+        self._filepath = filepath
+        self._role = role
+        self._memory_limit = int(memory_limit_gib * 2**30)
+        self._options = {**(storage_options or {}), **(credentials or {})} or None
+        self.metadata = metadata
+
+    def load(self) -> TrainingPairs | PairProgress:
+        """Return the verified pairs, or the progress (see `role`)."""
+        return self._load_progress() if self._role == "progress" else self._load_pairs()
+
+    def save(self, data: PairShard) -> None:
+        """Write one shard; lay out the store first if there is none."""
+        if self._role == "progress":
+            msg = f"{self} only reports progress. Save to the entry of role pairs."
+            raise DatasetError(msg)
+        if not data.arrays:
+            return
+        store = None if data.fresh else self._open("r+")
+        if store is None:
+            store = create_store(self._filepath, data, self._options)
+        elif differing := differing_settings(store.recipe, data.recipe):
+            msg = (
+                f"The store at {self._filepath} was made under other settings "
+                f"({', '.join(differing)}); save a fresh shard to replace it."
+            )
+            raise DatasetError(msg)
+        store.write_shard(data)
+
+    def preview(self, nrows: int = 5) -> TablePreview:
+        """Return the first rows, with mean and std over the first shard."""
+        columns = [
+            "row",
+            "|w|",
+            "w[0]",
+            "w[1]",
+            "|clip_embedding|",
+            "clip_embedding[0]",
+        ]
+        store = self._open("r")
+        arrays = None if store is None else store.read_shard(0)
+        if arrays is None:
+            return TablePreview({"index": [], "columns": columns, "data": []})
+        w = arrays["w"].reshape(len(arrays["w"]), -1).astype(np.float64)
+        clip_embedding = arrays["clip_embedding"].astype(np.float64)
+        norms = [np.linalg.norm(array, axis=1) for array in (w, clip_embedding)]
+        table = np.stack(
+            [norms[0], w[:, 0], w[:, 1], norms[1], clip_embedding[:, 0]], axis=1
+        )
+        rows = {str(row): table[row] for row in range(min(nrows, len(table)))}
+        rows |= {"mean": table.mean(axis=0), "std": table.std(axis=0)}
+        data = [[name, *row.round(4).tolist()] for name, row in rows.items()]
+        index = list(range(len(data)))
+        return TablePreview({"index": index, "columns": columns, "data": data})
+
+    def _load_progress(self) -> PairProgress:
+        try:
+            store = self._open("r")
+        except InputError as error:
+            return PairProgress(problem=str(error))
+        if store is None:
+            return PairProgress()
+        valid = (index for index, arrays in store.read_shards() if arrays is not None)
+        return PairProgress(store.recipe, frozenset(valid))
+
+    def _load_pairs(self) -> TrainingPairs:
+        store = self._open("r")
+        if store is None:
+            msg = f"There are no pairs at {self._filepath}. Run data_generation first."
+            raise InputError(msg)
+        pairs: dict[str, Any] = {
+            name: store.arrays[name] for name in ("w", "clip_embedding")
+        }
+        in_memory = sum(array.nbytes for array in pairs.values()) <= self._memory_limit
+        if in_memory:
+            pairs = {name: np.empty(a.shape, a.dtype) for name, a in pairs.items()}
+        lacking = []
+        for index, arrays in store.read_shards():
+            if arrays is None:
+                lacking.append(index)
+            elif in_memory:
+                for name, target in pairs.items():
+                    target[store.rows(index)] = arrays[name]
+        if lacking:
+            raise InputError(self._describe_lacking(store, lacking))
+        images = store.arrays.get("images")
+        return TrainingPairs(**pairs, recipe=store.recipe, images=images)
+
+    def _open(self, mode: Literal["r", "r+"]) -> PairStore | None:
+        return open_store(self._filepath, mode, self._options)
+
+    def _describe_lacking(self, store: PairStore, lacking: list[int]) -> str:
+        total = store.num_shards
+        named = ", ".join(map(str, lacking[:10])) + (", ..." if lacking[10:] else "")
+        return (
+            f"The pairs at {self._filepath} are not whole: {total - len(lacking)} of "
+            f"{total} shards are good, unwritten or damaged are {named}. Run "
+            f"data_generation again: only these are made anew."
+        )
+
+    def _exists(self) -> bool:
+        try:
+            store = self._open("r")
+        except InputError:
+            return False
+        return store is not None and all(
+            arrays is not None for _, arrays in store.read_shards()
+        )
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath, "role": self._role}

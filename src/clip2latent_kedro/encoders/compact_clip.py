@@ -1,0 +1,161 @@
+"""A small CLIP in one small file: only the token embeddings that it has learned.
+
+open_clip's vocabulary has 49,408 tokens; a model trained on a small language knows
+a few hundred, and the rest of its table would be most of the file. Stored are the
+rows of the known tokens after one row that stands for every unknown token. Loading
+expands them to the full table, so that open_clip's class and tokenizer work
+unchanged.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+from open_clip.tokenizer import SimpleTokenizer
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from clip2latent_kedro.encoders.open_clip import (
+    OpenClipEncoder,
+    Preprocess,
+    check_choice,
+    read_options,
+)
+from clip2latent_kedro.errors import InputError
+
+UNKNOWN = 0  # row of the compact embedding
+_EMBEDDING = "token_embedding.weight"
+
+
+@dataclass(frozen=True)
+class CompactClipConfig:
+    """Architecture of a small CLIP, as stored in its file.
+
+    Attributes:
+        embed_dim: Size of the joint embedding.
+        vision: Fields of open_clip's `CLIPVisionCfg`.
+        text: Fields of open_clip's `CLIPTextCfg`, without `vocab_size`.
+        tokens: Known token ids of `SimpleTokenizer`, ascending. The last is the end
+            of text, whose row must come last: open_clip pools at the largest id.
+        image_mean: Mean of each channel for the image tower, in [0, 1].
+        image_std: Standard deviation of each channel.
+    """
+
+    embed_dim: int
+    vision: dict[str, Any]
+    text: dict[str, Any]
+    tokens: list[int]
+    image_mean: list[float]
+    image_std: list[float]
+
+    def build(self, vocab_size: int | None = None) -> CLIP:
+        """Return the model with random weights; the compact vocabulary by default."""
+        size = len(self.tokens) + 1 if vocab_size is None else vocab_size
+        return CLIP(
+            self.embed_dim,
+            CLIPVisionCfg(**self.vision),
+            CLIPTextCfg(**self.text, vocab_size=size),
+        )
+
+
+@dataclass(frozen=True)
+class CompactClipOptions:
+    """What the catalog says about a compact CLIP (see `preprocess`)."""
+
+    embed_preprocess: Preprocess = "standard"
+
+    def __post_init__(self) -> None:
+        """Check the choice."""
+        check_choice("embed_preprocess", self.embed_preprocess, get_args(Preprocess))
+
+
+def compact_rows(tokens: Sequence[int], vocab_size: int) -> Tensor:
+    """Return the compact row of every token id, [vocab_size] int64."""
+    rows = torch.full((vocab_size,), UNKNOWN)
+    rows[torch.tensor(tokens)] = torch.arange(1, len(tokens) + 1)
+    return rows
+
+
+def known_tokens(tokenizer: SimpleTokenizer, texts: Sequence[str]) -> list[int]:
+    """Return the ids that some texts use, with start and end of text, ascending."""
+    known = {tokenizer.sot_token_id, tokenizer.eot_token_id}
+    return sorted(known.union(*(tokenizer.encode(text) for text in texts)))
+
+
+def pack_clip(
+    weights: Mapping[str, Tensor], config: CompactClipConfig
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return tensors and metadata of a safetensors file.
+
+    Matrices are stored in half precision. Vectors stay as they are: they are small,
+    and the variances of batch normalisation may leave the range of a half.
+
+    Args:
+        weights: State dict of the model on the compact vocabulary.
+        config: Its architecture and tokens.
+    """
+    tensors = {
+        name: (value.half() if value.ndim > 1 else value).contiguous()
+        for name, value in weights.items()
+    }
+    return tensors, {"config": json.dumps(asdict(config), sort_keys=True)}
+
+
+def unpack_clip(
+    tensors: Mapping[str, Tensor], config: CompactClipConfig, vocab_size: int
+) -> CLIP:
+    """Return the model on the full vocabulary, in single precision."""
+    weights = {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in tensors.items()
+    }
+    rows = compact_rows(config.tokens, vocab_size)
+    weights[_EMBEDDING] = weights[_EMBEDDING][rows]  # [vocab_size, width]
+    model = config.build(vocab_size)
+    model.load_state_dict(weights)
+    return model
+
+
+def load_compact_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClipEncoder:
+    """Return the encoder stored in a safetensors file (see `pack_clip`).
+
+    Args:
+        path: The file.
+        options: The fields of `CompactClipOptions`.
+
+    Raises:
+        InputError: If the file is not there or not a compact CLIP.
+    """
+    choice = read_options(CompactClipOptions, options)
+    if path is None or not path.is_file():
+        msg = (
+            f"A compact CLIP is expected at {path}: no such file. Set filepath, or run "
+            f"the pipeline that trains it."
+        )
+        raise InputError(msg)
+    try:
+        with safe_open(path, framework="pt") as file:
+            config = CompactClipConfig(**json.loads(file.metadata()["config"]))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tokenizer = SimpleTokenizer(context_length=config.text["context_length"])
+        model = unpack_clip(tensors, config, tokenizer.vocab_size)
+    except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
+        msg = (
+            f"{path} must be a compact CLIP in safetensors form, but could not be read "
+            f"as one ({str(error).splitlines()[0]}). Set filepath to such a file."
+        )
+        raise InputError(msg) from error
+    name = f"compact_clip/{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
+    return OpenClipEncoder(
+        model,
+        tokenizer,
+        name=name,
+        image_mean=config.image_mean,
+        image_std=config.image_std,
+        embed_preprocess=choice.embed_preprocess,
+    )

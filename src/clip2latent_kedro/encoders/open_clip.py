@@ -1,0 +1,319 @@
+"""Any open_clip model behind the `Encoder` protocol.
+
+Only this package and the training of the portraits' own CLIP import open_clip.
+"""
+
+import copy
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+import open_clip
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.interfaces import Identity
+
+logger = logging.getLogger(__name__)
+
+Preprocess = Literal["standard", "upstream"]
+Precision = Literal["fp32", "fp16", "bf16"]
+Options = TypeVar("Options")
+
+# Larger inputs are encoded in pieces of this size.
+MAX_BATCH = 256
+
+
+@dataclass(frozen=True)
+class OpenClipOptions:
+    """What the catalog says about an open_clip model.
+
+    Attributes:
+        model: Architecture, such as `ViT-B-32` (`-quickgelu` where the weights need
+            it and come from a file), or `hf-hub:organisation/name`.
+        pretrained: Tag of weights to download; a file path in the catalog wins.
+        precision: Of the weights and the arithmetic.
+        embed_preprocess: See `preprocess`.
+    """
+
+    model: str
+    pretrained: str | None = None
+    precision: Precision = "fp32"
+    embed_preprocess: Preprocess = "standard"
+
+    def __post_init__(self) -> None:
+        """Check the choices."""
+        check_choice("precision", self.precision, get_args(Precision))
+        check_choice("embed_preprocess", self.embed_preprocess, get_args(Preprocess))
+
+
+class OpenClipEncoder:
+    """An open_clip model with its tokenizer and preprocessing.
+
+    Weights are frozen, but gradients flow to images: optimising a latent needs them.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Any,
+        *,
+        name: str,
+        image_mean: Sequence[float],
+        image_std: Sequence[float],
+        embed_preprocess: Preprocess = "standard",
+    ) -> None:
+        """Wrap a model.
+
+        Args:
+            model: With `encode_image`, `encode_text` and `visual.image_size`.
+            tokenizer: As `open_clip.get_tokenizer` returns it.
+            name: Of architecture and weights, for `identity`.
+            image_mean: Mean of each channel that the model expects, in [0, 1].
+            image_std: Standard deviation of each channel.
+            embed_preprocess: See `preprocess`.
+        """
+        frozen: Any = model.eval().requires_grad_(False)
+        self.model = frozen
+        self.tokenizer = tokenizer
+        self.name = name
+        self.image_mean = tuple(image_mean)
+        self.image_std = tuple(image_std)
+        self.embed_preprocess = embed_preprocess
+        self.identity = self._identify(_digest(model))
+        size = frozen.visual.image_size
+        self.image_size: tuple[int, int] = (
+            (size, size) if isinstance(size, int) else tuple(size)
+        )
+        self.embed_dim = self._embed(torch.zeros(1, 3, *self.image_size)).shape[1]
+
+    def encode_image(self, image: Tensor) -> Tensor:
+        """Return embeddings, [n, embed_dim], not normalised, of images in [-1, 1].
+
+        Args:
+            image: [n, 3, h, w] of any size; resized by area.
+        """
+        if image.ndim != 4 or image.shape[1] != 3:
+            msg = f"image must have shape [n, 3, h, w], got {list(image.shape)}."
+            raise ValueError(msg)
+        if len(image) == 0:
+            return image.new_zeros(0, self.embed_dim)
+        return torch.cat(
+            [self._embed(batch) for batch in torch.split(image, MAX_BATCH)]
+        )
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Return embeddings, [n, embed_dim], not normalised.
+
+        Raises:
+            InputError: If a text is empty or longer than the model's context.
+        """
+        device = next(self.model.parameters()).device
+        if len(texts) == 0:
+            return torch.zeros(0, self.embed_dim, device=device)
+        self._check_lengths(texts)
+        tokens = self.tokenizer(list(texts)).to(device)  # [n, context_length]
+        batches = [self.model.encode_text(rows) for rows in tokens.split(MAX_BATCH)]
+        return torch.cat(batches).float()
+
+    def with_preprocess(self, form: Preprocess) -> "OpenClipEncoder":
+        """Return the same model, sharing its weights, with another preprocessing."""
+        twin = copy.copy(self)
+        twin.embed_preprocess = form
+        twin.identity = twin._identify(self._weights_digest)
+        return twin
+
+    def to(self, device: str) -> "OpenClipEncoder":
+        """Move to a device and return self."""
+        self.model.to(device)
+        return self
+
+    def _identify(self, weights_digest: str) -> Identity:
+        self._weights_digest = weights_digest
+        parts = (weights_digest, self.name, self.embed_preprocess)
+        statistics = (self.image_mean, self.image_std)
+        digest = hashlib.sha256(repr((parts, statistics)).encode()).hexdigest()
+        return Identity(self.name, digest)
+
+    def _embed(self, image: Tensor) -> Tensor:
+        weight = next(self.model.visual.parameters())
+        ready = preprocess(
+            image.to(weight.device),
+            size=self.image_size,
+            mean=self.image_mean,
+            std=self.image_std,
+            form=self.embed_preprocess,
+        )
+        embedding: Tensor = self.model.encode_image(ready.to(weight.dtype))
+        return embedding.float()
+
+    def _check_lengths(self, texts: Sequence[str]) -> None:
+        context = self.tokenizer.context_length
+        for text in texts:
+            if not text.strip():
+                msg = (
+                    f"A prompt must have at least one word, got {text!r}. "
+                    f"Give it some text, or remove its row from the prompts."
+                )
+                raise InputError(msg)
+            length = _num_tokens(self.tokenizer, text)
+            if length > context:
+                msg = (
+                    f"A prompt must fit the {context} tokens that {self.name} reads, "
+                    f"got {length} tokens in {text!r}. Shorten it."
+                )
+                raise InputError(msg)
+
+
+def preprocess(
+    image: Tensor,
+    *,
+    size: tuple[int, int],
+    mean: Sequence[float],
+    std: Sequence[float],
+    form: Preprocess,
+) -> Tensor:
+    """Return what the image tower reads, [n, 3, *size].
+
+    `standard` is y = (p - mean) / std with p the image in [0, 1]. `upstream` is
+    clip2latent's own path, which normalises twice with a clamp between:
+    (clamp(y, 0, 1) - mean) / std.
+
+    Args:
+        image: [n, 3, h, w] in [-1, 1]; resized by area.
+        size: Height and width.
+        mean: One number a channel.
+        std: One number a channel.
+        form: `standard` or `upstream`.
+    """
+    if tuple(image.shape[-2:]) != tuple(size):
+        image = F.interpolate(image, size=size, mode="area")
+    channel_mean = image.new_tensor(mean)[:, None, None]
+    channel_std = image.new_tensor(std)[:, None, None]
+    y = (image / 2 + 0.5 - channel_mean) / channel_std
+    if form == "upstream":
+        y = (y.clamp(0, 1) - channel_mean) / channel_std
+    return y
+
+
+def load_open_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClipEncoder:
+    """Return an open_clip model with weights from a file or a download.
+
+    Args:
+        path: Checkpoint in any form that open_clip reads; None to download.
+        options: The fields of `OpenClipOptions`.
+
+    Raises:
+        InputError: If the model or its weights are unknown or cannot be had.
+    """
+    choice = read_options(OpenClipOptions, options)
+    hosted = choice.model.startswith("hf-hub:")
+    architecture = choice.model if hosted else choice.model.replace("/", "-")
+    _check_model(architecture, choice.pretrained, path)
+    known = open_clip.pretrained.get_pretrained_cfg(
+        architecture, choice.pretrained or ""
+    )
+    quick_gelu = path is None and bool(known.get("quick_gelu"))
+    try:
+        model = open_clip.create_model(
+            architecture,
+            pretrained=str(path) if path is not None else choice.pretrained,
+            precision=choice.precision,
+            force_quick_gelu=quick_gelu,
+        )
+        tokenizer = open_clip.get_tokenizer(architecture)
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if path is not None:
+            msg = (
+                f"{path} must hold weights of the open_clip model {architecture}, but "
+                f"it could not be read as such ({reason}). Correct filepath or model."
+            )
+        else:
+            source = known.get("hf_hub") or known.get("url") or architecture
+            msg = (
+                f"The weights {choice.pretrained!r} of the open_clip model "
+                f"{architecture} could not be downloaded ({reason}). Fetch them from "
+                f"{source} on a connected machine and set filepath to the file."
+            )
+        raise InputError(msg) from error
+    if quick_gelu and not architecture.endswith("-quickgelu"):
+        logger.info("%s %s needs QuickGELU: on.", architecture, choice.pretrained)
+    weights = path.name if path is not None else (choice.pretrained or "hub")
+    statistics = model.visual.preprocess_cfg
+    return OpenClipEncoder(
+        model,
+        tokenizer,
+        name=f"{architecture}/{weights}",
+        image_mean=statistics["mean"],
+        image_std=statistics["std"],
+        embed_preprocess=choice.embed_preprocess,
+    )
+
+
+def read_options(kind: type[Options], options: Mapping[str, Any]) -> Options:
+    """Return options from the catalog as a dataclass.
+
+    Raises:
+        InputError: If one is unknown, missing or not allowed.
+    """
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    unknown = sorted(set(options) - set(names))
+    if unknown:
+        msg = f"Encoder options are {', '.join(names)}, got {unknown[0]!r}. Remove it."
+        raise InputError(msg)
+    try:
+        return kind(**options)
+    except TypeError as error:
+        msg = f"Encoder options {dict(options)} lack a value: {error}. Set it."
+        raise InputError(msg) from error
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Raise `InputError` unless an option is one of its choices."""
+    if value not in choices:
+        msg = f"{name} must be one of {', '.join(choices)}, got {value!r}. Correct it."
+        raise InputError(msg)
+
+
+def _check_model(architecture: str, pretrained: str | None, path: Path | None) -> None:
+    if path is not None and not path.is_file():
+        msg = f"The weights of {architecture} are expected at {path}: no such file."
+        raise InputError(msg)
+    if architecture.startswith("hf-hub:"):
+        return
+    if architecture not in open_clip.list_models():
+        msg = (
+            f"model must be an open_clip architecture such as ViT-B-32 "
+            f"(`open_clip.list_models()`), got {architecture!r}. Correct it."
+        )
+        raise InputError(msg)
+    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    if path is None and pretrained not in tags:
+        msg = (
+            f"pretrained must be one of {', '.join(tags) or '(none known)'} for "
+            f"{architecture}, got {pretrained!r}. Choose one, or set filepath to a "
+            f"checkpoint on this machine."
+        )
+        raise InputError(msg)
+
+
+def _num_tokens(tokenizer: Any, text: str) -> int:
+    if hasattr(tokenizer, "encode"):  # open_clip's own byte-pair encoding
+        return len(tokenizer.encode(text)) + 2  # start and end of text
+    return len(tokenizer.tokenizer(text).input_ids)
+
+
+def _digest(model: nn.Module) -> str:
+    """Return SHA-256 (hex) of a model's weights, their names and types."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(raw.numpy())
+    return digest.hexdigest()

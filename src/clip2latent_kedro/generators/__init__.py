@@ -1,0 +1,30 @@
+"""Unconditional image generators behind one protocol, by name."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clip2latent_kedro.generators.adapters import load_stylegan2
+from clip2latent_kedro.interfaces import Generator
+from clip2latent_kedro.registry import Loader, find_loader
+
+GENERATORS: dict[str, Loader] = {"stylegan2": load_stylegan2}
+
+
+def load_generator(
+    kind: str, path: Path | None = None, options: Mapping[str, Any] | None = None
+) -> Generator:
+    """Return a generator of a kind from a file.
+
+    Args:
+        kind: A name in `GENERATORS` or an entry point of the group
+            `clip2latent_kedro.generators`.
+        path: Where the weights are; None if the kind needs none.
+        options: What else the kind's loader takes.
+
+    Raises:
+        InputError: If the kind is unknown or its file cannot be used.
+    """
+    loader = find_loader("clip2latent_kedro.generators", kind, GENERATORS)
+    generator: Generator = loader(path, options or {})
+    return generator

@@ -1,0 +1,30 @@
+"""Training pairs (w, clip_embedding): their making, their recipe, their contents."""
+
+from clip2latent_kedro.pairs.config import DataConfig, GenerationConfig
+from clip2latent_kedro.pairs.contents import (
+    PairProgress,
+    PairShard,
+    TrainingPairs,
+    summarise_pairs,
+)
+from clip2latent_kedro.pairs.generation import generate_pairs, sample_w, sample_z
+from clip2latent_kedro.pairs.recipe import (
+    check_models,
+    describe_recipe,
+    find_missing_shards,
+)
+
+__all__ = [
+    "DataConfig",
+    "GenerationConfig",
+    "PairProgress",
+    "PairShard",
+    "TrainingPairs",
+    "check_models",
+    "describe_recipe",
+    "find_missing_shards",
+    "generate_pairs",
+    "sample_w",
+    "sample_z",
+    "summarise_pairs",
+]

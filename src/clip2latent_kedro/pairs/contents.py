@@ -1,0 +1,117 @@
+"""What a store of pairs takes and gives: shards, progress, the whole."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import zarr
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.latents import measure_statistics
+
+STATISTICS_SAMPLES = 10_000  # as in clip2latent
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class PairShard:
+    """Consecutive pairs, saved together.
+
+    Attributes:
+        index: Position among the shards.
+        start: First row.
+        total: Rows of the whole store.
+        arrays: `w` [rows, num_latents, w_dim], `clip_embedding` [rows, clip_dim] and
+            perhaps `images` [rows, h, w, 3] uint8; empty if nothing is to be saved.
+        recipe: What made the pairs (see `describe_recipe`).
+        fresh: Whether to drop what is stored before this shard is saved.
+    """
+
+    index: int
+    start: int
+    total: int
+    arrays: Mapping[str, Array]
+    recipe: Mapping[str, Any]
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class PairProgress:
+    """What a store holds already.
+
+    Attributes:
+        recipe: What made it; None if there is no store.
+        valid_shards: Shards that are written and whole.
+        problem: Why a store that is there cannot be read, if so.
+    """
+
+    recipe: Mapping[str, Any] | None = None
+    valid_shards: frozenset[int] = field(default_factory=frozenset)
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainingPairs:
+    """A whole, verified set of pairs.
+
+    Attributes:
+        w: [n, num_latents, w_dim]; a Zarr array if larger than the memory limit.
+        clip_embedding: [n, clip_dim], not normalised; likewise.
+        recipe: What made them.
+        images: [n, h, w, 3] uint8, always a Zarr array; None if not stored.
+    """
+
+    w: Array | zarr.Array[Any]
+    clip_embedding: Array | zarr.Array[Any]
+    recipe: Mapping[str, Any]
+    images: zarr.Array[Any] | None = None
+
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return int(self.w.shape[0])
+
+    def take(self, rows: slice | Array) -> tuple[Array, Array]:
+        """Return float32 (w, clip_embedding) of a slice or an array of row numbers."""
+        return _take(self.w, rows), _take(self.clip_embedding, rows)
+
+
+def summarise_pairs(
+    pairs: TrainingPairs, max_samples: int = STATISTICS_SAMPLES
+) -> dict[str, Any]:
+    """Return statistics over the first pairs, as plain JSON.
+
+    Args:
+        pairs: The whole set; its rows are independent draws.
+        max_samples: Pairs to look at, at most.
+
+    Returns:
+        `num_samples`; `mean` and `std` (unbiased) of w, each [num_latents, w_dim];
+        `embedding_mean`, [clip_dim], of unit-length embeddings; `embedding_norm`,
+        their mean length before.
+    """
+    rows = slice(0, min(len(pairs), max_samples))
+    w, clip_embedding = pairs.take(rows)
+    if len(w) < 2:
+        msg = (
+            f"latent_statistics need 2 pairs or more, got {len(w)}. Raise "
+            f"data_generation.n_samples."
+        )
+        raise InputError(msg)
+    statistics = measure_statistics(torch.from_numpy(w))
+    norm = np.linalg.norm(clip_embedding.astype(np.float64), axis=1, keepdims=True)
+    return {
+        "num_samples": len(w),
+        "mean": statistics.mean.tolist(),
+        "std": statistics.std.tolist(),
+        "embedding_mean": (clip_embedding / norm).mean(axis=0).tolist(),
+        "embedding_norm": float(norm.mean()),
+    }
+
+
+def _take(array: Array | zarr.Array[Any], rows: slice | Array) -> Array:
+    if isinstance(array, zarr.Array):
+        return np.asarray(array.oindex[rows], dtype=np.float32)
+    return np.asarray(array[rows], dtype=np.float32)

@@ -1,0 +1,101 @@
+"""What made a set of pairs, and whether a stored set may be continued."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.interfaces import Encoder, Generator
+from clip2latent_kedro.pairs.config import DataConfig, GenerationConfig
+from clip2latent_kedro.pairs.contents import PairProgress
+
+
+def describe_recipe(
+    generator: Generator,
+    encoder: Encoder,
+    data: DataConfig,
+    generation: GenerationConfig,
+    seed: int,
+) -> dict[str, Any]:
+    """Return what decides the pairs, as plain JSON; `versions` is there to be read."""
+    return {
+        "n_samples": generation.n_samples,
+        "samples_per_shard": generation.samples_per_shard,
+        "seed": seed,
+        "psi": float(generation.psi),
+        "latent_repeats": list(data.latent_repeats),
+        "noise_mode": "const",
+        "out_image_size": generation.out_image_size,
+        "save_images": generation.save_images,
+        "dtype": generation.dtype,
+        "generator": f"{generator.identity.name}@{generator.identity.digest}",
+        "encoder": f"{encoder.identity.name}@{encoder.identity.digest}",
+        "embed_preprocess": getattr(encoder, "embed_preprocess", None),
+        "versions": {
+            name: version(name)
+            for name in ("clip2latent-kedro", "torch", "numpy", "zarr")
+        },
+    }
+
+
+def differing_settings(
+    stored: Mapping[str, Any], asked: Mapping[str, Any]
+) -> list[str]:
+    """Return the names under which two recipes differ, `versions` aside."""
+    names = sorted({*stored, *asked} - {"versions"})
+    return [name for name in names if stored.get(name) != asked.get(name)]
+
+
+def find_missing_shards(recipe: Mapping[str, Any], progress: PairProgress) -> list[int]:
+    """Return the shards that are still to be made, in order.
+
+    Raises:
+        InputError: If what is stored was made by another recipe or cannot be read.
+    """
+    mend = "`--params=resume:false` to replace it"
+    if progress.problem is not None:
+        msg = f"The stored training_pairs cannot be resumed: {progress.problem} Use "
+        raise InputError(msg + mend + ".")
+    if progress.recipe is not None:
+        stored = progress.recipe
+        differing = [
+            f"{name} (stored {stored.get(name)!r}, asked {recipe.get(name)!r})"
+            for name in differing_settings(stored, recipe)
+        ]
+        if differing:
+            msg = (
+                f"The stored training_pairs were made under other settings: "
+                f"{', '.join(differing)}. Use the same settings, or {mend}."
+            )
+            raise InputError(msg)
+    num_shards = -(-recipe["n_samples"] // recipe["samples_per_shard"])
+    return [i for i in range(num_shards) if i not in progress.valid_shards]
+
+
+def check_models(generator: Generator, encoder: Encoder, data: DataConfig) -> None:
+    """Raise InputError unless `data` fits the generator and names the encoder."""
+    layers = sum(data.latent_repeats)
+    if layers != generator.num_ws:
+        msg = (
+            f"data.latent_repeats must add up to the {generator.num_ws} layers of "
+            f"{generator.identity.name}, got {data.latent_repeats} = {layers}. For w "
+            f"use n_latents: 1 and latent_repeats: [{generator.num_ws}]."
+        )
+        raise InputError(msg)
+    if data.latent_dim != generator.w_dim:
+        msg = (
+            f"data.latent_dim must be the width of w of {generator.identity.name}, "
+            f"{generator.w_dim}, got {data.latent_dim}. Correct it in params:data."
+        )
+        raise InputError(msg)
+    name = encoder.identity.name
+    if _plain(data.clip_variant) not in _plain(name):
+        msg = (
+            f"data.clip_variant must name the encoder in the catalog, {name}, got "
+            f"{data.clip_variant!r}. Change either one."
+        )
+        raise InputError(msg)
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())

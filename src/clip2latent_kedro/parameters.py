@@ -1,0 +1,161 @@
+"""The whole parameter tree, checked against the science's own config classes.
+
+Pydantic reads the plain dataclasses as they are, and hands the strictness of
+`Parameters` down to them: no unknown keys at any depth, no coercion but of whole
+numbers to floats. Ranges are checked by the dataclasses themselves.
+"""
+
+import difflib
+import json
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.pairs import DataConfig, GenerationConfig
+from clip2latent_kedro.portraits.clip import ClipTrainingConfig
+from clip2latent_kedro.portraits.generator import GeneratorConfig
+from clip2latent_kedro.portraits.judge import JudgeConfig
+from clip2latent_kedro.prior.config import TrainConfig
+from clip2latent_kedro.prior.diffusion import DiffusionConfig
+from clip2latent_kedro.prior.network import NetworkConfig
+from clip2latent_kedro.runtime import pick_device
+from clip2latent_kedro.samplers import SamplingConfig
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    str: "a string",
+    bool: "true or false",
+    types.NoneType: "null",
+}
+
+
+class ModelParameters(BaseModel):
+    """`params:model`: the network, and the diffusion around it."""
+
+    model_config = STRICT
+
+    network: NetworkConfig
+    diffusion: DiffusionConfig
+
+
+class PortraitsParameters(BaseModel):
+    """`params:portraits`: the models of the embedded domain."""
+
+    model_config = STRICT
+
+    judge: JudgeConfig
+    clip: ClipTrainingConfig
+    generator: GeneratorConfig
+
+
+class Parameters(BaseModel):
+    """Everything that `conf/` and `--params` can set."""
+
+    model_config = STRICT
+
+    seed: int
+    device: str
+    resume: bool
+    logging: Literal["wandb"] | None
+    data: DataConfig
+    data_generation: GenerationConfig
+    model: ModelParameters
+    train: TrainConfig
+    sampling: SamplingConfig
+    portraits: PortraitsParameters
+
+    @field_validator("device")
+    @classmethod
+    def _exists(cls, device: str) -> str:
+        pick_device(device)
+        return device
+
+
+def check_parameters(tree: Mapping[str, Any]) -> None:
+    """Check a parameter tree as Kedro loads it.
+
+    Raises:
+        InputError: With one sentence for each wrong parameter: its path, what is
+            expected, what came.
+    """
+    # As JSON, because only there strict pydantic builds dataclasses from mappings.
+    try:
+        Parameters.model_validate_json(json.dumps(tree, default=str))
+    except ValidationError as error:
+        sentences = [_explain(problem) for problem in error.errors()]
+        raise InputError("\n".join(sentences)) from None
+
+
+def _explain(problem: Mapping[str, Any]) -> str:
+    """Return the sentence for one of pydantic's errors."""
+    location = problem["loc"]
+    path = ".".join(map(str, location))
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"{path} is not a parameter.{_suggest(path)}"
+    if problem["type"] == "missing":
+        return f"{path} is missing. Set it in conf/ or with --params."
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    expected = _describe(_type_at(location))
+    return f"{path} must be {expected}, got {json.dumps(problem['input'])}."
+
+
+def _suggest(path: str) -> str:
+    """Return a guess at the parameter that was meant, or what there is beside it."""
+    known = list(_walk(Parameters))
+    group, _, name = path.rpartition(".")
+    beside = {
+        other.rpartition(".")[2]: other
+        for other in known
+        if other.rpartition(".")[0] == group
+    }
+    elsewhere = [other for other in known if other.rpartition(".")[2] == name]
+    close = difflib.get_close_matches(name, beside, n=1, cutoff=0.5)
+    guesses = [beside[guess] for guess in close] or elsewhere
+    if guesses:
+        return f" Did you mean {' or '.join(guesses)}?"
+    return f" Known here: {', '.join(beside)}."
+
+
+def _walk(group: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the path of every parameter, groups included."""
+    for name, annotation in _fields(group).items():
+        yield f"{prefix}{name}"
+        yield from _walk(annotation, f"{prefix}{name}.")
+
+
+def _fields(group: Any) -> dict[str, Any]:
+    """Return the type of each field of a model or dataclass; none of other types."""
+    if is_dataclass(group):
+        return get_type_hints(group)
+    if isinstance(group, type) and issubclass(group, BaseModel):
+        return {name: field.annotation for name, field in group.model_fields.items()}
+    return {}
+
+
+def _type_at(location: tuple[str | int, ...]) -> Any:
+    annotation: Any = Parameters
+    for step in location:
+        if isinstance(step, str):
+            annotation = _fields(annotation).get(step)
+        else:
+            (annotation,) = get_args(annotation) or (None,)
+    return annotation
+
+
+def _describe(annotation: Any) -> str:
+    """Return a type in words, such as `a whole number or null`."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(_describe, arguments))
+    if origin is Literal:
+        return f"one of {', '.join(map(str, arguments))}"
+    if origin is list:
+        return f"a list, each {_describe(arguments[0])}"
+    return _NAMES.get(annotation, "a group of parameters")

@@ -1,0 +1,23 @@
+"""The pipelines that `kedro run --pipeline=NAME` knows."""
+
+from kedro.pipeline import Pipeline
+
+from clip2latent_kedro.pipelines import (
+    data_generation,
+    evaluation,
+    portraits,
+    training,
+)
+
+
+def register_pipelines() -> dict[str, Pipeline]:
+    """Return each pipeline by name; `__default__` is the method from z to scores."""
+    pipelines = {
+        "data_generation": data_generation.create_pipeline(),
+        "training": training.create_pipeline(),
+        "evaluation": evaluation.create_pipeline(),
+        "portraits": portraits.create_pipeline(),
+    }
+    method = ("data_generation", "training", "evaluation")
+    default = sum((pipelines[name] for name in method), start=Pipeline([]))
+    return {**pipelines, "__default__": default}

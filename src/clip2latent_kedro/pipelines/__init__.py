@@ -1,0 +1,1 @@
+"""One package per pipeline: `nodes.py` and the wiring in `pipeline.py`."""

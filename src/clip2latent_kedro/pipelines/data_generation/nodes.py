@@ -1,0 +1,77 @@
+"""Nodes of `data_generation`."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from clip2latent_kedro.interfaces import Encoder, Generator
+from clip2latent_kedro.pairs import (
+    DataConfig,
+    GenerationConfig,
+    PairProgress,
+    PairShard,
+    TrainingPairs,
+    generate_pairs,
+    summarise_pairs,
+)
+from clip2latent_kedro.runtime import pick_device
+
+logger = logging.getLogger(__name__)
+
+
+def generate_training_pairs(
+    generator: Generator,
+    encoder: Encoder,
+    data: DataConfig,
+    generation: GenerationConfig,
+    seed: int,
+    device: str,
+    resume: bool,
+    progress: PairProgress,
+) -> Iterator[PairShard]:
+    """Yield the shards of training pairs that are not stored yet.
+
+    Args:
+        generator: z -> w -> image.
+        encoder: image -> clip_embedding.
+        data: `params:data`.
+        generation: `params:data_generation`.
+        seed: `params:seed`.
+        device: `params:device`.
+        resume: `params:resume`; false replaces what is stored.
+        progress: What is stored.
+
+    Yields:
+        Shards; a single empty one if the store is whole.
+    """
+    device = pick_device(device)
+    logger.info(
+        "Making %d pairs on %s (%d shards are kept).",
+        generation.n_samples,
+        device,
+        len(progress.valid_shards) if resume else 0,
+    )
+    yield from generate_pairs(
+        generator,
+        encoder,
+        data,
+        generation,
+        seed=seed,
+        device=device,
+        progress=progress,
+        resume=resume,
+    )
+
+
+def measure_latent_statistics(training_pairs: TrainingPairs) -> dict[str, Any]:
+    """Return mean and std of w, and the mean embedding, over the first pairs.
+
+    Args:
+        training_pairs: All pairs.
+
+    Returns:
+        Plain numbers and lists (see `pairs.summarise_pairs`).
+    """
+    statistics = summarise_pairs(training_pairs)
+    logger.info("Measured statistics over %d pairs.", statistics["num_samples"])
+    return statistics

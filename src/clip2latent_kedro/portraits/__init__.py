@@ -1,0 +1,1 @@
+"""The embedded domain: portraits drawn from named attributes, and its models."""

@@ -1,0 +1,370 @@
+"""The portraits' own CLIP: a small open_clip model trained on renders and captions.
+
+Besides the contrastive loss, one linear head reads the attributes from either
+embedding: from an image's all that are visible, from a text's those it states. It
+speeds learning up several times and is dropped at export.
+"""
+
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+from open_clip.model import CLIP
+from open_clip.tokenizer import SimpleTokenizer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from clip2latent_kedro.encoders.compact_clip import (
+    UNKNOWN,
+    CompactClipConfig,
+    compact_rows,
+    known_tokens,
+    pack_clip,
+)
+from clip2latent_kedro.encoders.open_clip import preprocess
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.interfaces import Encoder
+from clip2latent_kedro.portraits.attributes import ATTRIBUTES, labels_of, visible_mask
+from clip2latent_kedro.portraits.captions import sample_split, write_captions
+from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
+from clip2latent_kedro.portraits.phrases import grammar_fragments
+from clip2latent_kedro.portraits.renderer import render
+from clip2latent_kedro.runtime import derive_seed, make_generator
+
+_NUM_VALUES = [len(values) for values in ATTRIBUTES.values()]
+_NOT_STATED = -100  # what cross_entropy ignores
+# The temperature may not fall under 1 / 100, as in CLIP (Radford et al. 2021).
+_MAX_LOGIT_SCALE = math.log(100)
+
+
+@dataclass(frozen=True)
+class ClipTrainingConfig:
+    """Size and training of the portraits' CLIP.
+
+    Attributes:
+        embed_dim: Size of the joint embedding.
+        image_size: Pixels a side that the image tower reads; a multiple of 32.
+        vision_layers: Residual blocks of the four stages of the image tower.
+        vision_width: Its first channels.
+        context_length: Tokens that the text tower reads.
+        text_width: Its width.
+        text_heads: Its attention heads.
+        text_layers: Its layers.
+        steps: Training steps.
+        batch_size: Pairs a step.
+        lr: Peak learning rate of AdamW.
+        weight_decay: Of matrices; vectors have none.
+        ema_beta: Decay of the averaged weights that are exported.
+        token_dropout: Share of tokens that read as the unknown one.
+        attribute_weight: Of the attribute heads' loss beside the contrastive one.
+        save_every: Steps between two saved states.
+    """
+
+    embed_dim: int
+    image_size: int
+    vision_layers: list[int]
+    vision_width: int
+    context_length: int
+    text_width: int
+    text_heads: int
+    text_layers: int
+    steps: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    ema_beta: float
+    token_dropout: float
+    attribute_weight: float
+    save_every: int
+
+    def __post_init__(self) -> None:
+        """Check what open_clip would fail on later."""
+        if self.image_size % 32:
+            msg = (
+                f"image_size of the portraits' CLIP must be a multiple of 32, got "
+                f"{self.image_size}. Use 64."
+            )
+            raise InputError(msg)
+        if len(self.vision_layers) != 4:
+            msg = (
+                f"vision_layers must have 4 numbers, one a stage, got "
+                f"{self.vision_layers}. Use [1, 1, 1, 1]."
+            )
+            raise InputError(msg)
+        if not 0 <= self.token_dropout < 1:
+            msg = (
+                f"token_dropout must be in [0, 1), got {self.token_dropout}. Use 0.02."
+            )
+            raise InputError(msg)
+
+    def architecture(self) -> CompactClipConfig:
+        """Return the model's architecture and tokens, as its file states them."""
+        return CompactClipConfig(
+            embed_dim=self.embed_dim,
+            vision={
+                "layers": list(self.vision_layers),
+                "width": self.vision_width,
+                "image_size": self.image_size,
+            },
+            text={
+                "context_length": self.context_length,
+                "width": self.text_width,
+                "heads": self.text_heads,
+                "layers": self.text_layers,
+            },
+            tokens=known_tokens(SimpleTokenizer(), list(grammar_fragments())),
+            image_mean=list(OPENAI_DATASET_MEAN),
+            image_std=list(OPENAI_DATASET_STD),
+        )
+
+
+@dataclass(frozen=True)
+class ClipBatch:
+    """Pairs of one training step.
+
+    Attributes:
+        image: [n, 3, h, w], preprocessed.
+        tokens: Rows of the compact embedding, [n, context_length] int64, the shortest
+            caption first; the end of text is the largest.
+        visible: Labels of the image, [n, num_attributes], -100 where hidden.
+        stated: Labels of the caption, [n, num_attributes], -100 where not stated.
+    """
+
+    image: Tensor
+    tokens: Tensor
+    visible: Tensor
+    stated: Tensor
+
+
+class ClipWithHead(nn.Module):
+    """CLIP on the compact vocabulary and the attribute head that both towers share."""
+
+    def __init__(self, clip: CLIP) -> None:
+        """Add a head with zero weights."""
+        super().__init__()
+        self.clip = clip
+        self.head = nn.Linear(clip.visual.output_dim, sum(_NUM_VALUES))
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def encode_tokens(self, tokens: Tensor) -> Tensor:
+        """Return text embeddings, [n, embed_dim], of tokens [n, length].
+
+        The same as open_clip's `encode_text` on the whole context, in less time: under
+        the causal mask what follows the end of text changes nothing, so each quarter
+        of the rows is trimmed to its longest text. Sorted rows gain most.
+        """
+        return torch.cat([self._encode_trimmed(rows) for rows in tokens.chunk(4)])
+
+    def _encode_trimmed(self, tokens: Tensor) -> Tensor:
+        clip = self.clip
+        end = tokens.argmax(1)  # [n], the end of text is the largest token
+        length = int(end.max()) + 1
+        x = (
+            clip.token_embedding(tokens[:, :length])
+            + clip.positional_embedding[:length]
+        )
+        x = clip.transformer(x, attn_mask=clip.attn_mask[:length, :length])
+        x = clip.ln_final(x)  # [n, length, text_width]
+        embedding: Tensor = x[torch.arange(len(x), device=x.device), end]
+        return embedding @ clip.text_projection
+
+    def forward(self, batch: ClipBatch, attribute_weight: float) -> Tensor:
+        """Return the loss of a batch, a scalar."""
+        image_embedding = self.clip.encode_image(batch.image)
+        text_embedding = self.encode_tokens(batch.tokens)
+        loss = contrastive_loss(
+            image_embedding,
+            text_embedding,
+            self.clip.logit_scale.clamp(max=_MAX_LOGIT_SCALE).exp(),
+        )
+        attributes = attribute_loss(self.head(image_embedding), batch.visible)
+        attributes = attributes + attribute_loss(
+            self.head(text_embedding), batch.stated
+        )
+        return loss + attribute_weight * attributes
+
+
+def contrastive_loss(
+    image_embedding: Tensor, text_embedding: Tensor, scale: Tensor
+) -> Tensor:
+    """Return the symmetric InfoNCE of matching rows (Radford et al. 2021, Fig. 3).
+
+    A caption may fit other pictures of the batch too. One-hot targets are right all
+    the same: their optimum is log p(image | text) / p(image), the best ranking.
+
+    Args:
+        image_embedding: [n, d].
+        text_embedding: [n, d].
+        scale: What the cosines are multiplied by, a scalar.
+    """
+    image_unit = F.normalize(image_embedding, dim=1)
+    text_unit = F.normalize(text_embedding, dim=1)
+    logits = scale * image_unit @ text_unit.T
+    target = torch.arange(len(logits), device=logits.device)
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+def attribute_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the cross-entropy of all attributes, averaged over those that count.
+
+    Args:
+        logits: [n, num_values of all attributes].
+        labels: [n, num_attributes], -100 where the attribute does not count.
+    """
+    losses = [
+        F.cross_entropy(rows, column, ignore_index=_NOT_STATED, reduction="sum")
+        for rows, column in zip(
+            torch.split(logits, _NUM_VALUES, dim=1), labels.unbind(1), strict=True
+        )
+    ]
+    return torch.stack(losses).sum() / (labels != _NOT_STATED).sum()
+
+
+def train_clip(
+    config: ClipTrainingConfig, seed: int, device: str, state: FitState | None = None
+) -> Iterator[FitState]:
+    """Train the portraits' CLIP on renders and yield its states (see `fit`).
+
+    Args:
+        config: `params:portraits.clip`.
+        seed: Gives weights, pictures and captions.
+        device: Where to train.
+        state: Where to go on from.
+    """
+    architecture = config.architecture()
+    with torch.random.fork_rng(devices=[]):  # open_clip initialises from the global one
+        torch.manual_seed(derive_seed(seed, "clip_weights"))
+        model = ClipWithHead(architecture.build())
+    model.train().to(device).to(memory_format=torch.channels_last)
+    batches = _Batches(config, architecture, seed, device)
+    parameters = list(model.parameters())
+    groups = [
+        {
+            "params": [
+                weight for weight in parameters if (weight.ndim > 1) == matrices
+            ],
+            "lr": config.lr,
+            "weight_decay": config.weight_decay if matrices else 0.0,
+        }
+        for matrices in (True, False)
+    ]
+
+    def loss_at(step: int) -> Tensor:
+        loss: Tensor = model(batches.draw(step), config.attribute_weight)
+        return loss
+
+    yield from fit(
+        model,
+        groups,
+        loss_at,
+        Schedule(config.steps, warmup=0.03, decay=0.97, ema_beta=config.ema_beta),
+        save_every=config.save_every,
+        state=state,
+        description="clip",
+        betas=(0.9, 0.98),
+    )
+
+
+def export_clip(
+    state: FitState, config: ClipTrainingConfig
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return tensors and metadata of the safetensors file that is shipped.
+
+    The averaged weights without the attribute head; `load_compact_clip` reads them.
+    """
+    weights = {
+        name.removeprefix("clip."): value
+        for name, value in state.weights().items()
+        if name.startswith("clip.")
+    }
+    return pack_clip(weights, config.architecture())
+
+
+@torch.inference_mode()
+def measure_retrieval(
+    encoder: Encoder, *, seed: int, num_pools: int = 8, pool_size: int = 256
+) -> dict[str, float]:
+    """Return R@1 within pools of held-out renders and captions.
+
+    Captions state 4 to 7 attributes in layouts, and pictures have combinations, that
+    training never sees. Several pictures may fit one caption, so 1 is out of reach.
+
+    Args:
+        encoder: Whose `encode_image` and `encode_text` to measure.
+        seed: Of the pools.
+        num_pools: Number of pools to average over.
+        pool_size: Pairs in each.
+
+    Returns:
+        `text_to_image` and `image_to_text`, shares in [0, 1].
+    """
+    hits = torch.zeros(2)
+    for pool in range(num_pools):
+        z = sample_split(
+            pool_size, make_generator(seed, "pool", pool), split="held_out"
+        )
+        rng = random.Random(derive_seed(seed, "pool_captions", pool))
+        captions = write_captions(labels_of(z), rng, split="held_out")
+        image = F.normalize(encoder.encode_image(render(z)), dim=1).cpu()
+        texts = [caption.text for caption in captions]
+        text = F.normalize(encoder.encode_text(texts), dim=1).cpu()
+        cosine = text @ image.T
+        own = torch.arange(pool_size)
+        hits[0] += (cosine.argmax(1) == own).float().mean()
+        hits[1] += (cosine.argmax(0) == own).float().mean()
+    text_to_image, image_to_text = (hits / num_pools).tolist()
+    return {"text_to_image": text_to_image, "image_to_text": image_to_text}
+
+
+class _Batches:
+    """Training pairs, made as they are needed from (seed, step) alone."""
+
+    def __init__(
+        self,
+        config: ClipTrainingConfig,
+        architecture: CompactClipConfig,
+        seed: int,
+        device: str,
+    ) -> None:
+        self.config = config
+        self.architecture = architecture
+        self.seed = seed
+        self.device = device
+        self.tokenizer = SimpleTokenizer(context_length=config.context_length)
+        self.rows = compact_rows(architecture.tokens, self.tokenizer.vocab_size)
+
+    def draw(self, step: int) -> ClipBatch:
+        generator = make_generator(self.seed, "clip_batch", step)
+        z = sample_split(self.config.batch_size, generator, split="train")
+        labels = labels_of(z)
+        rng = random.Random(derive_seed(self.seed, "clip_captions", step))
+        captions = write_captions(labels, rng, split="train")
+        tokens = self.tokenizer([caption.text for caption in captions])
+        order = tokens.argmax(1).argsort(stable=True)  # shortest caption first
+        stated = torch.tensor([caption.labels for caption in captions])
+        image = preprocess(
+            render(z[order].to(self.device), resolution=self.config.image_size),
+            size=(self.config.image_size, self.config.image_size),
+            mean=self.architecture.image_mean,
+            std=self.architecture.image_std,
+            form="standard",
+        )
+        visible = labels.masked_fill(~visible_mask(labels), _NOT_STATED)
+        stated = stated.masked_fill(stated < 0, _NOT_STATED)
+        return ClipBatch(
+            image.contiguous(memory_format=torch.channels_last),
+            self._drop_tokens(tokens, generator)[order].to(self.device),
+            visible[order].to(self.device),
+            stated[order].to(self.device),
+        )
+
+    def _drop_tokens(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
+        """Return compact rows, [n, context_length], some words made unknown."""
+        words = tokens < self.tokenizer.sot_token_id
+        dropped = torch.rand(tokens.shape, generator=generator)
+        dropped = dropped < self.config.token_dropout
+        return self.rows[tokens].masked_fill(words & dropped, UNKNOWN)

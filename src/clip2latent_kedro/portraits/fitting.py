@@ -1,0 +1,191 @@
+"""One training loop for the small models of the domain: resumable, deterministic.
+
+A step's data depend on (seed, step) alone, so that a state needs no random state
+and a run that was killed and resumed equals one that was not.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from torch import Tensor, nn
+
+StepLoss = Callable[[int], Tensor]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rate and averaging over a run.
+
+    Attributes:
+        steps: Length of the run.
+        warmup: Share of it during which the learning rate rises from 0.
+        decay: Share of it, at the end, during which the rate falls to 0 as a cosine.
+        ema_beta: Decay of the averaged weights; the first steps use a smaller one.
+    """
+
+    steps: int
+    warmup: float
+    decay: float
+    ema_beta: float
+
+    def factor(self, step: int) -> float:
+        """Return what the learning rate is multiplied by at a step."""
+        rise = min(1.0, (step + 1) / max(1.0, self.warmup * self.steps))
+        left = (self.steps - step) / max(1.0, self.decay * self.steps)
+        return rise * 0.5 * (1 - math.cos(math.pi * min(1.0, left)))
+
+    def beta(self, step: int) -> float:
+        """Return the decay of the averaged weights at a step."""
+        return min(self.ema_beta, (1 + step) / (10 + step))
+
+
+@dataclass(frozen=True)
+class FitState:
+    """Everything that a run needs to go on.
+
+    Attributes:
+        step: Number of steps done.
+        seconds: Time that they took.
+        tensors: `model.*`, `ema.*`, `optimizer.<index>.*` and `losses` [step].
+    """
+
+    step: int
+    seconds: float
+    tensors: dict[str, Tensor]
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the averaged weights by the model's own names."""
+        return {
+            name.removeprefix("ema."): value
+            for name, value in self.tensors.items()
+            if name.startswith("ema.")
+        }
+
+
+def fit(
+    model: nn.Module,
+    parameter_groups: Sequence[Mapping[str, Any]],
+    loss_at: StepLoss,
+    schedule: Schedule,
+    *,
+    save_every: int,
+    state: FitState | None = None,
+    description: str = "fit",
+    betas: tuple[float, float] = (0.9, 0.99),
+) -> Iterator[FitState]:
+    """Train a model in place and yield its state every `save_every` steps.
+
+    Args:
+        model: On its device; its buffers are averaged and saved too.
+        parameter_groups: As AdamW takes them, each with its `lr`.
+        loss_at: Loss of one step, whose data depend on the step number only.
+        schedule: Learning rate and averaging.
+        save_every: Steps between two states; the last step always gives one.
+        state: Where to go on from.
+        description: What the progress bar says.
+        betas: AdamW's.
+
+    Raises:
+        FloatingPointError: If a loss is not finite; earlier states stay good.
+    """
+    optimizer = torch.optim.AdamW(parameter_groups, betas=betas)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    average = {name: value.clone() for name, value in model.state_dict().items()}
+    losses: list[float] = []
+    start, seconds = 0, 0.0
+    if state is not None:
+        start, seconds = state.step, state.seconds
+        _restore(state, model, optimizer, average)
+        losses = state.tensors["losses"].tolist()
+    began = time.perf_counter() - seconds
+    with _progress(description, start, schedule.steps) as advance:
+        for step in range(start, schedule.steps):
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * schedule.factor(step)
+            loss = loss_at(step)
+            if not torch.isfinite(loss):
+                msg = f"{description}: the loss is {loss.item()} at step {step}."
+                raise FloatingPointError(msg)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            _average(average, model, schedule.beta(step))
+            losses.append(loss.item())
+            advance(losses[-1])
+            if (step + 1) % save_every == 0 or step + 1 == schedule.steps:
+                tensors = _snapshot(model, optimizer, average, losses)
+                yield FitState(step + 1, time.perf_counter() - began, tensors)
+
+
+def _average(average: dict[str, Tensor], model: nn.Module, beta: float) -> None:
+    with torch.no_grad():
+        for name, value in model.state_dict().items():
+            if value.is_floating_point():
+                average[name].lerp_(value, 1 - beta)
+            else:
+                average[name].copy_(value)
+
+
+def _snapshot(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: dict[str, Tensor],
+    losses: list[float],
+) -> dict[str, Tensor]:
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"ema.{name}": value for name, value in average.items()}
+    for index, slots in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": slot for name, slot in slots.items()}
+    copies = {name: value.detach().cpu().clone() for name, value in tensors.items()}
+    copies["losses"] = torch.tensor(losses)
+    return copies
+
+
+def _restore(
+    state: FitState,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: dict[str, Tensor],
+) -> None:
+    slots: dict[int, dict[str, Tensor]] = {}
+    weights = {}
+    for name, value in state.tensors.items():
+        kind, _, rest = name.partition(".")
+        if kind == "model":
+            weights[rest] = value
+        elif kind == "ema":
+            average[rest].copy_(value)
+        elif kind == "optimizer":
+            index, _, slot = rest.partition(".")
+            slots.setdefault(int(index), {})[slot] = value.clone()
+    model.load_state_dict(weights)
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+
+
+@contextmanager
+def _progress(
+    description: str, start: int, total: int
+) -> Iterator[Callable[[float], None]]:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]:.4f}"),
+        TimeRemainingColumn(),
+    ) as bar:
+        task = bar.add_task(
+            description, completed=start, total=total, loss=float("nan")
+        )
+        yield lambda loss: bar.update(task, advance=1, loss=loss)

@@ -1,0 +1,220 @@
+"""A classifier of the attributes, trained on renders only.
+
+It sees noise, blur, shifts and changed colours while it learns, so that it reads
+what a picture shows and does not depend on a renderer's exact pixels. It shares
+nothing with the CLIP model and the generator that it judges.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from clip2latent_kedro.interfaces import Identity
+from clip2latent_kedro.portraits.attributes import (
+    ATTRIBUTES,
+    labels_of,
+    sample_z,
+    visible_mask,
+)
+from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
+from clip2latent_kedro.portraits.renderer import render
+from clip2latent_kedro.runtime import make_generator
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """Size and training of the judge.
+
+    Attributes:
+        width: Channels of the first stage; the next two have 2 and 4 times as many.
+        steps: Training steps.
+        batch_size: Renders a step.
+        lr: Peak learning rate of AdamW.
+        save_every: Steps between two saved states.
+    """
+
+    width: int
+    steps: int
+    batch_size: int
+    lr: float
+    save_every: int
+
+
+class JudgeNetwork(nn.Module):
+    """Convolutions at 32, 16 and 8 pixels, and one linear head for each attribute."""
+
+    def __init__(self, width: int) -> None:
+        """Build with random weights."""
+        super().__init__()
+
+        def stage(channels_in: int, channels_out: int) -> list[nn.Module]:
+            return [
+                nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1),
+                nn.GroupNorm(8, channels_out),
+                nn.SiLU(),
+                nn.Conv2d(channels_out, channels_out, 3, padding=1),
+                nn.GroupNorm(8, channels_out),
+                nn.SiLU(),
+            ]
+
+        self.features = nn.Sequential(
+            *stage(3, width), *stage(width, 2 * width), *stage(2 * width, 4 * width)
+        )
+        self.pool = nn.AdaptiveAvgPool2d(4)
+        self.hidden = nn.Linear(4 * width * 16, 256)
+        self.heads = nn.Linear(256, sum(len(values) for values in ATTRIBUTES.values()))
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Return logits [n, num_values] for each attribute of images [n, 3, h, w]."""
+        features = self.pool(self.features(image)).flatten(1)
+        logits = self.heads(F.silu(self.hidden(features)))
+        return list(logits.split([len(v) for v in ATTRIBUTES.values()], dim=1))
+
+
+class AttributeJudge:
+    """The trained judge behind the `Judge` protocol."""
+
+    def __init__(self, network: JudgeNetwork, identity: Identity) -> None:
+        """Wrap a trained network."""
+        self.network = network.eval().requires_grad_(False)
+        self.identity = identity
+        self.attributes: Mapping[str, Sequence[str]] = ATTRIBUTES
+
+    @torch.inference_mode()
+    def classify(self, image: Tensor) -> Tensor:
+        """Return value indices, [n, num_attributes], of images in [-1, 1]."""
+        batches = [
+            torch.stack([logits.argmax(1) for logits in self.network(batch)], dim=1)
+            for batch in image.split(256)
+        ]
+        return torch.cat(batches)
+
+    def to(self, device: str) -> "AttributeJudge":
+        """Move to a device and return self."""
+        self.network.to(device)
+        return self
+
+
+def load_judge(path: Path | None, options: Mapping[str, Any]) -> AttributeJudge:
+    """Return the judge stored in a safetensors file (see `judge_weights`).
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    if path is None or not path.is_file():
+        msg = f"The judge's weights are expected at {path}. Run the portraits pipeline."
+        raise FileNotFoundError(msg)
+    with safe_open(path, framework="pt") as file:
+        width = json.loads(file.metadata()["config"])["width"]
+        weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    network = JudgeNetwork(width)
+    network.load_state_dict(weights)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return AttributeJudge(network, Identity("portraits_judge", digest))
+
+
+def judge_weights(state: FitState) -> dict[str, Tensor]:
+    """Return the averaged weights as they are shipped, in half precision."""
+    return {name: value.half() for name, value in state.weights().items()}
+
+
+def train_judge(
+    config: JudgeConfig, seed: int, device: str, state: FitState | None = None
+) -> Iterator[FitState]:
+    """Train the judge on renders and yield its states (see `fit`).
+
+    Hidden attributes (see `visible_mask`) do not enter the loss.
+    """
+    torch.manual_seed(seed)
+    network = JudgeNetwork(config.width).to(device)
+
+    def loss_at(step: int) -> Tensor:
+        random = make_generator(seed, "judge", step)
+        z = sample_z(config.batch_size, random)
+        labels = labels_of(z)
+        target = labels.masked_fill(~visible_mask(labels), -100).to(device)
+        image = disturb(render(z), random).to(device)
+        logits = network(image)
+        losses = [
+            F.cross_entropy(rows, target[:, column])
+            for column, rows in enumerate(logits)
+        ]
+        return torch.stack(losses).sum()
+
+    schedule = Schedule(config.steps, warmup=0.05, decay=0.7, ema_beta=0.995)
+    groups = [{"params": list(network.parameters()), "lr": config.lr}]
+    yield from fit(
+        network,
+        groups,
+        loss_at,
+        schedule,
+        save_every=config.save_every,
+        state=state,
+        description="judge",
+    )
+
+
+def disturb(image: Tensor, random: torch.Generator) -> Tensor:
+    """Return images with random blur, noise, shift, contrast and tint.
+
+    Args:
+        image: [n, 3, h, w] in [-1, 1].
+        random: Its device is the images' device.
+    """
+    n = len(image)
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(n, *shape, generator=random, device=random.device)
+
+    blurred = F.avg_pool2d(image, 3, stride=1, padding=1, count_include_pad=False)
+    image = torch.lerp(image, blurred, uniform(1, 1, 1) * (uniform(1, 1, 1) < 0.5))
+    rows, columns = torch.randint(-2, 3, (2,), generator=random).tolist()
+    image = image.roll((rows, columns), dims=(2, 3))
+    image = image * (0.9 + 0.2 * uniform(1, 1, 1)) + 0.1 * (uniform(3, 1, 1) - 0.5)
+    noise = torch.randn(image.shape, generator=random, device=random.device)
+    return image + 0.12 * uniform(1, 1, 1) * noise
+
+
+@torch.inference_mode()
+def measure_judge(
+    judge: AttributeJudge, *, seed: int, num: int, device: str = "cpu"
+) -> dict[str, float]:
+    """Return the accuracy on fresh renders for each attribute, where it is visible.
+
+    Args:
+        judge: The judge to measure.
+        seed: Of the renders; another than training's.
+        num: How many renders.
+        device: Where the judge is.
+    """
+    z = sample_z(num, make_generator(seed, "held_out_renders"))
+    labels = labels_of(z)
+    predicted = torch.cat(
+        [judge.classify(render(rows).to(device)).cpu() for rows in z.split(256)]
+    )
+    return accuracy_by_attribute(predicted, labels)
+
+
+def accuracy_by_attribute(predicted: Tensor, labels: Tensor) -> dict[str, float]:
+    """Return the share of right values for each attribute, over visible ones.
+
+    Args:
+        predicted: [n, num_attributes] value indices.
+        labels: The same, true.
+    """
+    visible = visible_mask(labels)
+    right = ((predicted == labels) & visible).sum(0) / visible.sum(0)
+    return dict(zip(ATTRIBUTES, right.tolist(), strict=True))
+
+
+def judge_metadata(config: JudgeConfig) -> dict[str, str]:
+    """Return what is written beside the weights."""
+    return {"config": json.dumps(asdict(config), sort_keys=True)}

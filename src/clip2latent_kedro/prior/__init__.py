@@ -1,0 +1,1 @@
+"""The diffusion prior: p(w | CLIP embedding), its training and its checkpoints."""

@@ -1,0 +1,257 @@
+"""Everything that a training run has come to, as one safetensors file."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.interfaces import Identity
+from clip2latent_kedro.latents import LatentStatistics
+from clip2latent_kedro.prior.diffusion import (
+    DiffusionConfig,
+    DiffusionPrior,
+    EmbeddingStatistics,
+    prior_space,
+)
+from clip2latent_kedro.prior.network import NetworkConfig, build_network
+from clip2latent_kedro.schedules import SCHEDULES
+
+FORMAT = "clip2latent_kedro.prior/1"
+# They decide when something is stored or measured, not what is learned.
+FREE_SETTINGS = frozenset({"train.save_it", "train.val_it"})
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of training after `step` steps, on the CPU.
+
+    Random numbers are functions of the seed (in `settings`) and the step, and so
+    need no state of their own.
+
+    Attributes:
+        step: Training steps done.
+        network: State dict of the network.
+        ema: State dict of the averaged network.
+        optimizer: Of `optimizer_tensors`.
+        losses: Rows [step, training loss, validation loss], [k, 3] float64; the
+            training loss is the mean since the row before, the validation loss
+            that of the averaged network, NaN without validation pairs.
+        statistics: Of the training data, before `znorm_latent` is looked at.
+        embedding_statistics: Of the training embeddings.
+        generator_identity: Whose w were learned.
+        encoder_identity: Whose embeddings were the condition.
+        settings: Everything that decided the run, as plain JSON: `data`, `model`,
+            `train`, `seed` and `pairs` (the recipe of the training pairs).
+    """
+
+    step: int
+    network: dict[str, Tensor]
+    ema: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    losses: Tensor
+    statistics: LatentStatistics
+    embedding_statistics: EmbeddingStatistics
+    generator_identity: Identity
+    encoder_identity: Identity
+    settings: dict[str, Any]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its own last step."""
+        return bool(self.step >= self.settings["train"]["max_it"])
+
+
+def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
+    """Store a checkpoint; a file that is there is replaced at once or not at all."""
+    path = Path(path)
+    groups = {
+        "network": checkpoint.network,
+        "ema": checkpoint.ema,
+        "optimizer": checkpoint.optimizer,
+    }
+    tensors = {
+        f"{group}.{name}": tensor.contiguous()
+        for group, named in groups.items()
+        for name, tensor in named.items()
+    }
+    tensors["losses"] = checkpoint.losses
+    tensors["latent_mean"] = checkpoint.statistics.mean.contiguous()
+    tensors["latent_std"] = checkpoint.statistics.std.contiguous()
+    tensors["embedding_mean"] = checkpoint.embedding_statistics.mean.contiguous()
+    header = {
+        "step": checkpoint.step,
+        "embedding_norm": checkpoint.embedding_statistics.norm,
+        "generator": vars(checkpoint.generator_identity),
+        "encoder": vars(checkpoint.encoder_identity),
+        "settings": checkpoint.settings,
+    }
+    metadata = {"format": FORMAT, "header": json.dumps(header)}
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        save_file(tensors, temporary, metadata=metadata)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Return the stored checkpoint.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        InputError: If the file is damaged, or is something else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        msg = f"There is no prior checkpoint at {path}. Run the training pipeline."
+        raise FileNotFoundError(msg)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        msg = (
+            f"{path} must be a whole safetensors file, but cannot be read ({error}). "
+            f"Remove it and train again."
+        )
+        raise InputError(msg) from error
+    if metadata.get("format") != FORMAT:
+        msg = (
+            f"{path} must be a prior checkpoint ({FORMAT}), got "
+            f"{metadata.get('format', 'a file without such a mark')}. Remove it and "
+            f"train again, or correct its path in the catalog."
+        )
+        raise InputError(msg)
+    header = json.loads(metadata["header"])
+    return Checkpoint(
+        step=header["step"],
+        network=_group(tensors, "network"),
+        ema=_group(tensors, "ema"),
+        optimizer=_group(tensors, "optimizer"),
+        losses=tensors["losses"],
+        statistics=LatentStatistics(tensors["latent_mean"], tensors["latent_std"]),
+        embedding_statistics=EmbeddingStatistics(
+            tensors["embedding_mean"], header["embedding_norm"]
+        ),
+        generator_identity=Identity(**header["generator"]),
+        encoder_identity=Identity(**header["encoder"]),
+        settings=header["settings"],
+    )
+
+
+def prior_from_checkpoint(
+    checkpoint: Checkpoint, which: Literal["ema", "network"] = "ema"
+) -> DiffusionPrior:
+    """Return the prior with its averaged weights, or its last ones; none are trainable.
+
+    Args:
+        checkpoint: Finished or not.
+        which: `ema` or `network`.
+    """
+    model = checkpoint.settings["model"]
+    prior = build_prior(
+        NetworkConfig(**model["network"]),
+        DiffusionConfig(**model["diffusion"]),
+        checkpoint.statistics,
+        checkpoint.embedding_statistics,
+        znorm_latent=checkpoint.settings["train"]["znorm_latent"],
+        generator_identity=checkpoint.generator_identity,
+        encoder_identity=checkpoint.encoder_identity,
+    )
+    weights = checkpoint.ema if which == "ema" else checkpoint.network
+    prior.network.load_state_dict(weights)
+    return prior.requires_grad_(False).eval()
+
+
+def build_prior(
+    network: NetworkConfig,
+    diffusion: DiffusionConfig,
+    statistics: LatentStatistics,
+    embedding_statistics: EmbeddingStatistics,
+    *,
+    znorm_latent: bool,
+    generator_identity: Identity,
+    encoder_identity: Identity,
+) -> DiffusionPrior:
+    """Return a new prior, on the CPU, with random weights.
+
+    Args:
+        network: `params:model.network`.
+        diffusion: `params:model.diffusion`.
+        statistics: Of the training data; their shape is that of one latent.
+        embedding_statistics: Of the training embeddings; likewise.
+        znorm_latent: Whether the prior models normalised w.
+        generator_identity: Whose w are learned.
+        encoder_identity: Whose embeddings are the condition.
+    """
+    num_latents, latent_dim = statistics.mean.shape
+    (clip_dim,) = embedding_statistics.mean.shape
+    return DiffusionPrior(
+        build_network(network, num_latents, latent_dim, clip_dim),
+        SCHEDULES[diffusion.beta_schedule](network.num_timesteps),
+        prior_space(
+            statistics,
+            znorm_latent=znorm_latent,
+            image_embed_scale=diffusion.image_embed_scale,
+        ),
+        embedding_statistics,
+        w_mean=statistics.mean,
+        predict_x_start=diffusion.predict_x_start,
+        text_embed_scale=diffusion.text_embed_scale,
+        generator_identity=generator_identity,
+        encoder_identity=encoder_identity,
+    )
+
+
+def check_settings(checkpoint: Checkpoint, settings: Mapping[str, Any]) -> None:
+    """Check that a run with these settings may continue a checkpoint.
+
+    The last step may move, unless the learning rate decays towards it.
+
+    Raises:
+        InputError: If settings differ; the message names each of them.
+    """
+    free = set(FREE_SETTINGS)
+    if settings["train"]["lr_decay"] == "none":
+        free.add("train.max_it")
+    stored, asked = _flatten(checkpoint.settings), _flatten(settings)
+    differing = [
+        f"{name} (stored {stored.get(name)!r}, asked {asked.get(name)!r})"
+        for name in sorted({*stored, *asked} - free)
+        if stored.get(name) != asked.get(name)
+    ]
+    if differing:
+        msg = (
+            f"The stored prior_checkpoint of step {checkpoint.step} was trained under "
+            f"other settings: {', '.join(differing)}. Use the same settings, or "
+            f"`--params=resume:false` to replace it."
+        )
+        raise InputError(msg)
+
+
+def _group(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
+    prefix = f"{group}."
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat

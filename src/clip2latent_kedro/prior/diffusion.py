@@ -1,0 +1,268 @@
+"""The diffusion prior: its objective, and what a sampler calls.
+
+q(x_t | x0) = N(sqrt(alpha_bar_t) x0, (1 - alpha_bar_t) I) (Ho et al. 2020, Eq. 4);
+the network predicts x0 (Ramesh et al. 2022, section 2.2), or the noise.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.interfaces import Identity
+from clip2latent_kedro.latents import LatentStatistics
+from clip2latent_kedro.schedules import SCHEDULES
+
+
+@dataclass(frozen=True)
+class DiffusionConfig:
+    """The diffusion process and its objective (`params:model.diffusion`).
+
+    Attributes:
+        cond_drop_prob: Probability that training hides the condition, for guidance.
+        image_embed_scale: Factor on the latents x0, after normalisation.
+        text_embed_scale: Factor on the condition, before the network.
+        beta_schedule: A name of `schedules.SCHEDULES`.
+        predict_x_start: Predict x0; otherwise the noise.
+    """
+
+    cond_drop_prob: float
+    image_embed_scale: float
+    text_embed_scale: float
+    beta_schedule: Literal["cosine", "linear"]
+    predict_x_start: bool
+
+    def __post_init__(self) -> None:
+        """Check names and ranges."""
+        if self.beta_schedule not in SCHEDULES:
+            msg = (
+                f"model.diffusion.beta_schedule must be one of "
+                f"{', '.join(SCHEDULES)}, got {self.beta_schedule!r}."
+            )
+            raise InputError(msg)
+        if not 0 <= self.cond_drop_prob <= 1:
+            msg = (
+                f"model.diffusion.cond_drop_prob must be within 0 and 1, got "
+                f"{self.cond_drop_prob}."
+            )
+            raise InputError(msg)
+        for name in ("image_embed_scale", "text_embed_scale"):
+            if not getattr(self, name) > 0:
+                msg = (
+                    f"model.diffusion.{name} must be above 0, got "
+                    f"{getattr(self, name)}."
+                )
+                raise InputError(msg)
+
+
+@dataclass(frozen=True)
+class EmbeddingStatistics:
+    """What the image embeddings of the training pairs have in common.
+
+    Attributes:
+        mean: Mean of the unit-length embeddings, [clip_dim].
+        norm: Mean length of the embeddings before.
+    """
+
+    mean: Tensor
+    norm: float
+
+
+def prior_space(
+    statistics: LatentStatistics, *, znorm_latent: bool, image_embed_scale: float
+) -> LatentStatistics:
+    """Return statistics whose `normalise` takes w to the x0 that the prior models.
+
+    Args:
+        statistics: Of the training data, [num_latents, w_dim] each.
+        znorm_latent: Normalise each channel; otherwise x0 is w itself.
+        image_embed_scale: Factor on x0 after that.
+    """
+    mean, std = statistics.mean, statistics.std
+    if not znorm_latent:
+        mean, std = torch.zeros_like(mean), torch.ones_like(std)
+    return LatentStatistics(mean, std / image_embed_scale)
+
+
+def perturb_embedding(clip_embedding: Tensor, scale: float, noise: Tensor) -> Tensor:
+    """Return embeddings turned at random, of the same norm.
+
+    e' = |e| normalise(e / |e| + scale * n / |n|), whose cosine with e is about
+    1 / sqrt(1 + scale^2) in many dimensions (clip2latent, data.py).
+
+    Args:
+        clip_embedding: [n, clip_dim].
+        scale: Length of the noise against the unit embedding; 0 changes nothing.
+        noise: Gaussian, [n, clip_dim].
+    """
+    if scale == 0:
+        return clip_embedding
+    norm = clip_embedding.norm(dim=-1, keepdim=True)
+    direction = functional.normalize(clip_embedding, dim=-1)
+    turned = direction + scale * functional.normalize(noise, dim=-1)
+    noisy: Tensor = norm * functional.normalize(turned, dim=-1)
+    return noisy
+
+
+class DiffusionPrior(nn.Module):
+    """p(x0 | clip_embedding): a network, its noise schedule, and its origin.
+
+    Attributes:
+        network: A `PriorNetwork`.
+        alpha_bar: Cumulative signal levels, [T] float64.
+        statistics: Between raw w and the prior's x0 (see `prior_space`).
+        w_mean: Mean of w over the training data, [num_latents, w_dim]; truncation
+            may pull towards it.
+        embedding_statistics: Of the training embeddings; None if unknown.
+        generator_identity: Whose w these are; None if unknown.
+        encoder_identity: Whose embeddings these are; None if unknown.
+    """
+
+    alpha_bar: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        alpha_bar: Tensor,
+        statistics: LatentStatistics,
+        embedding_statistics: EmbeddingStatistics | None = None,
+        *,
+        w_mean: Tensor | None = None,
+        predict_x_start: bool = True,
+        text_embed_scale: float = 1.0,
+        generator_identity: Identity | None = None,
+        encoder_identity: Identity | None = None,
+    ) -> None:
+        """Put the parts together; `w_mean` defaults to the mean of `statistics`."""
+        super().__init__()
+        self.network = network
+        self.register_buffer("alpha_bar", alpha_bar.double(), persistent=False)
+        self.statistics = statistics
+        self.w_mean = statistics.mean if w_mean is None else w_mean
+        self.embedding_statistics = embedding_statistics
+        self.predict_x_start = predict_x_start
+        self.text_embed_scale = text_embed_scale
+        self.generator_identity = generator_identity
+        self.encoder_identity = encoder_identity
+
+    @property
+    def latent_shape(self) -> tuple[int, int]:
+        """(num_latents, latent_dim) of one x0."""
+        num_latents, latent_dim = self.statistics.mean.shape
+        return num_latents, latent_dim
+
+    def q_sample(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """Return x_t = sqrt(alpha_bar_t) x0 + sqrt(1 - alpha_bar_t) noise.
+
+        Args:
+            x0: [n, num_latents, latent_dim].
+            t: [n] int64.
+            noise: Gaussian, of the shape of x0.
+        """
+        signal, sigma = self._levels(t, x0)
+        return signal * x0 + sigma * noise
+
+    def loss(
+        self,
+        x0: Tensor,
+        clip_embedding: Tensor,
+        *,
+        t: Tensor,
+        noise: Tensor,
+        keep: Tensor | None,
+    ) -> Tensor:
+        """Return the mean squared error of the network's prediction, scalar.
+
+        Args:
+            x0: Clean latents, [n, num_latents, latent_dim], normalised.
+            clip_embedding: Condition, with its training noise, [n, clip_dim].
+            t: Timesteps, [n] int64.
+            noise: Gaussian, of the shape of x0.
+            keep: False hides the condition, [n] bool; None keeps all.
+        """
+        x_t = self.q_sample(x0, t, noise)
+        prediction = self.network(x_t, t, clip_embedding * self.text_embed_scale, keep)
+        target = x0 if self.predict_x_start else noise
+        error: Tensor = functional.mse_loss(prediction, target)
+        return error
+
+    def predict_x0(
+        self, x_t: Tensor, t: Tensor, clip_embedding: Tensor, keep: Tensor | None = None
+    ) -> Tensor:
+        """Return the predicted x0, [n, num_latents, latent_dim], without guidance."""
+        prediction: Tensor = self.network(
+            x_t, t, clip_embedding * self.text_embed_scale, keep
+        )
+        if self.predict_x_start:
+            return prediction
+        signal, sigma = self._levels(t, x_t)
+        return (x_t - sigma * prediction) / signal
+
+    def denoiser(
+        self, clip_embedding: Tensor, guidance_scale: float = 1.0
+    ) -> Callable[[Tensor, int], Tensor]:
+        """Return (x_t, t) -> x0 with classifier-free guidance (Ho and Salimans 2022).
+
+        x0 = u + (c - u) * guidance_scale, where u lacks the condition. Both come
+        from one pass over a batch of 2n; at scale 1 (none) and 0 one branch is
+        enough. Nothing is clamped.
+
+        Args:
+            clip_embedding: Conditions, [n, clip_dim].
+            guidance_scale: 0 or more.
+        """
+        num = len(clip_embedding)
+        if guidance_scale in (0, 1):
+            keep = torch.full((num,), guidance_scale == 1, device=clip_embedding.device)
+
+            def denoise(x_t: Tensor, t: int) -> Tensor:
+                steps = torch.full((num,), t, device=x_t.device)
+                return self.predict_x0(x_t, steps, clip_embedding, keep)
+
+            return denoise
+
+        twice = torch.cat([clip_embedding, clip_embedding])
+        keep_first = torch.arange(2 * num, device=clip_embedding.device) < num
+
+        def denoise_guided(x_t: Tensor, t: int) -> Tensor:
+            steps = torch.full((2 * num,), t, device=x_t.device)
+            both = self.predict_x0(torch.cat([x_t, x_t]), steps, twice, keep_first)
+            conditional, unconditional = both.chunk(2)
+            return unconditional + (conditional - unconditional) * guidance_scale
+
+        return denoise_guided
+
+    def _levels(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return sqrt(alpha_bar_t) and sqrt(1 - alpha_bar_t), [n, 1, 1]."""
+        alpha_bar = self.alpha_bar[t][:, None, None]
+        return alpha_bar.sqrt().to(like), (1 - alpha_bar).sqrt().to(like)
+
+
+def check_identity(
+    prior: DiffusionPrior,
+    generator_identity: Identity | None = None,
+    encoder_identity: Identity | None = None,
+) -> None:
+    """Check that a prior is used with the models that it was trained on.
+
+    Identities that are None, on either side, are not compared.
+
+    Raises:
+        InputError: If the generator or the encoder is another one.
+    """
+    pairs = {
+        "generator": (prior.generator_identity, generator_identity),
+        "encoder": (prior.encoder_identity, encoder_identity),
+    }
+    for role, (trained, given) in pairs.items():
+        if trained is None or given is None or trained.digest == given.digest:
+            continue
+        msg = (
+            f"The prior was trained for the {role} {trained}, got the {role} {given}. "
+            f"Put {trained} in the catalog, or train a prior for {given}."
+        )
+        raise InputError(msg)

@@ -1,0 +1,75 @@
+"""AdamW as clip2latent sets it up, and its state as named tensors."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from clip2latent_kedro.prior.config import LrDecay
+
+BETAS = (0.9, 0.999)
+EPS = 1e-6
+
+
+def build_optimizer(
+    network: nn.Module, *, lr: float, weight_decay: float
+) -> torch.optim.AdamW:
+    """Return AdamW over the network; only weights of two or more axes decay."""
+    named = list(network.named_parameters())
+    groups = [
+        {
+            "params": [(name, p) for name, p in named if p.ndim >= 2],
+            "weight_decay": weight_decay,
+        },
+        {
+            "params": [(name, p) for name, p in named if p.ndim < 2],
+            "weight_decay": 0.0,
+        },
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=lr,
+        betas=BETAS,
+        eps=EPS,
+        fused=True,
+    )
+
+
+def decayed_lr(lr: float, decay: LrDecay, step: int, max_it: int) -> float:
+    """Return the learning rate of a step (from 1), which decays to almost 0.
+
+    Args:
+        lr: Of the first step.
+        decay: `none` keeps it, as in the original.
+        step: 1 to `max_it`.
+        max_it: Last step.
+    """
+    progress = (step - 1) / max_it
+    if decay == "cosine":
+        return lr * 0.5 * (1 + math.cos(math.pi * progress))
+    if decay == "linear":
+        return lr * (1 - progress)
+    return lr
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the state as `{parameter}:{quantity}` -> tensor."""
+    return {
+        f"{name}:{quantity}": tensor
+        for group in optimizer.param_groups
+        for name, parameter in zip(group["param_names"], group["params"], strict=True)
+        for quantity, tensor in optimizer.state[parameter].items()
+    }
+
+
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
+) -> None:
+    """Put back what `optimizer_tensors` returned."""
+    state = optimizer.state_dict()
+    names = [name for group in state["param_groups"] for name in group["param_names"]]
+    state["state"] = {index: {} for index in range(len(names))}
+    for key, tensor in tensors.items():
+        name, quantity = key.rsplit(":", 1)
+        state["state"][names.index(name)][quantity] = tensor.clone()
+    optimizer.load_state_dict(state)

@@ -1,0 +1,117 @@
+"""A checkpoint is stored as a whole; the prior is its averaged network."""
+
+import pytest
+import torch
+from kedro.io import DatasetError, Version
+
+from clip2latent_kedro.datasets import CheckpointDataset, PriorDataset
+from clip2latent_kedro.interfaces import Identity
+from clip2latent_kedro.latents import LatentStatistics
+from clip2latent_kedro.prior.checkpoint import Checkpoint, build_prior
+from clip2latent_kedro.prior.diffusion import DiffusionConfig, EmbeddingStatistics
+from clip2latent_kedro.prior.network import NetworkConfig
+
+NETWORK = {
+    "kind": "mlp",
+    "dim": 16,
+    "num_timesteps": 10,
+    "depth": 1,
+    "dim_head": 4,
+    "heads": 1,
+}
+DIFFUSION = {
+    "cond_drop_prob": 0.2,
+    "image_embed_scale": 1.0,
+    "text_embed_scale": 1.0,
+    "beta_schedule": "cosine",
+    "predict_x_start": True,
+}
+
+
+@pytest.fixture
+def checkpoint():
+    statistics = LatentStatistics(torch.ones(1, 4), torch.full((1, 4), 2.0))
+    embedding_statistics = EmbeddingStatistics(torch.zeros(3), 5.0)
+    identities = {
+        "generator_identity": Identity("g", "00"),
+        "encoder_identity": Identity("e", "11"),
+    }
+    prior = build_prior(
+        NetworkConfig(**NETWORK),
+        DiffusionConfig(**DIFFUSION),
+        statistics,
+        embedding_statistics,
+        znorm_latent=True,
+        **identities,
+    )
+    network = prior.network.state_dict()
+    return Checkpoint(
+        step=5,
+        network=network,
+        ema={name: value + 1 for name, value in network.items()},
+        optimizer={"exp_avg.0": torch.ones(2)},
+        losses=torch.zeros(1, 3, dtype=torch.float64),
+        statistics=statistics,
+        embedding_statistics=embedding_statistics,
+        settings={
+            "model": {"network": NETWORK, "diffusion": DIFFUSION},
+            "train": {"max_it": 10, "znorm_latent": True},
+        },
+        **identities,
+    )
+
+
+def test_round_trip_and_overwrite(tmp_path, checkpoint):
+    dataset = CheckpointDataset(filepath=str(tmp_path / "new" / "prior.safetensors"))
+    dataset.save(checkpoint)
+    dataset.save(checkpoint)
+    loaded = dataset.load()
+    assert (loaded.step, loaded.settings) == (5, checkpoint.settings)
+    for group in ("network", "ema", "optimizer"):
+        torch.testing.assert_close(getattr(loaded, group), getattr(checkpoint, group))
+
+
+def test_only_a_finished_run_exists(tmp_path, checkpoint):
+    dataset = CheckpointDataset(filepath=str(tmp_path / "prior.safetensors"))
+    assert not dataset.exists()
+    dataset.save(checkpoint)
+    assert not dataset.exists()
+    checkpoint.settings["train"]["max_it"] = 5
+    dataset.save(checkpoint)
+    assert dataset.exists()
+
+
+def test_missing(tmp_path):
+    path = str(tmp_path / "prior.safetensors")
+    assert CheckpointDataset(filepath=path, missing_ok=True).load() is None
+    with pytest.raises(DatasetError) as caught:
+        CheckpointDataset(filepath=path).load()
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
+
+
+def test_prior_is_the_averaged_network_and_versioned(tmp_path, checkpoint):
+    path = str(tmp_path / "prior.safetensors")
+    version = "2025-01-01T00.00.00.000Z"
+    PriorDataset(filepath=path, version=Version(None, version)).save(checkpoint)
+    dataset = PriorDataset(filepath=path, version=Version(None, None))
+    assert dataset.exists()
+    prior = dataset.load()
+    torch.testing.assert_close(dict(prior.network.state_dict()), checkpoint.ema)
+    torch.testing.assert_close(prior.statistics.std, torch.full((1, 4), 2.0))
+
+
+def test_prior_missing(tmp_path):
+    dataset = PriorDataset(filepath=str(tmp_path / "prior.safetensors"))
+    assert not dataset.exists()
+    with pytest.raises(DatasetError) as caught:
+        dataset.load()
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
+
+
+def test_describe(tmp_path):
+    path = str(tmp_path / "prior.safetensors")
+    assert CheckpointDataset(filepath=path)._describe() == {
+        "filepath": path,
+        "missing_ok": False,
+    }
+    assert str(PriorDataset(filepath=path)._describe()["filepath"]) == path

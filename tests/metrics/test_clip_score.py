@@ -1,0 +1,49 @@
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from clip2latent_kedro.metrics.clip_score import best_of, clip_scores
+
+
+def test_scores_are_cosines_whatever_the_lengths():
+    image = np.array([[[3.0, 0.0], [0.0, 2.0]], [[1.0, 1.0], [-1.0, 0.0]]])
+    text = np.array([[10.0, 0.0], [0.5, 0.0]])
+
+    scores = clip_scores(image, text)
+
+    np.testing.assert_allclose(scores, [[1, 0], [0.5**0.5, -1]], atol=1e-12)
+
+
+def test_one_sided_numbers_of_prompts_are_refused():
+    with pytest.raises(ValueError, match="samples of 3 prompts, got 2"):
+        clip_scores(np.ones((2, 4, 5)), np.ones((3, 5)))
+
+
+def test_an_embedding_without_direction_is_refused():
+    with pytest.raises(ValueError, match="finite vectors other than zero"):
+        clip_scores(np.zeros((1, 1, 2)), np.ones((1, 2)))
+
+
+def test_best_of_two_among_three_by_hand():
+    """Pairs of (1, 2, 4) have maxima 2, 4, 4."""
+    found = best_of(np.array([[4.0, 1.0, 2.0]]), 2)
+
+    np.testing.assert_allclose(found, [10 / 3])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_best_of_is_the_mean_over_all_subsets(n):
+    scores = np.random.default_rng(0).normal(size=(3, 5))
+
+    expected = [
+        np.mean([max(subset) for subset in combinations(row, n)]) for row in scores
+    ]
+
+    np.testing.assert_allclose(best_of(scores, n), expected)
+
+
+@pytest.mark.parametrize("n", [0, 4])
+def test_best_of_more_than_there_are_is_refused(n):
+    with pytest.raises(ValueError, match=f"1 to the 3 samples of a prompt, got {n}"):
+        best_of(np.zeros((2, 3)), n)

@@ -1,0 +1,116 @@
+import pytest
+import torch
+
+from clip2latent_kedro.latents import (
+    LatentStatistics,
+    group_latents,
+    measure_statistics,
+    repeat_latents,
+    truncate,
+)
+
+
+@pytest.fixture
+def w():
+    generator = torch.Generator().manual_seed(0)
+    return 3 + 2 * torch.randn(500, 2, 5, generator=generator)
+
+
+def test_statistics_by_hand():
+    w = torch.tensor([[[1.0, 10.0]], [[3.0, 10.0]], [[5.0, 16.0]]])
+
+    found = measure_statistics(w)
+
+    torch.testing.assert_close(found.mean, torch.tensor([[3.0, 12.0]]))
+    torch.testing.assert_close(found.std, torch.tensor([[2.0, 12.0**0.5]]))
+
+
+def test_normalised_latents_are_standard(w):
+    x0 = measure_statistics(w).normalise(w)
+
+    torch.testing.assert_close(x0.mean(0), torch.zeros(2, 5), atol=1e-5, rtol=0)
+    torch.testing.assert_close(x0.std(0), torch.ones(2, 5))
+
+
+def test_normalising_is_undone(w):
+    statistics = measure_statistics(w)
+
+    torch.testing.assert_close(statistics.denormalise(statistics.normalise(w)), w)
+
+
+def test_a_constant_channel_survives():
+    statistics = measure_statistics(torch.full((4, 1, 3), 7.0))
+
+    x0 = statistics.normalise(torch.full((2, 1, 3), 7.0))
+
+    assert torch.equal(x0, torch.zeros(2, 1, 3))
+    assert torch.equal(statistics.denormalise(x0), torch.full((2, 1, 3), 7.0))
+
+
+def test_statistics_follow_the_dtype_of_latents(w):
+    statistics = measure_statistics(w)
+
+    assert statistics.mean.dtype == torch.float32
+    assert statistics.normalise(w.double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize("psi", [0.0, 0.5, 0.7, 1.3])
+def test_truncation_scales_the_distance_to_the_centre(w, psi):
+    centre = torch.linspace(-1, 1, 5)
+
+    found = truncate(w, centre, psi)
+
+    torch.testing.assert_close(found - centre, psi * (w - centre))
+
+
+def test_no_truncation_changes_no_bit(w):
+    assert torch.equal(truncate(w, torch.full((5,), 0.1), 1.0), w)
+
+
+def test_cutoff_leaves_later_groups_alone(w):
+    centre = torch.zeros(5)
+
+    found = truncate(w, centre, 0.5, cutoff=1)
+
+    assert torch.equal(found[:, 0], 0.5 * w[:, 0])
+    assert torch.equal(found[:, 1], w[:, 1])
+
+
+def test_w3_groups_start_at_0_4_8():
+    """The original read rows 4, 4 and 10, and so [middle, middle, fine]."""
+    layers = torch.arange(18.0)[None, :, None]
+
+    assert group_latents(layers, (4, 4, 10)).flatten().tolist() == [0, 4, 8]
+
+
+def test_repeats_fill_the_layers_of_each_group():
+    w = torch.tensor([[[1.0], [2.0], [3.0]]])
+
+    found = repeat_latents(w, (4, 4, 10))
+
+    assert found.flatten().tolist() == 4 * [1.0] + 4 * [2.0] + 10 * [3.0]
+
+
+@pytest.mark.parametrize("latent_repeats", [(18,), (4, 4, 10), (1,) * 18])
+def test_grouping_undoes_repeating(latent_repeats):
+    w = torch.arange(2.0 * len(latent_repeats) * 3).reshape(2, -1, 3)
+
+    assert torch.equal(
+        group_latents(repeat_latents(w, latent_repeats), latent_repeats), w
+    )
+
+
+@pytest.mark.parametrize("shape", [(4, 512), (4, 2, 512)])
+def test_a_row_for_each_group_is_needed(shape):
+    with pytest.raises(ValueError, match=r"shape \[n, 3, w_dim\], got \[4, "):
+        repeat_latents(torch.zeros(shape), (4, 4, 10))
+
+
+def test_statistics_have_no_hidden_state():
+    statistics = LatentStatistics(mean=torch.zeros(1, 2), std=torch.ones(1, 2))
+    w = torch.ones(3, 1, 2)
+
+    statistics.normalise(w)
+
+    assert torch.equal(w, torch.ones(3, 1, 2))
+    assert torch.equal(statistics.mean, torch.zeros(1, 2))

@@ -1,0 +1,271 @@
+"""Pairs depend on (seed, i) alone; stored ones are continued or refused."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.interfaces import Identity
+from clip2latent_kedro.pairs import (
+    DataConfig,
+    GenerationConfig,
+    PairProgress,
+    TrainingPairs,
+    describe_recipe,
+    find_missing_shards,
+    generate_pairs,
+    sample_w,
+    sample_z,
+    summarise_pairs,
+)
+
+
+class LinearGenerator:
+    """w = A z + layer number; the image is a random but fixed function of w."""
+
+    z_dim, w_dim, num_ws, resolution = 8, 8, 6, 16
+    identity = Identity("linear", "00")
+
+    def __init__(self) -> None:
+        random = torch.Generator().manual_seed(0)
+        self.matrix = torch.randn(8, 8, generator=random)
+        self.paint = torch.randn(48, 768, generator=random) / 48
+        self.synthesised: list[int] = []
+
+    @property
+    def w_avg(self) -> Tensor:
+        return torch.zeros(self.w_dim)
+
+    def mapping(self, z: Tensor, *, psi: float = 1.0) -> Tensor:
+        layer = torch.arange(self.num_ws).to(z)[:, None]
+        return psi * (z @ self.matrix.T)[:, None] + layer
+
+    def synthesis(self, w: Tensor, *, noise_mode: str = "const") -> Tensor:
+        assert noise_mode == "const"
+        self.synthesised.append(len(w))
+        return (w.flatten(1) @ self.paint).tanh().view(-1, 3, 16, 16)
+
+    def to(self, device: str) -> "LinearGenerator":
+        return self
+
+
+class MeanEncoder:
+    """The mean of each channel in four quarters, and the size of the image."""
+
+    embed_dim = 13
+    identity = Identity("quarters/v1", "11")
+
+    def encode_image(self, image: Tensor) -> Tensor:
+        quarters = torch.nn.functional.adaptive_avg_pool2d(image, 2).flatten(1)
+        return torch.cat([quarters, torch.full((len(image), 1), image.shape[-1])], 1)
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        raise InputError("no text")
+
+    def to(self, device: str) -> "MeanEncoder":
+        return self
+
+
+DATA = DataConfig(
+    bs=4,
+    embed_noise_scale=1.0,
+    clip_variant="quarters",
+    n_latents=3,
+    latent_dim=8,
+    latent_repeats=[1, 2, 3],
+)
+GENERATION = GenerationConfig(
+    n_samples=150,
+    batch_size=7,
+    out_image_size=8,
+    psi=1.0,
+    samples_per_shard=40,
+    save_images=False,
+    dtype="float32",
+)
+
+
+def make(data=DATA, generation=GENERATION, *, seed=3, progress=None, resume=True):
+    return list(
+        generate_pairs(
+            LinearGenerator(),
+            MeanEncoder(),
+            data,
+            generation,
+            seed=seed,
+            device="cpu",
+            progress=progress or PairProgress(),
+            resume=resume,
+        )
+    )
+
+
+def join(shards, name="w"):
+    return np.concatenate([shard.arrays[name] for shard in shards])
+
+
+def test_w_comes_from_one_z_per_group_read_at_the_group_start():
+    """Group g is A z_g + (layers before it): 0, 1, 3 for groups of 1, 2, 3 layers."""
+    generator = LinearGenerator()
+    w = sample_w(generator, DATA, range(5, 9), seed=3, psi=0.5, device="cpu")
+    z = sample_z(3, 0, num_latents=3, z_dim=8)[5:9]
+    expected = 0.5 * z @ generator.matrix.T + torch.tensor([0.0, 1, 3])[:, None]
+    torch.testing.assert_close(w, expected)
+
+
+def test_groups_of_a_sample_are_independent():
+    z = torch.cat([sample_z(3, block, 2, 8) for block in range(40)])  # [2560, 2, 8]
+    correlation = np.corrcoef(z[:, 0].flatten(), z[:, 1].flatten())[0, 1]
+    assert abs(correlation) < 4 / np.sqrt(z[:, 0].numel())
+    assert abs(z.mean()) < 4 / np.sqrt(z.numel())
+    assert abs(z.var() - 1) < 4 * np.sqrt(2 / z.numel())
+
+
+@pytest.mark.parametrize(("batch_size", "samples_per_shard"), [(1, 150), (64, 33)])
+def test_pairs_do_not_depend_on_batches_and_shards(batch_size, samples_per_shard):
+    other = replace(
+        GENERATION, batch_size=batch_size, samples_per_shard=samples_per_shard
+    )
+    here, there = make(), make(generation=other)
+    np.testing.assert_array_equal(join(here), join(there))
+    np.testing.assert_allclose(
+        join(here, "clip_embedding"), join(there, "clip_embedding"), atol=1e-6
+    )
+
+
+def test_fewer_samples_are_the_first_ones_and_seeds_differ():
+    few = make(generation=replace(GENERATION, n_samples=50))
+    np.testing.assert_array_equal(join(few), join(make())[:50])
+    assert not np.isclose(join(make(seed=4)), join(make())).any()
+
+
+def test_resumed_equals_uninterrupted():
+    whole = make()
+    stored = whole[0], whole[2]
+    progress = PairProgress(whole[0].recipe, frozenset({0, 2}))
+    resumed = {shard.index: shard for shard in [*stored, *make(progress=progress)]}
+    assert sorted(resumed) == [0, 1, 2, 3]
+    for name in ("w", "clip_embedding"):
+        np.testing.assert_array_equal(
+            join(whole, name), join([resumed[i] for i in range(4)], name)
+        )
+
+
+def test_a_whole_store_gives_one_empty_shard_and_computes_nothing():
+    recipe = make()[0].recipe
+    (shard,) = make(progress=PairProgress(recipe, frozenset(range(4))))
+    assert not shard.arrays
+    assert not shard.fresh
+
+
+def test_without_resume_everything_is_made_and_replaced():
+    recipe = make()[0].recipe
+    progress = PairProgress({**recipe, "seed": 9}, frozenset(range(4)), problem="x")
+    shards = make(progress=progress, resume=False)
+    assert [shard.fresh for shard in shards] == [True, False, False, False]
+
+
+def test_embedding_and_images_are_of_the_area_resized_image():
+    (shard,) = make(
+        generation=replace(
+            GENERATION, n_samples=3, samples_per_shard=9, save_images=True
+        )
+    )
+    generator = LinearGenerator()
+    w = torch.from_numpy(shard.arrays["w"]).repeat_interleave(
+        torch.tensor([1, 2, 3]), dim=1
+    )
+    image = torch.nn.functional.avg_pool2d(generator.synthesis(w), 2)
+    torch.testing.assert_close(
+        torch.from_numpy(shard.arrays["clip_embedding"]),
+        MeanEncoder().encode_image(image),
+    )
+    assert shard.arrays["images"].shape == (3, 8, 8, 3)
+    assert shard.arrays["images"].dtype == np.uint8
+    back = torch.from_numpy(shard.arrays["images"]).permute(0, 3, 1, 2) / 127.5 - 1
+    torch.testing.assert_close(back, image, atol=1 / 255 + 1e-6, rtol=0)
+
+
+def test_dtype_and_native_size():
+    config = replace(
+        GENERATION, n_samples=2, dtype="float16", out_image_size=None, psi=0.7
+    )
+    (shard,) = make(generation=config)
+    assert {array.dtype for array in shard.arrays.values()} == {np.dtype("float16")}
+    assert (shard.arrays["clip_embedding"][:, -1] == 16).all()
+
+
+def test_other_settings_are_refused_and_named():
+    recipe = make()[0].recipe
+    with pytest.raises(
+        InputError, match=r"psi \(stored 1.0, asked 0.5\).*resume:false"
+    ):
+        make(generation=replace(GENERATION, psi=0.5), progress=PairProgress(recipe))
+    with pytest.raises(InputError, match=r"seed \(stored 3, asked 4\)"):
+        make(seed=4, progress=PairProgress(recipe))
+    with pytest.raises(InputError, match="cannot be resumed: torn"):
+        make(progress=PairProgress(problem="torn."))
+
+
+def test_other_versions_and_batch_sizes_are_not_other_settings():
+    config = replace(GENERATION, batch_size=1)
+    recipe = describe_recipe(LinearGenerator(), MeanEncoder(), DATA, config, 3)
+    stored = {**make()[0].recipe, "versions": {"torch": "1.0"}}
+    assert find_missing_shards(recipe, PairProgress(stored)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"latent_repeats": [1, 2, 2]}, "add up to the 6 layers of linear.*= 5"),
+        ({"latent_dim": 9}, "width of w of linear, 8, got 9"),
+        ({"clip_variant": "ViT-B/32"}, "must name the encoder.*quarters/v1"),
+    ],
+)
+def test_models_that_do_not_fit_are_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        make(data=replace(DATA, **change))
+
+
+@pytest.mark.parametrize(
+    ("config", "change", "message"),
+    [
+        (DATA, {"bs": 0}, "data.bs must be 1 or more, got 0"),
+        (DATA, {"embed_noise_scale": -1.0}, "embed_noise_scale must be 0 or more"),
+        (DATA, {"n_latents": 2}, r"latent_repeats must hold data.n_latents = 2"),
+        (GENERATION, {"n_samples": 0}, "data_generation.n_samples must be 1 or more"),
+        (GENERATION, {"out_image_size": -1}, "out_image_size must be 1 or more"),
+        (GENERATION, {"psi": -0.1}, r"psi must lie in \[0, 2\], got -0.1"),
+        (GENERATION, {"dtype": "int8"}, "dtype must be float32 or float16"),
+    ],
+)
+def test_wrong_settings_are_refused(config, change, message):
+    with pytest.raises(InputError, match=message):
+        replace(config, **change)
+
+
+def test_summary_has_the_closed_form():
+    w = np.array([[[0.0, 1.0]], [[2.0, 1.0]], [[100.0, 9.0]]], dtype=np.float32)
+    clip_embedding = np.array([[3.0, 0.0], [0.0, 5.0], [1.0, 1.0]], dtype=np.float32)
+    summary = summarise_pairs(TrainingPairs(w, clip_embedding, {}), max_samples=2)
+    assert summary["num_samples"] == 2
+    assert summary["mean"] == [[1.0, 1.0]]
+    np.testing.assert_allclose(summary["std"], [[np.sqrt(2), 0]], atol=1e-7)
+    assert summary["embedding_mean"] == [0.5, 0.5]
+    assert summary["embedding_norm"] == 4
+    with pytest.raises(InputError, match="2 pairs or more, got 1"):
+        summarise_pairs(TrainingPairs(w[:1], clip_embedding[:1], {}))
+
+
+def test_take_reads_float32_rows():
+    pairs = TrainingPairs(
+        np.arange(6, dtype=np.float16).reshape(3, 1, 2), np.eye(3), {"seed": 1}
+    )
+    w, clip_embedding = pairs.take(np.array([2, 0]))
+    assert len(pairs) == 3
+    assert w.dtype == clip_embedding.dtype == np.float32
+    np.testing.assert_array_equal(w, [[[4, 5]], [[0, 1]]])

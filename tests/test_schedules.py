@@ -1,0 +1,102 @@
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.schedules import (
+    SCHEDULES,
+    cosine_alpha_bar,
+    linear_alpha_bar,
+    respaced_timesteps,
+    visited_levels,
+)
+
+CHECKPOINT = Path(__file__).parents[2] / "shared" / "conformance" / "prior_small64.ckpt"
+
+
+@pytest.mark.skipif(not CHECKPOINT.exists(), reason="no conformance files")
+def test_cosine_is_the_schedule_of_published_checkpoints():
+    state = torch.load(CHECKPOINT, weights_only=True)["state_dict"]
+    stored = state["ema_diffusion_prior.ema_model.alphas_cumprod"]
+
+    assert torch.equal(cosine_alpha_bar(1000).float(), stored)
+
+
+def test_cosine_follows_its_formula_until_the_clipped_last_step():
+    alpha_bar = cosine_alpha_bar(1000)
+
+    def f(t):
+        return math.cos((t / 1000 + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    expected = torch.tensor([f(t + 1) / f(0) for t in range(999)], dtype=torch.float64)
+    torch.testing.assert_close(alpha_bar[:-1], expected)
+    torch.testing.assert_close(alpha_bar[-1], alpha_bar[-2] * 0.001)
+
+
+def test_linear_is_the_product_of_its_betas():
+    alpha_bar = linear_alpha_bar(1000)
+
+    betas = 1 - alpha_bar[1:] / alpha_bar[:-1]
+
+    torch.testing.assert_close(
+        alpha_bar[0], torch.tensor(1 - 1e-4, dtype=torch.float64)
+    )
+    torch.testing.assert_close(betas[-1], torch.tensor(0.02, dtype=torch.float64))
+    steps = betas.diff()
+    torch.testing.assert_close(steps, steps.mean().expand_as(steps))
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("num_timesteps", [25, 1000])
+def test_signal_falls_within_zero_and_one(name, num_timesteps):
+    alpha_bar = SCHEDULES[name](num_timesteps)
+
+    assert alpha_bar.shape == (num_timesteps,)
+    assert alpha_bar.dtype == torch.float64
+    assert (alpha_bar.diff() < 0).all()
+    assert 0 < alpha_bar[-1] < alpha_bar[0] < 1
+
+
+def test_respacing_of_four_steps():
+    assert respaced_timesteps(1000, 4) == [750, 500, 250, 0]
+    assert respaced_timesteps(1000, 4, spacing="trailing") == [999, 749, 499, 249]
+
+
+@pytest.mark.parametrize("num_steps", [1, 3, 7, 10, 333, 999, 1000])
+def test_trailing_takes_any_number_of_distinct_steps(num_steps):
+    timesteps = respaced_timesteps(1000, num_steps, spacing="trailing")
+
+    assert len(timesteps) == num_steps
+    assert timesteps[0] == 999
+    assert timesteps[-1] >= 0
+    assert all(t > later for t, later in pairwise(timesteps))
+
+
+def test_all_steps_are_the_same_for_both_spacings():
+    full = list(range(999, -1, -1))
+
+    assert respaced_timesteps(1000, 1000) == full
+    assert respaced_timesteps(1000, 1000, spacing="trailing") == full
+
+
+def test_steps_that_do_not_divide_are_explained():
+    with pytest.raises(InputError, match=r"must divide the 1000 .* got 7.*dpmpp_2m"):
+        respaced_timesteps(1000, 7)
+
+
+@pytest.mark.parametrize("num_steps", [0, 1001])
+@pytest.mark.parametrize("spacing", ["leading", "trailing"])
+def test_steps_out_of_range_are_explained(num_steps, spacing):
+    with pytest.raises(InputError, match=f"1 to the 1000 timesteps.*got {num_steps}"):
+        respaced_timesteps(1000, num_steps, spacing=spacing)
+
+
+def test_visited_levels_end_at_the_clean_signal():
+    alpha_bar = torch.tensor([0.9, 0.5, 0.1])
+
+    levels = visited_levels(alpha_bar, [2, 0])
+
+    assert levels.tolist() == [*alpha_bar.double()[[2, 0]].tolist(), 1.0]
