@@ -119,7 +119,7 @@ def test_picture_must_be_uint8_rgb(tmp_path):
 
 def test_pickled_arrays_are_refused(tmp_path):
     np.savez(tmp_path / "a.npz", a=np.array([{}], dtype=object))
-    with pytest.raises(DatasetError, match="must be an .npz file of plain arrays"):
+    with pytest.raises(DatasetError, match=r"must be an .npz file of plain arrays"):
         NpzDataset(filepath=str(tmp_path / "a.npz")).load()
 
 
@@ -127,7 +127,7 @@ def test_pickled_arrays_are_refused(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"not what it should be"])
 def test_other_files_are_refused(tmp_path, kind, content):
     (tmp_path / "file").write_bytes(content)
-    with pytest.raises(DatasetError, match="must be an? "):
+    with pytest.raises(DatasetError, match=r"must be an? "):
         kind(filepath=str(tmp_path / "file")).load()
 
 

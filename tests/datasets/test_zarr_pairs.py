@@ -83,7 +83,7 @@ def test_round_trip_in_any_order(path, dtype, limit):
 def test_missing(pairs, progress):
     assert not pairs.exists()
     assert progress.load() == PairProgress()
-    with pytest.raises(DatasetError, match="no pairs at .*Run data_generation first"):
+    with pytest.raises(DatasetError, match=r"no pairs at .*Run data_generation first"):
         pairs.load()
 
 
@@ -91,7 +91,7 @@ def test_unfinished_is_not_read_as_whole(pairs, progress):
     save_all(pairs, make_shards()[:2])
     assert not pairs.exists()
     assert progress.load() == PairProgress(RECIPE, frozenset({0, 1}))
-    with pytest.raises(DatasetError, match="2 of 3 shards are good.*damaged are 2"):
+    with pytest.raises(DatasetError, match=r"2 of 3 shards are good.*damaged are 2"):
         pairs.load()
 
 
@@ -158,7 +158,7 @@ def test_damaged_metadata_are_a_problem_but_can_be_replaced(pairs, progress, pat
     (path / "w" / "zarr.json").write_text("{")
     assert not pairs.exists()
     assert "damaged" in progress.load().problem
-    with pytest.raises(DatasetError, match="metadata .* damaged"):
+    with pytest.raises(DatasetError, match=r"metadata .* damaged"):
         pairs.load()
     save_all(pairs, [replace(shards[0], fresh=True), *shards[1:]])
     np.testing.assert_array_equal(pairs.load().w, join(shards))

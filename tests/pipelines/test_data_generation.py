@@ -7,6 +7,7 @@ import pytest
 import torch
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
+from kedro.validation.parameter_validator import ParameterValidator
 from torch import Tensor
 
 from clip2latent_kedro.datasets import ZarrPairsDataset
@@ -158,8 +159,10 @@ def test_a_deleted_chunk_is_made_again_alone(run, generator, tmp_path):
     np.testing.assert_array_equal(pairs.w, whole.w)
 
 
-def test_config_is_built_from_the_annotations():
-    """Kedro turns `params:` into the dataclass that the node asks for."""
-    from kedro.validation import parameter_validator
-
-    del parameter_validator
+def test_kedro_builds_the_configs_from_the_annotations():
+    validator = ParameterValidator({"data_generation": create_pipeline()})
+    built = validator.validate_raw_params(
+        {"data": DATA, "data_generation": GENERATION, "seed": 1}
+    )
+    assert built["data"] == DataConfig(**DATA)
+    assert built["data_generation"] == GenerationConfig(**GENERATION)

@@ -59,9 +59,9 @@ def _raised_in(error: BaseException, module: str) -> bool:
 
 def check_pipelines(names: Iterable[str]) -> None:
     """Raise `InputError` if a pipeline is not registered."""
-    known = sorted(pipelines.keys())
     for name in names:
-        if name not in known:
+        if name not in pipelines:
+            known = sorted(pipelines)
             close = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {close[0]}?" if close else ""
             msg = f"pipeline must be one of {', '.join(known)}, got {name!r}.{hint}"

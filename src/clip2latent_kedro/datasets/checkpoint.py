@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kedro.io import AbstractDataset, AbstractVersionedDataset, Version
+from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError, Version
 
 from clip2latent_kedro.prior.checkpoint import (
     Checkpoint,
@@ -88,6 +88,12 @@ class PriorDataset(AbstractVersionedDataset[Checkpoint, DiffusionPrior]):
         """Store the averaged weights of a checkpoint."""
         exported = replace(data, network={}, optimizer={})
         write_checkpoint(str(self._get_save_path()), exported)
+
+    def _exists(self) -> bool:
+        try:
+            return Path(self._get_load_path()).is_file()
+        except DatasetError:
+            return False
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath, "version": self._version}

@@ -169,8 +169,9 @@ class ClipWithHead(nn.Module):
         )
         x = clip.transformer(x, attn_mask=clip.attn_mask[:length, :length])
         x = clip.ln_final(x)  # [n, length, text_width]
-        embedding: Tensor = x[torch.arange(len(x), device=x.device), end]
-        return embedding @ clip.text_projection
+        pooled = x[torch.arange(len(x), device=x.device), end]
+        embedding: Tensor = pooled @ clip.text_projection
+        return embedding
 
     def forward(self, batch: ClipBatch, attribute_weight: float) -> Tensor:
         """Return the loss of a batch, a scalar."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from clip2latent_kedro.generators.adapters import stylegan2_weights
 from clip2latent_kedro.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from clip2latent_kedro.portraits.attributes import (
     ATTRIBUTES,
@@ -181,11 +182,18 @@ def face_weight(image: Tensor) -> Tensor:
     return 1 + 3 * torch.exp(-((u / 0.40).square() + ((v - 0.10) / 0.38).square()))
 
 
-def export_generator(state: FitState, config: GeneratorConfig) -> StyleGAN2:
-    """Return the averaged generator with its `w_avg` measured over 65,536 z."""
+def averaged_generator(state: FitState, config: GeneratorConfig) -> StyleGAN2:
+    """Return the averaged network with its `w_avg` measured over 65,536 z."""
     model = GeneratorWithProbe(config.architecture())
     model.load_state_dict(state.weights())
     network = model.generator.eval().requires_grad_(False)
     z = sample_z(65_536, make_generator(0, "w_avg"))
     network.mapping.w_avg.copy_(network.mapping(z)[:, 0].mean(0))
     return network
+
+
+def export_generator(
+    state: FitState, config: GeneratorConfig
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return averaged weights in half precision and metadata, for `load_stylegan2`."""
+    return stylegan2_weights(averaged_generator(state, config))

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.portraits.attributes import (
     ATTRIBUTES,
@@ -104,26 +105,35 @@ class AttributeJudge:
 
 
 def load_judge(path: Path | None, options: Mapping[str, Any]) -> AttributeJudge:
-    """Return the judge stored in a safetensors file (see `judge_weights`).
+    """Return the judge stored in a safetensors file (see `export_judge`).
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        InputError: If the file is missing or not of this format.
     """
     if path is None or not path.is_file():
-        msg = f"The judge's weights are expected at {path}. Run the portraits pipeline."
-        raise FileNotFoundError(msg)
-    with safe_open(path, framework="pt") as file:
-        width = json.loads(file.metadata()["config"])["width"]
-        weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    network = JudgeNetwork(width)
-    network.load_state_dict(weights)
+        msg = f"The judge's weights are expected at {path}, where there is no file."
+        raise InputError(msg)
+    try:
+        with safe_open(path, framework="pt") as file:
+            network = JudgeNetwork(json.loads(file.metadata()["config"])["width"])
+            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        network.load_state_dict(weights)
+    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        msg = (
+            f"{path} must hold a judge as the portraits pipeline writes it, got "
+            f"{error!r}. Make it again with kedro run --pipeline=portraits."
+        )
+        raise InputError(msg) from error
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return AttributeJudge(network, Identity("portraits_judge", digest))
 
 
-def judge_weights(state: FitState) -> dict[str, Tensor]:
-    """Return the averaged weights as they are shipped, in half precision."""
-    return {name: value.half() for name, value in state.weights().items()}
+def export_judge(
+    state: FitState, config: JudgeConfig
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return averaged weights in half precision and metadata, as `load_judge` reads."""
+    weights = {name: value.half() for name, value in state.weights().items()}
+    return weights, {"config": json.dumps(asdict(config), sort_keys=True)}
 
 
 def train_judge(
@@ -181,40 +191,3 @@ def disturb(image: Tensor, random: torch.Generator) -> Tensor:
     image = image * (0.9 + 0.2 * uniform(1, 1, 1)) + 0.1 * (uniform(3, 1, 1) - 0.5)
     noise = torch.randn(image.shape, generator=random, device=random.device)
     return image + 0.12 * uniform(1, 1, 1) * noise
-
-
-@torch.inference_mode()
-def measure_judge(
-    judge: AttributeJudge, *, seed: int, num: int, device: str = "cpu"
-) -> dict[str, float]:
-    """Return the accuracy on fresh renders for each attribute, where it is visible.
-
-    Args:
-        judge: The judge to measure.
-        seed: Of the renders; another than training's.
-        num: How many renders.
-        device: Where the judge is.
-    """
-    z = sample_z(num, make_generator(seed, "held_out_renders"))
-    labels = labels_of(z)
-    predicted = torch.cat(
-        [judge.classify(render(rows).to(device)).cpu() for rows in z.split(256)]
-    )
-    return accuracy_by_attribute(predicted, labels)
-
-
-def accuracy_by_attribute(predicted: Tensor, labels: Tensor) -> dict[str, float]:
-    """Return the share of right values for each attribute, over visible ones.
-
-    Args:
-        predicted: [n, num_attributes] value indices.
-        labels: The same, true.
-    """
-    visible = visible_mask(labels)
-    right = ((predicted == labels) & visible).sum(0) / visible.sum(0)
-    return dict(zip(ATTRIBUTES, right.tolist(), strict=True))
-
-
-def judge_metadata(config: JudgeConfig) -> dict[str, str]:
-    """Return what is written beside the weights."""
-    return {"config": json.dumps(asdict(config), sort_keys=True)}

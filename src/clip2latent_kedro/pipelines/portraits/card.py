@@ -1,0 +1,63 @@
+"""The model card of the embedded domain's models, written from measurements."""
+
+from typing import Any
+
+_TEMPLATE = """\
+# The portraits models
+
+Three small models, trained from nothing on drawn portraits by
+`kedro run --pipeline=portraits` (seed {seed}); every figure below was measured by the
+same command, on {num_measured:,} portraits that no training has seen. No photograph
+and no real person is in them. Licence: MIT, as the project.
+
+| file | what it is | training |
+|---|---|---|
+| `generator.safetensors` | StyleGAN2, 64 x 64, the renderer learnt from z | {generator} |
+| `clip.safetensors` | CLIP: ModifiedResNet and text transformer | {clip} |
+| `judge.safetensors` | classifier of 13 attributes, for evaluation only | {judge} |
+
+Machine: {processor}, {threads} threads, torch {torch}.
+
+- CLIP, recall at 1 within 256 held-out pairs: text to image {t2i:.3f}, image to text
+  {i2t:.3f}.
+- Generator against the renderer: PSNR {psnr:.1f} dB.
+
+Share of attributes that the judge reads right, where they are in sight:
+
+| attribute | on renders | on G(z) |
+|---|---|---|
+{rows}
+
+They know this drawn world and nothing else: they are for trying the method out, for
+tests and for teaching. A text outside the grammar of captions is read as far as its
+words are known.
+"""
+
+
+def write_card(quality: dict[str, Any]) -> str:
+    """Return the card, Markdown.
+
+    Args:
+        quality: What `measure_models` returns.
+    """
+    on_renders, on_made = quality["judge_accuracy"], quality["generator_accuracy"]
+    rows = [
+        f"| {name} | {on_renders[name]:.3f} | {on_made[name]:.3f} |"
+        for name in on_renders
+    ]
+    minutes = {
+        name: f"{seconds / 60:.0f} minutes"
+        for name, seconds in quality["training_seconds"].items()
+    }
+    return _TEMPLATE.format(
+        seed=quality["seed"],
+        num_measured=quality["num_measured"],
+        processor=quality["machine"]["processor"],
+        threads=quality["machine"]["threads"],
+        torch=quality["machine"]["torch"],
+        t2i=quality["clip_recall_at_1_in_256"]["text_to_image"],
+        i2t=quality["clip_recall_at_1_in_256"]["image_to_text"],
+        psnr=quality["generator_psnr_db"],
+        rows="\n".join(rows),
+        **minutes,
+    )

@@ -1,0 +1,187 @@
+"""Nodes of `portraits`."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.interfaces import Encoder, Generator, Judge
+from clip2latent_kedro.pipelines.portraits.card import write_card
+from clip2latent_kedro.portraits.attributes import ATTRIBUTES
+from clip2latent_kedro.portraits.captions import held_out_prompts
+from clip2latent_kedro.portraits.clip import (
+    ClipTrainingConfig,
+    export_clip,
+    measure_retrieval,
+    train_clip,
+)
+from clip2latent_kedro.portraits.fitting import FitState
+from clip2latent_kedro.portraits.generator import (
+    GeneratorConfig,
+    export_generator,
+    train_generator,
+)
+from clip2latent_kedro.portraits.judge import JudgeConfig, export_judge, train_judge
+from clip2latent_kedro.portraits.prompts import render_references
+from clip2latent_kedro.portraits.quality import (
+    compare_pictures,
+    measure_generator,
+    measure_judge,
+)
+from clip2latent_kedro.runtime import describe_machine, pick_device
+
+logger = logging.getLogger(__name__)
+
+Config = TypeVar("Config", JudgeConfig, ClipTrainingConfig, GeneratorConfig)
+Weights = tuple[dict[str, Any], dict[str, str]]
+Pictures = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+
+
+def fit_judge(
+    config: JudgeConfig, seed: int, device: str, resume: bool, progress: Weights
+) -> Iterator[Weights]:
+    """Yield states of the judge's training, each to be stored at once."""
+    yield from _fit(train_judge, config, seed, device, resume, progress)
+
+
+def fit_clip(
+    config: ClipTrainingConfig, seed: int, device: str, resume: bool, progress: Weights
+) -> Iterator[Weights]:
+    """Yield states of the CLIP model's training, each to be stored at once."""
+    yield from _fit(train_clip, config, seed, device, resume, progress)
+
+
+def fit_generator(
+    config: GeneratorConfig, seed: int, device: str, resume: bool, progress: Weights
+) -> Iterator[Weights]:
+    """Yield states of the generator's training, each to be stored at once."""
+    yield from _fit(train_generator, config, seed, device, resume, progress)
+
+
+def ship_judge(state: Weights, config: JudgeConfig) -> Weights:
+    """Return the judge's weights as they are used."""
+    return export_judge(_unpack(state), config)
+
+
+def ship_clip(state: Weights, config: ClipTrainingConfig) -> Weights:
+    """Return the CLIP model's weights as they are used."""
+    return export_clip(_unpack(state), config)
+
+
+def ship_generator(state: Weights, config: GeneratorConfig) -> Weights:
+    """Return the generator's weights as they are used."""
+    return export_generator(_unpack(state), config)
+
+
+def choose_prompts(
+    num_prompts: int, num_references: int, seed: int
+) -> tuple[pd.DataFrame, dict[str, Pictures]]:
+    """Return the held-out prompts with what they state, and renders of each.
+
+    Args:
+        num_prompts: `params:portraits.num_prompts`.
+        num_references: `params:portraits.num_references`, renders for each prompt.
+        seed: `params:seed`.
+
+    Returns:
+        A column `prompt` and one for each attribute, empty where nothing is stated;
+        `images`, uint8 [num_prompts, num_references, 64, 64, 3].
+    """
+    captions = held_out_prompts(num_prompts, seed)
+    rows = [{"prompt": caption.text, **caption.stated} for caption in captions]
+    table = pd.DataFrame(rows, columns=["prompt", *ATTRIBUTES])
+    return table, {"images": render_references(captions, num_references, seed)}
+
+
+def measure_models(
+    judge: Judge,
+    encoder: Encoder,
+    generator: Generator,
+    states: dict[str, float],
+    num: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Return how good the three models are on renders that none has seen.
+
+    Args:
+        judge: The trained judge.
+        encoder: The trained CLIP model.
+        generator: The trained generator.
+        states: Seconds that each training took.
+        num: `params:portraits.num_measured`, portraits to measure with.
+        seed: `params:seed`; the portraits are not those of the training.
+    """
+    judged = measure_judge(judge, seed=seed, num=num)
+    generated, psnr = measure_generator(generator, judge, seed=seed, num=num)
+    return {
+        "judge_accuracy": judged | {"mean": float(np.mean(list(judged.values())))},
+        "generator_accuracy": generated
+        | {"mean": float(np.mean(list(generated.values())))},
+        "generator_psnr_db": psnr,
+        "clip_recall_at_1_in_256": measure_retrieval(encoder, seed=seed),
+        "training_seconds": states,
+        "num_measured": num,
+        "seed": seed,
+        "machine": describe_machine(),
+    }
+
+
+def collect_seconds(judge: Weights, clip: Weights, generator: Weights) -> dict[str, Any]:
+    """Return how long each training took, in seconds."""
+    states = {"judge": judge, "clip": clip, "generator": generator}
+    return {name: _unpack(state).seconds for name, state in states.items()}
+
+
+def draw_comparison(generator: Generator, seed: int) -> Pictures:
+    """Return a picture of 48 renders, each above what the generator makes of it."""
+    pairs = compare_pictures(generator, seed=seed, num=48)  # [2, 48, 3, h, w]
+    height, width = pairs.shape[3:]
+    tiles = pairs.unflatten(1, (4, 12)).permute(1, 0, 4, 2, 5, 3)  # [4, 2, h, 12, w, 3]
+    picture = tiles.reshape(8 * height, 12 * width, 3)
+    u8: Pictures = ((picture + 1) * 127.5).round().clamp(0, 255).byte().numpy()
+    return u8
+
+
+def write_model_card(quality: dict[str, Any]) -> str:
+    """Return the model card, Markdown, of what was measured."""
+    return write_card(quality)
+
+
+def _fit(
+    train: Callable[[Config, int, str, FitState | None], Iterator[FitState]],
+    config: Config,
+    seed: int,
+    device: str,
+    resume: bool,
+    progress: Weights,
+) -> Iterator[Weights]:
+    settings = json.dumps({"config": asdict(config), "seed": seed}, sort_keys=True)
+    state = None
+    if resume and progress[0]:
+        stored = progress[1]["settings"]
+        if stored != settings:
+            msg = (
+                f"A training with other settings is stored ({stored}; asked: "
+                f"{settings}). Go on with those, or start afresh with "
+                f"--params=resume:false."
+            )
+            raise InputError(msg)
+        state = _unpack(progress)
+        if state.step == config.steps:
+            logger.info("Already trained: %d steps are stored.", state.step)
+            yield progress
+            return
+        logger.info("Going on after step %d.", state.step)
+    for reached in train(config, seed, pick_device(device), state):
+        numbers = {"step": str(reached.step), "seconds": f"{reached.seconds:.1f}"}
+        yield reached.tensors, {**numbers, "settings": settings}
+
+
+def _unpack(state: Weights) -> FitState:
+    tensors, strings = state
+    return FitState(int(strings["step"]), float(strings["seconds"]), tensors)

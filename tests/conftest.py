@@ -1,0 +1,38 @@
+"""Fixtures and defaults for all tests."""
+
+import os
+import shutil
+from pathlib import Path
+
+# Before torch is imported: many small tests are faster on one thread, and equal.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("WANDB_MODE", "offline")
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what the default run must not need; `-m` asks for it."""
+    import torch
+
+    for item in items:
+        if "gpu" in item.keywords and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+        for name in ("slow", "network"):
+            if name in item.keywords and not config.option.markexpr:
+                item.add_marker(pytest.mark.skip(reason=f"asked for with -m {name}"))
+
+
+@pytest.fixture
+def project_path(tmp_path, monkeypatch):
+    """A copy of the project, as the working directory; data are written there."""
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    portraits = Path("src/clip2latent_kedro/portraits")
+    (tmp_path / portraits).mkdir(parents=True)
+    (tmp_path / portraits / "weights").symlink_to(ROOT / portraits / "weights")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -1,0 +1,185 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from clip2latent_kedro.encoders import load_encoder
+from clip2latent_kedro.encoders.open_clip import MAX_BATCH, preprocess
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.interfaces import Encoder
+
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+@pytest.fixture
+def encoder(compact_file):
+    return load_encoder("compact_clip", compact_file, {})
+
+
+def _flat(value, size=8):
+    """One image of one grey, value in [0, 1]."""
+    return torch.full((1, 3, size, size), 2.0 * value - 1)
+
+
+def _path(value, form):
+    return preprocess(_flat(value), size=(4, 4), mean=MEAN, std=STD, form=form)
+
+
+def test_standard_preprocessing_is_one_normalisation():
+    for channel, (mean, std) in enumerate(zip(MEAN, STD, strict=True)):
+        image = _path(0.25, "standard")[0, channel]
+        torch.testing.assert_close(image, torch.full((4, 4), (0.25 - mean) / std))
+
+
+@pytest.mark.parametrize(
+    ("value", "clamped"),
+    [(0.3, 0.0), (0.9, 1.0)],  # p under the mean becomes 0, p over mean + std 1
+)
+def test_upstream_preprocessing_clamps_and_normalises_again(value, clamped):
+    for channel, (mean, std) in enumerate(zip(MEAN, STD, strict=True)):
+        image = _path(value, "upstream")[0, channel]
+        torch.testing.assert_close(image, torch.full((4, 4), (clamped - mean) / std))
+
+
+def test_upstream_preprocessing_between_the_clamps():
+    image = _path(0.6, "upstream")[0, 0]
+    expected = ((0.6 - MEAN[0]) / STD[0] - MEAN[0]) / STD[0]
+    torch.testing.assert_close(image, torch.full((4, 4), expected))
+
+
+def test_images_are_resized_by_area():
+    image = torch.rand(2, 3, 12, 8) * 2 - 1
+    small = preprocess(
+        image, size=(4, 4), mean=(0.0,) * 3, std=(1.0,) * 3, form="standard"
+    )
+    blocks = F.avg_pool2d(image, (3, 2)) / 2 + 0.5
+    torch.testing.assert_close(small, blocks)
+
+
+def test_it_is_an_encoder_and_returns_the_models_own_embedding(encoder):
+    assert isinstance(encoder, Encoder)
+    image = torch.rand(2, 3, 50, 40) * 2 - 1
+    ready = preprocess(
+        image,
+        size=(32, 32),
+        mean=encoder.image_mean,
+        std=encoder.image_std,
+        form="standard",
+    )
+    torch.testing.assert_close(
+        encoder.encode_image(image), encoder.model.encode_image(ready)
+    )
+    tokens = encoder.tokenizer(["an old man"])
+    torch.testing.assert_close(
+        encoder.encode_text(["an old man"]), encoder.model.encode_text(tokens)
+    )
+    assert encoder.embed_dim == 16
+
+
+def test_large_inputs_equal_single_ones(encoder):
+    image = torch.rand(MAX_BATCH + 3, 3, 16, 16) * 2 - 1
+    texts = ["a man", "a woman with red hair"] * (MAX_BATCH // 2 + 1)
+    images = encoder.encode_image(image)
+    words = encoder.encode_text(texts)
+
+    assert len(images) == MAX_BATCH + 3
+    assert len(words) == MAX_BATCH + 2
+    for index in (0, MAX_BATCH - 1, MAX_BATCH, MAX_BATCH + 1):
+        one = slice(index, index + 1)
+        torch.testing.assert_close(images[one], encoder.encode_image(image[one]))
+        torch.testing.assert_close(words[one], encoder.encode_text(texts[one]))
+
+
+def test_nothing_gives_no_rows(encoder):
+    assert encoder.encode_text([]).shape == (0, 16)
+    assert encoder.encode_image(torch.zeros(0, 3, 8, 8)).shape == (0, 16)
+
+
+def test_gradients_reach_the_image_but_not_the_weights(encoder):
+    image = torch.zeros(1, 3, 32, 32, requires_grad=True)
+    encoder.encode_image(image).square().sum().backward()
+    assert image.grad.abs().sum() > 0
+    assert all(weight.grad is None for weight in encoder.model.parameters())
+
+
+def test_preprocessing_is_part_of_the_identity(encoder, compact_file):
+    twin = encoder.with_preprocess("upstream")
+    loaded = load_encoder(
+        "compact_clip", compact_file, {"embed_preprocess": "upstream"}
+    )
+    assert twin.identity == loaded.identity != encoder.identity
+    assert twin.model is encoder.model
+    assert load_encoder("compact_clip", compact_file, {}).identity == encoder.identity
+
+    image = torch.rand(1, 3, 32, 32) * 2 - 1
+    torch.testing.assert_close(twin.encode_image(image), loaded.encode_image(image))
+    assert not torch.allclose(twin.encode_image(image), encoder.encode_image(image))
+
+
+def test_a_prompt_that_cannot_be_read_is_named(encoder):
+    with pytest.raises(InputError, match=r"12 tokens .* got 14 tokens in 'a a a"):
+        encoder.encode_text(["a man", "a a a a a a a a a a a a"])
+    with pytest.raises(InputError, match="at least one word, got ' '"):
+        encoder.encode_text([" "])
+
+
+def test_a_prompt_that_just_fits_is_read(encoder):
+    assert encoder.encode_text(["a a a a a a a a a a"]).shape == (1, 16)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model": "ViT-B-33"}, "open_clip architecture .* got 'ViT-B-33'"),
+        ({"model": "ViT-B-32", "pretrained": "x"}, "one of openai, .* got 'x'"),
+        ({"model": "ViT-B-32"}, "pretrained must be .* set filepath"),
+        ({"model": "ViT-B-32", "precision": "fp8"}, "precision must be one of fp32"),
+        ({"model": "ViT-B-32", "colour": 1}, "Encoder options are .* got 'colour'"),
+        ({}, "lack a value.*model"),
+    ],
+)
+def test_wrong_options_are_named(options, message):
+    with pytest.raises(InputError, match=message):
+        load_encoder("open_clip", None, options)
+
+
+def test_wrong_files_are_named(tmp_path):
+    options = {"model": "RN50"}
+    with pytest.raises(InputError, match=r"expected at .*none\.pt: no such file"):
+        load_encoder("open_clip", tmp_path / "none.pt", options)
+    (tmp_path / "bad.safetensors").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="must be a compact CLIP"):
+        load_encoder("compact_clip", tmp_path / "bad.safetensors", {})
+    with pytest.raises(InputError, match="no such file"):
+        load_encoder("compact_clip", tmp_path / "none.safetensors", {})
+
+
+def test_a_failed_download_says_what_to_do(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise FileNotFoundError("no network")
+
+    monkeypatch.setattr("open_clip.factory.download_pretrained", refuse)
+    options = {"model": "ViT-S-32-alt", "pretrained": None}
+    with pytest.raises(InputError, match="pretrained must be"):
+        load_encoder("open_clip", None, options)
+    options = {"model": "RN50-quickgelu", "pretrained": "openai"}
+    with pytest.raises(InputError, match=r"could not be downloaded .*set filepath"):
+        load_encoder("open_clip", None, options)
+
+
+def test_weights_from_a_file_and_quick_gelu_by_name(tmp_path):
+    """ViT-S-32-alt is open_clip's smallest; only the activation differs."""
+    import open_clip
+
+    model = open_clip.create_model("ViT-S-32-alt")
+    path = tmp_path / "weights.pt"
+    torch.save(model.state_dict(), path)
+    encoder = load_encoder("open_clip", path, {"model": "ViT-S-32-alt"})
+
+    assert encoder.identity.name == "ViT-S-32-alt/weights.pt"
+    assert encoder.image_mean == pytest.approx(MEAN)
+    image = torch.rand(1, 3, 64, 64) * 2 - 1
+    ready = preprocess(image, size=(224, 224), mean=MEAN, std=STD, form="standard")
+    torch.testing.assert_close(
+        encoder.encode_image(image), model.eval().encode_image(ready)
+    )

@@ -1,0 +1,164 @@
+import math
+from dataclasses import replace
+from itertools import islice
+
+import pytest
+import torch
+from open_clip.tokenizer import SimpleTokenizer
+from safetensors.torch import load_file, save_file
+from torch.nn import functional as F
+
+from clip2latent_kedro.encoders import load_encoder
+from clip2latent_kedro.encoders.compact_clip import compact_rows, unpack_clip
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.portraits.attributes import ATTRIBUTES
+from clip2latent_kedro.portraits.clip import (
+    ClipTrainingConfig,
+    ClipWithHead,
+    attribute_loss,
+    contrastive_loss,
+    export_clip,
+    measure_retrieval,
+    train_clip,
+)
+from clip2latent_kedro.portraits.fitting import FitState
+
+CONFIG = ClipTrainingConfig(
+    embed_dim=16,
+    image_size=32,
+    vision_layers=[1, 1, 1, 1],
+    vision_width=4,
+    context_length=40,
+    text_width=16,
+    text_heads=2,
+    text_layers=1,
+    steps=4,
+    batch_size=8,
+    lr=1e-3,
+    weight_decay=0.05,
+    ema_beta=0.9,
+    token_dropout=0.05,
+    attribute_weight=1.0,
+    save_every=2,
+)
+
+
+@pytest.fixture(scope="module")
+def states():
+    return list(train_clip(CONFIG, seed=0, device="cpu"))
+
+
+def test_resumed_equals_uninterrupted(states, tmp_path):
+    save_file(states[0].tensors, tmp_path / "state.safetensors")
+    stored = FitState(2, load_file(tmp_path / "state.safetensors"))
+    (resumed,) = train_clip(CONFIG, seed=0, device="cpu", state=stored)
+
+    assert [state.step for state in states] == [2, 4]
+    assert resumed.step == 4
+    assert resumed.tensors.keys() == states[1].tensors.keys()
+    for name, value in states[1].tensors.items():
+        assert torch.equal(resumed.tensors[name], value), name
+
+
+def test_the_seed_decides_and_the_global_one_does_not(states):
+    torch.manual_seed(123)
+    before = torch.get_rng_state()
+    (again,) = islice(train_clip(CONFIG, seed=0, device="cpu"), 1)
+    (other,) = islice(train_clip(CONFIG, seed=1, device="cpu"), 1)
+
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(again.tensors["losses"], states[0].tensors["losses"])
+    assert not torch.equal(other.tensors["losses"], states[0].tensors["losses"])
+
+
+def test_first_loss_is_that_of_guessing(states):
+    """A head of zeros guesses every attribute; embeddings are still unrelated."""
+    guess = sum(math.log(len(values)) for values in ATTRIBUTES.values())
+    mean_guess = guess / len(ATTRIBUTES)
+    first = states[0].tensors["losses"][0].item()
+    assert first == pytest.approx(math.log(8) + 2 * mean_guess, rel=0.25)
+
+
+def test_trimmed_texts_embed_as_whole_ones():
+    architecture = CONFIG.architecture()
+    model = ClipWithHead(architecture.build()).eval()
+    tokenizer = SimpleTokenizer(context_length=40)
+    tokens = tokenizer(
+        ["a man", "an old woman with red hair", "a hat", "no", "someone"]
+    )
+    rows = compact_rows(architecture.tokens, tokenizer.vocab_size)[tokens]
+    torch.testing.assert_close(model.encode_tokens(rows), model.clip.encode_text(rows))
+
+
+def test_export_is_the_averaged_clip_without_the_head(states, tmp_path):
+    tensors, metadata = export_clip(states[-1], CONFIG)
+    save_file(tensors, tmp_path / "clip.safetensors", metadata)
+    encoder = load_encoder("compact_clip", tmp_path / "clip.safetensors", {})
+
+    assert not any(name.startswith("head") for name in tensors)
+    average = {
+        name.removeprefix("clip."): value
+        for name, value in states[-1].weights().items()
+        if name.startswith("clip.")
+    }
+    vocab_size = SimpleTokenizer().vocab_size
+    exact = unpack_clip(average, CONFIG.architecture(), vocab_size).eval()
+    tokens = encoder.tokenizer(["a photo of an old man with a grey beard"])
+    torch.testing.assert_close(
+        encoder.model.encode_text(tokens), exact.encode_text(tokens), atol=5e-3, rtol=0
+    )
+
+
+def test_contrastive_loss_of_known_cosines():
+    """Orthonormal pairs: the own logit is the scale, all others are 0."""
+    embedding = 3 * torch.eye(4, dtype=torch.float64)
+    scale = torch.tensor(2.0, dtype=torch.float64)
+    expected = math.log(math.exp(2) + 3) - 2
+    loss = contrastive_loss(embedding, 5 * embedding, scale)
+    assert loss.item() == pytest.approx(expected)
+
+
+def test_attribute_loss_averages_over_what_counts():
+    num_values = [len(values) for values in ATTRIBUTES.values()]
+    logits = torch.randn(2, sum(num_values), dtype=torch.float64)
+    labels = torch.full((2, len(ATTRIBUTES)), -100)
+    labels[0, 0], labels[1, 2] = 1, 2
+
+    gender = F.cross_entropy(logits[:1, :2], torch.tensor([1]))
+    skin = F.cross_entropy(logits[1:, 4:7], torch.tensor([2]))
+    torch.testing.assert_close(attribute_loss(logits, labels), (gender + skin) / 2)
+
+
+class _Oracle:
+    """Reads nothing: returns the rows that it is told, in order."""
+
+    def __init__(self, image, text):
+        self.image, self.text = image, text
+
+    def encode_image(self, image):
+        return self.image
+
+    def encode_text(self, texts):
+        assert len(set(texts)) > 1
+        return self.text
+
+
+def test_retrieval_counts_each_direction():
+    eye = torch.eye(4)
+    # The second text points at the first picture; that picture prefers its own.
+    text = torch.stack([eye[0], eye[0] + 0.5 * eye[1], eye[2], eye[3]])
+    scores = measure_retrieval(_Oracle(eye, text), seed=0, num_pools=2, pool_size=4)
+    assert scores == {"text_to_image": 0.75, "image_to_text": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image_size": 60}, "multiple of 32, got 60"),
+        ({"vision_layers": [1, 1]}, "4 numbers, one a stage"),
+        ({"token_dropout": 1.0}, r"in \[0, 1\), got 1.0"),
+    ],
+)
+def test_wrong_settings_are_named(change, message):
+    with pytest.raises(InputError, match=message):
+        replace(CONFIG, **change)

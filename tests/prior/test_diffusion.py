@@ -1,0 +1,155 @@
+import pytest
+import torch
+from torch import nn
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.interfaces import Identity
+from clip2latent_kedro.latents import LatentStatistics
+from clip2latent_kedro.prior.diffusion import (
+    DiffusionPrior,
+    check_identity,
+    perturb_embedding,
+    prior_space,
+)
+from clip2latent_kedro.prior.network import build_network
+from clip2latent_kedro.schedules import cosine_alpha_bar
+
+from .toy import make_diffusion_config, make_network_config
+
+
+def make_prior(kind="clip2latent", **settings):
+    torch.manual_seed(0)
+    network = build_network(make_network_config(kind=kind), 2, 3, 5)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    statistics = LatentStatistics(torch.zeros(2, 3), torch.ones(2, 3))
+    prior = DiffusionPrior(network, cosine_alpha_bar(20), statistics, **settings)
+    return prior.double().requires_grad_(False)
+
+
+@pytest.mark.parametrize("scale", [0.25, 0.75, 1.0, 3.0])
+def test_embedding_noise_keeps_the_norm_and_has_the_expected_cosine(scale):
+    """A unit vector and orthogonal noise of length s give cos = 1 / sqrt(1 + s^2)."""
+    torch.manual_seed(0)
+    embedding = torch.tensor([[3.0, 0.0, 0.0, 0.0]], dtype=torch.float64)
+    orthogonal = torch.tensor([[0.0, 0.0, 9.0, 0.0]], dtype=torch.float64)
+    turned = perturb_embedding(embedding, scale, orthogonal)
+    assert float(turned[0, 0]) == pytest.approx(3 / (1 + scale**2) ** 0.5)
+
+    many = 10 * torch.randn(2000, 512, dtype=torch.float64)
+    turned = perturb_embedding(many, scale, torch.randn_like(many))
+    torch.testing.assert_close(turned.norm(dim=-1), many.norm(dim=-1))
+    cosine = torch.cosine_similarity(turned, many).mean()
+    assert float(cosine) == pytest.approx((1 + scale**2) ** -0.5, abs=3e-3)
+
+
+def test_no_embedding_noise_changes_nothing():
+    embedding = torch.randn(3, 4)
+    assert torch.equal(perturb_embedding(embedding, 0, torch.randn(3, 4)), embedding)
+
+
+def test_forward_process_has_the_marginals_of_the_schedule():
+    """Unit noise on a constant x0 has mean sqrt(bar) x0 and variance 1 - bar."""
+    prior = make_prior()
+    t = torch.arange(20)
+    x0 = torch.full((20, 2, 3), 1.5, dtype=torch.float64)
+    mean = prior.q_sample(x0, t, torch.zeros_like(x0))
+    std = prior.q_sample(x0, t, torch.ones_like(x0)) - mean
+    bar = cosine_alpha_bar(20)[:, None, None].expand_as(x0)
+    torch.testing.assert_close(mean, bar.sqrt() * x0)
+    torch.testing.assert_close(std**2, 1 - bar)
+
+
+@pytest.mark.parametrize("predicts_x0", [True, False])
+def test_guidance_is_the_two_passes_combined(predicts_x0):
+    prior = make_prior(predict_x_start=predicts_x0, text_embed_scale=2.0)
+    x_t = torch.randn(4, 2, 3, dtype=torch.float64)
+    condition = torch.randn(4, 5, dtype=torch.float64)
+    t = torch.full((4,), 11)
+    hide = torch.zeros(4, dtype=torch.bool)
+    conditional = prior.predict_x0(x_t, t, condition)
+    unconditional = prior.predict_x0(x_t, t, condition, hide)
+    for scale in (0.0, 0.5, 1.0, 2.0, 5.0):
+        expected = unconditional + scale * (conditional - unconditional)
+        torch.testing.assert_close(prior.denoiser(condition, scale)(x_t, 11), expected)
+
+
+@pytest.mark.parametrize(("scale", "rows"), [(0.0, 4), (1.0, 4), (2.0, 8)])
+def test_guidance_takes_one_pass(scale, rows):
+    prior = make_prior()
+    batches = []
+    prior.network.register_forward_hook(
+        lambda module, inputs, output: batches.append(len(output))
+    )
+    condition = torch.randn(4, 5, dtype=torch.float64)
+    prior.denoiser(condition, scale)(torch.randn(4, 2, 3, dtype=torch.float64), 3)
+    assert batches == [rows]
+
+
+def test_noise_prediction_is_turned_into_x0():
+    """A network that knows the noise gives x0 back, and its loss is zero."""
+    noise = torch.randn(4, 2, 3, dtype=torch.float64)
+    prior = make_prior(predict_x_start=False)
+    prior.network = KnownOutput(noise)
+    x0, t = torch.randn(4, 2, 3, dtype=torch.float64), torch.tensor([0, 3, 9, 18])
+    condition = torch.ones(4, 5, dtype=torch.float64)
+    x_t = prior.q_sample(x0, t, noise)
+    torch.testing.assert_close(prior.predict_x0(x_t, t, condition), x0)
+    assert prior.loss(x0, condition, t=t, noise=noise, keep=None) == 0
+
+
+def test_text_embed_scale_multiplies_the_condition():
+    plain, scaled = make_prior(), make_prior(text_embed_scale=3.0)
+    x_t, t = torch.randn(4, 2, 3, dtype=torch.float64), torch.arange(4)
+    condition = torch.randn(4, 5, dtype=torch.float64)
+    torch.testing.assert_close(
+        scaled.predict_x0(x_t, t, condition), plain.predict_x0(x_t, t, 3 * condition)
+    )
+
+
+@pytest.mark.parametrize("znorm_latent", [True, False])
+def test_prior_space_goes_there_and_back(znorm_latent):
+    statistics = LatentStatistics(torch.randn(2, 3), torch.rand(2, 3) + 0.5)
+    space = prior_space(statistics, znorm_latent=znorm_latent, image_embed_scale=2.0)
+    w = torch.randn(5, 2, 3)
+    x0 = space.normalise(w)
+    expected = statistics.normalise(w) if znorm_latent else w
+    torch.testing.assert_close(x0, 2 * expected)
+    torch.testing.assert_close(space.denormalise(x0), w)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"beta_schedule": "sine"}, "beta_schedule must be one of cosine, linear"),
+        ({"cond_drop_prob": 1.5}, "cond_drop_prob must be within 0 and 1, got 1.5"),
+        ({"text_embed_scale": 0.0}, "text_embed_scale must be above 0, got 0.0"),
+    ],
+)
+def test_wrong_settings_are_named(changes, message):
+    with pytest.raises(InputError, match=message):
+        make_diffusion_config(**changes)
+
+
+def test_models_of_another_training_are_refused():
+    own = Identity("own-generator", "1" * 64)
+    other = Identity("other-generator", "2" * 64)
+    encoder = Identity("encoder", "3" * 64)
+    prior = make_prior(generator_identity=own, encoder_identity=encoder)
+    check_identity(prior, own, encoder)
+    check_identity(prior, Identity("renamed", own.digest), None)
+    with pytest.raises(InputError, match=r"own-generator@1111.*other-generator@2222"):
+        check_identity(prior, other, encoder)
+    with pytest.raises(InputError, match=r"the encoder encoder@3333.*own-generator"):
+        check_identity(prior, own, own)
+
+
+class KnownOutput(nn.Module):
+    """A network that always gives the same output."""
+
+    def __init__(self, output):
+        super().__init__()
+        self.output = output
+
+    def forward(self, x_t, t, clip_embedding, keep):
+        return self.output

@@ -1,0 +1,109 @@
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from kedro.config import OmegaConfigLoader
+
+from clip2latent_kedro.cli.overrides import merge_overrides
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.parameters import check_parameters
+from clip2latent_kedro.settings import CONFIG_LOADER_ARGS
+
+CONF = Path(__file__).parents[1] / "conf"
+ENVIRONMENTS = sorted({path.parent.name for path in CONF.glob("*/parameters*.yml")})
+
+
+def load_parameters(env="base", **overrides):
+    loader = OmegaConfigLoader(
+        str(CONF), env=env, runtime_params=overrides, **CONFIG_LOADER_ARGS
+    )
+    return loader["parameters"]
+
+
+@pytest.fixture(scope="module")
+def base():
+    return load_parameters()
+
+
+def override(tree, path, value):
+    *groups, name = path.split(".")
+    tree = copy.deepcopy(tree)
+    group = tree
+    for step in groups:
+        group = group[step]
+    group[name] = value
+    return tree
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_every_environment_is_valid_and_knows_every_parameter(env, base):
+    tree = load_parameters(env)
+    check_parameters(tree)
+    assert flatten(tree).keys() == flatten(base).keys()
+
+
+@pytest.mark.parametrize("preset", sorted(CONF.glob("presets/*.yml")), ids=str)
+def test_every_preset_is_valid(preset):
+    params = yaml.safe_load(preset.read_text())["run"]["params"]
+    check_parameters(load_parameters(**merge_overrides([params])))
+
+
+def test_every_parameter_is_explained_beside_its_value():
+    for path in CONF.glob("base/parameters*.yml"):
+        for line in path.read_text().splitlines():
+            assert "#" in line or line.rstrip() in ("", "model:", "train:"), line
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("data.bz", 1, "data.bz is not a parameter. Did you mean data.bs?"),
+        ("model.network.hedas", 1, "Did you mean model.network.heads?"),
+        ("portraits.judge.stepz", 1, "Did you mean portraits.judge.steps?"),
+        ("psi", 1, "psi is not a parameter. Did you mean data_generation.psi or"),
+        ("data.psi", 1, "Did you mean data_generation.psi or sampling.psi?"),
+        ("train.xyz", 1, "train.xyz is not a parameter. Known here: max_it, val_it"),
+        ("data.bs", "x", 'data.bs must be a whole number, got "x".'),
+        ("data.bs", 1.0, "data.bs must be a whole number, got 1.0."),
+        ("data.bs", True, "data.bs must be a whole number, got true."),
+        ("data.bs", {"x": 1}, 'data.bs must be a whole number, got {"x": 1}.'),
+        ("data", 3, "data must be a group of parameters, got 3."),
+        ("train.lr", "fast", 'train.lr must be a number, got "fast".'),
+        ("train.lr", float("nan"), "train.lr must be a number, got NaN."),
+        ("data.latent_repeats", 3, "must be a list, each a whole number, got 3."),
+        ("data.latent_repeats", [1.5], "latent_repeats.0 must be a whole number"),
+        ("data_generation.out_image_size", "x", "must be a whole number or null"),
+        ("data_generation.dtype", "int8", "must be one of float32, float16, got"),
+        ("resume", "no", 'resume must be true or false, got "no".'),
+        ("logging", "print", 'logging must be one of wandb or null, got "print".'),
+        ("device", "gpu", "device must be auto, cpu, cuda or cuda:N, got 'gpu'."),
+        ("data.bs", 0, "data.bs must be 1 or more, got 0."),
+    ],
+)
+def test_wrong_parameter_is_refused_in_one_sentence(base, path, value, message):
+    with pytest.raises(InputError) as refusal:
+        check_parameters(override(base, path, value))
+    assert message in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_missing_parameter_is_named(base):
+    tree = copy.deepcopy(base)
+    del tree["train"]["lr"]
+    with pytest.raises(InputError, match=r"^train.lr is missing. Set it in conf/"):
+        check_parameters(tree)
+
+
+def test_whole_number_stands_for_a_float(base):
+    check_parameters(override(base, "train.lr", 1))
+
+
+def flatten(tree, prefix=""):
+    flat = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
