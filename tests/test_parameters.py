@@ -79,6 +79,10 @@ def test_every_parameter_is_explained_beside_its_value():
         ("logging", "print", 'logging must be one of wandb or null, got "print".'),
         ("device", "gpu", "device must be auto, cpu, cuda or cuda:N, got 'gpu'."),
         ("data.bs", 0, "data.bs must be 1 or more, got 0."),
+        ("evaluation.rows", {"x": {"eat": 1}}, "evaluation.rows.x.eat is not a"),
+        ("evaluation.rows", {"x": {"eta": "y"}}, "In evaluation.rows.x, sampling.eta"),
+        ("evaluation.rows", {"x": {"eta": 2}}, "In evaluation.rows.x, sampling.eta"),
+        ("evaluation.rows.x", 3, "evaluation.rows.x must be a group of parameters"),
     ],
 )
 def test_wrong_parameter_is_refused_in_one_sentence(base, path, value, message):

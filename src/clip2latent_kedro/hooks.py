@@ -43,7 +43,11 @@ class ResultHooks:
     def after_pipeline_run(self, catalog: CatalogProtocol[str, Any]) -> None:
         """Print one line per file."""
         paths = {name: _path_of(catalog.get(name)) for name in self._saved}
-        lines = [f"  {name}: {path}" for name, path in paths.items() if path]
+        lines = [
+            f"  {name.partition('@')[0]}: {path}"
+            for name, path in paths.items()
+            if path
+        ]
         if lines:
             click.echo("\n".join(["Results:", *lines]))
 

@@ -39,7 +39,9 @@ def measure_statistics(w: Tensor) -> LatentStatistics:
     return LatentStatistics(mean.float(), std.clamp_min(1e-8).float())
 
 
-def truncate(w: Tensor, centre: Tensor, psi: float, cutoff: int | None = None) -> Tensor:
+def truncate(
+    w: Tensor, centre: Tensor, psi: float, cutoff: int | None = None
+) -> Tensor:
     """Return centre + psi * (w - centre), on the first `cutoff` groups if given.
 
     Args:

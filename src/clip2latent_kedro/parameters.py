@@ -12,9 +12,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.evaluation import EvaluationConfig
 from clip2latent_kedro.pairs import DataConfig, GenerationConfig
 from clip2latent_kedro.portraits.clip import ClipTrainingConfig
 from clip2latent_kedro.portraits.generator import GeneratorConfig
@@ -49,6 +56,9 @@ class PortraitsParameters(BaseModel):
 
     model_config = STRICT
 
+    num_prompts: PositiveInt
+    num_references: PositiveInt
+    num_measured: PositiveInt
     judge: JudgeConfig
     clip: ClipTrainingConfig
     generator: GeneratorConfig
@@ -68,6 +78,7 @@ class Parameters(BaseModel):
     model: ModelParameters
     train: TrainConfig
     sampling: SamplingConfig
+    evaluation: EvaluationConfig
     portraits: PortraitsParameters
 
     @field_validator("device")
@@ -84,9 +95,19 @@ def check_parameters(tree: Mapping[str, Any]) -> None:
         InputError: With one sentence for each wrong parameter: its path, what is
             expected, what came.
     """
+    parameters = _build(tree)
+    for row, overrides in parameters.evaluation.rows.items():
+        try:
+            _build({**tree, "sampling": {**tree["sampling"], **overrides}})
+        except InputError as error:
+            msg = f"In evaluation.rows.{row}, {error}"
+            raise InputError(msg) from None
+
+
+def _build(tree: Mapping[str, Any]) -> Parameters:
     # As JSON, because only there strict pydantic builds dataclasses from mappings.
     try:
-        Parameters.model_validate_json(json.dumps(tree, default=str))
+        return Parameters.model_validate_json(json.dumps(tree, default=str))
     except ValidationError as error:
         sentences = [_explain(problem) for problem in error.errors()]
         raise InputError("\n".join(sentences)) from None

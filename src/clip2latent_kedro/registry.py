@@ -18,9 +18,7 @@ from clip2latent_kedro.errors import InputError
 Loader = Callable[[Path | None, Mapping[str, Any]], Any]
 
 
-def find_loader(
-    group: str, kind: str, built_in: Mapping[str, Loader]
-) -> Loader:
+def find_loader(group: str, kind: str, built_in: Mapping[str, Loader]) -> Loader:
     """Return the loader of a kind, a user's own before a built-in one.
 
     Args:

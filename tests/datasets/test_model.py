@@ -51,7 +51,7 @@ def test_missing_file(tmp_path):
     assert not dataset.exists()
     with pytest.raises(DatasetError) as caught:
         dataset.load()
-    assert isinstance(caught.value.__cause__, FileNotFoundError)
+    assert isinstance(caught.value.__cause__, InputError)
 
 
 def test_it_is_read_only():

@@ -186,6 +186,21 @@ def test_overwrite_needs_a_fresh_shard(pairs, progress):
     np.testing.assert_array_equal(pairs.load().w, join(other))
 
 
+def test_interrupted_replacement_is_no_store(pairs, progress, monkeypatch):
+    save_all(pairs, make_shards())
+
+    def open_group(*args, mode, **kwargs):
+        if mode == "w":  # deletes what is there, in no certain order
+            raise KeyboardInterrupt
+        return zarr_open_group(*args, mode=mode, **kwargs)
+
+    zarr_open_group = zarr.open_group
+    monkeypatch.setattr(zarr, "open_group", open_group)
+    with pytest.raises(KeyboardInterrupt):
+        pairs.save(replace(make_shards()[0], fresh=True))
+    assert progress.load() == PairProgress()
+
+
 def test_an_empty_shard_changes_nothing(pairs):
     save_all(pairs, make_shards())
     pairs.save(PairShard(0, 0, TOTAL, {}, RECIPE))

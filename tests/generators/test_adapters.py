@@ -75,7 +75,7 @@ def test_weights_of_another_architecture_are_refused(network, tmp_path):
 
 
 def test_an_unknown_kind_lists_those_that_are_known():
-    with pytest.raises(InputError, match="must be one of .*stylegan2"):
+    with pytest.raises(InputError, match=r"must be one of .*stylegan2"):
         load_generator("stylegan9")
 
 

@@ -3,6 +3,7 @@ import re
 
 import pytest
 import torch
+from open_clip.tokenizer import SimpleTokenizer
 
 from clip2latent_kedro.portraits.attributes import (
     ATTRIBUTE_NAMES,
@@ -174,3 +175,11 @@ def test_held_out_texts_are_distinct_and_never_written_in_training():
     texts = {prompt.text for prompt in prompts}
     assert len(texts) == 2000
     assert not texts & {caption.text for caption in training}
+
+
+def test_captions_fit_the_context_of_the_small_clip():
+    tokenizer = SimpleTokenizer()
+    for split in ("train", "held_out"):
+        _, captions = _captions(split)
+        # Start and end of text are two of the 48 tokens.
+        assert max(len(tokenizer.encode(c.text)) for c in captions) + 2 <= 44

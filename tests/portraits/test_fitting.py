@@ -15,7 +15,9 @@ class _Line(torch.nn.Module):
         x = torch.randn(16, 3, generator=make_generator(0, step))
         with torch.no_grad():
             self.seen += 1
-        return (self.layer(x)[:, 0] - x @ torch.tensor([1.0, -2.0, 0.5])).square().mean()
+        return (
+            (self.layer(x)[:, 0] - x @ torch.tensor([1.0, -2.0, 0.5])).square().mean()
+        )
 
 
 def _run(steps: int, state=None, save_every: int = 10):
@@ -33,7 +35,9 @@ def test_it_learns_and_averages():
     last = _run(300)[-1]
     assert last.step == 300
     weights = last.weights()["layer.weight"]
-    torch.testing.assert_close(weights, torch.tensor([[1.0, -2.0, 0.5]]), atol=1e-2, rtol=0)
+    torch.testing.assert_close(
+        weights, torch.tensor([[1.0, -2.0, 0.5]]), atol=1e-2, rtol=0
+    )
     assert len(last.tensors["losses"]) == 300
 
 

@@ -39,7 +39,11 @@ def test_pictures_stay_in_range_and_leave_z_alone():
     [
         ({"shirt": "yellow"}, (0.3, 0.95), [0.98, 0.85, 0.12]),
         ({"skin": "dark", "beard": "none"}, (0.0, 0.5), [0.50, 0.31, 0.20]),
-        ({"hair_style": "afro", "hair_colour": "pink"}, (-0.5, -0.35), [0.98, 0.45, 0.70]),
+        (
+            {"hair_style": "afro", "hair_colour": "pink"},
+            (-0.5, -0.35),
+            [0.98, 0.45, 0.70],
+        ),
         ({"hat": "beanie"}, (0.0, -0.45), [0.10, 0.60, 0.62]),
         ({"eyewear": "sunglasses", "pose": "front"}, (0.25, 0.05), [0.04, 0.04, 0.05]),
         ({"background": "beach"}, (-0.95, 0.3), [0.05, 0.42, 0.72]),

@@ -27,7 +27,7 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, DatasetError) and _raised_in(error, "clip2latent_kedro."):
         return str(error)  # our own datasets say what is wrong and how to mend it
     if isinstance(error, OmegaConfBaseException | yaml.YAMLError):
-        return f"The configuration cannot be read: {error}"
+        return f"The configuration cannot be read: {str(error).splitlines()[0]}."
     if isinstance(error, ValueError) and _raised_in(error, "kedro.pipeline.pipeline"):
         return str(error)  # such as a mistyped --nodes or --tags
     return None

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 import zarr
+from zarr.codecs import ZstdCodec
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.pairs.contents import Array, PairShard
@@ -112,6 +113,7 @@ def create_store(
         shard: Any shard; its recipe holds `samples_per_shard`.
         options: For the fsspec file system; None for a local folder.
     """
+    _withdraw_recipe(url, options)
     group = zarr.open_group(url, mode="w", zarr_format=3, storage_options=options)
     size = min(shard.recipe["samples_per_shard"], shard.total)
     arrays: dict[str, zarr.Array[Any]] = {
@@ -121,7 +123,7 @@ def create_store(
             chunks=(size, *array.shape[1:]),
             dtype=array.dtype,
             # Noise-like numbers do not shrink; images do.
-            compressors="auto" if array.dtype == np.uint8 else None,
+            compressors=ZstdCodec(level=1) if array.dtype == np.uint8 else None,
         )
         for name, array in shard.arrays.items()
     }
@@ -135,6 +137,15 @@ def create_store(
     )
     group.attrs.put({"arrays": sorted(arrays), "recipe": dict(shard.recipe)})
     return PairStore(arrays, checksum, shard.recipe)
+
+
+def _withdraw_recipe(url: str, options: dict[str, Any] | None) -> None:
+    """Make a store none, so that it is not taken for one while it is being deleted."""
+    try:
+        group = zarr.open_group(url, mode="r+", storage_options=options)
+    except (FileNotFoundError, ValueError):
+        return
+    group.attrs.put({})
 
 
 def _checksum(index: int, arrays: Mapping[str, Array]) -> int:

@@ -7,7 +7,6 @@ expands them to the full table, so that open_clip's class and tokenizer work
 unchanged.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -150,11 +149,11 @@ def load_compact_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClip
             f"as one ({str(error).splitlines()[0]}). Set filepath to such a file."
         )
         raise InputError(msg) from error
-    name = f"compact_clip/{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
     return OpenClipEncoder(
         model,
         tokenizer,
-        name=name,
+        name=f"compact_clip/{path.stem}",
+        architecture=json.dumps(asdict(config), sort_keys=True),
         image_mean=config.image_mean,
         image_std=config.image_std,
         embed_preprocess=choice.embed_preprocess,

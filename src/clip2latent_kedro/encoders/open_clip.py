@@ -6,6 +6,7 @@ Only this package and the training of the portraits' own CLIP import open_clip.
 import copy
 import hashlib
 import logging
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 import open_clip
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,6 +27,17 @@ Preprocess = Literal["standard", "upstream"]
 Precision = Literal["fp32", "fp16", "bf16"]
 Options = TypeVar("Options")
 
+# What loading a file that is not a checkpoint, or a failed download, can raise.
+_UNREADABLE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    EOFError,
+    AttributeError,
+    pickle.UnpicklingError,
+    SafetensorError,
+)
 # Larger inputs are encoded in pieces of this size.
 MAX_BATCH = 256
 
@@ -64,6 +77,7 @@ class OpenClipEncoder:
         tokenizer: Any,
         *,
         name: str,
+        architecture: str,
         image_mean: Sequence[float],
         image_std: Sequence[float],
         embed_preprocess: Preprocess = "standard",
@@ -73,7 +87,8 @@ class OpenClipEncoder:
         Args:
             model: With `encode_image`, `encode_text` and `visual.image_size`.
             tokenizer: As `open_clip.get_tokenizer` returns it.
-            name: Of architecture and weights, for `identity`.
+            name: Of architecture and weights, to be read by people.
+            architecture: Whatever changes the outputs beside weights and images.
             image_mean: Mean of each channel that the model expects, in [0, 1].
             image_std: Standard deviation of each channel.
             embed_preprocess: See `preprocess`.
@@ -82,6 +97,7 @@ class OpenClipEncoder:
         self.model = frozen
         self.tokenizer = tokenizer
         self.name = name
+        self.architecture = architecture
         self.image_mean = tuple(image_mean)
         self.image_std = tuple(image_std)
         self.embed_preprocess = embed_preprocess
@@ -135,9 +151,9 @@ class OpenClipEncoder:
 
     def _identify(self, weights_digest: str) -> Identity:
         self._weights_digest = weights_digest
-        parts = (weights_digest, self.name, self.embed_preprocess)
-        statistics = (self.image_mean, self.image_std)
-        digest = hashlib.sha256(repr((parts, statistics)).encode()).hexdigest()
+        path = (self.embed_preprocess, self.image_mean, self.image_std)
+        parts = repr((weights_digest, self.architecture, path))
+        digest = hashlib.sha256(parts.encode()).hexdigest()
         return Identity(self.name, digest)
 
     def _embed(self, image: Tensor) -> Tensor:
@@ -227,7 +243,7 @@ def load_open_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClipEnc
             force_quick_gelu=quick_gelu,
         )
         tokenizer = open_clip.get_tokenizer(architecture)
-    except (OSError, RuntimeError, ValueError) as error:
+    except _UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if path is not None:
             msg = (
@@ -235,21 +251,23 @@ def load_open_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClipEnc
                 f"it could not be read as such ({reason}). Correct filepath or model."
             )
         else:
-            source = known.get("hf_hub") or known.get("url") or architecture
             msg = (
                 f"The weights {choice.pretrained!r} of the open_clip model "
-                f"{architecture} could not be downloaded ({reason}). Fetch them from "
-                f"{source} on a connected machine and set filepath to the file."
+                f"{architecture} could not be downloaded ({reason}). Fetch "
+                f"{_source(known) or architecture} on a connected machine and set "
+                f"filepath to the file."
             )
         raise InputError(msg) from error
     if quick_gelu and not architecture.endswith("-quickgelu"):
-        logger.info("%s %s needs QuickGELU: on.", architecture, choice.pretrained)
+        architecture += "-quickgelu"
+        logger.info("%s weights need QuickGELU: %s.", choice.pretrained, architecture)
     weights = path.name if path is not None else (choice.pretrained or "hub")
     statistics = model.visual.preprocess_cfg
     return OpenClipEncoder(
         model,
         tokenizer,
         name=f"{architecture}/{weights}",
+        architecture=architecture,
         image_mean=statistics["mean"],
         image_std=statistics["std"],
         embed_preprocess=choice.embed_preprocess,
@@ -301,6 +319,16 @@ def _check_model(architecture: str, pretrained: str | None, path: Path | None) -
             f"checkpoint on this machine."
         )
         raise InputError(msg)
+
+
+def _source(known: Mapping[str, Any]) -> str:
+    """Return where to find the weights of a pre-trained tag."""
+    repository = str(known.get("hf_hub", ""))
+    if repository.endswith("/"):
+        repository += "open_clip_model.safetensors"
+    return (
+        f"https://huggingface.co/{repository}" if repository else known.get("url", "")
+    )
 
 
 def _num_tokens(tokenizer: Any, text: str) -> int:

@@ -9,7 +9,7 @@ from clip2latent_kedro.pairs.contents import (
 )
 from clip2latent_kedro.pairs.generation import generate_pairs, sample_w, sample_z
 from clip2latent_kedro.pairs.recipe import (
-    check_models,
+    check_layers,
     describe_recipe,
     find_missing_shards,
 )
@@ -20,7 +20,7 @@ __all__ = [
     "PairProgress",
     "PairShard",
     "TrainingPairs",
-    "check_models",
+    "check_layers",
     "describe_recipe",
     "find_missing_shards",
     "generate_pairs",

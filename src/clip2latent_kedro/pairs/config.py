@@ -15,7 +15,7 @@ class DataConfig:
     Attributes:
         bs: Batch size of training.
         embed_noise_scale: Norm of the noise on a unit embedding, in training only.
-        clip_variant: Name of the encoder; checked against the one in the catalog.
+        clip_variant: Which encoder; the catalog chooses it by this name.
         n_latents: Groups of layers that get a latent each (1: w, 3: w3, num_ws: w+).
         latent_dim: Width of w.
         latent_repeats: Layers in each group; they add up to the generator's num_ws.

@@ -22,7 +22,7 @@ from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.pairs.config import DataConfig, GenerationConfig
 from clip2latent_kedro.pairs.contents import Array, PairProgress, PairShard
 from clip2latent_kedro.pairs.recipe import (
-    check_models,
+    check_layers,
     describe_recipe,
     find_missing_shards,
 )
@@ -58,7 +58,7 @@ def generate_pairs(
         InputError: If models and settings do not fit each other, or if what is
             stored was made under other settings.
     """
-    check_models(generator, encoder, data)
+    check_layers(generator, data)
     recipe = describe_recipe(generator, encoder, data, generation, seed)
     missing = find_missing_shards(recipe, progress if resume else PairProgress())
     total, size = generation.n_samples, generation.samples_per_shard

@@ -72,8 +72,8 @@ def find_missing_shards(recipe: Mapping[str, Any], progress: PairProgress) -> li
     return [i for i in range(num_shards) if i not in progress.valid_shards]
 
 
-def check_models(generator: Generator, encoder: Encoder, data: DataConfig) -> None:
-    """Raise InputError unless `data` fits the generator and names the encoder."""
+def check_layers(generator: Generator, data: DataConfig) -> None:
+    """Raise InputError unless the groups of latents fit the generator."""
     layers = sum(data.latent_repeats)
     if layers != generator.num_ws:
         msg = (
@@ -88,14 +88,3 @@ def check_models(generator: Generator, encoder: Encoder, data: DataConfig) -> No
             f"{generator.w_dim}, got {data.latent_dim}. Correct it in params:data."
         )
         raise InputError(msg)
-    name = encoder.identity.name
-    if _plain(data.clip_variant) not in _plain(name):
-        msg = (
-            f"data.clip_variant must name the encoder in the catalog, {name}, got "
-            f"{data.clip_variant!r}. Change either one."
-        )
-        raise InputError(msg)
-
-
-def _plain(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())

@@ -293,10 +293,13 @@ class _Sentence:
         return _join([prefix, _join([self._subject(), *clauses], comma)])
 
     def _sentences(self, prefix: str, order: _Order) -> str:
+        predicates = [self._predicate(slot) for slot in order if slot != "place"]
+        said = [predicate for predicate in predicates if predicate]
+        if self.gender is None:  # "this person" is too long to be repeated
+            said = [_enumerate(said)] if said else []
         pronoun = PRONOUNS[self.gender].capitalize()
-        said = [self._predicate(slot) for slot in order if slot != "place"]
         first = _join([prefix, self._subject(), *self.slots["place"]])
-        sentences = [f"{pronoun} {predicate}" for predicate in said if predicate]
+        sentences = [f"{pronoun} {predicate}" for predicate in said]
         return _join([first, *sentences], ". ") + ("." if sentences else "")
 
     def _tags(self, prefix: str, order: _Order) -> str:

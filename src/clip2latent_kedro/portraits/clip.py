@@ -240,7 +240,7 @@ def train_clip(
     with torch.random.fork_rng(devices=[]):  # open_clip initialises from the global one
         torch.manual_seed(derive_seed(seed, "clip_weights"))
         model = ClipWithHead(architecture.build())
-    model.train().to(device).to(memory_format=torch.channels_last)
+    model.train().to(device)
     batches = _Batches(config, architecture, seed, device)
     parameters = list(model.parameters())
     groups = [

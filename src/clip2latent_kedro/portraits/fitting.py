@@ -6,7 +6,7 @@ and a run that was killed and resumed equals one that was not.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +76,7 @@ class FitState:
 
 def fit(
     model: nn.Module,
-    parameter_groups: Sequence[Mapping[str, Any]],
+    parameter_groups: Sequence[dict[str, Any]],
     loss_at: StepLoss,
     schedule: Schedule,
     *,
@@ -119,7 +119,7 @@ def fit(
                 msg = f"{description}: the loss is {loss.item()} at step {step}."
                 raise FloatingPointError(msg)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             _average(average, model, schedule.beta(step))
             losses.append(loss.item())

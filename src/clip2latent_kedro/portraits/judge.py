@@ -94,7 +94,7 @@ class AttributeJudge:
         """Return value indices, [n, num_attributes], of images in [-1, 1]."""
         batches = [
             torch.stack([logits.argmax(1) for logits in self.network(batch)], dim=1)
-            for batch in image.split(256)
+            for batch in torch.split(image, 256)
         ]
         return torch.cat(batches)
 

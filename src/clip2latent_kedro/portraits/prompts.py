@@ -19,6 +19,7 @@ from clip2latent_kedro.runtime import make_generator
 _GENDER, _BEARD = (ATTRIBUTE_NAMES.index(name) for name in ("gender", "beard"))
 _MAN = ATTRIBUTES["gender"].index("man")
 
+
 def render_references(
     captions: list[Caption], num: int, seed: int
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -26,7 +26,7 @@ def measure_judge(judge: Judge, *, seed: int, num: int) -> dict[str, float]:
         num: How many.
     """
     z = sample_z(num, make_generator(seed, "held_out_renders"))
-    predicted = [judge.classify(render(rows)) for rows in z.split(_AT_ONCE)]
+    predicted = [judge.classify(render(rows)) for rows in torch.split(z, _AT_ONCE)]
     return accuracy_by_attribute(torch.cat(predicted), labels_of(z))
 
 
@@ -42,7 +42,7 @@ def measure_generator(
     """
     z = sample_z(num, make_generator(seed, "held_out_renders"))
     predicted, squares = [], []
-    for rows in z.split(_AT_ONCE):
+    for rows in torch.split(z, _AT_ONCE):
         image = generator.synthesis(generator.mapping(rows)).clamp(-1, 1)
         predicted.append(judge.classify(image))
         squares.append((image - render(rows)).square().mean((1, 2, 3)))

@@ -50,7 +50,7 @@ class PairBatches:
         if num_pairs < batch_size:
             msg = (
                 f"data.bs must be at most the {num_pairs} pairs to train on, got "
-                f"{batch_size}. Lower data.bs, or generate more pairs."
+                f"{batch_size}. Lower data.bs or train.val_pairs, or make more pairs."
             )
             raise InputError(msg)
         self.batch_size = batch_size

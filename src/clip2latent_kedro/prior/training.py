@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -72,7 +72,7 @@ def train_prior(
     start = _accept_start(start, settings)
     if start is not None and start.step >= train.max_it:
         logger.info("The prior is trained already, for %d steps.", start.step)
-        yield start
+        yield replace(start, settings=settings)
         return
 
     generator_identity = _parse_identity(pairs.recipe["generator"])
@@ -96,7 +96,7 @@ def train_prior(
         device=device,
         start=start,
     )
-    num_pairs = len(pairs) - train.val_pairs
+    num_pairs = max(0, len(pairs) - train.val_pairs)
     batches = PairBatches(
         pairs,
         prior.statistics,

@@ -12,9 +12,9 @@ and no real person is in them. Licence: MIT, as the project.
 
 | file | what it is | training |
 |---|---|---|
-| `generator.safetensors` | StyleGAN2, 64 x 64, the renderer learnt from z | {generator} |
+| `generator.safetensors` | StyleGAN2, 64 x 64, learnt from the renderer | {generator} |
 | `clip.safetensors` | CLIP: ModifiedResNet and text transformer | {clip} |
-| `judge.safetensors` | classifier of 13 attributes, for evaluation only | {judge} |
+| `judge.safetensors` | classifier of attributes, for evaluation only | {judge} |
 
 Machine: {processor}, {threads} threads, torch {torch}.
 

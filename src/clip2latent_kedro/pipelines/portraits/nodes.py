@@ -131,7 +131,9 @@ def measure_models(
     }
 
 
-def collect_seconds(judge: Weights, clip: Weights, generator: Weights) -> dict[str, Any]:
+def collect_seconds(
+    judge: Weights, clip: Weights, generator: Weights
+) -> dict[str, Any]:
     """Return how long each training took, in seconds."""
     states = {"judge": judge, "clip": clip, "generator": generator}
     return {name: _unpack(state).seconds for name, state in states.items()}
@@ -141,7 +143,9 @@ def draw_comparison(generator: Generator, seed: int) -> Pictures:
     """Return a picture of 48 renders, each above what the generator makes of it."""
     pairs = compare_pictures(generator, seed=seed, num=48)  # [2, 48, 3, h, w]
     height, width = pairs.shape[3:]
-    tiles = pairs.unflatten(1, (4, 12)).permute(1, 0, 4, 2, 5, 3)  # [4, 2, h, 12, w, 3]
+    tiles = pairs.reshape(2, 4, 12, 3, height, width).permute(
+        1, 0, 4, 2, 5, 3
+    )  # [4, 2, h, 12, w, 3]
     picture = tiles.reshape(8 * height, 12 * width, 3)
     u8: Pictures = ((picture + 1) * 127.5).round().clamp(0, 255).byte().numpy()
     return u8

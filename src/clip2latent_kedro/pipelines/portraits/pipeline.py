@@ -1,10 +1,13 @@
 """Wiring of `portraits`."""
 
+from collections.abc import Callable
+from typing import Any
+
 from kedro.pipeline import Node, Pipeline
 
 from clip2latent_kedro.pipelines.portraits import nodes
 
-_MODELS = {
+_MODELS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "judge": (nodes.fit_judge, nodes.ship_judge),
     "clip": (nodes.fit_clip, nodes.ship_clip),
     "generator": (nodes.fit_generator, nodes.ship_generator),

@@ -1,0 +1,70 @@
+"""From a table of prompts to queries."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.evaluation.method import Queries
+from clip2latent_kedro.interfaces import Encoder
+from clip2latent_kedro.metrics.attributes import NOT_STATED
+from clip2latent_kedro.text_to_image import mean_direction
+
+
+@torch.no_grad()
+def read_queries(
+    table: Sequence[Mapping[Any, str]],
+    encoder: Encoder,
+    attributes: Mapping[str, Sequence[str]],
+    *,
+    num_prompts: int | None,
+) -> Queries:
+    """Return the first prompts of a table, embedded.
+
+    Args:
+        table: Rows with `prompt` and, for each attribute, the stated value or "".
+        encoder: Text -> embedding.
+        attributes: What a judge can tell: names and their values; empty without one.
+        num_prompts: How many; None for all. The text mean is that of all of them
+            either way, so that an answer does not depend on it.
+
+    Raises:
+        InputError: If there are no prompts, or if they state what the judge does
+            not know.
+    """
+    if not table or any(not row.get("prompt", "").strip() for row in table):
+        msg = (
+            f"prompts must have a text in the column `prompt` of each row, got "
+            f"{len(table)} rows. Correct the table of prompts."
+        )
+        raise InputError(msg)
+    embedding = encoder.encode_text([row["prompt"] for row in table])
+    rows = table[:num_prompts]
+    return Queries(
+        texts=[row["prompt"] for row in rows],
+        embedding=embedding[: len(rows)],
+        text_mean=mean_direction(embedding),
+        stated=_stated_labels(rows, attributes),
+    )
+
+
+def _stated_labels(
+    rows: Sequence[Mapping[Any, str]], attributes: Mapping[str, Sequence[str]]
+) -> np.ndarray:
+    """Return value indices, [num_rows, num_attributes] int, -1 for one left open."""
+    labels = np.full((len(rows), len(attributes)), NOT_STATED)
+    for column, (name, values) in enumerate(attributes.items()):
+        for number, row in enumerate(rows):
+            value = row.get(name, "")
+            if value and value not in values:
+                msg = (
+                    f"The prompt {row['prompt']!r} states {name} = {value!r}, expected "
+                    f"one of {', '.join(values)}. Correct the table of prompts, or "
+                    f"use its own judge."
+                )
+                raise InputError(msg)
+            if value:
+                labels[number, column] = list(values).index(value)
+    return labels

@@ -1,0 +1,102 @@
+"""What an answer costs, stage by stage, in the protocol of clip2latent.
+
+Its `timings.py` draws 16 images of one prompt with guidance 2, synthesis and
+re-ranking by CLIP included, after some warm-ups.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from clip2latent_kedro.evaluation.clip2latent import Clip2Latent
+from clip2latent_kedro.evaluation.config import EvaluationConfig
+from clip2latent_kedro.evaluation.method import Method, Queries
+from clip2latent_kedro.evaluation.references import References
+from clip2latent_kedro.interfaces import Encoder
+
+STAGES = {
+    "prior": "Text encoder and everything up to w",
+    "synthesis": "Generator",
+    "reranking": "CLIP on the images, and their order",
+}
+
+
+def time_rows(
+    methods: Mapping[str, Method],
+    queries: Queries,
+    encoder: Encoder,
+    config: EvaluationConfig,
+    *,
+    seed: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, dict[str, list[float]]]:
+    """Return seconds of each repeat for each stage of each method.
+
+    The methods take turns, so that a slow spell of the machine hits all of them.
+    References are left out: they are not made from text.
+
+    Args:
+        methods: By row name, on the device of the encoder.
+        queries: Any; only the text mean is read.
+        encoder: Embeds the text, and the images for re-ranking.
+        config: What is timed, and how often.
+        seed: Seed of the run.
+        clock: Seconds.
+    """
+    timed = {
+        name: method.guided_by(config.timing_guidance_scale)
+        if isinstance(method, Clip2Latent)
+        else method
+        for name, method in methods.items()
+        if not isinstance(method, References)
+    }
+    seconds: dict[str, dict[str, list[float]]] = {
+        name: {stage: [] for stage in STAGES} for name in timed
+    }
+    for repeat in range(-config.timing_warmups, config.timing_repeats):
+        for name, method in timed.items():
+            times = _time_once(method, queries, encoder, config, seed, clock)
+            if repeat >= 0:
+                for stage, duration in zip(STAGES, times, strict=True):
+                    seconds[name][stage].append(duration)
+    return seconds
+
+
+@torch.no_grad()
+def _time_once(
+    method: Method,
+    queries: Queries,
+    encoder: Encoder,
+    config: EvaluationConfig,
+    seed: int,
+    clock: Callable[[], float],
+) -> tuple[float, float, float]:
+    """Return the seconds of the three stages, in the order of `STAGES`."""
+
+    def now() -> float:
+        if queries.embedding.is_cuda:
+            torch.cuda.synchronize(queries.embedding.device)
+        return clock()
+
+    began = now()
+    embedding = encoder.encode_text([config.timing_prompt])
+    query = Queries(
+        [config.timing_prompt], embedding, queries.text_mean, queries.stated[:0]
+    )
+    samples = method.sample(query, num_samples=config.timing_images, seed=seed)
+    sampled = now()
+    batches = torch.split(samples.flatten(0, 1), config.image_batch_size)
+    images = torch.cat([method.synthesise(batch) for batch in batches])
+    synthesised = now()
+    _rank(encoder.encode_image(images), embedding)
+    return sampled - began, synthesised - sampled, now() - synthesised
+
+
+def _rank(image_embedding: Tensor, text_embedding: Tensor) -> Tensor:
+    """Return the order of images by cosine with the text, best first."""
+    return functional.cosine_similarity(image_embedding, text_embedding).argsort(
+        descending=True
+    )

@@ -1,0 +1,104 @@
+import pytest
+import torch
+
+from clip2latent_kedro.interfaces import Identity
+from clip2latent_kedro.portraits.attributes import (
+    ATTRIBUTE_NAMES,
+    ATTRIBUTES,
+    Z_DIM,
+    labels_of,
+    sample_z,
+    visible_mask,
+)
+from clip2latent_kedro.portraits.captions import held_out_prompts
+from clip2latent_kedro.portraits.prompts import _fill_in, render_references
+from clip2latent_kedro.portraits.quality import (
+    accuracy_by_attribute,
+    compare_pictures,
+    measure_generator,
+    measure_judge,
+)
+from clip2latent_kedro.portraits.renderer import render
+from clip2latent_kedro.runtime import make_generator
+
+
+class RendererAsGenerator:
+    """The renderer itself, which is what a perfect generator would be."""
+
+    z_dim, w_dim, num_ws, resolution = Z_DIM, Z_DIM, 1, 64
+    identity = Identity("renderer", "0" * 64)
+    w_avg = torch.zeros(Z_DIM)
+
+    def mapping(self, z, *, psi=1.0):
+        return psi * z[:, None]
+
+    def synthesis(self, w, *, noise_mode="const"):
+        return render(w[:, 0])
+
+    def to(self, device):
+        return self
+
+
+class BackgroundJudge:
+    """Reads the background off one corner, and answers 0 to all else."""
+
+    attributes = ATTRIBUTES
+    identity = Identity("background", "0" * 64)
+
+    def classify(self, image):
+        answer = torch.zeros(len(image), len(ATTRIBUTES), dtype=torch.int64)
+        corners = torch.stack([_corner(scene) for scene in range(5)])
+        distance = (image[:, :, 5, 1][:, None] - corners).abs().sum(2)
+        answer[:, ATTRIBUTE_NAMES.index("background")] = distance.argmin(1)
+        return answer
+
+    def to(self, device):
+        return self
+
+
+def _corner(scene: int) -> torch.Tensor:
+    z = sample_z(512, make_generator(1))
+    labels = labels_of(z)
+    row = (labels[:, ATTRIBUTE_NAMES.index("background")] == scene).nonzero()[0]
+    return render(z[row])[0, :, 5, 1]
+
+
+def test_a_perfect_generator_is_as_accurate_as_the_renders():
+    judge, generator = BackgroundJudge(), RendererAsGenerator()
+    on_renders = measure_judge(judge, seed=3, num=256)
+    on_made, psnr = measure_generator(generator, judge, seed=3, num=256)
+    assert on_made == on_renders
+    assert psnr > 100
+    assert on_renders["background"] > 0.95
+    assert on_renders["shirt"] == pytest.approx(1 / 7, abs=0.08)
+
+
+def test_comparison_puts_renders_above_what_was_made():
+    pairs = compare_pictures(RendererAsGenerator(), seed=0, num=3)
+    torch.testing.assert_close(pairs[0], pairs[1])
+
+
+def test_hidden_attributes_do_not_count():
+    labels = torch.zeros(4, len(ATTRIBUTES), dtype=torch.int64)
+    labels[:, ATTRIBUTE_NAMES.index("hair_style")] = 1
+    labels[:2, ATTRIBUTE_NAMES.index("eyewear")] = 2
+    predicted = labels.clone()
+    predicted[:3, ATTRIBUTE_NAMES.index("eye_colour")] = 1
+    accuracy = accuracy_by_attribute(predicted, labels)
+    assert accuracy["eye_colour"] == 0.5
+    assert accuracy["eyewear"] == 1.0
+
+
+def test_references_show_what_their_prompt_states():
+    captions = held_out_prompts(6, seed=0)
+    for index, caption in enumerate(captions):
+        stated = torch.tensor(caption.labels)
+        labels, layout = _fill_in(stated, 5, make_generator(0, index))
+        is_stated = stated >= 0
+        assert labels.shape == (5, len(ATTRIBUTES))
+        assert layout.shape == (5, 4)
+        assert bool((labels[:, is_stated] == stated[is_stated]).all())
+        assert bool(visible_mask(labels)[:, is_stated].all())
+    pictures = render_references(captions[:2], 3, seed=0)
+    assert pictures.shape == (2, 3, 64, 64, 3)
+    assert len({picture.tobytes() for picture in pictures.reshape(6, -1)}) == 6
