@@ -4,7 +4,7 @@ from abc import abstractmethod
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
 
-import fsspec  # type: ignore[import-untyped]
+import fsspec
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
 from kedro.io.core import get_filepath_str, get_protocol_and_path
 

@@ -81,9 +81,12 @@ class DecoderGenerator:
 
 
 def stylegan2_weights(network: StyleGAN2) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return weights in half precision and metadata, as `load_stylegan2` reads them."""
+    """Return weights and metadata, as `load_stylegan2` reads them.
+
+    The synthesis in half precision; the mapping, small and sensitive, in full.
+    """
     weights = {
-        name: value.half().contiguous()
+        name: (value if name.startswith("mapping.") else value.half()).contiguous()
         for name, value in network.state_dict().items()
         if not _is_made_at_load(name)
     }

@@ -29,6 +29,7 @@ class StyleGAN2Config:
         channel_base: A block of resolution r has `channel_base // r` channels,
         channel_max: but no more than this.
         mapping_layers: Fully connected layers from z to w.
+        mapping_features: Channels between those layers; `w_dim` if None.
         mapping_lr: Learning-rate multiplier of the mapping, part of its weights.
         conv_clamp: Bound on activations; None for none.
     """
@@ -39,6 +40,7 @@ class StyleGAN2Config:
     channel_base: int
     channel_max: int
     mapping_layers: int = 8
+    mapping_features: int | None = None
     mapping_lr: float = 0.01
     conv_clamp: float | None = None
 
@@ -85,7 +87,9 @@ class MappingNetwork(nn.Module):
         super().__init__()
         self.num_layers = config.mapping_layers
         self.num_ws = config.num_ws
-        dims = [config.z_dim] + [config.w_dim] * config.mapping_layers
+        hidden = config.mapping_features or config.w_dim
+        between = [hidden] * (config.mapping_layers - 1)
+        dims = [config.z_dim, *between, config.w_dim]
         for index in range(config.mapping_layers):
             layer = FullyConnected(dims[index], dims[index + 1], lr=config.mapping_lr)
             self.add_module(f"fc{index}", layer)

@@ -110,16 +110,26 @@ def visible_mask(labels: Tensor) -> Tensor:
     return visible
 
 
-def _logits(z: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-    z = z * z.square().mean(1, keepdim=True).add(1e-8).rsqrt()
-    logits = {}
+def attribute_planes() -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return the logits' weights, [num_values, Z_DIM], and biases, [num_values]."""
+    planes, biases = {}, {}
     start = 0
     for name, values in ATTRIBUTES.items():
-        corners = _simplex(len(values)).to(z)  # [num_values, num_values - 1]
-        bias = torch.tensor([_LOGIT_BIAS.get((name, v), 0.0) for v in values]).to(z)
-        logits[name] = z[:, start : start + len(values) - 1] @ corners.T + bias
-        start += len(values) - 1
-    return logits, z[:, start:]
+        stop = start + len(values) - 1
+        planes[name] = torch.zeros(len(values), Z_DIM)
+        planes[name][:, start:stop] = _simplex(len(values))
+        biases[name] = torch.tensor([_LOGIT_BIAS.get((name, v), 0.0) for v in values])
+        start = stop
+    return planes, biases
+
+
+def _logits(z: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    z = z * z.square().mean(1, keepdim=True).add(1e-8).rsqrt()
+    planes, biases = attribute_planes()
+    logits = {
+        name: z @ planes[name].to(z).T + biases[name].to(z) for name in ATTRIBUTES
+    }
+    return logits, z[:, -len(LAYOUT) :]
 
 
 def _simplex(num: int) -> Tensor:

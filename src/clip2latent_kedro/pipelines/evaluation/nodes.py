@@ -274,8 +274,7 @@ def draw_figure(
         columns[row] = answers.images[prompts, 0]
         if row in evaluation.rows:
             best = best_samples(answers, queries)[prompts]
-            title = f"{row}, best of {answers.images.shape[1]}"
-            columns[title] = answers.images[prompts, best]
+            columns[f"{row}, best"] = answers.images[prompts, best]
     return draw_comparison([queries.texts[prompt] for prompt in prompts], columns)
 
 
