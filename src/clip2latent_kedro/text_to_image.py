@@ -198,7 +198,7 @@ class TextToImage:
         for prompts in torch.split(torch.arange(len(condition)), prompts_at_once):
             streams = list(product(prompts.tolist(), range(num_samples)))
             noise = draw_noises(seed, streams, self.prior.latent_shape)
-            x_T = next(noise).to(condition)  # noqa: N806
+            x_T = next(noise).to(condition)
             denoise = self.prior.denoiser(
                 condition[prompts].repeat_interleave(num_samples, dim=0),
                 sampling.guidance_scale,

@@ -13,7 +13,7 @@ Variance = Literal["upstream", "corrected"]
 
 def sample_ddpm(
     denoise: Denoiser,
-    x_T: Tensor,  # noqa: N803
+    x_T: Tensor,
     timesteps: Sequence[int],
     alpha_bar: Tensor,
     *,

@@ -11,7 +11,7 @@ from clip2latent_kedro.schedules import visited_levels
 
 def sample_dpmpp_2m(
     denoise: Denoiser,
-    x_T: Tensor,  # noqa: N803
+    x_T: Tensor,
     timesteps: Sequence[int],
     alpha_bar: Tensor,
     *,

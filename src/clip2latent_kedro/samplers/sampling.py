@@ -66,7 +66,7 @@ class SamplingConfig:
 
 def sample(
     denoise: Denoiser,
-    x_T: Tensor,  # noqa: N803
+    x_T: Tensor,
     alpha_bar: Tensor,
     config: SamplingConfig,
     generator: NoiseSource,
