@@ -87,7 +87,7 @@ def _time_once(
     generator = torch.Generator(device).manual_seed(0)
     shape = (len(condition), *prior.latent_shape)
     began = time.perf_counter()
-    x_T = torch.randn(shape, generator=generator, device=device)  # noqa: N806
+    x_T = torch.randn(shape, generator=generator, device=device)
     denoise = prior.denoiser(condition, config.guidance_scale)
     w = prior.statistics.denormalise(
         sample(denoise, x_T, prior.alpha_bar, config, generator)

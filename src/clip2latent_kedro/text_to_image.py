@@ -199,10 +199,7 @@ class TextToImage:
             streams = list(product(prompts.tolist(), range(num_samples)))
             noise = draw_noises(seed, streams, self.prior.latent_shape)
             x_T = next(noise).to(condition)
-            denoise = self.prior.denoiser(
-                condition[prompts].repeat_interleave(num_samples, dim=0),
-                sampling.guidance_scale,
-            )
+            denoise = self.prior.denoiser(condition[prompts], sampling.guidance_scale)
             x0 = sample(denoise, x_T, self.prior.alpha_bar, sampling, noise)
             w = self.prior.statistics.denormalise(x0)  # [batch, num_latents, w_dim]
             batches.append(truncate(w, centre, sampling.psi))

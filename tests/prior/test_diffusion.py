@@ -153,3 +153,16 @@ class KnownOutput(nn.Module):
 
     def forward(self, x_t, t, clip_embedding, keep):
         return self.output
+
+
+@pytest.mark.parametrize("kind", ["mlp", "clip2latent"])
+@pytest.mark.parametrize("predict_x_start", [True, False])
+@pytest.mark.parametrize("scale", [1.0, 2.5])
+def test_a_condition_may_hold_for_several_latents_in_a_row(
+    kind, predict_x_start, scale
+):
+    prior = make_prior(kind, predict_x_start=predict_x_start).float()
+    x_t, embedding = torch.randn(6, 2, 3), torch.randn(2, 5)
+    shared = prior.denoiser(embedding, scale)(x_t, 7)
+    own = prior.denoiser(embedding.repeat_interleave(3, dim=0), scale)(x_t, 7)
+    torch.testing.assert_close(shared, own)

@@ -11,11 +11,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
-from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
-from open_clip.tokenizer import SimpleTokenizer
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -26,6 +24,10 @@ from clip2latent_kedro.encoders.open_clip import (
     read_options,
 )
 from clip2latent_kedro.errors import InputError
+
+if TYPE_CHECKING:
+    from open_clip.model import CLIP
+    from open_clip.tokenizer import SimpleTokenizer
 
 UNKNOWN = 0  # row of the compact embedding
 _EMBEDDING = "token_embedding.weight"
@@ -52,8 +54,10 @@ class CompactClipConfig:
     image_mean: list[float]
     image_std: list[float]
 
-    def build(self, vocab_size: int | None = None) -> CLIP:
+    def build(self, vocab_size: int | None = None) -> "CLIP":
         """Return the model with random weights; the compact vocabulary by default."""
+        from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+
         size = len(self.tokens) + 1 if vocab_size is None else vocab_size
         return CLIP(
             self.embed_dim,
@@ -80,7 +84,7 @@ def compact_rows(tokens: Sequence[int], vocab_size: int) -> Tensor:
     return rows
 
 
-def known_tokens(tokenizer: SimpleTokenizer, texts: Sequence[str]) -> list[int]:
+def known_tokens(tokenizer: "SimpleTokenizer", texts: Sequence[str]) -> list[int]:
     """Return the ids that some texts use, with start and end of text, ascending."""
     known = {tokenizer.sot_token_id, tokenizer.eot_token_id}
     return sorted(known.union(*(tokenizer.encode(text) for text in texts)))
@@ -107,7 +111,7 @@ def pack_clip(
 
 def unpack_clip(
     tensors: Mapping[str, Tensor], config: CompactClipConfig, vocab_size: int
-) -> CLIP:
+) -> "CLIP":
     """Return the model on the full vocabulary, in single precision."""
     weights = {
         name: value.float() if value.is_floating_point() else value
@@ -137,6 +141,8 @@ def load_compact_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClip
             f"the pipeline that trains it."
         )
         raise InputError(msg)
+    from open_clip.tokenizer import SimpleTokenizer
+
     try:
         with safe_open(path, framework="pt") as file:
             config = CompactClipConfig(**json.loads(file.metadata()["config"]))

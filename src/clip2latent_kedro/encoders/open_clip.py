@@ -1,6 +1,7 @@
 """Any open_clip model behind the `Encoder` protocol.
 
-Only this package and the training of the portraits' own CLIP import open_clip.
+Only this package and the training of the portraits' own CLIP import open_clip, and
+only where they use it: the import takes seconds, which every command would pay.
 """
 
 import copy
@@ -12,7 +13,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-import open_clip
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
@@ -231,6 +231,8 @@ def load_open_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClipEnc
     hosted = choice.model.startswith("hf-hub:")
     architecture = choice.model if hosted else choice.model.replace("/", "-")
     _check_model(architecture, choice.pretrained, path)
+    import open_clip
+
     known = open_clip.pretrained.get_pretrained_cfg(
         architecture, choice.pretrained or ""
     )
@@ -305,6 +307,8 @@ def _check_model(architecture: str, pretrained: str | None, path: Path | None) -
         raise InputError(msg)
     if architecture.startswith("hf-hub:"):
         return
+    import open_clip
+
     if architecture not in open_clip.list_models():
         msg = (
             f"model must be an open_clip architecture such as ViT-B-32 "

@@ -9,11 +9,9 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
-from open_clip.model import CLIP
-from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -33,6 +31,9 @@ from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
 from clip2latent_kedro.portraits.phrases import grammar_fragments
 from clip2latent_kedro.portraits.renderer import render
 from clip2latent_kedro.runtime import derive_seed, make_generator
+
+if TYPE_CHECKING:
+    from open_clip.model import CLIP
 
 _NUM_VALUES = [len(values) for values in ATTRIBUTES.values()]
 _NOT_STATED = -100  # what cross_entropy ignores
@@ -102,6 +103,9 @@ class ClipTrainingConfig:
 
     def architecture(self) -> CompactClipConfig:
         """Return the model's architecture and tokens, as its file states them."""
+        from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+        from open_clip.tokenizer import SimpleTokenizer
+
         return CompactClipConfig(
             embed_dim=self.embed_dim,
             vision={
@@ -142,7 +146,7 @@ class ClipBatch:
 class ClipWithHead(nn.Module):
     """CLIP on the compact vocabulary and the attribute head that both towers share."""
 
-    def __init__(self, clip: CLIP) -> None:
+    def __init__(self, clip: "CLIP") -> None:
         """Add a head with zero weights."""
         super().__init__()
         self.clip = clip
@@ -331,6 +335,8 @@ class _Batches:
         seed: int,
         device: str,
     ) -> None:
+        from open_clip.tokenizer import SimpleTokenizer
+
         self.config = config
         self.architecture = architecture
         self.seed = seed

@@ -18,7 +18,7 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.generators.stylegan2 import MappingNetwork
+from clip2latent_kedro.generators.stylegan2 import FullyConnected, MappingNetwork
 from clip2latent_kedro.portraits.attributes import (
     ATTRIBUTES,
     LAYOUT,
@@ -127,6 +127,7 @@ def _identity_of_pair(num: int) -> Tensor:
 def _set_layer(mapping: MappingNetwork, index: int, rows: Tensor, bias: Tensor) -> None:
     """Store the first outputs and inputs of a layer; the rest are zero."""
     layer = mapping.get_submodule(f"fc{index}")
+    assert isinstance(layer, FullyConnected)
     weight = torch.zeros_like(layer.weight)
     weight[: len(rows), : rows.shape[1]] = rows / layer.weight_gain
     layer.weight.data.copy_(weight)

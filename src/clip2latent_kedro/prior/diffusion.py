@@ -193,12 +193,16 @@ class DiffusionPrior(nn.Module):
     def predict_x0(
         self, x_t: Tensor, t: Tensor, clip_embedding: Tensor, keep: Tensor | None = None
     ) -> Tensor:
-        """Return the predicted x0, [n, num_latents, latent_dim], without guidance."""
+        """Return the predicted x0, [n, num_latents, latent_dim], without guidance.
+
+        t, clip_embedding and keep have m rows, each for n / m latents in a row.
+        """
         prediction: Tensor = self.network(
             x_t, t, clip_embedding * self.text_embed_scale, keep
         )
         if self.predict_x_start:
             return prediction
+        t = t.repeat_interleave(len(x_t) // len(t))
         signal, sigma = self._levels(t, x_t)
         return (x_t - sigma * prediction) / signal
 
@@ -212,7 +216,8 @@ class DiffusionPrior(nn.Module):
         enough. Nothing is clamped.
 
         Args:
-            clip_embedding: Conditions, [n, clip_dim].
+            clip_embedding: Conditions, [m, clip_dim]. x_t has n of them, a multiple:
+                each condition holds for n / m latents in a row.
             guidance_scale: 0 or more.
         """
         num = len(clip_embedding)

@@ -37,7 +37,7 @@ class ModulatedBlock(nn.Module):
         self.linear_out = _zeroed(nn.Linear(dim, dim))
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """Return the updated x, [n, dim], given time and condition, [n, dim]."""
+        """Return the updated x, [m, k, dim], given time and condition, [m, 1, dim]."""
         scale, shift = self.modulation(embedding).chunk(2, dim=-1)
         h = functional.silu(torch.addcmul(shift, self.norm(x), 1 + scale))
         h = self.linear_out(functional.silu(self.linear_in(h)))
@@ -80,19 +80,20 @@ class MLPNetwork(nn.Module):
 
         Args:
             x_t: Noised latents, [n, num_latents, latent_dim].
-            t: Timesteps, [n] int64.
-            clip_embedding: Condition, [n, clip_dim]; only its direction counts,
-                since encoders differ in norm.
-            keep: False puts the learned null condition in its place, [n] bool.
+            t: Timesteps, [m] int64.
+            clip_embedding: Condition, [m, clip_dim]; only its direction counts,
+                since encoders differ in norm. Each holds for n / m latents in a row,
+                and then costs only once what depends on it alone: half of all.
+            keep: False puts the learned null condition in its place, [m] bool.
         """
         direction = functional.normalize(clip_embedding, dim=-1)
         condition = self.embed_condition(direction * clip_embedding.shape[-1] ** 0.5)
         if keep is not None:
             condition = torch.where(keep[:, None], condition, self.null_condition)
         time = self.embed_time(time_features(t, self.num_timesteps))
-        embedding = functional.silu(time + condition)
+        embedding = functional.silu(time + condition)[:, None]  # [m, 1, dim]
 
-        x_flat = x_t.flatten(1)
+        x_flat = x_t.reshape(len(embedding), -1, x_t[0].numel())  # [m, n / m, size]
         h = self.embed_latent(x_flat)
         for block in self.blocks:
             h = block(h, embedding)

@@ -21,9 +21,10 @@ class PriorNetwork(Protocol):
 
         Args:
             x_t: Noised latents, [n, num_latents, latent_dim], normalised.
-            t: Timesteps, [n] int64.
-            clip_embedding: Condition, [n, clip_dim].
-            keep: False replaces the condition by the null condition, [n] bool;
+            t: Timesteps, [m] int64.
+            clip_embedding: Condition, [m, clip_dim]; each holds for n / m latents in
+                a row.
+            keep: False replaces the condition by the null condition, [m] bool;
                 None keeps all.
         """
         ...

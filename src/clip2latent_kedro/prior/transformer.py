@@ -261,15 +261,20 @@ class TransformerNetwork(nn.Module):
 
         Args:
             x_t: Noised latents, [n, num_latents, latent_dim].
-            t: Timesteps, [n] int64.
-            clip_embedding: Condition, [n, clip_dim].
-            keep: False masks the condition's key, [n] bool; None keeps all.
+            t: Timesteps, [m] int64.
+            clip_embedding: Condition, [m, clip_dim]; each holds for n / m latents in
+                a row.
+            keep: False masks the condition's key, [m] bool; None keeps all.
         """
+        repeats = len(x_t) // len(clip_embedding)
+        condition = self.project_condition(clip_embedding)
+        if keep is not None:
+            keep = keep.repeat_interleave(repeats)
         queries = self.learned_query.expand(len(x_t), self.num_latents, -1)
         tokens = torch.cat(
             [
-                self.project_condition(clip_embedding)[:, None],
-                self.to_time_embeds(t)[:, None],
+                condition.repeat_interleave(repeats, dim=0)[:, None],
+                self.to_time_embeds(t).repeat_interleave(repeats, dim=0)[:, None],
                 self.project_latent(x_t),
                 queries,
             ],
