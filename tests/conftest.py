@@ -19,10 +19,10 @@ def pytest_collection_modifyitems(config, items):
     import torch
 
     for item in items:
-        if "gpu" in item.keywords and not torch.cuda.is_available():
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
         for name in ("slow", "network"):
-            if name in item.keywords and not config.option.markexpr:
+            if item.get_closest_marker(name) and not config.option.markexpr:
                 item.add_marker(pytest.mark.skip(reason=f"asked for with -m {name}"))
 
 

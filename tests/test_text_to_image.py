@@ -14,9 +14,10 @@ from linear_models import (
 from torch.nn import functional
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
-from clip2latent_kedro.text_to_image import draw_noises, image_to_uint8, mean_direction
+from clip2latent_kedro.text_to_image import draw_noises, mean_direction
 
 PROMPTS = ["1 0 0", "0 -3 4"]
 

@@ -7,6 +7,7 @@ generator: one group is W, three are W3 (coarse, middle, fine), `num_ws` are W+.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -58,13 +59,13 @@ def truncate(
     return torch.cat([truncated[:, :cutoff], w[:, cutoff:]], dim=1)
 
 
-def group_latents(w: Tensor, latent_repeats: Sequence[int]) -> Tensor:
-    """Return one row per group, [n, num_latents, w_dim], of w [n, num_ws, w_dim].
+def group_starts(latent_repeats: Sequence[int]) -> list[int]:
+    """Return the first layer of each group: 0, then running sums of the sizes.
 
-    Each group is read at its first layer (0, then running sums of the sizes).
+    The original reads the groups of W3 at their sizes instead, which gives middle,
+    middle and fine (clip2latent, generate_dataset.py).
     """
-    starts = [sum(latent_repeats[:group]) for group in range(len(latent_repeats))]
-    return w[:, starts]
+    return [0, *accumulate(latent_repeats[:-1])]
 
 
 def repeat_latents(w: Tensor, latent_repeats: Sequence[int]) -> Tensor:

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import repeat_latents, truncate
 from clip2latent_kedro.metrics.clip_score import clip_scores
@@ -237,10 +238,3 @@ def draw_noises(
             for generator in generators
         ]
         yield from torch.from_numpy(np.stack(blocks, axis=1))
-
-
-def image_to_uint8(image: Tensor) -> np.ndarray:
-    """Return uint8 [n, h, w, 3] of images [n, 3, h, w] in [-1, 1]."""
-    levels = (image.float().clamp(-1, 1) + 1) * 127.5
-    image_u8: np.ndarray = levels.round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    return image_u8

@@ -11,7 +11,7 @@ from linear_models import (
 )
 
 from clip2latent_kedro.evaluation import Clip2Latent, References, draw_row
-from clip2latent_kedro.text_to_image import image_to_uint8
+from clip2latent_kedro.images import image_to_uint8
 
 
 def draw(method, **changes):

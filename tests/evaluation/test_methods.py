@@ -15,7 +15,7 @@ from linear_models import (
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation import Clip2Latent, NearestPair, RandomW, References
-from clip2latent_kedro.text_to_image import image_to_uint8
+from clip2latent_kedro.images import image_to_uint8
 
 
 def make_methods():

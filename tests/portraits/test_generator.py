@@ -33,9 +33,9 @@ def test_training_goes_on_bit_for_bit_in_every_phase():
     whole = list(train_generator(TINY, seed=0, device="cpu"))
     assert [state.step for state in whole] == [3, 6, 8]
     for start in (0, 1):
-        resumed = list(
-            train_generator(TINY, seed=0, device="cpu", state=whole[start])
-        )[-1]
+        resumed = list(train_generator(TINY, seed=0, device="cpu", state=whole[start]))[
+            -1
+        ]
         for name, value in whole[-1].tensors.items():
             torch.testing.assert_close(resumed.tensors[name], value, rtol=0, atol=0)
 

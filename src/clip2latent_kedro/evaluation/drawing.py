@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from clip2latent_kedro.evaluation.method import Method, Queries
+from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Judge
-from clip2latent_kedro.text_to_image import image_to_uint8
 
 
 @dataclass(frozen=True)

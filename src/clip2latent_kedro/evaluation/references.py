@@ -8,6 +8,7 @@ from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation.method import Queries
+from clip2latent_kedro.images import uint8_to_image
 
 
 @dataclass(frozen=True)
@@ -33,4 +34,4 @@ class References:
 
     def synthesise(self, samples: Tensor) -> Tensor:
         """Return images of uint8 pictures, [n, h, w, 3]."""
-        return samples.permute(0, 3, 1, 2).float() / 127.5 - 1
+        return uint8_to_image(samples)

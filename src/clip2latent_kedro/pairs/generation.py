@@ -11,14 +11,15 @@ last bits of `clip_embedding` on some machines, and nothing else.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator
+from clip2latent_kedro.latents import group_starts, repeat_latents
 from clip2latent_kedro.pairs.config import DataConfig, GenerationConfig
 from clip2latent_kedro.pairs.contents import Array, PairProgress, PairShard
 from clip2latent_kedro.pairs.recipe import (
@@ -26,6 +27,7 @@ from clip2latent_kedro.pairs.recipe import (
     describe_recipe,
     find_missing_shards,
 )
+from clip2latent_kedro.progress import progress_bar
 from clip2latent_kedro.runtime import derive_seed
 
 BLOCK = 64  # samples that share one Philox stream and one pass through the mapping
@@ -68,7 +70,8 @@ def generate_pairs(
     spans = {i: range(i * size, min((i + 1) * size, total)) for i in missing}
 
     generator, encoder = generator.to(device), encoder.to(device)
-    with _progress_bar(sum(map(len, spans.values()))) as advance:
+    num_missing = sum(map(len, spans.values()))
+    with progress_bar("pairs", total=num_missing, unit="pairs") as advance:
         for index, rows in spans.items():
             arrays = generate_rows(
                 generator,
@@ -108,27 +111,26 @@ def generate_rows(
         advance: Called with the number of pairs after each batch.
     """
     dtype = np.dtype(generation.dtype)
-    repeats = torch.tensor(data.latent_repeats, device=device)
     embeddings, images = [], []
     with torch.inference_mode():
         w = sample_w(
             generator, data, rows, seed=seed, psi=generation.psi, device=device
         )
         for w_batch in torch.split(w, generation.batch_size):
-            w_layers = w_batch.repeat_interleave(repeats, dim=1)  # [n, num_ws, w_dim]
+            w_layers = repeat_latents(w_batch, data.latent_repeats)
             image = generator.synthesis(w_layers, noise_mode="const")
             if generation.out_image_size is not None:
                 image = F.interpolate(image, generation.out_image_size, mode="area")
             embeddings.append(encoder.encode_image(image).float().cpu())
             if generation.save_images:
-                images.append(_quantise(image))
+                images.append(image_to_uint8(image))
             advance(len(w_batch))
     arrays: dict[str, Array] = {
         "w": w.float().cpu().numpy().astype(dtype),
         "clip_embedding": torch.cat(embeddings).numpy().astype(dtype),
     }
     if images:
-        arrays["images"] = torch.cat(images).numpy()
+        arrays["images"] = np.concatenate(images)
     return arrays
 
 
@@ -146,7 +148,7 @@ def sample_w(
     A group is read at its first layer: the running sum of the sizes before it.
     """
     num_latents = len(data.latent_repeats)
-    starts = np.cumsum([0, *data.latent_repeats[:-1]]).tolist()
+    starts = group_starts(data.latent_repeats)
     first = rows.start // BLOCK
     blocks = []
     for block in range(first, -(-rows.stop // BLOCK)):
@@ -165,38 +167,3 @@ def sample_z(seed: int, block: int, num_latents: int, z_dim: int) -> Tensor:
     return torch.from_numpy(
         np.random.Generator(bits).standard_normal(shape, np.float32)
     )
-
-
-@contextmanager
-def _progress_bar(total: int) -> Iterator[Callable[[int], None]]:
-    """Show pairs per second and the time left; yield a function that advances."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("pairs"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]} pairs/s"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns) as bar:
-        task = bar.add_task("pairs", total=total, rate="-")
-
-        def advance(count: int) -> None:
-            speed = bar.tasks[task].speed
-            rate = "-" if speed is None else f"{speed:.0f}"
-            bar.update(task, advance=count, rate=rate)
-
-        yield advance
-
-
-def _quantise(image: Tensor) -> Tensor:
-    """Return uint8 [n, h, w, 3] on the CPU of images [n, 3, h, w] in [-1, 1]."""
-    levels = (image.float().clamp(-1, 1) + 1) * 127.5
-    return levels.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu()

@@ -7,19 +7,13 @@ and a run that was killed and resumed equals one that was not.
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from torch import Tensor, nn
+
+from clip2latent_kedro.progress import progress_bar
 
 StepLoss = Callable[[int], Tensor]
 
@@ -110,7 +104,7 @@ def fit(
         _restore(state, model, optimizer, average)
         losses = state.tensors["losses"].tolist()
     began = time.perf_counter() - seconds
-    with _progress(description, start, schedule.steps) as advance:
+    with progress_bar(description, total=schedule.steps, completed=start) as advance:
         for step in range(start, schedule.steps):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * schedule.factor(step)
@@ -123,7 +117,7 @@ def fit(
             optimizer.step()
             _average(average, model, schedule.beta(step))
             losses.append(loss.item())
-            advance(losses[-1])
+            advance(loss=losses[-1])
             if (step + 1) % save_every == 0 or step + 1 == schedule.steps:
                 tensors = _snapshot(model, optimizer, average, losses)
                 yield FitState(step + 1, time.perf_counter() - began, tensors)
@@ -172,20 +166,3 @@ def _restore(
             slots.setdefault(int(index), {})[slot] = value.clone()
     model.load_state_dict(weights)
     optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
-
-
-@contextmanager
-def _progress(
-    description: str, start: int, total: int
-) -> Iterator[Callable[[float], None]]:
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}"),
-        TimeRemainingColumn(),
-    ) as bar:
-        task = bar.add_task(
-            description, completed=start, total=total, loss=float("nan")
-        )
-        yield lambda loss: bar.update(task, advance=1, loss=loss)

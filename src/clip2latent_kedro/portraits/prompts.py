@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.portraits.attributes import (
     ATTRIBUTE_NAMES,
     ATTRIBUTES,
@@ -37,8 +38,7 @@ def render_references(
         for index, caption in enumerate(captions)
     ]
     pictures = torch.stack([render_labels(*row) for row in rows])
-    u8 = ((pictures + 1) * 127.5).round().clamp(0, 255).byte()
-    return u8.permute(0, 1, 3, 4, 2).numpy()
+    return image_to_uint8(pictures)
 
 
 def _fill_in(

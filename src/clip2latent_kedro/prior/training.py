@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
@@ -24,6 +24,7 @@ from clip2latent_kedro.prior.diffusion import (
 )
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.prior.trainer import Trainer
+from clip2latent_kedro.progress import progress_bar
 from clip2latent_kedro.runtime import make_generator
 
 logger = logging.getLogger(__name__)
@@ -115,7 +116,7 @@ def train_prior(
     total = torch.zeros((), dtype=torch.float64, device=device)  # of losses since
     began = time.perf_counter()
 
-    with _progress_bar(first, train.max_it) as show:
+    with progress_bar("training", total=train.max_it, completed=first) as advance:
         for step, batch in enumerate(batches.starting_at(first), start=first + 1):
             total += trainer.step(*batch, step)
             is_saved = step % train.save_it == 0 or step == train.max_it
@@ -126,7 +127,7 @@ def train_prior(
                 if not math.isfinite(mean) or not trainer.has_finite_weights():
                     steps = range(recorded + 1, step + 1)
                     raise InputError(_explain_divergence(mean, steps, saved, train.lr))
-            show(mean)
+            advance(loss=mean)
             if is_recorded:
                 validation = trainer.validate(*held_out, data.bs)
                 losses.append([step, mean, validation])
@@ -221,39 +222,3 @@ def _parse_identity(text: str) -> Identity:
     """Return the identity that a recipe writes as name@digest."""
     name, _, digest = text.rpartition("@")
     return Identity(name, digest)
-
-
-@contextmanager
-def _progress_bar(first: int, max_it: int) -> Iterator[Callable[[float], None]]:
-    """Show steps per second, loss and the time left; yield a function of the loss.
-
-    It is called after each step, with NaN where the loss was not looked at.
-    """
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("training"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]} it/s, loss {task.fields[loss]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns) as bar:
-        task = bar.add_task(
-            "training", total=max_it, completed=first, rate="-", loss="-"
-        )
-
-        def show(loss: float) -> None:
-            speed = bar.tasks[task].speed
-            rate = "-" if speed is None else f"{speed:.1f}"
-            bar.update(task, advance=1, rate=rate)
-            if math.isfinite(loss):
-                bar.update(task, loss=f"{loss:.4f}")
-
-        yield show

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.pipelines.portraits.card import write_card
 from clip2latent_kedro.portraits.attributes import ATTRIBUTES
@@ -141,14 +142,11 @@ def collect_seconds(
 
 def draw_comparison(generator: Generator, seed: int) -> Pictures:
     """Return a picture of 48 renders, each above what the generator makes of it."""
-    pairs = compare_pictures(generator, seed=seed, num=48)  # [2, 48, 3, h, w]
-    height, width = pairs.shape[3:]
-    tiles = pairs.reshape(2, 4, 12, 3, height, width).permute(
-        1, 0, 4, 2, 5, 3
-    )  # [4, 2, h, 12, w, 3]
-    picture = tiles.reshape(8 * height, 12 * width, 3)
-    u8: Pictures = ((picture + 1) * 127.5).round().clamp(0, 255).byte().numpy()
-    return u8
+    pairs = image_to_uint8(compare_pictures(generator, seed=seed, num=48))
+    height, width = pairs.shape[2:4]
+    rows = pairs.reshape(2, 4, 12, height, width, 3)
+    tiles = rows.transpose(1, 0, 3, 2, 4, 5)  # [4, 2, h, 12, w, 3]
+    return tiles.reshape(8 * height, 12 * width, 3)
 
 
 def write_model_card(quality: dict[str, Any]) -> str:

@@ -1,0 +1,97 @@
+"""The commands that the README promises, in processes of their own."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[1]
+KEDRO = [sys.executable, "-m", "kedro"]
+
+
+@pytest.fixture
+def project(project_path):
+    """A copy of the project that `kedro` finds its source in."""
+    package = project_path / "src" / "clip2latent_kedro"
+    for path in (ROOT / "src" / "clip2latent_kedro").iterdir():
+        if path.name not in ("portraits", "__pycache__"):
+            (package / path.name).symlink_to(path)
+    for path in (ROOT / "src" / "clip2latent_kedro" / "portraits").iterdir():
+        if path.name not in ("weights", "__pycache__"):
+            (package / "portraits" / path.name).symlink_to(path)
+    return project_path
+
+
+def _kedro(project, *arguments):
+    return subprocess.run(
+        [*KEDRO, *arguments], cwd=project, capture_output=True, text=True, check=False
+    )
+
+
+def _latest(project, name):
+    return max((project / "data/test" / name).iterdir()) / name
+
+
+def test_the_default_run_leaves_pictures_and_a_table(project):
+    run = _kedro(project, "run", "--env=test")
+    assert run.returncode == 0, run.stderr
+    assert "Results:" in run.stdout
+
+    scores = pd.read_csv(_latest(project, "scores.csv")).set_index("method")
+    assert {"random_w", "reference", "nearest_pair", "clip2latent_fast"} <= set(
+        scores.index
+    )
+    assert scores.accuracy["reference"] > scores.accuracy["random_w"] + 0.3
+    assert scores.clip_score["reference"] > scores.clip_score["random_w"] + 0.1
+    with np.load(project / "data/test/samples.npz") as samples:
+        assert samples["clip2latent_fast"].shape[2:] == (64, 64, 3)
+    assert _latest(project, "samples.png").stat().st_size > 1000
+    assert "<table" in _latest(project, "report.html").read_text()
+
+    again = _kedro(
+        project, "run", "--env=test", "--pipeline=training", "--params=data.bs:32"
+    )
+    assert again.returncode == 0, again.stderr
+    assert len(list((project / "data/test/prior.safetensors").iterdir())) == 2
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(project):
+    assert _kedro(project, "run", "--env=test", "-p", "data_generation").returncode == 0
+    train = ["run", "--env=test", "-p", "training", "--params=train.max_it:400"]
+    checkpoint = project / "data/test/prior_checkpoint.safetensors"
+    process = subprocess.Popen(
+        [*KEDRO, *train],
+        cwd=project,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert _kedro(project, *train).returncode == 0
+    resumed = checkpoint.read_bytes()
+
+    checkpoint.unlink()
+    assert _kedro(project, *train).returncode == 0
+    assert checkpoint.read_bytes() == resumed
+
+
+def test_the_models_of_the_domain_are_trained_from_nothing(project):
+    run = _kedro(project, "run", "--env=test", "--pipeline=portraits")
+    assert run.returncode == 0, run.stderr
+    made = project / "data/test/portraits"
+    quality = json.loads((made / "quality.json").read_text())
+    assert set(quality["training_seconds"]) == {"judge", "clip", "generator"}
+    assert "Share of attributes" in (made / "README.md").read_text()
+    for name in ("judge", "clip", "generator"):
+        assert (made / f"{name}.safetensors").stat().st_size > 10_000
+    prompts = pd.read_csv(made / "prompts.csv", keep_default_na=False)
+    assert list(prompts.columns[:2]) == ["prompt", "gender"]
