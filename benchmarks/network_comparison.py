@@ -77,7 +77,7 @@ def main() -> None:
     bootstrap_project(PROJECT)
     with KedroSession.create(PROJECT) as session:
         context = session.load_context()
-        catalog, parameters = context.catalog, context.params
+        catalog, parameters = context.catalog, context.config_loader["parameters"]
         pairs = catalog.load("training_pairs")
         statistics = catalog.load("latent_statistics")
         generator, encoder = catalog.load("generator"), catalog.load("encoder")

@@ -23,7 +23,7 @@ from pydantic import (
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation import EvaluationConfig
 from clip2latent_kedro.pairs import DataConfig, GenerationConfig
-from clip2latent_kedro.portraits.clip import ClipTrainingConfig
+from clip2latent_kedro.portraits.clip import ClipFinetuneConfig, ClipTrainingConfig
 from clip2latent_kedro.portraits.generator import GeneratorConfig
 from clip2latent_kedro.portraits.judge import JudgeConfig
 from clip2latent_kedro.prior.config import TrainConfig
@@ -61,6 +61,7 @@ class PortraitsParameters(BaseModel):
     num_measured: PositiveInt
     judge: JudgeConfig
     clip: ClipTrainingConfig
+    clip_finetune: ClipFinetuneConfig
     generator: GeneratorConfig
 
 

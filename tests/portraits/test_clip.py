@@ -13,15 +13,16 @@ from clip2latent_kedro.encoders.compact_clip import compact_rows, unpack_clip
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.portraits.attributes import ATTRIBUTES
 from clip2latent_kedro.portraits.clip import (
+    ClipFinetuneConfig,
     ClipTrainingConfig,
     ClipWithHead,
     attribute_loss,
     contrastive_loss,
     export_clip,
-    measure_retrieval,
-    train_clip,
 )
+from clip2latent_kedro.portraits.clip_training import finetune_clip, train_clip
 from clip2latent_kedro.portraits.fitting import FitState
+from clip2latent_kedro.portraits.quality import measure_retrieval
 
 CONFIG = ClipTrainingConfig(
     embed_dim=16,
@@ -58,6 +59,25 @@ def test_resumed_equals_uninterrupted(states, tmp_path):
     assert resumed.tensors.keys() == states[1].tensors.keys()
     for name, value in states[1].tensors.items():
         assert torch.equal(resumed.tensors[name], value), name
+
+
+def test_a_second_training_starts_from_the_average_of_the_first(states):
+    closer = ClipFinetuneConfig(
+        steps=2, lr=1e-9, attribute_weight=1.0, focus={"expression": 4.0}, save_every=1
+    )
+    first, last = finetune_clip(states[-1], CONFIG, closer, 0, "cpu")
+    name = "clip.visual.conv1.weight"
+    torch.testing.assert_close(
+        first.tensors[f"model.{name}"], states[-1].weights()[name], atol=1e-7, rtol=0
+    )
+    (resumed,) = finetune_clip(states[-1], CONFIG, closer, 0, "cpu", first)
+    for name, value in last.tensors.items():
+        torch.testing.assert_close(resumed.tensors[name], value, rtol=0, atol=0)
+
+
+def test_focus_names_attributes():
+    with pytest.raises(InputError, match=r"must name attributes .*, got moustaches"):
+        ClipFinetuneConfig(1, 1e-3, 1.0, {"moustaches": 2.0}, 1)
 
 
 def test_the_seed_decides_and_the_global_one_does_not(states):
@@ -132,7 +152,9 @@ def test_attribute_loss_averages_over_what_counts():
 
     gender = F.cross_entropy(logits[:1, :2], torch.tensor([1]))
     skin = F.cross_entropy(logits[1:, 4:7], torch.tensor([2]))
-    torch.testing.assert_close(attribute_loss(logits, labels), (gender + skin) / 2)
+    torch.testing.assert_close(attribute_loss(logits, labels, {}), (gender + skin) / 2)
+    focused = attribute_loss(logits, labels, {"skin": 3.0})
+    torch.testing.assert_close(focused, (gender + 3 * skin) / 2)
 
 
 class _Oracle:

@@ -6,8 +6,7 @@ speeds learning up several times and is dropped at export.
 """
 
 import math
-import random
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,27 +15,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clip2latent_kedro.encoders.compact_clip import (
-    UNKNOWN,
     CompactClipConfig,
-    compact_rows,
     known_tokens,
     pack_clip,
 )
-from clip2latent_kedro.encoders.open_clip import preprocess
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.interfaces import Encoder
-from clip2latent_kedro.portraits.attributes import ATTRIBUTES, labels_of, visible_mask
-from clip2latent_kedro.portraits.captions import sample_split, write_captions
-from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
+from clip2latent_kedro.portraits.attributes import ATTRIBUTES
+from clip2latent_kedro.portraits.fitting import FitState
 from clip2latent_kedro.portraits.phrases import grammar_fragments
-from clip2latent_kedro.portraits.renderer import render
-from clip2latent_kedro.runtime import derive_seed, make_generator
 
 if TYPE_CHECKING:
     from open_clip.model import CLIP
 
 _NUM_VALUES = [len(values) for values in ATTRIBUTES.values()]
-_NOT_STATED = -100  # what cross_entropy ignores
+NOT_STATED = -100  # what cross_entropy ignores
 # The temperature may not fall under 1 / 100, as in CLIP (Radford et al. 2021).
 _MAX_LOGIT_SCALE = math.log(100)
 
@@ -126,6 +118,35 @@ class ClipTrainingConfig:
 
 
 @dataclass(frozen=True)
+class ClipFinetuneConfig:
+    """A second training that looks closer (see `finetune_clip`).
+
+    Attributes:
+        steps: Training steps.
+        lr: Peak learning rate of AdamW.
+        attribute_weight: Of the attribute heads' loss beside the contrastive one.
+        focus: Weight of the named attributes in the heads' loss; 1 for the others.
+        save_every: Steps between two saved states.
+    """
+
+    steps: int
+    lr: float
+    attribute_weight: float
+    focus: dict[str, float]
+    save_every: int
+
+    def __post_init__(self) -> None:
+        """Check the names."""
+        unknown = sorted(set(self.focus) - set(ATTRIBUTES))
+        if unknown:
+            msg = (
+                f"portraits.clip_finetune.focus must name attributes "
+                f"({', '.join(ATTRIBUTES)}), got {', '.join(unknown)}."
+            )
+            raise InputError(msg)
+
+
+@dataclass(frozen=True)
 class ClipBatch:
     """Pairs of one training step.
 
@@ -177,8 +198,10 @@ class ClipWithHead(nn.Module):
         embedding: Tensor = pooled @ clip.text_projection
         return embedding
 
-    def forward(self, batch: ClipBatch, attribute_weight: float) -> Tensor:
-        """Return the loss of a batch, a scalar."""
+    def forward(
+        self, batch: ClipBatch, attribute_weight: float, focus: Mapping[str, float]
+    ) -> Tensor:
+        """Return the loss of a batch, a scalar (see `ClipTrainingConfig`)."""
         image_embedding = self.clip.encode_image(batch.image)
         text_embedding = self.encode_tokens(batch.tokens)
         loss = contrastive_loss(
@@ -186,9 +209,9 @@ class ClipWithHead(nn.Module):
             text_embedding,
             self.clip.logit_scale.clamp(max=_MAX_LOGIT_SCALE).exp(),
         )
-        attributes = attribute_loss(self.head(image_embedding), batch.visible)
+        attributes = attribute_loss(self.head(image_embedding), batch.visible, focus)
         attributes = attributes + attribute_loss(
-            self.head(text_embedding), batch.stated
+            self.head(text_embedding), batch.stated, focus
         )
         return loss + attribute_weight * attributes
 
@@ -213,65 +236,27 @@ def contrastive_loss(
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
-def attribute_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def attribute_loss(
+    logits: Tensor, labels: Tensor, focus: Mapping[str, float]
+) -> Tensor:
     """Return the cross-entropy of all attributes, averaged over those that count.
 
     Args:
         logits: [n, num_values of all attributes].
         labels: [n, num_attributes], -100 where the attribute does not count.
+        focus: Weights of attributes that count more than once.
     """
     losses = [
-        F.cross_entropy(rows, column, ignore_index=_NOT_STATED, reduction="sum")
-        for rows, column in zip(
-            torch.split(logits, _NUM_VALUES, dim=1), labels.unbind(1), strict=True
+        focus.get(name, 1.0)
+        * F.cross_entropy(rows, column, ignore_index=NOT_STATED, reduction="sum")
+        for name, rows, column in zip(
+            ATTRIBUTES,
+            torch.split(logits, _NUM_VALUES, dim=1),
+            labels.unbind(1),
+            strict=True,
         )
     ]
-    return torch.stack(losses).sum() / (labels != _NOT_STATED).sum()
-
-
-def train_clip(
-    config: ClipTrainingConfig, seed: int, device: str, state: FitState | None = None
-) -> Iterator[FitState]:
-    """Train the portraits' CLIP on renders and yield its states (see `fit`).
-
-    Args:
-        config: `params:portraits.clip`.
-        seed: Gives weights, pictures and captions.
-        device: Where to train.
-        state: Where to go on from.
-    """
-    architecture = config.architecture()
-    with torch.random.fork_rng(devices=[]):  # open_clip initialises from the global one
-        torch.manual_seed(derive_seed(seed, "clip_weights"))
-        model = ClipWithHead(architecture.build())
-    model.train().to(device)
-    batches = _Batches(config, architecture, seed, device)
-    parameters = list(model.parameters())
-    groups = [
-        {
-            "params": [
-                weight for weight in parameters if (weight.ndim > 1) == matrices
-            ],
-            "lr": config.lr,
-            "weight_decay": config.weight_decay if matrices else 0.0,
-        }
-        for matrices in (True, False)
-    ]
-
-    def loss_at(step: int) -> Tensor:
-        loss: Tensor = model(batches.draw(step), config.attribute_weight)
-        return loss
-
-    yield from fit(
-        model,
-        groups,
-        loss_at,
-        Schedule(config.steps, warmup=0.03, decay=0.97, ema_beta=config.ema_beta),
-        save_every=config.save_every,
-        state=state,
-        description="clip",
-        betas=(0.9, 0.98),
-    )
+    return torch.stack(losses).sum() / (labels != NOT_STATED).sum()
 
 
 def export_clip(
@@ -287,91 +272,3 @@ def export_clip(
         if name.startswith("clip.")
     }
     return pack_clip(weights, config.architecture())
-
-
-@torch.inference_mode()
-def measure_retrieval(
-    encoder: Encoder, *, seed: int, num_pools: int = 8, pool_size: int = 256
-) -> dict[str, float]:
-    """Return R@1 within pools of held-out renders and captions.
-
-    Captions state 4 to 7 attributes in layouts, and pictures have combinations, that
-    training never sees. Several pictures may fit one caption, so 1 is out of reach.
-
-    Args:
-        encoder: Whose `encode_image` and `encode_text` to measure.
-        seed: Of the pools.
-        num_pools: Number of pools to average over.
-        pool_size: Pairs in each.
-
-    Returns:
-        `text_to_image` and `image_to_text`, shares in [0, 1].
-    """
-    hits = torch.zeros(2)
-    for pool in range(num_pools):
-        z = sample_split(
-            pool_size, make_generator(seed, "pool", pool), split="held_out"
-        )
-        rng = random.Random(derive_seed(seed, "pool_captions", pool))
-        captions = write_captions(labels_of(z), rng, split="held_out")
-        image = F.normalize(encoder.encode_image(render(z)), dim=1).cpu()
-        texts = [caption.text for caption in captions]
-        text = F.normalize(encoder.encode_text(texts), dim=1).cpu()
-        cosine = text @ image.T
-        own = torch.arange(pool_size)
-        hits[0] += (cosine.argmax(1) == own).float().mean()
-        hits[1] += (cosine.argmax(0) == own).float().mean()
-    text_to_image, image_to_text = (hits / num_pools).tolist()
-    return {"text_to_image": text_to_image, "image_to_text": image_to_text}
-
-
-class _Batches:
-    """Training pairs, made as they are needed from (seed, step) alone."""
-
-    def __init__(
-        self,
-        config: ClipTrainingConfig,
-        architecture: CompactClipConfig,
-        seed: int,
-        device: str,
-    ) -> None:
-        from open_clip.tokenizer import SimpleTokenizer
-
-        self.config = config
-        self.architecture = architecture
-        self.seed = seed
-        self.device = device
-        self.tokenizer = SimpleTokenizer(context_length=config.context_length)
-        self.rows = compact_rows(architecture.tokens, self.tokenizer.vocab_size)
-
-    def draw(self, step: int) -> ClipBatch:
-        generator = make_generator(self.seed, "clip_batch", step)
-        z = sample_split(self.config.batch_size, generator, split="train")
-        labels = labels_of(z)
-        rng = random.Random(derive_seed(self.seed, "clip_captions", step))
-        captions = write_captions(labels, rng, split="train")
-        tokens = self.tokenizer([caption.text for caption in captions])
-        order = tokens.argmax(1).argsort(stable=True)  # shortest caption first
-        stated = torch.tensor([caption.labels for caption in captions])
-        image = preprocess(
-            render(z[order].to(self.device), resolution=self.config.image_size),
-            size=(self.config.image_size, self.config.image_size),
-            mean=self.architecture.image_mean,
-            std=self.architecture.image_std,
-            form="standard",
-        )
-        visible = labels.masked_fill(~visible_mask(labels), _NOT_STATED)
-        stated = stated.masked_fill(stated < 0, _NOT_STATED)
-        return ClipBatch(
-            image.contiguous(memory_format=torch.channels_last),
-            self._drop_tokens(tokens, generator)[order].to(self.device),
-            visible[order].to(self.device),
-            stated[order].to(self.device),
-        )
-
-    def _drop_tokens(self, tokens: Tensor, generator: torch.Generator) -> Tensor:
-        """Return compact rows, [n, context_length], some words made unknown."""
-        words = tokens < self.tokenizer.sot_token_id
-        dropped = torch.rand(tokens.shape, generator=generator)
-        dropped = dropped < self.config.token_dropout
-        return self.rows[tokens].masked_fill(words & dropped, UNKNOWN)

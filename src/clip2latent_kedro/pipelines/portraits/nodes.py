@@ -16,11 +16,11 @@ from clip2latent_kedro.pipelines.portraits.card import write_card
 from clip2latent_kedro.portraits.attributes import ATTRIBUTES
 from clip2latent_kedro.portraits.captions import held_out_prompts
 from clip2latent_kedro.portraits.clip import (
+    ClipFinetuneConfig,
     ClipTrainingConfig,
     export_clip,
-    measure_retrieval,
-    train_clip,
 )
+from clip2latent_kedro.portraits.clip_training import finetune_clip, train_clip
 from clip2latent_kedro.portraits.fitting import FitState
 from clip2latent_kedro.portraits.generator import (
     GeneratorConfig,
@@ -33,12 +33,15 @@ from clip2latent_kedro.portraits.quality import (
     compare_pictures,
     measure_generator,
     measure_judge,
+    measure_retrieval,
 )
 from clip2latent_kedro.runtime import describe_machine, pick_device
 
 logger = logging.getLogger(__name__)
 
-Config = TypeVar("Config", JudgeConfig, ClipTrainingConfig, GeneratorConfig)
+Config = TypeVar(
+    "Config", JudgeConfig, ClipTrainingConfig, ClipFinetuneConfig, GeneratorConfig
+)
 Weights = tuple[dict[str, Any], dict[str, str]]
 Pictures = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 
@@ -55,6 +58,36 @@ def fit_clip(
 ) -> Iterator[Weights]:
     """Yield states of the CLIP model's training, each to be stored at once."""
     yield from _fit(train_clip, config, seed, device, resume, progress)
+
+
+def fit_clip_closer(
+    config: ClipFinetuneConfig,
+    seed: int,
+    device: str,
+    resume: bool,
+    progress: Weights,
+    trained: Weights,
+    architecture: ClipTrainingConfig,
+) -> Iterator[Weights]:
+    """Yield states of the CLIP model's second training.
+
+    Args:
+        config: `params:portraits.clip_finetune`.
+        seed: `params:seed`.
+        device: `params:device`.
+        resume: `params:resume`.
+        progress: What an earlier run left.
+        trained: The last state of the first training.
+        architecture: `params:portraits.clip`.
+    """
+    start = _unpack(trained)
+
+    def train(
+        config: ClipFinetuneConfig, seed: int, device: str, state: FitState | None
+    ) -> Iterator[FitState]:
+        return finetune_clip(start, architecture, config, seed, device, state)
+
+    yield from _fit(train, config, seed, device, resume, progress)
 
 
 def fit_generator(
@@ -133,11 +166,14 @@ def measure_models(
 
 
 def collect_seconds(
-    judge: Weights, clip: Weights, generator: Weights
-) -> dict[str, Any]:
-    """Return how long each training took, in seconds."""
-    states = {"judge": judge, "clip": clip, "generator": generator}
-    return {name: _unpack(state).seconds for name, state in states.items()}
+    judge: Weights, clip: Weights, clip_finetune: Weights, generator: Weights
+) -> dict[str, float]:
+    """Return how long the training of each model took, in seconds."""
+    return {
+        "judge": _unpack(judge).seconds,
+        "clip": _unpack(clip).seconds + _unpack(clip_finetune).seconds,
+        "generator": _unpack(generator).seconds,
+    }
 
 
 def draw_comparison(generator: Generator, seed: int) -> Pictures:

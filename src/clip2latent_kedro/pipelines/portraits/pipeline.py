@@ -7,42 +7,24 @@ from kedro.pipeline import Node, Pipeline
 
 from clip2latent_kedro.pipelines.portraits import nodes
 
-_MODELS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
-    "judge": (nodes.fit_judge, nodes.ship_judge),
-    "clip": (nodes.fit_clip, nodes.ship_clip),
-    "generator": (nodes.fit_generator, nodes.ship_generator),
-}
+_TRAININGS = ("judge", "clip", "clip_finetune", "generator")
 
 
 def create_pipeline() -> Pipeline:
     """Return the training of judge, CLIP and generator, then their measurement."""
-    training = [
-        node
-        for name, (fit, ship) in _MODELS.items()
-        for node in (
-            Node(
-                fit,
-                inputs={
-                    "config": f"params:portraits.{name}",
-                    "seed": "params:seed",
-                    "device": "params:device",
-                    "resume": "params:resume",
-                    "progress": f"portraits_{name}_progress",
-                },
-                outputs=f"portraits_{name}_state",
-                name=f"fit_{name}",
-            ),
-            Node(
-                ship,
-                inputs=[f"portraits_{name}_state", f"params:portraits.{name}"],
-                outputs=f"portraits_{name}@weights",
-                name=f"ship_{name}",
-            ),
-        )
-    ]
+    first_training = {
+        "trained": "portraits_clip_state",
+        "architecture": "params:portraits.clip",
+    }
     return Pipeline(
         [
-            *training,
+            _fit("judge", nodes.fit_judge),
+            _fit("clip", nodes.fit_clip),
+            _fit("clip_finetune", nodes.fit_clip_closer, first_training),
+            _fit("generator", nodes.fit_generator),
+            _ship("judge", nodes.ship_judge, training="judge"),
+            _ship("clip", nodes.ship_clip, training="clip_finetune"),
+            _ship("generator", nodes.ship_generator, training="generator"),
             Node(
                 nodes.choose_prompts,
                 inputs=[
@@ -55,7 +37,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.collect_seconds,
-                inputs=[f"portraits_{name}_state" for name in _MODELS],
+                inputs=[f"portraits_{name}_state" for name in _TRAININGS],
                 outputs="portraits_training_seconds",
                 name="collect_training_seconds",
             ),
@@ -85,4 +67,31 @@ def create_pipeline() -> Pipeline:
                 name="write_model_card",
             ),
         ]
+    )
+
+
+def _fit(
+    name: str, fit: Callable[..., Any], more: dict[str, str] | None = None
+) -> Node:
+    inputs = {
+        "config": f"params:portraits.{name}",
+        "seed": "params:seed",
+        "device": "params:device",
+        "resume": "params:resume",
+        "progress": f"portraits_{name}_progress",
+    }
+    return Node(
+        fit,
+        inputs=inputs | (more or {}),
+        outputs=f"portraits_{name}_state",
+        name=f"fit_{name}",
+    )
+
+
+def _ship(name: str, ship: Callable[..., Any], *, training: str) -> Node:
+    return Node(
+        ship,
+        inputs=[f"portraits_{training}_state", f"params:portraits.{name}"],
+        outputs=f"portraits_{name}@weights",
+        name=f"ship_{name}",
     )
