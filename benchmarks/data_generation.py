@@ -1,10 +1,7 @@
 """Time of data_generation: forward passes, storing, resuming.
 
-    python benchmarks/data_generation.py --generator stylegan2 \
-        --generator-file GENERATOR.safetensors --encoder compact_clip \
-        --encoder-file CLIP.safetensors
-
-Prints one JSON object; nothing is kept.
+Those of the portraits by default; `--generator KIND --generator-file FILE` and the same
+for the encoder take others. Prints one JSON object; nothing is kept.
 """
 
 import argparse
@@ -16,6 +13,8 @@ from pathlib import Path
 from clip2latent_kedro.datasets import ModelDataset, ZarrPairsDataset
 from clip2latent_kedro.pairs import DataConfig, GenerationConfig, generate_pairs
 from clip2latent_kedro.runtime import describe_machine, pick_device
+
+WEIGHTS = str(Path(__file__).parents[1] / "src/clip2latent_kedro/portraits/weights")
 
 
 def main() -> None:
@@ -93,10 +92,10 @@ def main() -> None:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--generator", default="stylegan2")
-    parser.add_argument("--generator-file")
+    parser.add_argument("--generator-file", default=f"{WEIGHTS}/generator.safetensors")
     parser.add_argument("--generator-options", default="{}", help="JSON")
     parser.add_argument("--encoder", default="compact_clip")
-    parser.add_argument("--encoder-file")
+    parser.add_argument("--encoder-file", default=f"{WEIGHTS}/clip.safetensors")
     parser.add_argument("--encoder-options", default="{}", help="JSON")
     parser.add_argument("--pairs", type=int, default=2048)
     parser.add_argument("--batch-size", type=int, default=64)

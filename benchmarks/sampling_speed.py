@@ -128,7 +128,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", default="mlp", choices=("mlp", "clip2latent"))
     parser.add_argument(
-        "--size", type=int, nargs=2, default=(512, 4), metavar=("DIM", "DEPTH")
+        "--size", type=int, nargs=2, default=(256, 4), metavar=("DIM", "DEPTH")
     )
     parser.add_argument("--dim", type=int, default=128, help="of w and of embeddings")
     parser.add_argument("--samples", type=int, default=16)

@@ -92,7 +92,7 @@ def main() -> None:
         "--clip2latent", type=int, nargs=2, default=(128, 6), metavar=("DIM", "DEPTH")
     )
     parser.add_argument(
-        "--mlp", type=int, nargs=2, default=(512, 4), metavar=("DIM", "DEPTH")
+        "--mlp", type=int, nargs=2, default=(256, 4), metavar=("DIM", "DEPTH")
     )
     options = parser.parse_args()
     if options.threads is not None:
