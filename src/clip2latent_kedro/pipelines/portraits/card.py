@@ -16,7 +16,9 @@ and no real person is in them. Licence: MIT, as the project.
 | `clip.safetensors` | CLIP: ModifiedResNet and text transformer | {clip} |
 | `judge.safetensors` | classifier of attributes, for evaluation only | {judge} |
 
-Machine: {processor}, {threads} threads, torch {torch}.
+Machine of the measurements: {processor}, {threads} threads, torch {torch}. Training
+times are wall-clock, and longer where other work shared the machine. The generator's
+mapping network is not trained: its layers compute what z stands for.
 
 - CLIP, recall at 1 within 256 held-out pairs: text to image {t2i:.3f}, image to text
   {i2t:.3f}.
