@@ -9,7 +9,8 @@ from kedro_datasets._typing import TablePreview
 from clip2latent_kedro.datasets.pair_store import PairStore, create_store, open_store
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.pairs.contents import PairProgress, PairShard, TrainingPairs
-from clip2latent_kedro.pairs.recipe import differing_settings
+from clip2latent_kedro.pairs.recipe import FREE
+from clip2latent_kedro.provenance import list_differences
 
 
 class ZarrPairsDataset(AbstractDataset[PairShard, TrainingPairs | PairProgress]):
@@ -59,10 +60,10 @@ class ZarrPairsDataset(AbstractDataset[PairShard, TrainingPairs | PairProgress])
         store = None if data.fresh else self._open("r+")
         if store is None:
             store = create_store(self._filepath, data, self._options)
-        elif differing := differing_settings(store.recipe, data.recipe):
+        elif differing := list_differences(store.recipe, data.recipe, free=FREE):
             msg = (
-                f"The store at {self._filepath} was made under other settings "
-                f"({', '.join(differing)}); save a fresh shard to replace it."
+                f"The store at {self._filepath} was made under other settings: "
+                f"{', '.join(differing)}. Save a fresh shard to replace it."
             )
             raise DatasetError(msg)
         store.write_shard(data)

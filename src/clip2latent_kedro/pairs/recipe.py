@@ -8,6 +8,9 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.pairs.config import DataConfig, GenerationConfig
 from clip2latent_kedro.pairs.contents import PairProgress
+from clip2latent_kedro.provenance import list_differences
+
+FREE = frozenset({"versions"})  # may differ between a store and what continues it
 
 
 def describe_recipe(
@@ -38,14 +41,6 @@ def describe_recipe(
     }
 
 
-def differing_settings(
-    stored: Mapping[str, Any], asked: Mapping[str, Any]
-) -> list[str]:
-    """Return the names under which two recipes differ, `versions` aside."""
-    names = sorted({*stored, *asked} - {"versions"})
-    return [name for name in names if stored.get(name) != asked.get(name)]
-
-
 def find_missing_shards(recipe: Mapping[str, Any], progress: PairProgress) -> list[int]:
     """Return the shards that are still to be made, in order.
 
@@ -57,11 +52,7 @@ def find_missing_shards(recipe: Mapping[str, Any], progress: PairProgress) -> li
         msg = f"The stored training_pairs cannot be resumed: {progress.problem} Use "
         raise InputError(msg + mend + ".")
     if progress.recipe is not None:
-        stored = progress.recipe
-        differing = [
-            f"{name} (stored {stored.get(name)!r}, asked {recipe.get(name)!r})"
-            for name in differing_settings(stored, recipe)
-        ]
+        differing = list_differences(progress.recipe, recipe, free=FREE)
         if differing:
             msg = (
                 f"The stored training_pairs were made under other settings: "

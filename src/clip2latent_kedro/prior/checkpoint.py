@@ -21,6 +21,7 @@ from clip2latent_kedro.prior.diffusion import (
     prior_space,
 )
 from clip2latent_kedro.prior.network import NetworkConfig, build_network
+from clip2latent_kedro.provenance import list_differences
 from clip2latent_kedro.schedules import SCHEDULES
 
 FORMAT = "clip2latent_kedro.prior/1"
@@ -223,12 +224,7 @@ def check_settings(checkpoint: Checkpoint, settings: Mapping[str, Any]) -> None:
     free = set(FREE_SETTINGS)
     if settings["train"]["lr_decay"] == "none":
         free.add("train.max_it")
-    stored, asked = _flatten(checkpoint.settings), _flatten(settings)
-    differing = [
-        f"{name} (stored {stored.get(name)!r}, asked {asked.get(name)!r})"
-        for name in sorted({*stored, *asked} - free)
-        if stored.get(name) != asked.get(name)
-    ]
+    differing = list_differences(checkpoint.settings, settings, free=free)
     if differing:
         msg = (
             f"The stored prior_checkpoint of step {checkpoint.step} was trained under "
@@ -245,13 +241,3 @@ def _group(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
         for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
-
-
-def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= _flatten(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat

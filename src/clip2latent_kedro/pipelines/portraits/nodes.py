@@ -35,6 +35,7 @@ from clip2latent_kedro.portraits.quality import (
     measure_judge,
     measure_retrieval,
 )
+from clip2latent_kedro.provenance import list_differences
 from clip2latent_kedro.runtime import describe_machine, pick_device
 
 logger = logging.getLogger(__name__)
@@ -201,12 +202,11 @@ def _fit(
     settings = json.dumps({"config": asdict(config), "seed": seed}, sort_keys=True)
     state = None
     if resume and progress[0]:
-        stored = progress[1]["settings"]
-        if stored != settings:
+        stored = json.loads(progress[1]["settings"])
+        if differing := list_differences(stored, json.loads(settings)):
             msg = (
-                f"A training with other settings is stored ({stored}; asked: "
-                f"{settings}). Go on with those, or start afresh with "
-                f"--params=resume:false."
+                f"The stored training has other settings: {', '.join(differing)}. Use "
+                f"the same settings, or --params=resume:false to start afresh."
             )
             raise InputError(msg)
         state = _unpack(progress)
