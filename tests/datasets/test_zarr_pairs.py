@@ -176,7 +176,9 @@ def test_interrupted_layout_is_no_store(pairs, progress, path):
 def test_overwrite_needs_a_fresh_shard(pairs, progress):
     save_all(pairs, make_shards())
     other = make_shards({**RECIPE, "seed": 2}, images=True)
-    with pytest.raises(DatasetError, match=r"other settings: seed \(stored 1, asked 2\)"):
+    with pytest.raises(
+        DatasetError, match=r"other settings: seed \(stored 1, asked 2\)"
+    ):
         pairs.save(other[0])
     assert pairs.exists()
     pairs.save(replace(other[0], fresh=True))
