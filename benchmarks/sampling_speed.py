@@ -34,6 +34,10 @@ SAMPLERS = {
     "ddpm, 10 steps": ("ddpm", 10),
     "ddpm, 4 steps": ("ddpm", 4),
     "dpmpp_2m, 10 steps": ("dpmpp_2m", 10),
+    "dpmpp_2m, 4 steps": ("dpmpp_2m", 4),
+    "unipc, 10 steps": ("unipc", 10),
+    "unipc, 4 steps": ("unipc", 4),
+    "ddim, 1 step": ("ddim", 1),
 }
 
 
@@ -53,11 +57,6 @@ def main() -> None:
                 sampler=sampler,
                 num_steps=num_steps,
                 guidance_scale=options.guidance_scale,
-                psi=1.0,
-                truncation_centre="data_mean",
-                mean_shift=0.0,
-                eta=0.0,
-                variance="corrected",
             )
             duration = _time_once(prior, condition, config, device)
             if repeat:

@@ -21,6 +21,7 @@ from clip2latent_kedro.text_to_image import TextToImage
 
 NUM_TIMESTEPS = 20
 IMAGE_MEAN = torch.tensor([0.1, 0.2, -0.1])
+TEXT_MEAN = torch.tensor([0.2, -0.4, 0.5])
 STATISTICS = LatentStatistics(torch.tensor([[0.1, -0.2, 0.3]]), torch.full((1, 3), 0.5))
 
 
@@ -67,15 +68,24 @@ class ColourJudge:
 
 
 class LinearNetwork(nn.Module):
-    """x0 = condition + spread * sqrt(alpha_bar_t) x_t."""
+    """x0 = condition + spread * sqrt(alpha_bar_t) x_t.
 
-    def __init__(self, spread: float) -> None:
+    A guidance scale as an input multiplies the condition, which is just what guidance
+    does to such a prior; a noise level multiplies it by 1 + level.
+    """
+
+    def __init__(self, spread: float, inputs: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.spread = nn.Parameter(torch.tensor(spread), requires_grad=False)
+        self.inputs = inputs
         self.alpha_bar = cosine_alpha_bar(NUM_TIMESTEPS).float()
 
-    def forward(self, x_t, t, clip_embedding, keep):
-        condition = torch.where(keep[:, None], clip_embedding, 0.0)
+    def forward(self, x_t, t, condition, keep):
+        scalars = dict(zip(self.inputs, condition[:, 3:].T, strict=True))
+        gain = scalars.get("guidance_scale", 1) * (1 + scalars.get("noise_level", 0))
+        condition = condition[:, :3] * torch.as_tensor(gain).reshape(-1, 1)
+        if keep is not None:
+            condition = torch.where(keep[:, None], condition, 0.0)
         repeats = len(x_t) // len(condition)  # a condition may hold for several x_t
         condition, t = (rows.repeat_interleave(repeats, 0) for rows in (condition, t))
         gain = self.spread * self.alpha_bar[t].sqrt()
@@ -84,12 +94,12 @@ class LinearNetwork(nn.Module):
 
 def make_prior(spread=0.0, **changes):
     settings = {
-        "embedding_statistics": EmbeddingStatistics(IMAGE_MEAN, 2.0),
+        "embedding_statistics": EmbeddingStatistics(IMAGE_MEAN, 2.0, TEXT_MEAN),
         "generator_identity": ColourGenerator.identity,
         "encoder_identity": ColourEncoder.identity,
     }
     alpha_bar = cosine_alpha_bar(NUM_TIMESTEPS)
-    network = LinearNetwork(spread)
+    network = LinearNetwork(spread, changes.get("condition_inputs", ()))
     return DiffusionPrior(network, alpha_bar, STATISTICS, **{**settings, **changes})
 
 
@@ -110,11 +120,6 @@ def make_sampling(**changes):
         "sampler": "ddpm",
         "num_steps": 5,
         "guidance_scale": 1.0,
-        "psi": 1.0,
-        "truncation_centre": "data_mean",
-        "mean_shift": 0.0,
-        "eta": 0.0,
-        "variance": "corrected",
     }
     return SamplingConfig(**{**settings, **changes})
 

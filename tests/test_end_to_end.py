@@ -36,7 +36,8 @@ def _kedro(project, *arguments):
 
 
 def _latest(project, name):
-    return max((project / "data/test" / name).iterdir()) / name
+    path = project / "data/test" / name
+    return max(path.iterdir()) / path.name
 
 
 def _content(path):
@@ -52,15 +53,24 @@ def test_the_default_run_leaves_pictures_and_a_table(project):
     assert "Results:" in run.stdout
 
     scores = pd.read_csv(_latest(project, "scores.csv")).set_index("method")
-    assert {"random_w", "reference", "nearest_pair", "clip2latent_fast"} <= set(
-        scores.index
-    )
+    rows = {"random_w", "reference", "generator_bound", "nearest_pair"}
+    assert {*rows, "clip2latent_fast", "clip2latent_one_step"} <= set(scores.index)
     assert scores.accuracy["reference"] > scores.accuracy["random_w"] + 0.3
+    assert scores.accuracy["generator_bound"] > scores.accuracy["random_w"] + 0.3
     assert scores.clip_score["reference"] > scores.clip_score["random_w"] + 0.1
+    gap = pd.read_csv(_latest(project, "modality_gap.csv")).set_index("bridge")
+    assert gap.mean_distance["mean shift"] < gap.mean_distance["none"]
     with np.load(project / "data/test/samples.npz") as samples:
         assert samples["clip2latent_fast"].shape[2:] == (64, 64, 3)
     assert _latest(project, "samples.png").stat().st_size > 1000
     assert "<table" in _latest(project, "report.html").read_text()
+
+    sweep = _kedro(project, "run", "--env=test", "--pipeline=sweep")
+    assert sweep.returncode == 0, sweep.stderr
+    tried = pd.read_csv(_latest(project, "sweep/scores.csv"))
+    assert tried.accuracy.notna().sum() == tried.problem.isna().sum() > 8
+    best = json.loads((project / "data/test/sweep/best.json").read_text())
+    assert best["variant"] in best["contenders"]["clip_score"]
 
     again = _kedro(
         project, "run", "--env=test", "--pipeline=training", "--params=data.bs:32"
@@ -106,3 +116,9 @@ def test_the_models_of_the_domain_are_trained_from_nothing(project):
         assert (made / f"{name}.safetensors").stat().st_size > 10_000
     prompts = pd.read_csv(made / "prompts.csv", keep_default_na=False)
     assert list(prompts.columns[:2]) == ["prompt", "gender"]
+    bank = pd.read_csv(made / "prompt_bank.csv", keep_default_na=False)
+    assert list(bank.columns) == list(prompts.columns)
+    assert len(bank) == 24
+    assert not set(bank.prompt) & set(prompts.prompt)
+    with np.load(made / "reference_z.npz") as references:
+        assert references["z"].shape[:2] == (4, 2)

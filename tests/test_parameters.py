@@ -83,6 +83,11 @@ def test_every_parameter_is_explained_beside_its_value():
         ("evaluation.rows", {"x": {"eta": "y"}}, "In evaluation.rows.x, sampling.eta"),
         ("evaluation.rows", {"x": {"eta": 2}}, "In evaluation.rows.x, sampling.eta"),
         ("evaluation.rows.x", 3, "evaluation.rows.x must be a group of parameters"),
+        ("evaluation.rows", {"x": {"prior": "y"}}, "rows.x.prior must be one of prior"),
+        ("sweep.grids.x", 3, "sweep.grids.x must be a group of parameters, got 3."),
+        ("sweep.grids", {"x": {"eta": 1}}, "sweep.grids.x.eta must be a list of"),
+        ("sweep.grids", {"x": {"eta": ["y"]}}, "In sweep.grids.x, sampling.eta must"),
+        ("sweep.grids", {"x": {"eta": [0, 2]}}, "In sweep.grids.x, sampling.eta must"),
     ],
 )
 def test_wrong_parameter_is_refused_in_one_sentence(base, path, value, message):

@@ -9,6 +9,7 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.schedules import (
     SCHEDULES,
     cosine_alpha_bar,
+    karras_timesteps,
     linear_alpha_bar,
     respaced_timesteps,
     visited_levels,
@@ -83,8 +84,56 @@ def test_all_steps_are_the_same_for_both_spacings():
 
 
 def test_steps_that_do_not_divide_are_explained():
-    with pytest.raises(InputError, match=r"must divide the 1000 .* got 7.*dpmpp_2m"):
+    with pytest.raises(
+        InputError, match=r"must divide the 1000 .* got 7.*dpmpp_2m or unipc"
+    ):
         respaced_timesteps(1000, 7)
+
+
+def test_karras_starts_at_pure_noise_and_ends_at_the_least():
+    alpha_bar = cosine_alpha_bar(1000)
+
+    assert karras_timesteps(alpha_bar, 1) == [999]
+    assert karras_timesteps(alpha_bar, 2) == [999, 0]
+    assert karras_timesteps(alpha_bar, 5)[::4] == [999, 0]
+
+
+@pytest.mark.parametrize(("num_steps", "most"), [(6, 10.0), (25, 25.0)])
+def test_karras_is_even_in_the_seventh_root_of_the_noise(num_steps, most):
+    """Eq. 5 of the paper, up to half of the schedule's own gap in log sigma."""
+    alpha_bar = cosine_alpha_bar(2**14)
+    sigma = ((1 - alpha_bar) / alpha_bar).sqrt()
+    gap = sigma.log().diff()
+
+    timesteps = karras_timesteps(alpha_bar, num_steps)
+
+    least = sigma[0].item()
+    for i, t in enumerate(timesteps[1:-1], start=1):
+        share = i / (num_steps - 1)
+        root = most ** (1 / 7) + share * (least ** (1 / 7) - most ** (1 / 7))
+        error = (sigma[t].log() - 7 * math.log(root)).abs()
+        assert error <= gap[t - 1 : t + 1].max() / 2 + 1e-12
+
+
+@pytest.mark.parametrize("num_timesteps", [1, 2, 20, 1000])
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_karras_takes_any_number_of_distinct_steps(name, num_timesteps):
+    alpha_bar = SCHEDULES[name](max(20, num_timesteps))[:num_timesteps]
+
+    for num_steps in {1, 2, 3, 7, num_timesteps - 1, num_timesteps}:
+        if not 1 <= num_steps <= num_timesteps:
+            continue
+        timesteps = karras_timesteps(alpha_bar, num_steps)
+        assert len(timesteps) == num_steps
+        assert timesteps[0] == num_timesteps - 1
+        assert timesteps[-1] >= 0
+        assert all(t > later for t, later in pairwise(timesteps))
+
+
+@pytest.mark.parametrize("num_steps", [0, 1001])
+def test_karras_steps_out_of_range_are_explained(num_steps):
+    with pytest.raises(InputError, match=f"1 to the 1000 timesteps.*got {num_steps}"):
+        karras_timesteps(cosine_alpha_bar(1000), num_steps)
 
 
 @pytest.mark.parametrize("num_steps", [0, 1001])

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from linear_models import (
-    IMAGE_MEAN,
     STATISTICS,
     ColourGenerator,
     make_model,
@@ -16,8 +15,7 @@ from torch.nn import functional
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
-from clip2latent_kedro.text_to_image import draw_noises, mean_direction
+from clip2latent_kedro.latents import LatentCloud
 
 PROMPTS = ["1 0 0", "0 -3 4"]
 
@@ -38,42 +36,46 @@ def test_a_prior_that_only_reads_the_text_gives_known_images(sampler, guidance_s
     assert np.abs(result.images.astype(int) - u8[:, None, None, None]).max() <= 1
 
 
-def test_shift_moves_the_text_by_the_difference_of_the_means():
-    text, text_mean = torch.tensor([[3.0, 0, 4]]), torch.tensor([0.2, -0.4, 0.5])
-    moved = make_model().condition(text, 0.5, text_mean)
-    direction = torch.tensor([[0.6, 0, 0.8]]) + 0.5 * (IMAGE_MEAN - text_mean)
-    torch.testing.assert_close(moved, 2 * functional.normalize(direction))
+BANK = np.random.default_rng(0).standard_normal((60, 3), np.float32)
+RETRIEVAL = {
+    "retrieval_share": 0.5,
+    "retrieval_neighbours": 20,
+    "retrieval_spread": 4,
+    "retrieval_concentration": 0.5,
+}
 
 
-def test_condition_has_the_length_of_image_embeddings_and_forgets_that_of_texts():
-    text = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
-    model, text_mean = make_model(), torch.tensor([0.2, 0.1, 0.0])
-    condition = model.condition(text, 1.0, text_mean)
-    torch.testing.assert_close(condition.norm(dim=1), torch.full((5,), 2.0))
-    torch.testing.assert_close(model.condition(7 * text, 1.0, text_mean), condition)
+@pytest.mark.parametrize("retrieval", [{}, RETRIEVAL])
+@pytest.mark.parametrize("latent_batch_size", [1, 5, 64])
+def test_a_sample_depends_on_seed_prompt_and_number_alone(latent_batch_size, retrieval):
+    sampling = make_sampling(sampler="ddpm", num_steps=20, **retrieval)
+    text = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1]])
 
+    def sample(model, text, **draws):
+        condition = model.condition(text, sampling, **draws)
+        return model.sample_w(condition, sampling, **draws)
 
-def test_texts_that_are_images_moved_by_a_constant_come_back_to_the_images():
-    images = functional.normalize(torch.tensor([[1.0, 1, 0], [1, -1, 0]]), dim=1)
-    texts = images * torch.tensor([-1, 1, 1])  # which moves both by the same
-    statistics = EmbeddingStatistics(images.mean(dim=0), 2.0)
-    model = make_model(prior=make_prior(embedding_statistics=statistics))
-    moved = model.condition(texts, 1.0, mean_direction(texts))
-    torch.testing.assert_close(moved, 2 * images)
+    model = make_model(0.5, retrieval_bank=BANK)
+    whole = sample(model, text, num_samples=4, seed=3)
+    assert len(whole.flatten(0, 1).unique(dim=0)) == 12
+
+    model = make_model(0.5, latent_batch_size=latent_batch_size, retrieval_bank=BANK)
+    part = sample(model, text[:2], num_samples=3, seed=3)
+    torch.testing.assert_close(part, whole[:2, :3], rtol=0, atol=1e-6)
+    other = sample(model, text[:2], num_samples=3, seed=4)
+    assert not torch.isclose(part, other).any()
 
 
 @pytest.mark.parametrize("latent_batch_size", [1, 5, 64])
-def test_a_sample_depends_on_seed_prompt_and_number_alone(latent_batch_size):
-    sampling = make_sampling(sampler="ddpm", num_steps=20)
-    condition = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1]])
-    whole = make_model(0.5).sample_w(condition, sampling, num_samples=4, seed=3)
-    assert len(whole.flatten(0, 1).unique(dim=0)) == 12
-
-    model = make_model(0.5, latent_batch_size=latent_batch_size)
-    part = model.sample_w(condition[:2], sampling, num_samples=3, seed=3)
-    assert torch.equal(part, whole[:2, :3])
-    other = model.sample_w(condition[:2], sampling, num_samples=3, seed=4)
-    assert not torch.isclose(part, other).any()
+def test_samples_take_their_own_conditions(latent_batch_size):
+    """w = mean + std * c without spread, for c of each sample."""
+    model = make_model(latent_batch_size=latent_batch_size, retrieval_bank=BANK)
+    sampling, draws = make_sampling(**RETRIEVAL), {"num_samples": 3, "seed": 3}
+    condition = model.condition(torch.eye(3), sampling, **draws)
+    assert condition.shape == (3, 3, 3)
+    w = model.sample_w(condition, sampling, **draws)
+    expected = STATISTICS.mean + STATISTICS.std * condition
+    torch.testing.assert_close(w[:, :, 0], expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("image_batch_size", [1, 2, 64])
@@ -85,7 +87,7 @@ def test_the_closest_image_comes_first(image_batch_size):
     assert plain.scores is None
     assert (np.diff(ranked.scores, axis=1) <= 0).all()
 
-    text = functional.normalize(model.embed(PROMPTS), dim=1)
+    text = model.embed(PROMPTS).direction
     for prompt in range(2):
         cosine = functional.normalize(plain.w[prompt, :, 0], dim=1) @ text[prompt]
         order = cosine.argsort(descending=True)
@@ -113,16 +115,6 @@ def test_truncation_pulls_towards_the_chosen_centre(name, centre):
     torch.testing.assert_close(half, (whole + centre) / 2)
 
 
-def test_noise_is_standard_normal_and_a_stream_for_each_sample():
-    noise = draw_noises(0, [(0, 0), (0, 1), (1, 0)], (2, 50))
-    draws = torch.stack([next(noise) for _ in range(40)])  # [40, 3, 2, 50]
-    assert abs(draws.mean()) < 4 / draws.numel() ** 0.5
-    assert abs(draws.var() - 1) < 4 * (2 / draws.numel()) ** 0.5
-    assert abs(torch.corrcoef(draws.transpose(0, 1).flatten(1))[0, 1]) < 0.07
-    alone = draw_noises(0, [(1, 0)], (2, 50))
-    assert all(torch.equal(next(alone)[0], draw) for draw in draws[:, 2])
-
-
 def test_models_that_do_not_belong_together_are_refused():
     prior = make_prior(encoder_identity=Identity("other-clip", "99"))
     with pytest.raises(InputError, match="trained for the encoder other-clip"):
@@ -133,11 +125,84 @@ def test_models_that_do_not_belong_together_are_refused():
         make_model(latent_repeats=[1, 1])
 
 
-def test_a_shift_needs_both_means():
-    text = torch.tensor([[3.0, 0, 4]])
-    with pytest.raises(InputError, match="mean of the text embeddings is not known"):
-        make_model().condition(text, 1.0, None)
-    unknown = make_model(prior=make_prior(embedding_statistics=None))
-    with pytest.raises(InputError, match="mean of the image embeddings is not known"):
-        unknown.condition(text, 1.0, text[0])
-    assert torch.equal(unknown.condition(text, 0.0, None), text)
+@pytest.mark.parametrize("retrieval", [{}, RETRIEVAL])
+@pytest.mark.parametrize("negative", [["0 0 1"], ["0 0 1", "0 2 0"]])
+def test_guidance_leads_away_from_what_is_not_wanted(negative, retrieval):
+    """x0 = u + (c - u) * scale with u of the negative query, for a linear prior."""
+    model = make_model(retrieval_bank=BANK, latent_batch_size=3)
+    sampling = make_sampling(guidance_scale=2.5, **retrieval)
+    draws = {"num_samples": 3, "seed": 5}
+    found = model(PROMPTS, sampling, negative=negative, rank=False, **draws).w
+
+    plain = make_sampling(**retrieval)
+    wanted = model(PROMPTS, plain, rank=False, **draws).w
+    unwanted = model(negative, plain, rank=False, **draws).w
+    expected = unwanted + 2.5 * (wanted - unwanted)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_as_many_negatives_as_queries_or_one():
+    with pytest.raises(InputError, match="one for all or 2, got 3"):
+        make_model()(
+            PROMPTS, make_sampling(), num_samples=1, seed=0, negative=["1 0 0"] * 3
+        )
+
+
+def test_images_and_mixtures_are_queries_too():
+    picture = torch.tensor([0.2, 0.4, -0.4])[:, None, None].expand(3, 4, 4)
+    queries = [picture, [("1 0 0", 1.0), ("0 1 0", -1.0)]]
+    result = make_model()(queries, make_sampling(), num_samples=2, seed=0)
+
+    mixture = 2 * functional.normalize(torch.tensor([1.0, -1, 0]), dim=0)
+    x0 = torch.stack([picture[:, 0, 0], mixture])
+    w = STATISTICS.mean + STATISTICS.std * x0
+    torch.testing.assert_close(result.w[:, 1, 1], w, rtol=1e-4, atol=1e-5)
+    directions = functional.normalize(x0, dim=1)
+    scores = (directions * functional.normalize(w, dim=1)).sum(dim=1)
+    np.testing.assert_allclose(result.scores[:, 0], scores, atol=1e-5)
+
+
+def test_a_distilled_prior_is_guided_by_its_input():
+    """Its linear network multiplies the condition by the scale, as guidance would."""
+    sampling = make_sampling(sampler="ddim", guidance_scale=2.5)
+    prior = make_prior(0.5, condition_inputs=("guidance_scale",))
+    draws = {"num_samples": 3, "seed": 5, "rank": False}
+    student = make_model(prior=prior)(PROMPTS, sampling, **draws).w
+    torch.testing.assert_close(student, make_model(0.5)(PROMPTS, sampling, **draws).w)
+
+
+def test_a_distilled_prior_has_no_unconditional_branch():
+    model = make_model(prior=make_prior(condition_inputs=("guidance_scale",)))
+    cfgpp = make_sampling(guidance="cfgpp", guidance_scale=0.5)
+    with pytest.raises(InputError, match="guidance must be cfg for a distilled prior"):
+        model(PROMPTS, cfgpp, num_samples=1, seed=0)
+    with pytest.raises(InputError, match="A negative condition needs a prior that is"):
+        model(PROMPTS, make_sampling(), num_samples=1, seed=0, negative=["1 0 0"])
+
+
+def test_auto_truncation_keeps_samples_within_the_cloud():
+    radii = torch.full((101,), 1.4)
+    axes = torch.eye(3)[None]
+    cloud = LatentCloud(STATISTICS.mean, axes, torch.ones(1, 3), radii)
+    model = make_model(prior=make_prior(1.0, cloud=cloud))
+    auto = make_sampling(sampler="ddim", truncation="auto")
+    free = make_sampling(sampler="ddim")
+    draws = {"num_samples": 40, "seed": 0, "rank": False}
+    distance, before = (
+        cloud.distance(model(PROMPTS, sampling, **draws).w.flatten(0, 1)[:, :1])
+        for sampling in (auto, free)
+    )
+    torch.testing.assert_close(distance, before.clamp_max(1.4))
+    assert (before < 1.4).any()
+    assert (before > 1.4).any()
+
+
+def test_scores_without_ranking_and_another_form_of_image():
+    model, sampling = make_model(1.0), make_sampling(sampler="ddim")
+    ranked = model(PROMPTS, sampling, num_samples=6, seed=0)
+    embedded = model.embed(PROMPTS)
+    condition = model.condition(embedded, sampling, num_samples=6, seed=0)
+    w = model.sample_w(condition, sampling, num_samples=6, seed=0)
+    found = model.draw(w, embedded.direction, keep=lambda image: image.numpy())
+    np.testing.assert_array_equal(-np.sort(-found.scores, axis=1), ranked.scores)
+    np.testing.assert_allclose(found.images[..., 0, 0], w.mean(dim=2), atol=1e-6)

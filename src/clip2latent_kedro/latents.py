@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,23 +41,81 @@ def measure_statistics(w: Tensor) -> LatentStatistics:
     return LatentStatistics(mean.float(), std.clamp_min(1e-8).float())
 
 
+@dataclass(frozen=True)
+class LatentCloud:
+    """Where the latents of the training data lie, to second order.
+
+    Attributes:
+        mean: [num_latents, w_dim].
+        axes: Principal axes as columns, [num_latents, w_dim, w_dim].
+        std: Standard deviation along each axis, positive, [num_latents, w_dim].
+        radii: Quantiles 0, 0.01, ..., 1 of `distance` over the data, [101].
+    """
+
+    mean: Tensor
+    axes: Tensor
+    std: Tensor
+    radii: Tensor
+
+    def distance(self, w: Tensor) -> Tensor:
+        """Return Mahalanobis distances, [n], of w [n, num_latents, w_dim].
+
+        Divided by sqrt(num_latents * w_dim), so that a Gaussian cloud has 1.
+        """
+        return self.whiten(w - self.mean.to(w)).square().mean(dim=(1, 2)).sqrt()
+
+    def whiten(self, offset: Tensor) -> Tensor:
+        """Return differences of latents in units of the cloud, of their shape.
+
+        Args:
+            offset: [n, num_latents, w_dim].
+        """
+        turned = torch.einsum("nld,lde->nle", offset, self.axes.to(offset))
+        return turned / self.std.to(offset)
+
+    def radius(self, quantile: float) -> float:
+        """Return the distance that a share of the data does not exceed.
+
+        Args:
+            quantile: The share, 0 to 1.
+        """
+        grid = torch.linspace(0, 1, len(self.radii), dtype=torch.float64)
+        return float(np.interp(quantile, grid.numpy(), self.radii.double().numpy()))
+
+
+def measure_cloud(w: Tensor) -> LatentCloud:
+    """Return the cloud of w, [n, num_latents, w_dim].
+
+    Directions in which w hardly moves count as if it moved by 1 % of the most.
+    """
+    mean = w.double().mean(dim=0)
+    centred = w.double() - mean
+    covariance = torch.einsum("nld,nle->lde", centred, centred) / max(1, len(w) - 1)
+    variance, axes = torch.linalg.eigh(covariance)
+    std = variance.clamp_min(0).sqrt()
+    std = torch.maximum(std, 0.01 * std.amax(dim=-1, keepdim=True)).clamp_min(1e-8)
+    whitened = torch.einsum("nld,lde->nle", centred, axes) / std
+    distances = whitened.square().mean(dim=(1, 2)).sqrt()
+    grid = torch.linspace(0, 1, 101, dtype=torch.float64)
+    radii = torch.quantile(distances, grid)
+    return LatentCloud(mean.float(), axes.float(), std.float(), radii.float())
+
+
 def truncate(
-    w: Tensor, centre: Tensor, psi: float, cutoff: int | None = None
+    w: Tensor, centre: Tensor, psi: float | Tensor, cutoff: int | None = None
 ) -> Tensor:
-    """Return centre + psi * (w - centre), on the first `cutoff` groups if given.
+    """Return centre + psi * (w - centre), on the first `cutoff` layers if given.
 
     Args:
-        w: [n, num_latents, w_dim].
+        w: Of every layer, [n, num_ws, w_dim].
         centre: Data mean or `w_avg`, broadcastable to w.
-        psi: 1 leaves w as it is, 0 gives the centre.
-        cutoff: Number of leading groups to truncate; all of them if None.
+        psi: 1 leaves w as it is, 0 gives the centre; one for all or [n].
+        cutoff: Number of leading layers to truncate; all of them if None.
     """
-    if psi == 1:
-        return w
-    truncated = torch.lerp(centre.to(w).expand_as(w), w, psi)
-    if cutoff is None:
-        return truncated
-    return torch.cat([truncated[:, :cutoff], w[:, cutoff:]], dim=1)
+    share = torch.as_tensor(psi).to(w).expand(len(w))[:, None, None]
+    truncated = torch.lerp(centre.to(w).expand_as(w), w, share)  # psi 1 is exact
+    end = w.shape[1] if cutoff is None else cutoff
+    return torch.cat([truncated[:, :end], w[:, end:]], dim=1)
 
 
 def group_starts(latent_repeats: Sequence[int]) -> list[int]:

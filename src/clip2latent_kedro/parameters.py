@@ -18,10 +18,15 @@ from pydantic import (
     PositiveInt,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation import EvaluationConfig
+from clip2latent_kedro.evaluation.sweep import SweepConfig
+from clip2latent_kedro.evaluation.validation import ValidationConfig
+from clip2latent_kedro.evaluation.variants import expand_grid
+from clip2latent_kedro.inference import InferenceConfig
 from clip2latent_kedro.pairs import DataConfig, GenerationConfig
 from clip2latent_kedro.portraits.clip import ClipFinetuneConfig, ClipTrainingConfig
 from clip2latent_kedro.portraits.generator import GeneratorConfig
@@ -57,6 +62,7 @@ class PortraitsParameters(BaseModel):
     model_config = STRICT
 
     num_prompts: PositiveInt
+    num_bank_prompts: PositiveInt
     num_references: PositiveInt
     num_measured: PositiveInt
     judge: JudgeConfig
@@ -78,8 +84,11 @@ class Parameters(BaseModel):
     data_generation: GenerationConfig
     model: ModelParameters
     train: TrainConfig
+    validation: ValidationConfig
     sampling: SamplingConfig
     evaluation: EvaluationConfig
+    sweep: SweepConfig
+    inference: InferenceConfig
     portraits: PortraitsParameters
 
     @field_validator("device")
@@ -87,6 +96,15 @@ class Parameters(BaseModel):
     def _exists(cls, device: str) -> str:
         pick_device(device)
         return device
+
+    @model_validator(mode="after")
+    def _best_is_measured(self) -> "Parameters":
+        known = self.validation.score_names
+        if self.train.best_by not in known:
+            best_by = self.train.best_by
+            msg = f"train.best_by must be one of {', '.join(known)}, got {best_by!r}."
+            raise InputError(msg)
+        return self
 
 
 def check_parameters(tree: Mapping[str, Any]) -> None:
@@ -97,12 +115,22 @@ def check_parameters(tree: Mapping[str, Any]) -> None:
             expected, what came.
     """
     parameters = _build(tree)
-    for row, overrides in parameters.evaluation.rows.items():
+    for where, overrides in _variants(parameters):
+        settings = {name: value for name, value in overrides.items() if name != "prior"}
         try:
-            _build({**tree, "sampling": {**tree["sampling"], **overrides}})
+            _build({**tree, "sampling": {**tree["sampling"], **settings}})
         except InputError as error:
-            msg = f"In evaluation.rows.{row}, {error}"
+            msg = f"In {where}, {error}"
             raise InputError(msg) from None
+
+
+def _variants(parameters: Parameters) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the place and the settings of each variant of `sampling`."""
+    for row, overrides in parameters.evaluation.rows.items():
+        yield f"evaluation.rows.{row}", overrides
+    for grid, settings in parameters.sweep.grids.items():
+        for overrides in expand_grid(settings):
+            yield f"sweep.grids.{grid}", overrides
 
 
 def _build(tree: Mapping[str, Any]) -> Parameters:

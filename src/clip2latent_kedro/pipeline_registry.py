@@ -5,7 +5,9 @@ from kedro.pipeline import Pipeline
 from clip2latent_kedro.pipelines import (
     data_generation,
     evaluation,
+    inference,
     portraits,
+    sweep,
     training,
 )
 
@@ -16,6 +18,8 @@ def register_pipelines() -> dict[str, Pipeline]:
         "data_generation": data_generation.create_pipeline(),
         "training": training.create_pipeline(),
         "evaluation": evaluation.create_pipeline(),
+        "inference": inference.create_pipeline(),
+        "sweep": sweep.create_pipeline(),
         "portraits": portraits.create_pipeline(),
     }
     method = ("data_generation", "training", "evaluation")

@@ -12,6 +12,8 @@ from clip2latent_kedro.errors import InputError
 Spacing = Literal["leading", "trailing"]
 
 BETA_MAX = 0.999
+KARRAS_SIGMA_MAX = 10.0
+KARRAS_RHO = 7.0
 
 
 def cosine_alpha_bar(num_timesteps: int, s: float = 0.008) -> Tensor:
@@ -77,12 +79,7 @@ def respaced_timesteps(
     Raises:
         InputError: If `num_steps` is out of range, or does not divide for `leading`.
     """
-    if not 1 <= num_steps <= num_timesteps:
-        msg = (
-            f"num_steps must be 1 to the {num_timesteps} timesteps that the prior was "
-            f"trained with, got {num_steps}. Change sampling.num_steps."
-        )
-        raise InputError(msg)
+    _check_num_steps(num_timesteps, num_steps)
     if spacing == "trailing":
         skip = num_timesteps / num_steps
         return [round(num_timesteps - i * skip) - 1 for i in range(num_steps)]
@@ -90,10 +87,52 @@ def respaced_timesteps(
         msg = (
             f"num_steps must divide the {num_timesteps} timesteps of the prior for the "
             f"ddpm sampler, got {num_steps}. Change sampling.num_steps, or use "
-            f"sampling.sampler: ddim or dpmpp_2m."
+            f"sampling.sampler: ddim, dpmpp_2m or unipc."
         )
         raise InputError(msg)
     return list(range(0, num_timesteps, num_timesteps // num_steps))[::-1]
+
+
+def karras_timesteps(alpha_bar: Tensor, num_steps: int) -> list[int]:
+    """Return the timesteps whose noise follows Karras et al. (2022, Eq. 5), falling.
+
+    With sigma = sqrt((1 - alpha_bar) / alpha_bar), the noise of data that are not
+    scaled down, sigma^(1/7) falls evenly to the least noise of the schedule. It falls
+    from 10, or from `num_steps` if that is more: what lies above is one step from
+    T - 1, whose error, of the order of 1 / sigma^2, vanishes as steps grow.
+
+    Args:
+        alpha_bar: Cumulative signal levels, [T].
+        num_steps: 1 to T.
+
+    Returns:
+        `num_steps` distinct timesteps within [0, T - 1], the nearest that there are.
+
+    Raises:
+        InputError: If `num_steps` is out of range.
+    """
+    num_timesteps = len(alpha_bar)
+    _check_num_steps(num_timesteps, num_steps)
+    levels = alpha_bar.detach().double().cpu()
+    sigma = ((1 - levels) / levels).sqrt()
+    most = min(max(KARRAS_SIGMA_MAX, num_steps), sigma[-1].item())
+    first, last = (s ** (1 / KARRAS_RHO) for s in (most, sigma[0].item()))
+    ramp = torch.linspace(first, last, num_steps, dtype=torch.float64)
+    distance = (KARRAS_RHO * ramp.log()[:, None] - sigma.log()).abs()
+    timesteps = [num_timesteps - 1]
+    for step, t in enumerate(distance.argmin(dim=1).tolist()[1:], start=1):
+        steps_left = num_steps - 1 - step
+        timesteps.append(max(min(t, timesteps[-1] - 1), steps_left))
+    return timesteps
+
+
+def _check_num_steps(num_timesteps: int, num_steps: int) -> None:
+    if not 1 <= num_steps <= num_timesteps:
+        msg = (
+            f"num_steps must be 1 to the {num_timesteps} timesteps that the prior was "
+            f"trained with, got {num_steps}. Change sampling.num_steps."
+        )
+        raise InputError(msg)
 
 
 def visited_levels(alpha_bar: Tensor, timesteps: Sequence[int]) -> Tensor:

@@ -5,9 +5,14 @@ import torch
 from kedro.io import DatasetError, Version
 
 from clip2latent_kedro.datasets import CheckpointDataset, PriorDataset
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.latents import LatentStatistics
-from clip2latent_kedro.prior.checkpoint import Checkpoint, build_prior
+from clip2latent_kedro.latents import LatentStatistics, measure_cloud
+from clip2latent_kedro.prior.checkpoint import (
+    Checkpoint,
+    build_prior,
+    read_checkpoint,
+)
 from clip2latent_kedro.prior.diffusion import DiffusionConfig, EmbeddingStatistics
 from clip2latent_kedro.prior.network import NetworkConfig
 
@@ -50,10 +55,14 @@ def checkpoint():
         network=network,
         ema={name: value + 1 for name, value in network.items()},
         optimizer={"exp_avg.0": torch.ones(2)},
-        losses=torch.zeros(1, 3, dtype=torch.float64),
+        best={name: value + 2 for name, value in network.items()},
+        best_step=3,
+        history=[{"step": 3, "loss": 0.5}, {"step": 5, "loss": 0.25}],
         statistics=statistics,
         embedding_statistics=embedding_statistics,
+        cloud=measure_cloud(torch.randn(20, 1, 4)),
         settings={
+            "data": {"embed_noise_scale": 0.5},
             "model": {"network": NETWORK, "diffusion": DIFFUSION},
             "train": {"max_it": 10, "znorm_latent": True},
         },
@@ -67,7 +76,8 @@ def test_round_trip_and_overwrite(tmp_path, checkpoint):
     dataset.save(checkpoint)
     loaded = dataset.load()
     assert (loaded.step, loaded.settings) == (5, checkpoint.settings)
-    for group in ("network", "ema", "optimizer"):
+    assert (loaded.best_step, loaded.history) == (3, checkpoint.history)
+    for group in ("network", "ema", "optimizer", "best"):
         torch.testing.assert_close(getattr(loaded, group), getattr(checkpoint, group))
 
 
@@ -89,23 +99,41 @@ def test_missing(tmp_path):
     assert isinstance(caught.value.__cause__, FileNotFoundError)
 
 
-def test_prior_is_the_averaged_network_and_versioned(tmp_path, checkpoint):
+@pytest.mark.parametrize(("which", "added"), [("ema", 1), ("best", 2)])
+def test_prior_is_an_averaged_network_and_versioned(tmp_path, checkpoint, which, added):
     path = str(tmp_path / "prior.safetensors")
-    version = "2025-01-01T00.00.00.000Z"
-    PriorDataset(filepath=path, version=Version(None, version)).save(checkpoint)
+    version = Version(None, "2025-01-01T00.00.00.000Z")
+    PriorDataset(filepath=path, which=which, version=version).save(checkpoint)
     dataset = PriorDataset(filepath=path, version=Version(None, None))
     assert dataset.exists()
     prior = dataset.load()
-    torch.testing.assert_close(dict(prior.network.state_dict()), checkpoint.ema)
+    expected = {name: value + added for name, value in checkpoint.network.items()}
+    torch.testing.assert_close(dict(prior.network.state_dict()), expected)
     torch.testing.assert_close(prior.statistics.std, torch.full((1, 4), 2.0))
 
 
+def test_prior_file_holds_one_set_of_weights(tmp_path, checkpoint):
+    path = tmp_path / "prior.safetensors"
+    PriorDataset(filepath=str(path), which="best").save(checkpoint)
+    stored = read_checkpoint(path)
+    assert (stored.step, stored.network, stored.optimizer, stored.best) == (
+        3,
+        {},
+        {},
+        {},
+    )
+
+
 def test_prior_missing(tmp_path):
-    dataset = PriorDataset(filepath=str(tmp_path / "prior.safetensors"))
+    path = str(tmp_path / "prior.safetensors")
+    dataset = PriorDataset(filepath=path, made_by="distillation")
     assert not dataset.exists()
     with pytest.raises(DatasetError) as caught:
         dataset.load()
-    assert isinstance(caught.value.__cause__, FileNotFoundError)
+    assert isinstance(caught.value.__cause__, InputError)
+    message = f"There is no prior at {path}. Run the pipeline distillation first."
+    assert str(caught.value.__cause__) == message
+    assert PriorDataset(filepath=path, missing_ok=True).load() == {}
 
 
 def test_describe(tmp_path):
@@ -114,4 +142,5 @@ def test_describe(tmp_path):
         "filepath": path,
         "missing_ok": False,
     }
-    assert str(PriorDataset(filepath=path)._describe()["filepath"]) == path
+    described = PriorDataset(filepath=path, which="best")._describe()
+    assert (str(described["filepath"]), described["which"]) == (path, "best")

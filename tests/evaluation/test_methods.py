@@ -31,7 +31,6 @@ def make_methods():
 
 @pytest.mark.parametrize("name", make_methods())
 def test_an_answer_does_not_depend_on_the_others(name):
-    """The text mean is that of the whole table, however many prompts are answered."""
     method = make_methods()[name]
     whole = method.sample(make_queries(), num_samples=4, seed=1)
     part = method.sample(make_queries(num_prompts=2), num_samples=3, seed=1)
@@ -95,3 +94,5 @@ def test_rows_of_clip2latent_share_their_noise():
 def test_guidance_can_be_changed_for_timing():
     method = Clip2Latent(make_model(), make_sampling(guidance_scale=1.5))
     assert method.guided_by(2.0).sampling == make_sampling(guidance_scale=2.0)
+    scaled_to_1 = make_sampling(guidance="cfgpp", guidance_scale=0.5)
+    assert Clip2Latent(make_model(), scaled_to_1).guided_by(2.0).sampling == scaled_to_1

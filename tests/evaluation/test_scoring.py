@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from clip2latent_kedro.evaluation import (
     score_prompts,
     summarise_scores,
 )
+from clip2latent_kedro.latents import LatentCloud
 
 
 @pytest.fixture
@@ -17,7 +20,6 @@ def queries():
     return Queries(
         texts=["a", "b"],
         embedding=torch.tensor([[2.0, 0], [0, 3.0]]),
-        text_mean=torch.zeros(2),
         stated=np.array([[1, 0, -1], [-1, -1, -1]]),
     )
 
@@ -46,6 +48,7 @@ def test_scores_of_a_case_worked_by_hand(drawn, queries):
         "all_right_best": [1, np.nan],
         "clip_diversity": [1 - 0.96, 0],
         "pixel_diversity": [1, 0],
+        "w_distance": [np.nan, np.nan],
     }
     for name, values in expected.items():
         np.testing.assert_allclose(scores[name], values, atol=1e-12, err_msg=name)
@@ -62,13 +65,31 @@ def test_a_single_sample_and_no_judge_leave_scores_empty(drawn, queries):
     unjudged = Queries(
         queries.texts,
         queries.embedding,
-        queries.text_mean,
         np.empty((2, 0), dtype=np.int64),
     )
     scores = score_prompts(alone, unjudged)
     applying = {name for name in scores if not np.isnan(scores[name]).any()}
     assert applying == {"clip_score", "clip_score_best"}
     np.testing.assert_allclose(scores["clip_score"], [0.6, 1])
+
+
+def test_the_distance_is_that_of_the_latents_from_the_cloud(drawn, queries):
+    """Two latents for layers 0 and 1-2; a cloud of std (1, 2) about (1, 0)."""
+    cloud = LatentCloud(
+        mean=torch.tensor([[1.0, 0], [1, 0]]),
+        axes=torch.eye(2).repeat(2, 1, 1),
+        std=torch.tensor([[1.0, 2], [1, 2]]),
+        radii=torch.ones(101),
+    )
+    at_mean = np.tile(np.array([1.0, 0], np.float32), (3, 1))
+    away = at_mean + np.array([[2.0, 0], [0, 4], [0, 4]], np.float32)
+    spared = at_mean + np.array([[0, 0], [4, 0], [0, 0]], np.float32)  # mean: 2
+    w = np.array([[at_mean, away], [spared, spared]])
+    scores = score_prompts(replace(drawn, w=w), queries, cloud, [1, 2])
+    # Squared distances are means over two latents of two channels.
+    expected = [np.sqrt((4 + 4) / 4) / 2, np.sqrt(4 / 4)]
+    np.testing.assert_allclose(scores["w_distance"], expected, rtol=1e-6)
+    assert np.isnan(score_prompts(drawn, queries, cloud, [1, 2])["w_distance"]).all()
 
 
 def test_summary_is_over_the_prompts_to_which_a_score_applies():

@@ -6,6 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro.validation.parameter_validator import ParameterValidator
@@ -16,16 +17,23 @@ from linear_models import (
     ColourJudge,
     make_colour_pairs,
     make_evaluation,
+    make_model,
     make_prior,
+    make_queries,
     make_sampling,
 )
 
 from clip2latent_kedro.datasets import HTMLReportDataset, PicturesDataset
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.evaluation import Clip2Latent
+from clip2latent_kedro.latents import measure_cloud
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.evaluation import create_pipeline
 from clip2latent_kedro.pipelines.evaluation.report import markdown_table, score_cells
 
-ROWS = ["random_w", "reference", "nearest_pair", "fast", "slow"]
+ROWS = ["random_w", "reference", "generator_bound", "nearest_pair", "fast", "slow"]
+NOT_FROM_TEXT = ("reference", "generator_bound")
+CLOUD = measure_cloud(torch.from_numpy(make_colour_pairs().w))
 DATA = {
     "bs": 16,
     "embed_noise_scale": 0.5,
@@ -36,10 +44,19 @@ DATA = {
 }
 
 
+SAMPLING = {"mean_shift": 1.0, "retrieval_neighbours": 20, "retrieval_spread": 5}
+
+
 def make_references():
     """Pictures of each prompt's own colour, but for its length."""
     colours = np.array([[255, 128, 128], [0, 192, 128], [128, 128, 255]], np.uint8)
     return np.broadcast_to(colours[:, None, None, None], (3, 2, 4, 4, 3))
+
+
+def make_reference_z():
+    """z whose colours are those of the prompts, [3, 4, 3]."""
+    colours = [[float(n) for n in row["prompt"].split()] for row in PROMPTS]
+    return 4 * np.array(colours, np.float32)[:, None].repeat(4, axis=1)
 
 
 class KeptDataset(MemoryDataset):
@@ -57,11 +74,14 @@ def run(tmp_path):
             "generator": ColourGenerator(),
             "encoder": ColourEncoder(),
             "judge": ColourJudge(),
-            "prior": make_prior(0.5),
+            "prior": make_prior(0.5, cloud=CLOUD),
+            "prior_best": make_prior(0.25, cloud=CLOUD),
+            "student": {},
             "training_pairs": make_colour_pairs(),
             "reference_images": {"images": make_references()},
+            "reference_z": {"z": make_reference_z()},
             "params:data": DataConfig(**DATA),
-            "params:sampling": make_sampling(mean_shift=1.0),
+            "params:sampling": make_sampling(**SAMPLING),
             "params:evaluation": make_evaluation(),
             "params:seed": 5,
             "params:device": "cpu",
@@ -94,12 +114,17 @@ def test_every_row_is_drawn_scored_and_timed(run):
     assert list(scores.index) == ROWS
     assert scores.loc["reference", "clip_score"] > 0.99
     assert scores.loc["reference", "accuracy"] == 1.0
-    assert scores["num_samples"].tolist() == [3, 2, 3, 3, 3]
+    assert scores.loc["generator_bound", "accuracy"] == 1.0
+    assert scores["num_samples"].tolist() == [3, 2, 3, 3, 3, 3]
+    has_w = scores.index != "reference"
+    assert (scores["w_distance"].notna() == has_w).all()
+    # Random w and stored ones are spread as the training data are.
+    assert 0.5 < scores.loc["random_w", "w_distance"] < 1.5
     assert (scores["clip_score_low"] <= scores["clip_score"]).all()
     assert (scores["clip_score"] <= scores["clip_score_best"]).all()
 
     timings = catalog.load("timings")
-    timed = [row for row in ROWS if row != "reference"]
+    timed = [row for row in ROWS if row not in NOT_FROM_TEXT]
     assert list(timings["seconds"]) == timed
     assert timings["machine"]["device"] == "cpu"
     assert timings["protocol"]["timing_images"] == 4
@@ -132,7 +157,8 @@ def test_the_same_seed_gives_the_same_bits_whatever_the_batches(run):
     other = run(**{"params:seed": 6}).load("samples_w")
     for row in first:
         assert np.array_equal(first[row], again[row])
-        assert np.array_equal(first[row], other[row]) == (row == "nearest_pair")
+        unseeded = row in ("nearest_pair", "generator_bound")
+        assert np.array_equal(first[row], other[row]) == unseeded
 
 
 def test_fewer_prompts_give_the_same_answers_to_those(run):
@@ -144,13 +170,47 @@ def test_fewer_prompts_give_the_same_answers_to_those(run):
 
 
 def test_a_domain_may_lack_references_and_a_judge(run):
-    catalog = run(reference_images={}, judge={})
+    catalog = run(reference_images={}, reference_z={}, judge={})
     scores = catalog.load("scores")
-    assert scores["method"].tolist() == [row for row in ROWS if row != "reference"]
+    timed = [row for row in ROWS if row not in NOT_FROM_TEXT]
+    assert scores["method"].tolist() == timed
     assert "accuracy" not in scores
+    assert catalog.load("modality_gap").empty
     report = catalog.load("scores_report")
     assert "<th>attributes right</th>" not in report
     assert "<td>judge</td><td>none</td>" in report
+    assert "<h2>Modality gap</h2>" not in report
+
+
+def test_a_row_may_draw_from_another_prior(run):
+    rows = {"last": {}, "best": {"prior": "prior_best"}, "one": {"prior": "student"}}
+    config = make_evaluation(rows=rows)
+    catalog = run(student=make_prior(0.0), **{"params:evaluation": config})
+    for row, spread in (("last", 0.5), ("best", 0.25), ("one", 0.0)):
+        method = Clip2Latent(make_model(spread), make_sampling(**SAMPLING))
+        w = method.sample(make_queries(), num_samples=3, seed=5)
+        assert np.array_equal(catalog.load("samples_w")[row], w)
+    report = catalog.load("scores_report")
+    assert "<tr><td>best</td><td>&quot;prior_best&quot;</td>" in report
+
+
+def test_a_row_of_a_student_that_is_not_there_says_who_makes_it(run):
+    rows = {"one_step": {"prior": "student"}}
+    with pytest.raises(InputError, match="Run the pipeline distillation first"):
+        run(**{"params:evaluation": make_evaluation(rows=rows)})
+
+
+def test_the_modality_gap_is_that_of_prompts_and_their_references(run):
+    catalog = run()
+    table = catalog.load("modality_gap").set_index("bridge")
+    assert list(table.index)[:2] == ["none", "mean shift"]
+    texts = np.array([[1, 0, 0], [-(0.8**0.5), 0.2**0.5, 0], [0, 0, 1]])
+    images = make_references()[:, 0, 0, 0] / 127.5 - 1
+    images /= np.linalg.norm(images, axis=1, keepdims=True)
+    paired = (texts * images).sum(axis=1).mean()
+    assert table.loc["none", "paired_cosine"] == pytest.approx(paired, abs=1e-5)
+    report = catalog.load("scores_report")
+    assert f"<td>none</td><td>{paired:.3f}</td>" in report
 
 
 def test_the_report_says_what_it_rests_on(run):
@@ -179,10 +239,10 @@ def test_the_figure_shows_the_first_sample_and_the_best(run):
     # Cells are 128 pixels, after 2.2 columns of text and 0.45 rows of titles.
     for prompt in range(2):
         y = int(128 * (0.45 + prompt + 0.5))
-        cells = [figure[y, int(128 * (2.2 + column + 0.5))] for column in range(7)]
+        cells = [figure[y, int(128 * (2.2 + column + 0.5))] for column in range(8)]
         expected = [samples[row][prompt, 0, 0, 0] for row in ROWS]
-        expected.insert(4, samples["fast"][prompt, best[prompt], 0, 0])
-        assert np.array_equal(cells[:6], expected)
+        expected.insert(5, samples["fast"][prompt, best[prompt], 0, 0])
+        assert np.array_equal(cells[:7], expected)
 
 
 def test_cells_of_a_score_that_does_not_apply_are_empty():
@@ -197,9 +257,9 @@ def test_cells_of_a_score_that_does_not_apply_are_empty():
         }
     )
     assert markdown_table(score_cells(scores)) == (
-        "| method | samples | CLIP score | diversity, pixels | seconds |\n"
-        "| --- | --- | --- | --- | --- |\n"
-        "| a | 1 | 0.500 [0.250, 0.750] |  |  |\n"
+        "| method | samples | CLIP score | diversity, pixels |\n"
+        "| --- | --- | --- | --- |\n"
+        "| a | 1 | 0.500 [0.250, 0.750] |  |\n"
     )
 
 

@@ -1,15 +1,26 @@
 """The pipeline, run by Kedro on a few pairs."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro.validation.parameter_validator import ParameterValidator
 from kedro_datasets.pandas import CSVDataset
-from linear_models import make_colour_pairs
+from linear_models import (
+    PROMPTS,
+    ColourEncoder,
+    ColourGenerator,
+    make_colour_pairs,
+)
 
-from clip2latent_kedro.datasets import CheckpointDataset, PriorDataset
+from clip2latent_kedro.datasets import (
+    CheckpointDataset,
+    NpzDataset,
+    PriorDataset,
+    ValidationPicturesDataset,
+)
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.pairs import DataConfig, summarise_pairs
 from clip2latent_kedro.pipelines.training import create_pipeline
@@ -46,15 +57,37 @@ PARAMETERS = {
         "max_it": 12,
         "val_it": 3,
         "val_pairs": 20,
+        "best_by": "text_score_g2",
         "save_it": 5,
         "lr": 1e-2,
         "lr_decay": "cosine",
+        "warmup_it": 0,
         "weight_decay": 0.01,
+        "clip_grad": None,
+        "accumulate": 1,
+        "precision": "float32",
+        "compile": False,
         "ema_update_every": 1,
         "ema_beta": 0.9,
         "ema_power": 1.0,
         "znorm_latent": True,
         "buffer_pairs": 1000,
+    },
+    "validation": {
+        "num_images": 3,
+        "num_prompts": 2,
+        "num_samples": 2,
+        "guidance_scales": [1.0, 2.0],
+    },
+    "sampling": {"sampler": "ddim", "num_steps": 2, "guidance_scale": 1.0},
+    "data_generation": {
+        "n_samples": 200,
+        "batch_size": 4,
+        "out_image_size": None,
+        "psi": 1.0,
+        "samples_per_shard": 100,
+        "save_images": False,
+        "dtype": "float32",
     },
     "seed": 3,
     "device": "cpu",
@@ -85,7 +118,7 @@ def steps(monkeypatch):
 
 @pytest.fixture
 def run(tmp_path):
-    def run(data=None, train=None, **changes):
+    def run(data=None, train=None, prompt_bank=None, **changes):
         parameters = build(
             {
                 **PARAMETERS,
@@ -98,26 +131,43 @@ def run(tmp_path):
         path = str(tmp_path / "prior_checkpoint.safetensors")
         catalog = DataCatalog(
             {
+                "generator": MemoryDataset(ColourGenerator(), copy_mode="assign"),
+                "encoder": MemoryDataset(ColourEncoder(), copy_mode="assign"),
+                "prompt_bank": MemoryDataset(
+                    pd.DataFrame(PROMPTS) if prompt_bank is None else prompt_bank
+                ),
                 "training_pairs": MemoryDataset(pairs, copy_mode="assign"),
                 "latent_statistics": MemoryDataset(summarise_pairs(pairs)),
+                "text_mean": NpzDataset(filepath=str(tmp_path / "text_mean.npz")),
+                "validator": MemoryDataset(copy_mode="assign"),
                 "params:data": MemoryDataset(parameters["data"]),
                 "params:model.network": MemoryDataset(parameters["model"]["network"]),
                 "params:model.diffusion": MemoryDataset(
                     parameters["model"]["diffusion"]
                 ),
                 "params:train": MemoryDataset(parameters["train"]),
-                "params:seed": MemoryDataset(parameters["seed"]),
+                **{
+                    f"params:{name}": MemoryDataset(parameters[name])
+                    for name in ("validation", "sampling", "data_generation", "seed")
+                },
                 "params:device": MemoryDataset("cpu"),
                 "params:resume": MemoryDataset(parameters["resume"]),
                 "prior_checkpoint": CheckpointDataset(filepath=path),
                 "prior_checkpoint_progress": CheckpointDataset(
                     filepath=path, missing_ok=True
                 ),
-                "prior": PriorDataset(filepath=str(tmp_path / "prior.safetensors")),
-                "losses": CSVDataset(
-                    filepath=str(tmp_path / "losses.csv"), save_args={"index": False}
+                "validation_pictures": ValidationPicturesDataset(
+                    filepath=str(tmp_path / "validation_pictures")
                 ),
-                "losses_plot": MemoryDataset(copy_mode="assign"),
+                "prior": PriorDataset(filepath=str(tmp_path / "prior.safetensors")),
+                "prior_best": PriorDataset(
+                    filepath=str(tmp_path / "prior_best.safetensors"), which="best"
+                ),
+                "training_history": CSVDataset(
+                    filepath=str(tmp_path / "training_history.csv"),
+                    save_args={"index": False},
+                ),
+                "training_plot": MemoryDataset(copy_mode="assign"),
             }
         )
         SequentialRunner().run(create_pipeline(), catalog)
@@ -140,18 +190,74 @@ def test_the_prior_has_the_averaged_weights_and_the_identities_of_the_pairs(run)
     np.testing.assert_allclose(prior.statistics.std, std, atol=1e-6)
 
 
-def test_losses_are_a_table_and_a_figure(run):
+SCORES = ["image_similarity", "text_score_g1", "text_score_g2"]
+
+
+def test_history_is_a_table_and_a_figure_of_losses_and_scores(run):
     catalog = run()
-    losses = catalog.load("losses")
-    assert list(losses.columns) == ["step", "loss", "validation_loss"]
-    assert losses["step"].tolist() == [3, 5, 6, 9, 10, 12]
-    stored = catalog.load("prior_checkpoint").losses
-    np.testing.assert_allclose(losses.to_numpy(), stored)
-    figure = catalog.load("losses_plot")
-    for line, name in zip(
-        figure.axes[0].lines, ("loss", "validation_loss"), strict=True
-    ):
-        np.testing.assert_allclose(line.get_ydata(), losses[name])
+    history = catalog.load("training_history")
+    assert list(history.columns) == ["step", "loss", "validation_loss", *SCORES]
+    assert history["step"].tolist() == [3, 5, 6, 9, 10, 12]
+    is_validated = history["step"].isin([3, 6, 9, 12])
+    for name in SCORES:
+        assert history[name].notna().tolist() == is_validated.tolist()
+    stored = pd.DataFrame(catalog.load("prior_checkpoint").history)
+    np.testing.assert_allclose(history.to_numpy(), stored.to_numpy())
+
+    panels = catalog.load("training_plot").axes
+    shown = [[line.get_label() for line in panel.lines] for panel in panels]
+    assert shown == [["loss", "validation_loss"], SCORES]
+    for line in [*panels[0].lines, *panels[1].lines]:
+        values = history[line.get_label()].dropna()
+        np.testing.assert_allclose(line.get_ydata(), values)
+        np.testing.assert_allclose(line.get_xdata(), history["step"][values.index])
+
+
+def test_the_best_prior_is_the_average_of_the_best_step(run):
+    every = {"max_it": 15, "lr": 0.3, "lr_decay": "none"}
+    catalog = run(train=every)
+    checkpoint, prior = catalog.load("prior_checkpoint"), catalog.load("prior_best")
+    scores = catalog.load("training_history").set_index("step")["text_score_g2"]
+    assert checkpoint.best_step == scores.idxmax() < 15
+    # Training that ends there ends with the same average.
+    ended = run(train={**every, "max_it": checkpoint.best_step}, resume=False)
+    expected = ended.load("prior").network.state_dict()
+    for name, weight in prior.network.state_dict().items():
+        assert torch.equal(weight, expected[name])
+
+
+def test_prior_knows_the_mean_of_all_texts_of_the_bank(run):
+    prior = run().load("prior")
+    directions = torch.tensor([[1, 0, 0], [-(0.8**0.5), 0.2**0.5, 0], [0, 0, 1]])
+    torch.testing.assert_close(
+        prior.embedding_statistics.text_mean, directions.mean(dim=0)
+    )
+
+
+def test_there_may_be_no_texts_and_no_validation(run):
+    catalog = run(prompt_bank={}, train={"val_pairs": 0})
+    assert catalog.load("text_mean") == {}
+    assert catalog.load("prior").embedding_statistics.text_mean is None
+    assert list(catalog.load("training_history").columns) == ["step", "loss"]
+    assert catalog.load("validation_pictures") == {}
+    assert catalog.load("prior_checkpoint").best_step == 0
+    last, best = (catalog.load(name) for name in ("prior", "prior_best"))
+    for name, weight in last.network.state_dict().items():
+        assert torch.equal(best.network.state_dict()[name], weight)
+
+
+def test_every_validation_leaves_a_picture_until_a_fresh_run(run):
+    pictures = run().load("validation_pictures")
+    assert list(pictures) == [3, 6, 9, 12]
+    for read in pictures.values():
+        assert read().shape == (
+            int(128 * 2.45) + int(128 * 2.45),  # two texts; two rows of images
+            int(128 * (2.2 + 4)),  # two scales, two samples
+            3,
+        )
+    assert list(run(train={"val_it": 4}).load("validation_pictures")) == [3, 6, 9, 12]
+    fresh = run(train={"val_it": 4}, resume=False)
+    assert list(fresh.load("validation_pictures")) == [4, 8, 12]
 
 
 def test_a_finished_prior_is_not_trained_again(run, steps):
@@ -194,10 +300,12 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(run, steps, monkeypatch):
     steps.clear()
     resumed = run().load("prior_checkpoint")
     assert steps == list(range(6, 13))  # after the checkpoint of step 5
-    for part in ("network", "ema"):
+    for part in ("network", "ema", "best"):
         first, second = getattr(whole, part), getattr(resumed, part)
         assert all(torch.equal(first[name], second[name]) for name in first)
-    assert torch.equal(whole.losses, resumed.losses)
+    assert whole.history == resumed.history
+    assert whole.best_step == resumed.best_step
+    assert list(run().load("validation_pictures")) == [3, 6, 9, 12]
 
 
 def test_kedro_builds_the_configs_from_the_annotations():

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.prior.network import NETWORKS, build_network
+from clip2latent_kedro.prior.network import build_network
 
+from .kinds import KINDS
 from .toy import make_network_config
 
 
@@ -13,14 +14,17 @@ def build(kind, **changes):
     network = build_network(config, num_latents=2, latent_dim=3, clip_dim=5)
     for parameter in network.parameters():  # also those that start at zero
         torch.nn.init.normal_(parameter, std=0.3)
-    return network.requires_grad_(False)
+    return network.double().requires_grad_(False)
 
 
-@pytest.mark.parametrize("kind", list(NETWORKS))
+def draw(*shape):
+    return torch.randn(shape, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_batch_equals_single(kind):
     network = build(kind)
-    x_t, t = torch.randn(6, 2, 3), torch.arange(6)
-    condition = torch.randn(6, 5)
+    x_t, t, condition = draw(6, 2, 3), torch.arange(6), draw(6, 5)
     keep = torch.tensor([True, False] * 3)
     batch = network(x_t, t, condition, keep)
     single = [
@@ -29,20 +33,51 @@ def test_batch_equals_single(kind):
     torch.testing.assert_close(batch, torch.cat(single))
 
 
-@pytest.mark.parametrize("kind", list(NETWORKS))
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_condition_may_hold_for_several_latents_in_a_row(kind):
+    network = build(kind)
+    x_t, t, condition = draw(6, 2, 3), torch.tensor([3, 8]), draw(2, 5)
+    for keep in (None, torch.tensor([True, False])):
+        own = [
+            None if rows is None else rows.repeat_interleave(3, dim=0)
+            for rows in (t, condition, keep)
+        ]
+        shared = network(x_t, t, condition, keep)
+        torch.testing.assert_close(shared, network(x_t, *own))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_hidden_condition_is_not_seen(kind):
     network = build(kind)
-    x_t, t, hide = torch.randn(4, 2, 3), torch.arange(4), torch.zeros(4).bool()
-    one, other = torch.randn(2, 4, 5)
+    x_t, t, hide = draw(4, 2, 3), torch.arange(4), torch.zeros(4).bool()
+    one, other = draw(2, 4, 5)
     assert torch.equal(network(x_t, t, one, hide), network(x_t, t, other, hide))
     shown = network(x_t, t, one, None)
     torch.testing.assert_close(shown, network(x_t, t, one, ~hide))
     assert (shown - network(x_t, t, one, hide)).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_latent_depends_on_every_input(kind):
+    """Also where the condition is hidden: guidance must not lose the noised latent."""
+    network = build(kind)
+    x_t, t = draw(1, 2, 3).requires_grad_(), torch.tensor([7])
+    clip_embedding = draw(1, 5).requires_grad_()
+    hidden = network(x_t, t, clip_embedding, torch.tensor([False]))
+    shown = network(x_t, t, clip_embedding, None)
+    assert (network(x_t, t + 1, clip_embedding, None) != shown).all()
+    for latent in range(2):
+        (of_x_t,) = torch.autograd.grad(hidden[0, latent].sum(), x_t, retain_graph=True)
+        assert of_x_t.abs().min() > 0
+        gradients = torch.autograd.grad(
+            shown[0, latent].sum(), [x_t, clip_embedding], retain_graph=True
+        )
+        assert all(gradient.abs().min() > 0 for gradient in gradients)
+
+
 def test_mlp_sees_only_the_direction_of_the_condition():
     network = build("mlp")
-    x_t, t, condition = torch.randn(4, 2, 3), torch.arange(4), torch.randn(4, 5)
+    x_t, t, condition = draw(4, 2, 3), torch.arange(4), draw(4, 5)
     scaled = network(x_t, t, 10 * condition, None)
     torch.testing.assert_close(scaled, network(x_t, t, condition, None))
 
@@ -56,9 +91,10 @@ def test_new_mlp_predicts_the_mean():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": "unet"}, "network.kind must be one of clip2latent, mlp, got 'unet'"),
+        ({"kind": "unet"}, "must be one of clip2latent, mlp, dalle2, got 'unet'"),
         ({"depth": 0}, "network.depth must be 1 or more, got 0"),
         ({"dim_head": 7}, "network.dim_head must be even"),
+        ({"kind": "dalle2", "dim_head": 2}, "dim_head must be 4 or more for .*, got 2"),
     ],
 )
 def test_wrong_settings_are_named(changes, message):

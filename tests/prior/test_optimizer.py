@@ -8,6 +8,9 @@ from clip2latent_kedro.prior.optimizer import (
     decayed_lr,
     optimizer_tensors,
     restore_optimizer,
+    restore_scaler,
+    scaler_tensors,
+    warmup_factor,
 )
 
 from .toy import make_network_config
@@ -64,3 +67,39 @@ def test_learning_rate():
     assert [decayed_lr(2.0, "linear", step, 4) for step in (1, 3)] == [2.0, 1.0]
     assert decayed_lr(2.0, "cosine", 1, 4) == 2.0
     assert decayed_lr(2.0, "cosine", 3, 4) == pytest.approx(1.0)
+
+
+def test_warmup_rises_by_equal_steps_and_stays():
+    factors = [warmup_factor(step, 4) for step in range(1, 7)]
+    assert factors == [0.25, 0.5, 0.75, 1, 1, 1]
+    assert warmup_factor(1, 0) == 1
+
+
+def test_state_of_a_gradient_scaler_is_restored():
+    """Scale 4 halves on overflow, and doubles after two good steps in a row."""
+    weight = nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+
+    def make_scaler():
+        return torch.amp.GradScaler("cpu", init_scale=4.0, growth_interval=2)
+
+    def step(scaler, gradient):
+        weight.grad = torch.full((1,), gradient)
+        scaler.scale(torch.zeros(1))  # makes the scale
+        scaler.step(optimizer)
+        scaler.update()
+        return scaler.get_scale()
+
+    scaler = make_scaler()
+    assert [step(scaler, float("inf")), step(scaler, 1.0)] == [2, 2]
+    stored = scaler_tensors(scaler)
+    restored = make_scaler()
+    restore_scaler(restored, stored)
+    assert scaler_tensors(restored) == stored
+    assert [step(other, 1.0) for other in (scaler, restored)] == [4, 4]
+
+
+def test_a_disabled_scaler_has_no_state_and_needs_none():
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    assert scaler_tensors(scaler) == {}
+    restore_scaler(scaler, {})

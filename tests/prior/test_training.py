@@ -1,3 +1,5 @@
+import json
+import math
 from dataclasses import replace
 from itertools import islice
 
@@ -11,6 +13,7 @@ from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.prior.batches import PairBatches
 from clip2latent_kedro.prior.checkpoint import prior_from_checkpoint
 from clip2latent_kedro.prior.ema import ema_decay
+from clip2latent_kedro.prior.record import Validation
 
 from .test_checkpoint import assert_same
 from .toy import (
@@ -22,17 +25,103 @@ from .toy import (
 )
 
 
-@pytest.mark.parametrize("kind", ["mlp", "clip2latent"])
-@pytest.mark.parametrize("buffer_pairs", [1000, 20])
-def test_resumed_equals_uninterrupted(kind, buffer_pairs):
-    network = make_network_config(kind=kind)
-    settings = {"network": network, "buffer_pairs": buffer_pairs, "lr_decay": "cosine"}
+def waver(prior, step):
+    """Scores that depend on the weights, and on the step in no simple way."""
+    torch.rand(step)  # what a validation may do to global generators ...
+    np.random.seed(step)  # noqa: NPY002 - ... is no business of training
+    size = sum(float(p.double().norm()) for p in prior.network.parameters())
+    return Validation({"text_score_g2": math.sin(1000 * size + step)})
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("mlp", {"buffer_pairs": 1000}),
+        ("mlp", {"buffer_pairs": 20, "precision": "float16", "clip_grad": 0.1}),
+        ("mlp", {"buffer_pairs": 20, "precision": "bfloat16", "accumulate": 3}),
+        ("clip2latent", {"buffer_pairs": 20, "warmup_it": 8}),
+    ],
+)
+def test_resumed_equals_uninterrupted(kind, changes):
+    settings = {
+        "network": make_network_config(kind=kind),
+        "lr_decay": "cosine",
+        "best_by": "text_score_g2",
+        "validate": waver,
+        "save_it": 4,
+        **changes,
+    }
     straight = list(train(**settings))
-    assert [checkpoint.step for checkpoint in straight] == [5, 10, 12]
-    resumed = list(train(**settings, start=straight[0]))
-    assert [checkpoint.step for checkpoint in resumed] == [10, 12]
-    for one, other in zip(straight[1:], resumed, strict=True):
-        assert_same(one, other)
+    assert [checkpoint.step for checkpoint in straight] == [4, 8, 12]
+    for number, start in enumerate(straight[:-1], start=1):
+        resumed = list(train(**settings, start=start))
+        for one, other in zip(straight[number:], resumed, strict=True):
+            assert_same(one, other)
+
+
+@pytest.mark.parametrize("best_by", ["validation_loss", "text_score_g2"])
+def test_best_is_the_average_of_the_best_validation(best_by):
+    settings = {"max_it": 15, "val_it": 3, "save_it": 1, "lr": 0.3}
+    steps = list(train(**settings, best_by=best_by, validate=waver))
+    validated = [row for row in steps[-1].history if "text_score_g2" in row]
+    assert [row["step"] for row in validated] == [3, 6, 9, 12, 15]
+    sign = -1 if best_by == "validation_loss" else 1
+    best = max(validated, key=lambda row: sign * row[best_by])["step"]
+    assert best < 15
+    for checkpoint in steps[best - 1 :]:
+        assert checkpoint.best_step == best
+        assert checkpoint.best.keys() == steps[best - 1].ema.keys()
+        for name, weight in steps[best - 1].ema.items():
+            assert torch.equal(checkpoint.best[name], weight)
+    assert (steps[1].best_step, steps[1].best) == (0, {})
+
+
+def test_validation_sees_the_average_and_leaves_training_alone():
+    seen = {}
+
+    def validate(prior, step):
+        seen[step] = {k: v.clone() for k, v in prior.network.state_dict().items()}
+        assert not prior.training
+        return waver(prior, step)
+
+    validated = list(train(save_it=3, validate=validate))
+    plain = list(train(save_it=3))
+    assert list(seen) == [3, 6, 9, 12]
+    for one, other in zip(validated, plain, strict=True):
+        assert torch.equal(seen[one.step]["null_condition"], one.ema["null_condition"])
+        for part in ("network", "ema", "optimizer"):
+            first, second = getattr(one, part), getattr(other, part)
+            assert all(torch.equal(first[name], second[name]) for name in second)
+
+
+def test_history_holds_what_was_measured_where_it_was():
+    def validate(prior, step):
+        scores = {"image_similarity": float("nan") if step == 6 else 0.5}
+        return Validation({**scores, "text_score_g1": 0.25})
+
+    *_, last = train(val_pairs=0, best_by="image_similarity", validate=validate)
+    rows = {row["step"]: row for row in last.history}
+    assert list(rows) == [3, 5, 6, 9, 10, 12]
+    assert rows[5].keys() == rows[10].keys() == {"step", "loss"}
+    assert rows[6].keys() == {"step", "loss", "text_score_g1"}
+    assert rows[9] | {"loss": 0} == {
+        "step": 9,
+        "loss": 0,
+        "image_similarity": 0.5,
+        "text_score_g1": 0.25,
+    }
+    assert last.best_step == 12  # the latest of equals
+    json.dumps(last.history, allow_nan=False)
+
+
+def test_prior_keeps_the_text_mean():
+    text_mean = torch.tensor([0.1, 0.2, 0.3, 0.4])
+    *_, last = train(text_mean=text_mean)
+    prior = prior_from_checkpoint(last, "best")
+    assert torch.equal(prior.embedding_statistics.text_mean, text_mean)
+    (again,) = train(start=last, text_mean=2 * text_mean)
+    assert torch.equal(again.embedding_statistics.text_mean, 2 * text_mean)
+    assert again.step == last.step
 
 
 def test_training_longer_equals_training_at_once():
@@ -72,11 +161,19 @@ def test_ema_follows_the_weights():
 
 
 def test_losses_are_recorded():
+    """The loss of a row is the mean of the steps since the row before."""
     *_, last = train()
-    assert last.losses[:, 0].tolist() == [3, 5, 6, 9, 10, 12]
-    assert last.losses.isfinite().all()
+    *_, each = train(val_it=1)
+    rows = {row["step"]: row for row in last.history}
+    assert list(rows) == [3, 5, 6, 9, 10, 12]
+    losses = [row["loss"] for row in each.history]
+    assert rows[9]["loss"] == pytest.approx(np.mean(losses[6:9]))
+    assert rows[10]["loss"] == losses[9]
+    assert rows[12]["validation_loss"] == each.history[-1]["validation_loss"]
     *_, unvalidated = train(val_pairs=0)
-    assert unvalidated.losses[:, 2].isnan().all()
+    assert {frozenset(row) for row in unvalidated.history} == {
+        frozenset({"step", "loss"})
+    }
 
 
 def test_a_prior_learns_a_linear_relation():
@@ -96,11 +193,12 @@ def test_a_prior_learns_a_linear_relation():
         save_it=400,
         val_pairs=200,
     )
-    assert last.losses[-1, 2] < 0.1
+    assert last.history[-1]["validation_loss"] < 0.1
 
 
 def test_finished_run_is_given_back_or_replaced(finished):
-    assert list(train(start=finished)) == [finished]
+    (given_back,) = train(start=finished)
+    assert_same(given_back, finished)
     *_, replaced = train(start=finished, lr=0.02)
     *_, fresh = train(lr=0.02)
     assert_same(replaced, fresh)
@@ -162,6 +260,10 @@ def test_latents_can_stay_unnormalised():
         ({"lr": float("nan")}, "train.lr must be above 0, got nan"),
         ({"ema_beta": 1.1}, "train.ema_beta must be within 0 and 1"),
         ({"lr_decay": "step"}, "train.lr_decay must be one of none, cosine, linear"),
+        ({"precision": "int8"}, "train.precision must be one of float32, bfloat16, fl"),
+        ({"clip_grad": 0.0}, "train.clip_grad must be above 0 or null, got 0.0"),
+        ({"accumulate": 0}, "train.accumulate must be 1 or more, got 0"),
+        ({"warmup_it": -1}, "train.warmup_it must be 0 or more, got -1"),
     ],
 )
 def test_wrong_settings_are_named(changes, message):
@@ -171,7 +273,9 @@ def test_wrong_settings_are_named(changes, message):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_trains_on_a_gpu():
-    straight = list(train(device="cuda"))
-    resumed = list(train(device="cuda", start=straight[0]))
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_trains_on_a_gpu(precision):
+    settings = {"device": "cuda", "precision": precision, "accumulate": 2}
+    straight = list(train(**settings))
+    resumed = list(train(**settings, start=straight[0]))
     torch.testing.assert_close(resumed[-1].ema, straight[-1].ema)

@@ -58,10 +58,16 @@ def make_train_config(**changes):
         "max_it": 12,
         "val_it": 3,
         "val_pairs": 6,
+        "best_by": "validation_loss",
         "save_it": 5,
         "lr": 1e-2,
         "lr_decay": "none",
+        "warmup_it": 0,
         "weight_decay": 0.01,
+        "clip_grad": None,
+        "accumulate": 1,
+        "precision": "float32",
+        "compile": False,
         "ema_update_every": 2,
         "ema_beta": 0.99,
         "ema_power": 0.75,
@@ -91,6 +97,8 @@ def train(
     data=None,
     start=None,
     device="cpu",
+    text_mean=None,
+    validate=None,
     **changes,
 ):
     """Train the toy prior; `changes` are those of its TrainConfig."""
@@ -108,4 +116,6 @@ def train(
         seed=7,
         device=device,
         start=start,
+        text_mean=text_mean,
+        validate=validate,
     )

@@ -60,9 +60,6 @@ def test_four_steps_agree_with_the_original(golden, prior, guidance_scale, psi):
         num_steps=4,
         guidance_scale=guidance_scale,
         psi=psi,
-        truncation_centre="data_mean",
-        mean_shift=0.0,
-        eta=0.0,
         variance="upstream",
     )
     start, *noise = golden["sampler_noise_seq"][:, :, None]

@@ -1,20 +1,26 @@
+import math
+import re
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.samplers import SAMPLERS, SamplingConfig, sample
+from clip2latent_kedro.samplers import (
+    SAMPLERS,
+    SamplingConfig,
+    plan_timesteps,
+    sample,
+)
+from clip2latent_kedro.samplers.config import SamplerName
 from clip2latent_kedro.samplers.ddpm import sample_ddpm
+from clip2latent_kedro.schedules import karras_timesteps
 
 CONFIG = SamplingConfig(
     sampler="ddpm",
     num_steps=4,
     guidance_scale=1.0,
-    psi=1.0,
-    truncation_centre="data_mean",
-    mean_shift=0.0,
-    eta=0.0,
     variance="upstream",
 )
 
@@ -29,6 +35,7 @@ def seeded(seed=0):
         ("ddpm", [750, 500, 250, 0]),
         ("ddim", [999, 749, 499, 249]),
         ("dpmpp_2m", [999, 749, 499, 249]),
+        ("unipc", [999, 749, 499, 249]),
     ],
 )
 def test_each_sampler_visits_its_timesteps_once(gaussian, start, sampler, visited):
@@ -44,6 +51,19 @@ def test_each_sampler_visits_its_timesteps_once(gaussian, start, sampler, visite
     )
 
     assert seen == visited
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_karras_spacing_reaches_every_sampler(gaussian, sampler):
+    config = replace(CONFIG, sampler=sampler, spacing="karras", num_steps=7)
+
+    timesteps = plan_timesteps(config, gaussian.alpha_bar)
+
+    assert timesteps == karras_timesteps(gaussian.alpha_bar, 7)
+
+
+def test_samplers_are_those_of_the_settings():
+    assert list(SAMPLERS) == list(get_args(SamplerName))
 
 
 @pytest.mark.parametrize("variance", ["upstream", "corrected"])
@@ -97,24 +117,60 @@ def test_sampling_records_no_gradient(gaussian, start):
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
-        (
-            "sampler",
-            "euler",
-            "sampler must be one of ddpm, ddim, dpmpp_2m, got 'euler'",
-        ),
-        ("variance", "full", "variance must be one of upstream, corrected"),
-        ("truncation_centre", "zero", "truncation_centre must be one of data_mean"),
-        ("num_steps", 0, "num_steps must be at least 1, got 0"),
-        ("guidance_scale", -1.0, "guidance_scale must be at least 0, got -1.0"),
-        ("guidance_scale", float("inf"), "guidance_scale must be at least 0, got inf"),
-        ("psi", float("nan"), "psi must be at least 0, got nan"),
-        ("mean_shift", 1.5, "mean_shift must be 0 to 1, got 1.5"),
-        ("eta", -0.1, "eta must be 0 to 1, got -0.1"),
+        ("sampler", "euler", "one of ddpm, ddim, dpmpp_2m, unipc, got 'euler'."),
+        ("spacing", "log", "one of uniform, karras, got 'log'."),
+        ("variance", "full", "one of upstream, corrected, got 'full'."),
+        ("guidance", "none", "one of cfg, cfgpp, got 'none'."),
+        ("truncation", "soft", "one of fixed, auto, got 'soft'."),
+        ("truncation_centre", "zero", "one of data_mean, w_avg, got 'zero'."),
+        ("num_steps", 0, "at least 1, got 0."),
+        ("eta", -0.1, "0 to 1, got -0.1."),
+        ("eta", 1.1, "0 to 1, got 1.1."),
+        ("guidance_scale", -1.0, "at least 0, got -1.0."),
+        ("guidance_scale", math.inf, "at least 0, got inf."),
+        ("guidance_interval", [0.2], "two rising numbers within 0 and 1, got [0.2]."),
+        ("guidance_interval", [0.6, 0.4], "two rising numbers within 0 and 1, got"),
+        ("guidance_interval", [-0.1, 0.4], "two rising numbers within 0 and 1, got"),
+        ("guidance_interval", [0.1, 1.4], "two rising numbers within 0 and 1, got"),
+        ("psi", math.nan, "at least 0, got nan."),
+        ("psi", -0.5, "at least 0, got -0.5."),
+        ("truncation_cutoff", -1, "at least 0, got -1."),
+        ("truncation_quantile", 1.5, "0 to 1, got 1.5."),
+        ("mean_shift", 1.5, "0 to 1, got 1.5."),
+        ("noise_level", -0.1, "at least 0, got -0.1."),
+        ("retrieval_share", 2.0, "0 to 1, got 2.0."),
+        ("retrieval_neighbours", 0, "at least 1, got 0."),
+        ("retrieval_spread", 0, "at least 1, got 0."),
+        ("retrieval_spread", 2, "at most sampling.retrieval_neighbours, got 2."),
+        ("retrieval_concentration", 0.0, "above 0, got 0.0."),
+        ("retrieval_concentration", math.inf, "above 0, got inf."),
     ],
 )
 def test_settings_out_of_range_are_explained(setting, value, message):
-    with pytest.raises(InputError, match=rf"sampling\.{message}"):
+    sentence = re.escape(f"sampling.{setting} must be {message}")
+    with pytest.raises(InputError, match=f"^{sentence}"):
         replace(CONFIG, **{setting: value})
+
+
+def test_cfgpp_takes_a_share():
+    message = re.escape("guidance_scale must be 0 to 1 for guidance: cfgpp, got 1.5.")
+    with pytest.raises(InputError, match=message):
+        replace(CONFIG, guidance="cfgpp", guidance_scale=1.5)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"num_steps": 1, "eta": 1.0, "guidance_scale": 0.0, "psi": 0.0},
+        {"guidance": "cfgpp", "guidance_scale": 1.0, "guidance_interval": [0.0, 0.0]},
+        {"truncation_cutoff": 0, "truncation_quantile": 0.0, "noise_level": 0.0},
+        {"retrieval_share": 1.0, "retrieval_neighbours": 5, "retrieval_spread": 5},
+    ],
+)
+def test_the_ends_of_ranges_are_allowed(settings):
+    config = replace(CONFIG, **settings)
+
+    assert vars(config) == vars(CONFIG) | settings
 
 
 def test_steps_that_do_not_divide_are_explained(gaussian, start):

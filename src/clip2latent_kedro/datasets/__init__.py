@@ -2,19 +2,27 @@
 
 from clip2latent_kedro.datasets.arrays import NpzDataset
 from clip2latent_kedro.datasets.checkpoint import CheckpointDataset, PriorDataset
+from clip2latent_kedro.datasets.json_folder import JsonFolderDataset
 from clip2latent_kedro.datasets.model import ModelDataset
+from clip2latent_kedro.datasets.picture_folder import PictureFolderDataset
 from clip2latent_kedro.datasets.pictures import PicturesDataset
+from clip2latent_kedro.datasets.prompt_file import PromptFileDataset
 from clip2latent_kedro.datasets.report import HTMLReportDataset
+from clip2latent_kedro.datasets.validation_pictures import ValidationPicturesDataset
 from clip2latent_kedro.datasets.weights import WeightsDataset
 from clip2latent_kedro.datasets.zarr_pairs import ZarrPairsDataset
 
 __all__ = [
     "CheckpointDataset",
     "HTMLReportDataset",
+    "JsonFolderDataset",
     "ModelDataset",
     "NpzDataset",
+    "PictureFolderDataset",
     "PicturesDataset",
     "PriorDataset",
+    "PromptFileDataset",
+    "ValidationPicturesDataset",
     "WeightsDataset",
     "ZarrPairsDataset",
 ]

@@ -1,13 +1,14 @@
 """The prior as catalog entries: in training, and as it is used."""
 
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError, Version
 
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.checkpoint import (
     Checkpoint,
+    export_weights,
     prior_from_checkpoint,
     read_checkpoint,
     write_checkpoint,
@@ -57,8 +58,10 @@ class CheckpointDataset(AbstractDataset[Checkpoint, Checkpoint | None]):
         return {"filepath": str(self._filepath), "missing_ok": self._missing_ok}
 
 
-class PriorDataset(AbstractVersionedDataset[Checkpoint, DiffusionPrior]):
-    """Takes a checkpoint, keeps the averaged weights, and loads the prior.
+class PriorDataset(
+    AbstractVersionedDataset[Checkpoint, DiffusionPrior | dict[str, Any]]
+):
+    """Takes a checkpoint, keeps one set of averaged weights, and loads the prior.
 
     The file is a checkpoint without the state that only training needs.
     """
@@ -67,6 +70,9 @@ class PriorDataset(AbstractVersionedDataset[Checkpoint, DiffusionPrior]):
         self,
         *,
         filepath: str,
+        which: Literal["ema", "best"] = "ema",
+        made_by: str = "training",
+        missing_ok: bool = False,
         version: Version | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
@@ -74,19 +80,39 @@ class PriorDataset(AbstractVersionedDataset[Checkpoint, DiffusionPrior]):
 
         Args:
             filepath: Local path.
+            which: What to keep of a checkpoint: its last averaged weights, or those
+                that did best in validation.
+            made_by: The pipeline that makes it, to be named where it is missing.
+            missing_ok: Whether to load an empty mapping, rather than fail, where
+                there is none.
             version: Set by Kedro for a versioned entry.
             metadata: For Kedro plugins.
         """
         super().__init__(filepath=PurePosixPath(filepath), version=version)
+        self._which: Literal["ema", "best"] = which
+        self._made_by = made_by
+        self._missing_ok = missing_ok
         self.metadata = metadata
 
-    def load(self) -> DiffusionPrior:
-        """Return the prior with its averaged weights, on the CPU."""
+    def load(self) -> DiffusionPrior | dict[str, Any]:
+        """Return the prior with its averaged weights, on the CPU.
+
+        Raises:
+            InputError: If there is none; the message names the pipeline.
+        """
+        if not self._exists():
+            if self._missing_ok:
+                return {}
+            msg = (
+                f"There is no prior at {self._filepath}. Run the pipeline "
+                f"{self._made_by} first."
+            )
+            raise InputError(msg)
         return prior_from_checkpoint(read_checkpoint(str(self._get_load_path())))
 
     def save(self, data: Checkpoint) -> None:
-        """Store the averaged weights of a checkpoint."""
-        exported = replace(data, network={}, optimizer={})
+        """Store averaged weights of a checkpoint."""
+        exported = export_weights(data, self._which)
         write_checkpoint(str(self._get_save_path()), exported)
 
     def _exists(self) -> bool:
@@ -96,4 +122,8 @@ class PriorDataset(AbstractVersionedDataset[Checkpoint, DiffusionPrior]):
             return False
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath, "version": self._version}
+        return {
+            "filepath": self._filepath,
+            "which": self._which,
+            "version": self._version,
+        }

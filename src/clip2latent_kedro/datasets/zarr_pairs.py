@@ -12,8 +12,10 @@ from clip2latent_kedro.pairs.contents import PairProgress, PairShard, TrainingPa
 from clip2latent_kedro.pairs.recipe import FREE
 from clip2latent_kedro.provenance import list_differences
 
+Loaded = TrainingPairs | PairProgress | dict[str, Any]
 
-class ZarrPairsDataset(AbstractDataset[PairShard, TrainingPairs | PairProgress]):
+
+class ZarrPairsDataset(AbstractDataset[PairShard, Loaded]):
     """Saves `PairShard`s one at a time; loads all pairs, or how far they have come.
 
     `exists` is true only of a store that is whole, every checksum included.
@@ -24,6 +26,7 @@ class ZarrPairsDataset(AbstractDataset[PairShard, TrainingPairs | PairProgress])
         *,
         filepath: str,
         role: Literal["pairs", "progress"] = "pairs",
+        missing_ok: bool = False,
         memory_limit_gib: float = 8.0,
         credentials: dict[str, Any] | None = None,
         storage_options: dict[str, Any] | None = None,
@@ -35,6 +38,7 @@ class ZarrPairsDataset(AbstractDataset[PairShard, TrainingPairs | PairProgress])
             filepath: Local folder or fsspec URL, such as `s3://bucket/pairs.zarr`.
             role: `pairs` loads `TrainingPairs`, and fails unless they are whole;
                 `progress` loads `PairProgress`, and cannot be saved.
+            missing_ok: Whether pairs that are not there load as an empty mapping.
             memory_limit_gib: Up to this size pairs are loaded as NumPy arrays.
             credentials: Added to `storage_options`.
             storage_options: For the fsspec file system.
@@ -42,12 +46,15 @@ class ZarrPairsDataset(AbstractDataset[PairShard, TrainingPairs | PairProgress])
         """
         self._filepath = filepath
         self._role = role
+        self._missing_ok = missing_ok
         self._memory_limit = int(memory_limit_gib * 2**30)
         self._options = {**(storage_options or {}), **(credentials or {})} or None
         self.metadata = metadata
 
-    def load(self) -> TrainingPairs | PairProgress:
+    def load(self) -> Loaded:
         """Return the verified pairs, or the progress (see `role`)."""
+        if self._missing_ok and self._open("r") is None:
+            return {}
         return self._load_progress() if self._role == "progress" else self._load_pairs()
 
     def save(self, data: PairShard) -> None:

@@ -24,7 +24,7 @@ class Clip2Latent:
     def sample(self, queries: Queries, *, num_samples: int, seed: int) -> Tensor:
         """Return w, [num_prompts, num_samples, num_ws, w_dim]."""
         condition = self.model.condition(
-            queries.embedding, self.sampling.mean_shift, queries.text_mean
+            queries.embedding, self.sampling, num_samples=num_samples, seed=seed
         )
         return self.model.sample_w(
             condition, self.sampling, num_samples=num_samples, seed=seed
@@ -35,6 +35,8 @@ class Clip2Latent:
         return self.model.synthesise(samples)
 
     def guided_by(self, guidance_scale: float) -> "Clip2Latent":
-        """Return the same with another guidance."""
+        """Return the same with another guidance; CFG++ has a scale of its own."""
+        if self.sampling.guidance == "cfgpp":
+            return self
         sampling = replace(self.sampling, guidance_scale=guidance_scale)
         return replace(self, sampling=sampling)

@@ -1,10 +1,16 @@
 """What is compared, and how: `params:evaluation`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.evaluation.variants import (
+    Overrides,
+    Variant,
+    check_overrides,
+    make_variant,
+)
 from clip2latent_kedro.samplers import SamplingConfig
 
 
@@ -28,7 +34,7 @@ class EvaluationConfig:
         timing_warmups: ... after this many times that do not count, ...
         timing_repeats: ... so many times.
         rows: Rows of clip2latent by name, each with the settings in which it
-            differs from `params:sampling`.
+            differs from `params:sampling`; `prior` among them names another prior.
     """
 
     num_prompts: int | None
@@ -47,7 +53,7 @@ class EvaluationConfig:
     rows: dict[str, dict[str, Any]]
 
     def __post_init__(self) -> None:
-        """Check ranges, and that rows set nothing but `params:sampling`."""
+        """Check ranges, and that rows set nothing but sampling and the prior."""
         at_least = {
             "num_samples": 2,  # diversity compares samples of one prompt
             "num_resamples": 100,
@@ -67,7 +73,7 @@ class EvaluationConfig:
         self._check("confidence", 0 < self.confidence < 1, "above 0 and below 1")
         self._check("timing_prompt", bool(self.timing_prompt.strip()), "some text")
         for row, overrides in self.rows.items():
-            _check_row(row, overrides)
+            check_overrides(f"evaluation.rows.{row}", overrides)
 
     def _check(self, name: str, is_right: bool, expected: str) -> None:
         if not is_right:
@@ -75,33 +81,19 @@ class EvaluationConfig:
             raise InputError(msg)
 
 
-def sampling_of_rows(
-    sampling: SamplingConfig, rows: Mapping[str, Mapping[str, Any]]
-) -> dict[str, SamplingConfig]:
+def variants_of_rows(
+    sampling: SamplingConfig, rows: Mapping[str, Overrides]
+) -> dict[str, Variant]:
     """Return the full settings of each row of clip2latent.
 
     Raises:
         InputError: If a setting is out of its range; the message names the row.
     """
-    settings = {}
+    variants = {}
     for row, overrides in rows.items():
         try:
-            settings[row] = replace(sampling, **overrides)
+            variants[row] = make_variant(sampling, overrides)
         except InputError as error:
             msg = f"evaluation.rows.{row}: {error}"
             raise InputError(msg) from None
-    return settings
-
-
-def _check_row(row: str, overrides: object) -> None:
-    known = [field.name for field in fields(SamplingConfig)]
-    if not isinstance(overrides, Mapping):
-        msg = f"evaluation.rows.{row} must be settings of sampling, got {overrides!r}."
-        raise InputError(msg)
-    for name in overrides:
-        if name not in known:
-            msg = (
-                f"evaluation.rows.{row}.{name} is not a parameter. Known here: "
-                f"{', '.join(known)}."
-            )
-            raise InputError(msg)
+    return variants

@@ -14,15 +14,12 @@ class Queries:
     Attributes:
         texts: The prompts.
         embedding: Of the texts, as the encoder gives it, [num_prompts, clip_dim].
-        text_mean: Mean direction of text embeddings, over the whole table of
-            prompts, [clip_dim].
         stated: Value indices that the texts state, -1 for an attribute left open,
             [num_prompts, num_attributes] int; no columns without a judge.
     """
 
     texts: list[str]
     embedding: Tensor
-    text_mean: Tensor
     stated: np.ndarray
 
 

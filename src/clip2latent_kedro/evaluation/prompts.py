@@ -10,7 +10,6 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation.method import Queries
 from clip2latent_kedro.interfaces import Encoder
 from clip2latent_kedro.metrics.attributes import NOT_STATED
-from clip2latent_kedro.text_to_image import mean_direction
 
 
 @torch.no_grad()
@@ -27,8 +26,7 @@ def read_queries(
         table: Rows with `prompt` and, for each attribute, the stated value or "".
         encoder: Text -> embedding.
         attributes: What a judge can tell: names and their values; empty without one.
-        num_prompts: How many; None for all. The text mean is that of all of them
-            either way, so that an answer does not depend on it.
+        num_prompts: How many; None for all.
 
     Raises:
         InputError: If there are no prompts, or if they state what the judge does
@@ -40,12 +38,11 @@ def read_queries(
             f"{len(table)} rows. Correct the table of prompts."
         )
         raise InputError(msg)
-    embedding = encoder.encode_text([row["prompt"] for row in table])
     rows = table[:num_prompts]
+    texts = [row["prompt"] for row in rows]
     return Queries(
-        texts=[row["prompt"] for row in rows],
-        embedding=embedding[: len(rows)],
-        text_mean=mean_direction(embedding),
+        texts=texts,
+        embedding=encoder.encode_text(texts),
         stated=_stated_labels(rows, attributes),
     )
 

@@ -1,11 +1,13 @@
 """Scores of each prompt, and their means with intervals over prompts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 
 from clip2latent_kedro.evaluation.drawing import Drawn
 from clip2latent_kedro.evaluation.method import Queries
+from clip2latent_kedro.latents import LatentCloud
 from clip2latent_kedro.metrics.attributes import attribute_accuracy
 from clip2latent_kedro.metrics.bootstrap import Interval, bootstrap_mean
 from clip2latent_kedro.metrics.clip_score import best_of, clip_scores
@@ -21,14 +23,26 @@ SCORES = {
     "all_right_best": "The same, of the sample that CLIP likes best",
     "clip_diversity": "1 - cosine between images of one prompt",
     "pixel_diversity": "RMS difference between images of one prompt",
+    "w_distance": "Distance of w from the mean of the training data, over their spread",
 }
 
 
-def score_prompts(drawn: Drawn, queries: Queries) -> dict[str, np.ndarray]:
+def score_prompts(
+    drawn: Drawn,
+    queries: Queries,
+    cloud: LatentCloud | None = None,
+    latent_repeats: Sequence[int] = (),
+) -> dict[str, np.ndarray]:
     """Return the scores of one method, each [num_prompts] (see `SCORES`).
 
     A score that does not apply is NaN: accuracy where nothing is stated or without
-    a judge, diversity of a single sample.
+    a judge, diversity of a single sample, the distance of what has no w.
+
+    Args:
+        drawn: The method's answers.
+        queries: What was asked.
+        cloud: Of the training data; None leaves the distance out.
+        latent_repeats: Layers that each latent of the cloud stands for.
     """
     cosine = _cosines(drawn, queries)
     num_prompts, num_samples = cosine.shape
@@ -49,6 +63,11 @@ def score_prompts(drawn: Drawn, queries: Queries) -> dict[str, np.ndarray]:
             embedding_diversity(drawn.image_embedding) if num_samples > 1 else alone
         ),
         "pixel_diversity": pixel_diversity(drawn.images) if num_samples > 1 else alone,
+        "w_distance": (
+            alone
+            if cloud is None or drawn.w is None
+            else _cloud_distance(drawn.w, cloud, latent_repeats)
+        ),
     }
 
 
@@ -86,6 +105,26 @@ def summarise_scores(
         for name, values in applying.items()
         if len(values)
     }
+
+
+def _cloud_distance(
+    w: np.ndarray, cloud: LatentCloud, latent_repeats: Sequence[int]
+) -> np.ndarray:
+    """Return the mean distance of each prompt's samples, [num_prompts].
+
+    Where truncation spares some layers of a latent, that of their mean.
+
+    Args:
+        w: [num_prompts, num_samples, num_ws, w_dim].
+        cloud: Of the training data.
+        latent_repeats: Layers of each latent.
+    """
+    every = torch.from_numpy(w).flatten(0, 1)  # [n, num_ws, w_dim]
+    layers = torch.split(every, list(latent_repeats), dim=1)
+    latents = torch.stack([group.mean(dim=1) for group in layers], dim=1)
+    distances = cloud.distance(latents).double().view(w.shape[:2])
+    mean: np.ndarray = distances.mean(dim=1).numpy()
+    return mean
 
 
 def _cosines(drawn: Drawn, queries: Queries) -> np.ndarray:

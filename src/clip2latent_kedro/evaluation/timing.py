@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from clip2latent_kedro.evaluation.clip2latent import Clip2Latent
 from clip2latent_kedro.evaluation.config import EvaluationConfig
+from clip2latent_kedro.evaluation.generator_bound import GeneratorBound
 from clip2latent_kedro.evaluation.method import Method, Queries
 from clip2latent_kedro.evaluation.references import References
 from clip2latent_kedro.interfaces import Encoder
@@ -36,11 +37,11 @@ def time_rows(
     """Return seconds of each repeat for each stage of each method.
 
     The methods take turns, so that a slow spell of the machine hits all of them.
-    References are left out: they are not made from text.
+    References and the generator's bound are left out: they are not made from text.
 
     Args:
         methods: By row name, on the device of the encoder.
-        queries: Any; only the text mean is read.
+        queries: Any; only their device is read.
         encoder: Embeds the text, and the images for re-ranking.
         config: What is timed, and how often.
         seed: Seed of the run.
@@ -51,7 +52,7 @@ def time_rows(
         if isinstance(method, Clip2Latent)
         else method
         for name, method in methods.items()
-        if not isinstance(method, References)
+        if not isinstance(method, References | GeneratorBound)
     }
     seconds: dict[str, dict[str, list[float]]] = {
         name: {stage: [] for stage in STAGES} for name in timed
@@ -83,9 +84,7 @@ def _time_once(
 
     began = now()
     embedding = encoder.encode_text([config.timing_prompt])
-    query = Queries(
-        [config.timing_prompt], embedding, queries.text_mean, queries.stated[:0]
-    )
+    query = Queries([config.timing_prompt], embedding, queries.stated[:0])
     samples = method.sample(query, num_samples=config.timing_images, seed=seed)
     sampled = now()
     batches = torch.split(samples.flatten(0, 1), config.image_batch_size)

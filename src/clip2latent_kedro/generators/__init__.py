@@ -1,14 +1,22 @@
-"""Unconditional image generators behind one protocol, by name."""
+"""Image generators behind one protocol, by name."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clip2latent_kedro.generators.adapters import load_stylegan2
+from clip2latent_kedro.generators.adapters import (
+    load_stylegan,
+    load_stylegan2,
+    load_stylegan3,
+)
 from clip2latent_kedro.interfaces import Generator
 from clip2latent_kedro.registry import Loader, find_loader
 
-GENERATORS: dict[str, Loader] = {"stylegan2": load_stylegan2}
+GENERATORS: dict[str, Loader] = {
+    "stylegan": load_stylegan,
+    "stylegan2": load_stylegan2,
+    "stylegan3": load_stylegan3,
+}
 
 
 def load_generator(

@@ -1,49 +1,103 @@
-"""Networks behind the `Generator` protocol, and the file format they are kept in."""
+"""Networks behind the `Generator` protocol, and what loads them."""
 
 import hashlib
-import json
+import logging
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from clip2latent_kedro.generators.files import cached_stylegan
+from clip2latent_kedro.generators.safetensors_files import (
+    Network,
+    is_safetensors,
+    kind_of,
+    read_network,
+    stylegan2_weights,
+)
 from clip2latent_kedro.interfaces import Identity, NoiseMode
 
+__all__ = [
+    "DecoderGenerator",
+    "StyleGANGenerator",
+    "load_stylegan",
+    "load_stylegan2",
+    "load_stylegan3",
+    "stylegan2_weights",
+]
 
-class StyleGAN2Generator:
-    """A StyleGAN2 network, frozen, as a `Generator`."""
+logger = logging.getLogger(__name__)
 
-    def __init__(self, network: StyleGAN2, identity: Identity) -> None:
-        """Wrap a network with its weights loaded."""
+
+class StyleGANGenerator:
+    """A StyleGAN2 or StyleGAN3 network, frozen, as a `Generator`.
+
+    One that was trained with class labels draws one class, or, with none given, what
+    its mapping makes of a label of zeros: a class of its own that it has not seen.
+    """
+
+    def __init__(
+        self, network: Network, identity: Identity, class_label: int | None = None
+    ) -> None:
+        """Wrap a network with its weights loaded.
+
+        Args:
+            network: Of one or three colours.
+            identity: Of the network; the class is added to its name.
+            class_label: Which class a conditional network draws.
+
+        Raises:
+            InputError: If the network has no such class, or other colours.
+        """
+        config = network.config
+        if config.img_channels not in (1, 3):
+            msg = (
+                f"A generator must draw pictures of 1 or 3 channels, got "
+                f"{config.img_channels} from {identity}."
+            )
+            raise InputError(msg)
         self.network = network.eval().requires_grad_(False)
         self.identity = identity
-        self.z_dim = network.config.z_dim
-        self.w_dim = network.config.w_dim
-        self.num_ws = network.config.num_ws
-        self.resolution = network.config.resolution
+        self.z_dim = config.z_dim
+        self.w_dim = config.w_dim
+        self.num_ws = config.num_ws
+        self.resolution = config.resolution
+        self._label: Tensor | None = None
+        if config.c_dim:
+            self._label = _one_hot(class_label, config.c_dim)
+        elif class_label is not None:
+            msg = (
+                f"class_label must be left out for a generator without classes, got "
+                f"{class_label!r}."
+            )
+            raise InputError(msg)
+        if class_label is not None:
+            name = f"{identity.name}/class-{class_label}"
+            self.identity = Identity(name, identity.digest)
 
     @property
     def w_avg(self) -> Tensor:
-        """Mean of w, [w_dim]."""
+        """Mean of w over all classes, [w_dim]."""
         return self.network.mapping.w_avg
 
     def mapping(self, z: Tensor, *, psi: float = 1.0) -> Tensor:
         """Return w, [n, num_ws, w_dim], of z, [n, z_dim], truncated by psi."""
-        w: Tensor = self.network.mapping(z, psi)
+        label = self._label
+        if label is not None:
+            label = label.to(z).expand(len(z), -1)
+        w: Tensor = self.network.mapping(z, psi, c=label)
         return w
 
     def synthesis(self, w: Tensor, *, noise_mode: NoiseMode = "const") -> Tensor:
         """Return images, [n, 3, resolution, resolution], of w [n, num_ws, w_dim]."""
         image: Tensor = self.network.synthesis(w, noise_mode)
-        return image
+        return image.expand(-1, 3, -1, -1)
 
-    def to(self, device: str) -> "StyleGAN2Generator":
+    def to(self, device: str) -> "StyleGANGenerator":
         """Move to a device and return self."""
         self.network.to(device)
         return self
@@ -80,57 +134,93 @@ class DecoderGenerator:
         return self
 
 
-def stylegan2_weights(network: StyleGAN2) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return weights and metadata, as `load_stylegan2` reads them.
-
-    The synthesis in half precision; the mapping, small and sensitive, in full.
-    """
-    weights = {
-        name: (value if name.startswith("mapping.") else value.half()).contiguous()
-        for name, value in network.state_dict().items()
-        if not _is_made_at_load(name)
-    }
-    config = json.dumps(asdict(network.config), sort_keys=True)
-    return weights, {"config": config}
-
-
-def load_stylegan2(path: Path | None, options: Mapping[str, Any]) -> StyleGAN2Generator:
-    """Return the generator in a safetensors file with its architecture beside it.
+def load_stylegan2(path: Path | None, options: Mapping[str, Any]) -> StyleGANGenerator:
+    """Return the StyleGAN2 in a safetensors file with its architecture beside it.
 
     Args:
         path: The file; its metadata `config` holds `StyleGAN2Config` as JSON.
-        options: None are known.
+        options: `class_label` of a generator with classes (see `StyleGANGenerator`).
 
     Raises:
         InputError: If the file is missing, is not of this format, or does not fit
-            the architecture that it names.
+            the architecture that it names; or if an option does not suit it.
     """
-    if options:
-        msg = f"kind stylegan2 has no options, got {sorted(options)}. Remove them."
-        raise InputError(msg)
-    if path is None or not path.is_file():
-        msg = f"The generator's weights are expected at {path}, where there is no file."
-        raise InputError(msg)
+    return _load(path, "stylegan2", options)
+
+
+def load_stylegan3(path: Path | None, options: Mapping[str, Any]) -> StyleGANGenerator:
+    """Return the StyleGAN3 in a safetensors file; otherwise as `load_stylegan2`.
+
+    Args:
+        path: The file; its metadata has `StyleGAN3Config` as JSON under `config`, and
+            the `kind` stylegan3.
+        options: See `load_stylegan2`.
+
+    Raises:
+        InputError: See `load_stylegan2`.
+    """
+    return _load(path, "stylegan3", options)
+
+
+def load_stylegan(path: Path | None, options: Mapping[str, Any]) -> StyleGANGenerator:
+    """Return the StyleGAN2 or StyleGAN3 in a file of any known format.
+
+    A file of another program (see `generators.files.read_stylegan_file`) is converted
+    once, and the result read from then on.
+
+    Args:
+        path: The file.
+        options: `class_label` as for `load_stylegan2`; `cache_folder`, for converted
+            files, `converted` beside the file if not given.
+
+    Raises:
+        InputError: If the file is missing or refused, or an option does not suit it.
+    """
+    others = {name: value for name, value in options.items() if name != "cache_folder"}
+    if path is None or not path.is_file() or is_safetensors(path):
+        return _load(path, None, others)
+    folder = Path(options.get("cache_folder", path.parent / "converted"))
     try:
-        with safe_open(path, framework="pt") as file:
-            config = StyleGAN2Config(**json.loads(file.metadata()["config"]))
-            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        path = cached_stylegan(path, folder).path
+    except OSError as error:
         msg = (
-            f"{path} must be a safetensors file with the architecture in its metadata "
-            f"`config`, got {error!r}. Make it with the portraits pipeline."
+            f"{path} cannot be converted into {folder} ({error}). Give a cache_folder "
+            f"that can be written in the generator's options."
         )
         raise InputError(msg) from error
-    network = StyleGAN2(config)
-    made = {k: v for k, v in network.state_dict().items() if _is_made_at_load(k)}
-    try:
-        network.load_state_dict({**made, **weights})
-    except RuntimeError as error:
-        msg = f"{path} does not fit the architecture in its metadata: {error}"
-        raise InputError(msg) from error
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return StyleGAN2Generator(network, Identity("stylegan2", digest))
+    logger.info("Reading %s, converted.", path)
+    return _load(path, None, others)
 
 
-def _is_made_at_load(name: str) -> bool:
-    return name.endswith("resample_filter")
+def _load(
+    path: Path | None, kind: str | None, options: Mapping[str, Any]
+) -> StyleGANGenerator:
+    unknown = sorted(options.keys() - {"class_label"})
+    if unknown:
+        msg = f"A {kind or 'stylegan'} has no options {unknown}. Remove them."
+        raise InputError(msg)
+    network = read_network(path, kind)
+    assert path is not None
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    identity = Identity(kind_of(network), digest)
+    return StyleGANGenerator(network, identity, options.get("class_label"))
+
+
+def _one_hot(class_label: int | None, num_classes: int) -> Tensor:
+    """Return the label of a class, [1, num_classes]; zeros if None."""
+    if class_label is None:
+        logger.warning(
+            "The generator knows %d classes and draws none of them: no class_label "
+            "was given, so that its label is zero.",
+            num_classes,
+        )
+        return torch.zeros(1, num_classes)
+    is_index = isinstance(class_label, int) and not isinstance(class_label, bool)
+    if not is_index or not 0 <= class_label < num_classes:
+        msg = (
+            f"class_label must be a whole number from 0 to {num_classes - 1}, got "
+            f"{class_label!r}."
+        )
+        raise InputError(msg)
+    return F.one_hot(torch.tensor([class_label]), num_classes).float()

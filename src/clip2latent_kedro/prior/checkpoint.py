@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.latents import LatentStatistics
+from clip2latent_kedro.latents import LatentCloud, LatentStatistics
 from clip2latent_kedro.prior.diffusion import (
     DiffusionConfig,
     DiffusionPrior,
@@ -24,7 +24,7 @@ from clip2latent_kedro.prior.network import NetworkConfig, build_network
 from clip2latent_kedro.provenance import list_differences
 from clip2latent_kedro.schedules import SCHEDULES
 
-FORMAT = "clip2latent_kedro.prior/1"
+FORMAT = "clip2latent_kedro.prior/2"
 # They decide when something is stored or measured, not what is learned.
 FREE_SETTINGS = frozenset({"train.save_it", "train.val_it"})
 
@@ -41,11 +41,15 @@ class Checkpoint:
         network: State dict of the network.
         ema: State dict of the averaged network.
         optimizer: Of `optimizer_tensors`.
-        losses: Rows [step, training loss, validation loss], [k, 3] float64; the
-            training loss is the mean since the row before, the validation loss
-            that of the averaged network, NaN without validation pairs.
+        best: State dict of the averaged network where validation was best by
+            `train.best_by`, the later one of equals; empty before there is one.
+        best_step: The step of it, 0 before.
+        history: What was measured, a row each: `step`; `loss`, the mean of the
+            training loss since the row before; of the averaged network
+            `validation_loss` and whatever else validation found, where it did.
         statistics: Of the training data, before `znorm_latent` is looked at.
-        embedding_statistics: Of the training embeddings.
+        embedding_statistics: Of the training embeddings, and of texts.
+        cloud: Of the training data.
         generator_identity: Whose w were learned.
         encoder_identity: Whose embeddings were the condition.
         settings: Everything that decided the run, as plain JSON: `data`, `model`,
@@ -56,9 +60,12 @@ class Checkpoint:
     network: dict[str, Tensor]
     ema: dict[str, Tensor]
     optimizer: dict[str, Tensor]
-    losses: Tensor
+    best: dict[str, Tensor]
+    best_step: int
+    history: list[dict[str, float]]
     statistics: LatentStatistics
     embedding_statistics: EmbeddingStatistics
+    cloud: LatentCloud
     generator_identity: Identity
     encoder_identity: Identity
     settings: dict[str, Any]
@@ -76,18 +83,22 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
         "network": checkpoint.network,
         "ema": checkpoint.ema,
         "optimizer": checkpoint.optimizer,
+        "best": checkpoint.best,
+        "cloud": vars(checkpoint.cloud),
+        "statistics": vars(checkpoint.statistics),
     }
     tensors = {
         f"{group}.{name}": tensor.contiguous()
         for group, named in groups.items()
         for name, tensor in named.items()
     }
-    tensors["losses"] = checkpoint.losses
-    tensors["latent_mean"] = checkpoint.statistics.mean.contiguous()
-    tensors["latent_std"] = checkpoint.statistics.std.contiguous()
     tensors["embedding_mean"] = checkpoint.embedding_statistics.mean.contiguous()
+    if checkpoint.embedding_statistics.text_mean is not None:
+        tensors["text_mean"] = checkpoint.embedding_statistics.text_mean.contiguous()
     header = {
         "step": checkpoint.step,
+        "best_step": checkpoint.best_step,
+        "history": checkpoint.history,
         "embedding_norm": checkpoint.embedding_statistics.norm,
         "generator": vars(checkpoint.generator_identity),
         "encoder": vars(checkpoint.encoder_identity),
@@ -138,25 +149,47 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         network=_group(tensors, "network"),
         ema=_group(tensors, "ema"),
         optimizer=_group(tensors, "optimizer"),
-        losses=tensors["losses"],
-        statistics=LatentStatistics(tensors["latent_mean"], tensors["latent_std"]),
+        best=_group(tensors, "best"),
+        best_step=header["best_step"],
+        history=header["history"],
+        statistics=LatentStatistics(**_group(tensors, "statistics")),
         embedding_statistics=EmbeddingStatistics(
-            tensors["embedding_mean"], header["embedding_norm"]
+            tensors["embedding_mean"],
+            header["embedding_norm"],
+            tensors.get("text_mean"),
         ),
+        cloud=LatentCloud(**_group(tensors, "cloud")),
         generator_identity=Identity(**header["generator"]),
         encoder_identity=Identity(**header["encoder"]),
         settings=header["settings"],
     )
 
 
-def prior_from_checkpoint(
-    checkpoint: Checkpoint, which: Literal["ema", "network"] = "ema"
-) -> DiffusionPrior:
-    """Return the prior with its averaged weights, or its last ones; none are trainable.
+def export_weights(checkpoint: Checkpoint, which: Literal["ema", "best"]) -> Checkpoint:
+    """Return a checkpoint of averaged weights alone, as `ema`, with their step.
 
     Args:
         checkpoint: Finished or not.
-        which: `ema` or `network`.
+        which: The last ones, or the best; these are the last ones where nothing was
+            validated.
+    """
+    step, ema = checkpoint.step, checkpoint.ema
+    if which == "best" and checkpoint.best_step:
+        step, ema = checkpoint.best_step, checkpoint.best
+    return replace(
+        checkpoint, step=step, ema=ema, network={}, optimizer={}, best={}, best_step=0
+    )
+
+
+def prior_from_checkpoint(
+    checkpoint: Checkpoint, which: Literal["ema", "network", "best"] = "ema"
+) -> DiffusionPrior:
+    """Return the prior with some of its weights, none of them trainable.
+
+    Args:
+        checkpoint: Finished or not.
+        which: The last averaged weights, the last ones as they are, or the averaged
+            ones where validation was best.
     """
     model = checkpoint.settings["model"]
     prior = build_prior(
@@ -167,9 +200,11 @@ def prior_from_checkpoint(
         znorm_latent=checkpoint.settings["train"]["znorm_latent"],
         generator_identity=checkpoint.generator_identity,
         encoder_identity=checkpoint.encoder_identity,
+        cloud=checkpoint.cloud,
+        is_distilled="distillation" in checkpoint.settings,
+        embed_noise_scale=checkpoint.settings["data"]["embed_noise_scale"],
     )
-    weights = checkpoint.ema if which == "ema" else checkpoint.network
-    prior.network.load_state_dict(weights)
+    prior.network.load_state_dict(getattr(checkpoint, which))
     return prior.requires_grad_(False).eval()
 
 
@@ -182,6 +217,9 @@ def build_prior(
     znorm_latent: bool,
     generator_identity: Identity,
     encoder_identity: Identity,
+    cloud: LatentCloud | None = None,
+    is_distilled: bool = False,
+    embed_noise_scale: float = 0.0,
 ) -> DiffusionPrior:
     """Return a new prior, on the CPU, with random weights.
 
@@ -193,11 +231,18 @@ def build_prior(
         znorm_latent: Whether the prior models normalised w.
         generator_identity: Whose w are learned.
         encoder_identity: Whose embeddings are the condition.
+        cloud: Of the training data.
+        is_distilled: Whether the network takes the guidance scale as an input.
+        embed_noise_scale: `params:data.embed_noise_scale`.
     """
+    inputs = (
+        *(("noise_level",) if network.noise_level_input else ()),
+        *(("guidance_scale",) if is_distilled else ()),
+    )
     num_latents, latent_dim = statistics.mean.shape
     (clip_dim,) = embedding_statistics.mean.shape
     return DiffusionPrior(
-        build_network(network, num_latents, latent_dim, clip_dim),
+        build_network(network, num_latents, latent_dim, clip_dim, len(inputs)),
         SCHEDULES[diffusion.beta_schedule](network.num_timesteps),
         prior_space(
             statistics,
@@ -210,6 +255,9 @@ def build_prior(
         text_embed_scale=diffusion.text_embed_scale,
         generator_identity=generator_identity,
         encoder_identity=encoder_identity,
+        cloud=cloud,
+        condition_inputs=inputs,
+        embed_noise_scale=embed_noise_scale,
     )
 
 

@@ -6,6 +6,10 @@ from typing import Literal, get_args
 from clip2latent_kedro.errors import InputError
 
 LrDecay = Literal["none", "cosine", "linear"]
+Precision = Literal["float32", "bfloat16", "float16"]
+
+LOSS_SCORE = "validation_loss"  # the one score of which less is better
+_CHOICES = {"lr_decay": get_args(LrDecay), "precision": get_args(Precision)}
 
 
 @dataclass(frozen=True)
@@ -14,12 +18,20 @@ class TrainConfig:
 
     Attributes:
         max_it: Training steps.
-        val_it: Steps between measurements of the losses.
+        val_it: Steps between validations.
         val_pairs: Last pairs of the set, kept from training to measure with.
-        save_it: Steps between checkpoints.
+        best_by: Score of a validation that picks the best prior: `validation_loss`,
+            or another one of those that the validation finds.
+        save_it: Steps between checkpoints, each with a measurement of the losses.
         lr: Learning rate.
         lr_decay: How it falls towards `max_it`; `none` as in the original.
+        warmup_it: Steps over which it rises linearly, on top of that; 0 for none.
         weight_decay: Of AdamW, on weights of two or more axes.
+        clip_grad: Largest norm of the gradient of all weights; None for no limit.
+        accumulate: Parts that a batch is split into, to save memory; the gradient
+            is that of the whole batch.
+        precision: Of the network's arithmetic; weights and optimiser are float32.
+        compile: Compile the network first, which takes a C++ compiler.
         ema_update_every: Steps between updates of the averaged weights.
         ema_beta: Largest decay of one update.
         ema_power: How fast the decay comes there (see `ema.ema_decay`).
@@ -30,10 +42,16 @@ class TrainConfig:
     max_it: int
     val_it: int
     val_pairs: int
+    best_by: str
     save_it: int
     lr: float
     lr_decay: LrDecay
+    warmup_it: int
     weight_decay: float
+    clip_grad: float | None
+    accumulate: int
+    precision: Precision
+    compile: bool
     ema_update_every: int
     ema_beta: float
     ema_power: float
@@ -42,15 +60,25 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        for name in ("max_it", "val_it", "save_it", "ema_update_every", "buffer_pairs"):
+        for name in (
+            "max_it",
+            "val_it",
+            "save_it",
+            "accumulate",
+            "ema_update_every",
+            "buffer_pairs",
+        ):
             self._check(name, getattr(self, name) >= 1, "1 or more")
-        for name in ("val_pairs", "weight_decay"):
+        for name in ("val_pairs", "warmup_it", "weight_decay"):
             self._check(name, getattr(self, name) >= 0, "0 or more")
         for name in ("lr", "ema_power"):
             self._check(name, getattr(self, name) > 0, "above 0")
+        clip_grad = self.clip_grad
+        self._check("clip_grad", clip_grad is None or clip_grad > 0, "above 0 or null")
         self._check("ema_beta", 0 <= self.ema_beta <= 1, "within 0 and 1")
-        known = get_args(LrDecay)
-        self._check("lr_decay", self.lr_decay in known, f"one of {', '.join(known)}")
+        for name, known in _CHOICES.items():
+            is_known = getattr(self, name) in known
+            self._check(name, is_known, f"one of {', '.join(known)}")
 
     def _check(self, name: str, is_right: bool, expected: str) -> None:
         if not is_right:

@@ -4,7 +4,7 @@ q(x_t | x0) = N(sqrt(alpha_bar_t) x0, (1 - alpha_bar_t) I) (Ho et al. 2020, Eq. 
 the network predicts x0 (Ramesh et al. 2022, section 2.2), or the noise.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.latents import LatentStatistics
+from clip2latent_kedro.latents import LatentCloud, LatentStatistics
 from clip2latent_kedro.schedules import SCHEDULES
 
 
@@ -66,10 +66,13 @@ class EmbeddingStatistics:
     Attributes:
         mean: Mean of the unit-length embeddings, [clip_dim].
         norm: Mean length of the embeddings before.
+        text_mean: Mean of unit-length embeddings of texts, which need not belong to
+            any image, [clip_dim]; None if unknown.
     """
 
     mean: Tensor
     norm: float
+    text_mean: Tensor | None = None
 
 
 def prior_space(
@@ -88,7 +91,9 @@ def prior_space(
     return LatentStatistics(mean, std / image_embed_scale)
 
 
-def perturb_embedding(clip_embedding: Tensor, scale: float, noise: Tensor) -> Tensor:
+def perturb_embedding(
+    clip_embedding: Tensor, scale: float | Tensor, noise: Tensor
+) -> Tensor:
     """Return embeddings turned at random, of the same norm.
 
     e' = |e| normalise(e / |e| + scale * n / |n|), whose cosine with e is about
@@ -96,11 +101,9 @@ def perturb_embedding(clip_embedding: Tensor, scale: float, noise: Tensor) -> Te
 
     Args:
         clip_embedding: [n, clip_dim].
-        scale: Length of the noise against the unit embedding; 0 changes nothing.
+        scale: Length of the noise against the unit embedding, one for all or [n, 1].
         noise: Gaussian, [n, clip_dim].
     """
-    if scale == 0:
-        return clip_embedding
     norm = clip_embedding.norm(dim=-1, keepdim=True)
     direction = functional.normalize(clip_embedding, dim=-1)
     turned = direction + scale * functional.normalize(noise, dim=-1)
@@ -120,6 +123,10 @@ class DiffusionPrior(nn.Module):
         embedding_statistics: Of the training embeddings; None if unknown.
         generator_identity: Whose w these are; None if unknown.
         encoder_identity: Whose embeddings these are; None if unknown.
+        cloud: Shape of the training latents in w; None if unknown.
+        condition_inputs: What the network takes beside the embedding, in the order
+            of the columns: `noise_level`, `guidance_scale`, both or neither.
+        embed_noise_scale: Largest noise on the embeddings in training; 0 if unknown.
     """
 
     alpha_bar: Tensor
@@ -136,6 +143,9 @@ class DiffusionPrior(nn.Module):
         text_embed_scale: float = 1.0,
         generator_identity: Identity | None = None,
         encoder_identity: Identity | None = None,
+        cloud: LatentCloud | None = None,
+        condition_inputs: tuple[str, ...] = (),
+        embed_noise_scale: float = 0.0,
     ) -> None:
         """Put the parts together; `w_mean` defaults to the mean of `statistics`."""
         super().__init__()
@@ -148,6 +158,9 @@ class DiffusionPrior(nn.Module):
         self.text_embed_scale = text_embed_scale
         self.generator_identity = generator_identity
         self.encoder_identity = encoder_identity
+        self.cloud = cloud
+        self.condition_inputs = condition_inputs
+        self.embed_noise_scale = embed_noise_scale
 
     @property
     def latent_shape(self) -> tuple[int, int]:
@@ -166,10 +179,29 @@ class DiffusionPrior(nn.Module):
         signal, sigma = self._levels(t, x0)
         return signal * x0 + sigma * noise
 
+    def join_condition(
+        self, clip_embedding: Tensor, *, noise_level: float | Tensor = 0.0
+    ) -> Tensor:
+        """Return conditions as `loss`, `predict_x0` and `denoiser` take them.
+
+        Args:
+            clip_embedding: [m, clip_dim].
+            noise_level: Scale of the noise on the embedding, one for all or [m, 1];
+                read only if the network takes it.
+
+        Returns:
+            [m, clip_dim], with the noise level as one more column if it is an input.
+        """
+        scaled = clip_embedding * self.text_embed_scale
+        if "noise_level" not in self.condition_inputs:
+            return scaled
+        level = torch.as_tensor(noise_level).to(scaled).expand(len(scaled), 1)
+        return torch.cat([scaled, level], dim=1)
+
     def loss(
         self,
         x0: Tensor,
-        clip_embedding: Tensor,
+        condition: Tensor,
         *,
         t: Tensor,
         noise: Tensor,
@@ -179,27 +211,25 @@ class DiffusionPrior(nn.Module):
 
         Args:
             x0: Clean latents, [n, num_latents, latent_dim], normalised.
-            clip_embedding: Condition, with its training noise, [n, clip_dim].
+            condition: Of `join_condition`, with its training noise, n rows.
             t: Timesteps, [n] int64.
             noise: Gaussian, of the shape of x0.
             keep: False hides the condition, [n] bool; None keeps all.
         """
         x_t = self.q_sample(x0, t, noise)
-        prediction = self.network(x_t, t, clip_embedding * self.text_embed_scale, keep)
+        prediction = self.network(x_t, t, condition, keep)
         target = x0 if self.predict_x_start else noise
         error: Tensor = functional.mse_loss(prediction, target)
         return error
 
     def predict_x0(
-        self, x_t: Tensor, t: Tensor, clip_embedding: Tensor, keep: Tensor | None = None
+        self, x_t: Tensor, t: Tensor, condition: Tensor, keep: Tensor | None = None
     ) -> Tensor:
         """Return the predicted x0, [n, num_latents, latent_dim], without guidance.
 
-        t, clip_embedding and keep have m rows, each for n / m latents in a row.
+        t, condition and keep have m rows, each for n / m latents in a row.
         """
-        prediction: Tensor = self.network(
-            x_t, t, clip_embedding * self.text_embed_scale, keep
-        )
+        prediction: Tensor = self.network(x_t, t, condition, keep)
         if self.predict_x_start:
             return prediction
         t = t.repeat_interleave(len(x_t) // len(t))
@@ -207,39 +237,61 @@ class DiffusionPrior(nn.Module):
         return (x_t - sigma * prediction) / signal
 
     def denoiser(
-        self, clip_embedding: Tensor, guidance_scale: float = 1.0
+        self,
+        condition: Tensor,
+        guidance_scale: float | Mapping[int, float] = 1.0,
+        *,
+        negative: Tensor | None = None,
     ) -> Callable[[Tensor, int], Tensor]:
         """Return (x_t, t) -> x0 with classifier-free guidance (Ho and Salimans 2022).
 
         x0 = u + (c - u) * guidance_scale, where u lacks the condition. Both come
         from one pass over a batch of 2n; at scale 1 (none) and 0 one branch is
-        enough. Nothing is clamped.
+        enough. Nothing is clamped. A network that takes the scale as an input, a
+        distilled one, always does with one branch.
 
         Args:
-            clip_embedding: Conditions, [m, clip_dim]. x_t has n of them, a multiple:
+            condition: Of `join_condition`, m rows. x_t has n of them, a multiple:
                 each condition holds for n / m latents in a row.
-            guidance_scale: 0 or more.
+            guidance_scale: 0 or more, one for all steps or one for each timestep.
+            negative: What u has in place of no condition, m rows.
+
+        Raises:
+            InputError: If there is a negative condition and a distilled network.
         """
-        num = len(clip_embedding)
-        if guidance_scale in (0, 1):
-            keep = torch.full((num,), guidance_scale == 1, device=clip_embedding.device)
+        num, device = len(condition), condition.device
+        is_distilled = "guidance_scale" in self.condition_inputs
+        if is_distilled and negative is not None:
+            msg = (
+                "A negative condition needs a prior that is guided while it samples, "
+                "got a distilled one. Use the prior that it was distilled from."
+            )
+            raise InputError(msg)
+        other = condition if negative is None else negative
+        twice = torch.cat([condition, other])
+        keep_first = torch.arange(2 * num, device=device) < num
+        if negative is not None:
+            keep_first = torch.ones_like(keep_first)
 
-            def denoise(x_t: Tensor, t: int) -> Tensor:
-                steps = torch.full((num,), t, device=x_t.device)
-                return self.predict_x0(x_t, steps, clip_embedding, keep)
-
-            return denoise
-
-        twice = torch.cat([clip_embedding, clip_embedding])
-        keep_first = torch.arange(2 * num, device=clip_embedding.device) < num
-
-        def denoise_guided(x_t: Tensor, t: int) -> Tensor:
-            steps = torch.full((2 * num,), t, device=x_t.device)
-            both = self.predict_x0(torch.cat([x_t, x_t]), steps, twice, keep_first)
+        def denoise(x_t: Tensor, t: int) -> Tensor:
+            scale = guidance_scale
+            if isinstance(scale, Mapping):
+                scale = scale[t]
+            steps = torch.full((num,), t, device=x_t.device)
+            if is_distilled:
+                column = condition.new_full((num, 1), scale)
+                guided = torch.cat([condition, column], dim=1)
+                return self.predict_x0(x_t, steps, guided)
+            if scale in (0, 1):
+                half = slice(0, num) if scale == 1 else slice(num, 2 * num)
+                return self.predict_x0(x_t, steps, twice[half], keep_first[half])
+            both = self.predict_x0(
+                torch.cat([x_t, x_t]), steps.repeat(2), twice, keep_first
+            )
             conditional, unconditional = both.chunk(2)
-            return unconditional + (conditional - unconditional) * guidance_scale
+            return unconditional + (conditional - unconditional) * scale
 
-        return denoise_guided
+        return denoise
 
     def _levels(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """Return sqrt(alpha_bar_t) and sqrt(1 - alpha_bar_t), [n, 1, 1]."""

@@ -90,7 +90,7 @@ class MLPNetwork(nn.Module):
         condition = self.embed_condition(direction * clip_embedding.shape[-1] ** 0.5)
         if keep is not None:
             condition = torch.where(keep[:, None], condition, self.null_condition)
-        time = self.embed_time(time_features(t, self.num_timesteps))
+        time = self.embed_time(time_features(t, self.num_timesteps).to(x_t))
         embedding = functional.silu(time + condition)[:, None]  # [m, 1, dim]
 
         x_flat = x_t.reshape(len(embedding), -1, x_t[0].numel())  # [m, n / m, size]

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol
 
 from torch import Tensor, nn
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.prior.dalle2 import Dalle2Network
 from clip2latent_kedro.prior.mlp import MLPNetwork
+from clip2latent_kedro.prior.scalar_inputs import ScalarInputs
 from clip2latent_kedro.prior.transformer import TransformerNetwork
 
 
@@ -15,15 +18,15 @@ class PriorNetwork(Protocol):
     """What a prior's network computes (each one is also an `nn.Module`)."""
 
     def __call__(
-        self, x_t: Tensor, t: Tensor, clip_embedding: Tensor, keep: Tensor | None
+        self, x_t: Tensor, t: Tensor, condition: Tensor, keep: Tensor | None
     ) -> Tensor:
         """Return the prediction (x0, or the noise), [n, num_latents, latent_dim].
 
         Args:
             x_t: Noised latents, [n, num_latents, latent_dim], normalised.
             t: Timesteps, [m] int64.
-            clip_embedding: Condition, [m, clip_dim]; each holds for n / m latents in
-                a row.
+            condition: CLIP embedding and perhaps scalars, [m, clip_dim + k]; each
+                holds for n / m latents in a row.
             keep: False replaces the condition by the null condition, [m] bool;
                 None keeps all.
         """
@@ -35,20 +38,24 @@ class NetworkConfig:
     """Which network, and how large (`params:model.network`).
 
     Attributes:
-        kind: `clip2latent`, the transformer of the published checkpoints, or `mlp`.
+        kind: `mlp`, residual blocks; `clip2latent`, the transformer of the published
+            checkpoints; or `dalle2`, that of today's dalle2-pytorch.
         dim: Width of the tokens, or of the blocks.
         num_timesteps: Length T of the noise schedule.
         depth: Number of layers, or of blocks.
-        dim_head: Width of an attention head; `clip2latent` only.
-        heads: Number of attention heads; `clip2latent` only.
+        dim_head: Width of an attention head, even, 4 or more for `dalle2`; `mlp` has
+            none.
+        heads: Number of attention heads; `mlp` has none.
+        noise_level_input: Tell the network how noisy its embedding is.
     """
 
-    kind: Literal["clip2latent", "mlp"]
+    kind: Literal["clip2latent", "mlp", "dalle2"]
     dim: int
     num_timesteps: int
     depth: int
     dim_head: int
     heads: int
+    noise_level_input: bool = False
 
     def __post_init__(self) -> None:
         """Check kind and ranges."""
@@ -67,12 +74,22 @@ class NetworkConfig:
                 f"pairs), got {self.dim_head}."
             )
             raise InputError(msg)
+        if self.kind == "dalle2" and self.dim_head < 4:
+            msg = (
+                f"model.network.dim_head must be 4 or more for kind: dalle2 (rotary "
+                f"angles take two pairs of channels), got {self.dim_head}."
+            )
+            raise InputError(msg)
 
 
 def _build_transformer(
-    config: NetworkConfig, num_latents: int, latent_dim: int, clip_dim: int
+    network: Callable[..., nn.Module],
+    config: NetworkConfig,
+    num_latents: int,
+    latent_dim: int,
+    clip_dim: int,
 ) -> nn.Module:
-    return TransformerNetwork(
+    return network(
         dim=config.dim,
         depth=config.depth,
         dim_head=config.dim_head,
@@ -98,13 +115,18 @@ def _build_mlp(
 
 
 NETWORKS: dict[str, Callable[[NetworkConfig, int, int, int], nn.Module]] = {
-    "clip2latent": _build_transformer,
+    "clip2latent": partial(_build_transformer, TransformerNetwork),
     "mlp": _build_mlp,
+    "dalle2": partial(_build_transformer, Dalle2Network),
 }
 
 
 def build_network(
-    config: NetworkConfig, num_latents: int, latent_dim: int, clip_dim: int
+    config: NetworkConfig,
+    num_latents: int,
+    latent_dim: int,
+    clip_dim: int,
+    num_scalars: int = 0,
 ) -> nn.Module:
     """Return a new network, a `PriorNetwork`, with random weights.
 
@@ -112,6 +134,10 @@ def build_network(
         config: `params:model.network`.
         num_latents: Latents predicted at once (1 for W).
         latent_dim: Width of one latent.
-        clip_dim: Width of the condition.
+        clip_dim: Width of the embedding.
+        num_scalars: Columns of the condition after the embedding.
     """
-    return NETWORKS[config.kind](config, num_latents, latent_dim, clip_dim)
+    network = NETWORKS[config.kind](config, num_latents, latent_dim, clip_dim)
+    if num_scalars:
+        return ScalarInputs(network, clip_dim=clip_dim, num_scalars=num_scalars)
+    return network

@@ -9,6 +9,7 @@ from clip2latent_kedro.prior.config import LrDecay
 
 BETAS = (0.9, 0.999)
 EPS = 1e-6
+SCALER = "grad_scaler"  # stands where the name of a parameter does
 
 
 def build_optimizer(
@@ -52,6 +53,14 @@ def decayed_lr(lr: float, decay: LrDecay, step: int, max_it: int) -> float:
     return lr
 
 
+def warmup_factor(step: int, warmup_it: int) -> float:
+    """Return the factor on the learning rate of a step (from 1), which rises to 1.
+
+    step / warmup_it, and 1 from step `warmup_it` on; 0 steps are none.
+    """
+    return min(1.0, step / warmup_it) if warmup_it else 1.0
+
+
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Return the state as `{parameter}:{quantity}` -> tensor."""
     return {
@@ -65,11 +74,33 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 def restore_optimizer(
     optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
 ) -> None:
-    """Put back what `optimizer_tensors` returned."""
+    """Put back what `optimizer_tensors` returned; the scaler's are passed over."""
     state = optimizer.state_dict()
     names = [name for group in state["param_groups"] for name in group["param_names"]]
     state["state"] = {index: {} for index in range(len(names))}
     for key, tensor in tensors.items():
         name, quantity = key.rsplit(":", 1)
+        if name == SCALER:
+            continue
         state["state"][names.index(name)][quantity] = tensor.clone()
     optimizer.load_state_dict(state)
+
+
+def scaler_tensors(scaler: torch.amp.GradScaler) -> dict[str, Tensor]:
+    """Return the state in the form of `optimizer_tensors`; none if it is disabled."""
+    state = scaler.state_dict()
+    if not state:
+        return {}
+    return {
+        f"{SCALER}:scale": torch.tensor(state["scale"], dtype=torch.float64),
+        f"{SCALER}:growth_tracker": torch.tensor(state["_growth_tracker"]),
+    }
+
+
+def restore_scaler(scaler: torch.amp.GradScaler, tensors: dict[str, Tensor]) -> None:
+    """Put back what `scaler_tensors` returned."""
+    if scaler.is_enabled():
+        scale = tensors[f"{SCALER}:scale"].item()
+        tracker = tensors[f"{SCALER}:growth_tracker"].item()
+        state = scaler.state_dict() | {"scale": scale, "_growth_tracker": tracker}
+        scaler.load_state_dict(state)

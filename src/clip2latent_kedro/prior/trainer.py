@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clip2latent_kedro.prior.checkpoint import Checkpoint
 from clip2latent_kedro.prior.config import TrainConfig
@@ -15,8 +15,13 @@ from clip2latent_kedro.prior.optimizer import (
     decayed_lr,
     optimizer_tensors,
     restore_optimizer,
+    restore_scaler,
+    scaler_tensors,
+    warmup_factor,
 )
 from clip2latent_kedro.runtime import make_generator
+
+HALF_PRECISIONS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Trainer:
@@ -38,7 +43,7 @@ class Trainer:
     ) -> None:
         """Move the prior to the device and take over the state of `start`, if any."""
         self.prior = prior
-        self.average = copy.deepcopy(prior).requires_grad_(False)
+        self.average = copy.deepcopy(prior).requires_grad_(False).eval()
         if start is not None:
             self.prior.network.load_state_dict(start.network)
             self.average.network.load_state_dict(start.ema)
@@ -47,8 +52,15 @@ class Trainer:
         self._optimizer = build_optimizer(
             prior.network, lr=train.lr, weight_decay=train.weight_decay
         )
+        self._device_type = torch.device(device).type
+        self._scaler = torch.amp.GradScaler(
+            self._device_type, enabled=train.precision == "float16"
+        )
         if start is not None:
             restore_optimizer(self._optimizer, start.optimizer)
+            restore_scaler(self._scaler, start.optimizer)
+        if train.compile:
+            prior.network.compile()  # in place: the names of the weights stay
         self._train = train
         self._embed_noise_scale = embed_noise_scale
         self._cond_drop_prob = cond_drop_prob
@@ -63,29 +75,30 @@ class Trainer:
             clip_embedding: [n, clip_dim], on the device.
             step: 1 or more.
         """
-        lr = decayed_lr(self._train.lr, self._train.lr_decay, step, self._train.max_it)
+        train = self._train
+        lr = decayed_lr(train.lr, train.lr_decay, step, train.max_it)
         for group in self._optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * warmup_factor(step, train.warmup_it)
 
         generator = make_generator(self._seed, "step", step, device=self._device)
         keep = torch.rand(len(x0), generator=generator, device=self._device)
-        loss = self._loss(
-            self.prior,
-            x0,
-            clip_embedding,
-            keep=keep >= self._cond_drop_prob,
-            generator=generator,
-        )
+        batch = {
+            "x0": x0,
+            "keep": keep >= self._cond_drop_prob,
+            **self._draw(x0, clip_embedding, generator),
+        }
         self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
+        loss = self._backward(batch)
+        if train.clip_grad is not None:
+            self._scaler.unscale_(self._optimizer)
+            nn.utils.clip_grad_norm_(self.prior.network.parameters(), train.clip_grad)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
 
-        if step % self._train.ema_update_every == 0:
-            decay = ema_decay(
-                step, beta=self._train.ema_beta, power=self._train.ema_power
-            )
+        if step % train.ema_update_every == 0:
+            decay = ema_decay(step, beta=train.ema_beta, power=train.ema_power)
             update_ema(self.average.network, self.prior.network, decay)
-        return loss.detach()
+        return loss
 
     @torch.no_grad()
     def validate(self, x0: Tensor, clip_embedding: Tensor, batch_size: int) -> float:
@@ -105,9 +118,8 @@ class Trainer:
             rows = slice(first, first + batch_size)
             x0_part = x0[rows].to(self._device)
             embedding_part = clip_embedding[rows].to(self._device)
-            loss = self._loss(
-                self.average, x0_part, embedding_part, keep=None, generator=generator
-            )
+            drawn = self._draw(x0_part, embedding_part, generator)
+            loss = self.average.loss(x0_part, **drawn, keep=None)
             total += float(loss) * len(x0_part)
         return total / len(x0)
 
@@ -118,30 +130,38 @@ class Trainer:
 
     def state(self) -> dict[str, dict[str, Tensor]]:
         """Return `network`, `ema` and `optimizer` of a `Checkpoint`, as copies."""
-        parts: dict[str, dict[str, Any]] = {
-            "network": self.prior.network.state_dict(),
-            "ema": self.average.network.state_dict(),
-            "optimizer": optimizer_tensors(self._optimizer),
-        }
         return {
-            part: {
-                name: torch.empty_like(tensor, device="cpu").copy_(tensor)
-                for name, tensor in tensors.items()
-            }
-            for part, tensors in parts.items()
+            "network": _copied(self.prior.network.state_dict()),
+            "ema": self.averaged_weights(),
+            "optimizer": _copied(
+                {**optimizer_tensors(self._optimizer), **scaler_tensors(self._scaler)}
+            ),
         }
 
-    def _loss(
-        self,
-        prior: DiffusionPrior,
-        x0: Tensor,
-        clip_embedding: Tensor,
-        *,
-        keep: Tensor | None,
-        generator: torch.Generator,
-    ) -> Tensor:
-        """Return the loss at timesteps, noise and embedding noise drawn here."""
-        device = self._device
+    def averaged_weights(self) -> dict[str, Tensor]:
+        """Return the state dict of the averaged network, as a copy on the CPU."""
+        return _copied(self.average.network.state_dict())
+
+    def _backward(self, batch: dict[str, Tensor]) -> Tensor:
+        """Add up the gradients of a batch's parts; return its loss, detached."""
+        num_rows = len(batch["x0"])
+        dtype = HALF_PRECISIONS.get(self._train.precision)
+        total = torch.zeros((), device=self._device)
+        parts = [tensor.chunk(self._train.accumulate) for tensor in batch.values()]
+        for part in zip(*parts, strict=True):
+            inputs = dict(zip(batch, part, strict=True))
+            share = len(inputs["x0"]) / num_rows
+            with torch.autocast(self._device_type, dtype, enabled=dtype is not None):
+                loss = self.prior.loss(**inputs) * share
+            self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        return total
+
+    def _draw(
+        self, x0: Tensor, clip_embedding: Tensor, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Return what the loss takes: timesteps, noise, and noisy conditions."""
+        device, prior = self._device, self.prior
 
         def normal_like(tensor: Tensor) -> Tensor:
             return torch.randn(tensor.shape, generator=generator, device=device)
@@ -149,7 +169,18 @@ class Trainer:
         t = torch.randint(
             len(prior.alpha_bar), (len(x0),), generator=generator, device=device
         )
-        noisy_embedding = perturb_embedding(
-            clip_embedding, self._embed_noise_scale, normal_like(clip_embedding)
-        )
-        return prior.loss(x0, noisy_embedding, t=t, noise=normal_like(x0), keep=keep)
+        level = self._embed_noise_scale * torch.ones(len(x0), 1, device=device)
+        if "noise_level" in prior.condition_inputs:
+            share = torch.rand(len(x0), 1, generator=generator, device=device)
+            level = level * share
+        noisy = perturb_embedding(clip_embedding, level, normal_like(clip_embedding))
+        condition = prior.join_condition(noisy, noise_level=level)
+        return {"condition": condition, "t": t, "noise": normal_like(x0)}
+
+
+def _copied(tensors: dict[str, Any]) -> dict[str, Tensor]:
+    """Return copies on the CPU."""
+    return {
+        name: torch.empty_like(tensor, device="cpu").copy_(tensor)
+        for name, tensor in tensors.items()
+    }

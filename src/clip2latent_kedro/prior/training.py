@@ -10,25 +10,28 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.latents import LatentStatistics
+from clip2latent_kedro.latents import LatentStatistics, measure_cloud
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.batches import PairBatches
 from clip2latent_kedro.prior.checkpoint import Checkpoint, build_prior, check_settings
-from clip2latent_kedro.prior.config import TrainConfig
+from clip2latent_kedro.prior.config import LOSS_SCORE, TrainConfig
 from clip2latent_kedro.prior.diffusion import (
     DiffusionConfig,
     EmbeddingStatistics,
 )
 from clip2latent_kedro.prior.network import NetworkConfig
+from clip2latent_kedro.prior.record import Record, Validate
 from clip2latent_kedro.prior.trainer import Trainer
 from clip2latent_kedro.progress import progress_bar
 from clip2latent_kedro.runtime import make_generator
 
 logger = logging.getLogger(__name__)
 
+CLOUD_SAMPLES = 10_000  # pairs that the cloud is measured on
 CHECK_EVERY = 50  # steps between looks at the loss, for which a GPU must wait
 
 
@@ -44,11 +47,14 @@ def train_prior(
     seed: int,
     device: str,
     start: Checkpoint | None = None,
+    text_mean: Tensor | None = None,
+    validate: Validate | None = None,
 ) -> Iterator[Checkpoint]:
     """Yield a checkpoint every `save_it` steps, and one at the end.
 
     On a CPU, training that goes on from any of the checkpoints yields the same bits
-    as training that was never interrupted.
+    as training that was never interrupted, if `validate` too is a function of its
+    arguments.
 
     Args:
         pairs: w and clip_embedding.
@@ -62,6 +68,10 @@ def train_prior(
         device: Where to compute.
         start: Where to go on; None starts anew. A finished run is yielded as it is,
             gone on with if `max_it` has grown, and replaced under other settings.
+        text_mean: Mean of unit-length embeddings of texts, [clip_dim], which the
+            prior keeps for those who condition it on texts; training has no use
+            for it.
+        validate: Called with the averaged prior every `val_it` steps.
 
     Raises:
         InputError: If `start` is unfinished and of other settings, if there are too
@@ -70,14 +80,19 @@ def train_prior(
     settings = describe_settings(
         pairs, data=data, network=network, diffusion=diffusion, train=train, seed=seed
     )
+    if text_mean is not None:
+        embedding_statistics = replace(embedding_statistics, text_mean=text_mean)
     start = _accept_start(start, settings)
     if start is not None and start.step >= train.max_it:
         logger.info("The prior is trained already, for %d steps.", start.step)
-        yield replace(start, settings=settings)
+        yield replace(
+            start, settings=settings, embedding_statistics=embedding_statistics
+        )
         return
 
     generator_identity = _parse_identity(pairs.recipe["generator"])
     encoder_identity = _parse_identity(pairs.recipe["encoder"])
+    cloud = measure_cloud(torch.from_numpy(pairs.take(slice(0, CLOUD_SAMPLES))[0]))
     with _seeded_weights(seed):
         prior = build_prior(
             network,
@@ -87,6 +102,8 @@ def train_prior(
             znorm_latent=train.znorm_latent,
             generator_identity=generator_identity,
             encoder_identity=encoder_identity,
+            cloud=cloud,
+            embed_noise_scale=data.embed_noise_scale,
         )
     trainer = Trainer(
         prior,
@@ -111,7 +128,7 @@ def train_prior(
     held_out = prior.statistics.normalise(w), embedding
 
     first = 0 if start is None else start.step
-    losses: list[list[float]] = [] if start is None else start.losses.tolist()
+    record = Record(train.best_by, start)
     saved = recorded = first  # last steps with a checkpoint and with a row of losses
     total = torch.zeros((), dtype=torch.float64, device=device)  # of losses since
     began = time.perf_counter()
@@ -120,7 +137,8 @@ def train_prior(
         for step, batch in enumerate(batches.starting_at(first), start=first + 1):
             total += trainer.step(*batch, step)
             is_saved = step % train.save_it == 0 or step == train.max_it
-            is_recorded = is_saved or step % train.val_it == 0
+            is_validated = step % train.val_it == 0
+            is_recorded = is_saved or is_validated
             mean = math.nan
             if is_recorded or step % CHECK_EVERY == 0:
                 mean = float(total) / (step - recorded)
@@ -129,14 +147,17 @@ def train_prior(
                     raise InputError(_explain_divergence(mean, steps, saved, train.lr))
             advance(loss=mean)
             if is_recorded:
-                validation = trainer.validate(*held_out, data.bs)
-                losses.append([step, mean, validation])
+                scores = {LOSS_SCORE: trainer.validate(*held_out, data.bs)}
+                if is_validated and validate is not None:
+                    scores |= validate(trainer.average, step).scores
+                row = record.add(step, mean, scores)
+                if is_validated:
+                    record.keep_if_best(row, trainer.averaged_weights)
                 logger.info(
-                    "Step %d of %d: loss %.4f, validation %.4f, %.1f steps/s.",
+                    "Step %d of %d: %s, %.1f steps/s.",
                     step,
                     train.max_it,
-                    mean,
-                    validation,
+                    ", ".join(f"{k} {row[k]:.4f}" for k in row if k != "step"),
                     (step - first) / (time.perf_counter() - began),
                 )
                 recorded = step
@@ -149,9 +170,12 @@ def train_prior(
                     network=state["network"],
                     ema=state["ema"],
                     optimizer=state["optimizer"],
-                    losses=torch.tensor(losses, dtype=torch.float64),
+                    best=record.best,
+                    best_step=record.best_step,
+                    history=list(record.history),
                     statistics=statistics,
                     embedding_statistics=embedding_statistics,
+                    cloud=cloud,
                     generator_identity=generator_identity,
                     encoder_identity=encoder_identity,
                     settings=settings,

@@ -248,8 +248,8 @@ class TransformerNetwork(nn.Module):
         query_shape = (dim,) if num_latents == 1 else (num_latents, dim)
         self.learned_query = nn.Parameter(torch.randn(query_shape))
         self.to_time_embeds = nn.Sequential(nn.Embedding(num_timesteps, dim))
-        self.project_condition = _project(clip_dim, dim)
-        self.project_latent = _project(latent_dim, dim)
+        self.project_condition = match_width(clip_dim, dim)
+        self.project_latent = match_width(latent_dim, dim)
         self.causal_transformer = CausalTransformer(
             dim=dim, depth=depth, dim_head=dim_head, heads=heads, out_dim=latent_dim
         )
@@ -284,5 +284,6 @@ class TransformerNetwork(nn.Module):
         return prediction
 
 
-def _project(dim_in: int, dim_out: int) -> nn.Module:
+def match_width(dim_in: int, dim_out: int) -> nn.Module:
+    """Return a linear layer dim_in -> dim_out, or nothing where they are the same."""
     return nn.Identity() if dim_in == dim_out else nn.Linear(dim_in, dim_out)

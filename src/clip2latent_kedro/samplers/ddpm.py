@@ -1,14 +1,12 @@
 """Ancestral sampling (Ho et al. 2020), with clip2latent's respacing."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from torch import Tensor
 
+from clip2latent_kedro.samplers.config import Variance
 from clip2latent_kedro.samplers.noise import Denoiser, NoiseSource, draw_noise
 from clip2latent_kedro.schedules import visited_levels
-
-Variance = Literal["upstream", "corrected"]
 
 
 def sample_ddpm(

@@ -1,67 +1,47 @@
-"""How to draw from a prior: the settings, and the sampler that they name."""
+"""From the settings to the sampler that they name."""
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.samplers.config import SamplingConfig
 from clip2latent_kedro.samplers.ddim import sample_ddim
-from clip2latent_kedro.samplers.ddpm import Variance, sample_ddpm
+from clip2latent_kedro.samplers.ddpm import sample_ddpm
 from clip2latent_kedro.samplers.dpmpp import sample_dpmpp_2m
 from clip2latent_kedro.samplers.noise import Denoiser, NoiseSource
-from clip2latent_kedro.schedules import respaced_timesteps
-
-SamplerName = Literal["ddpm", "ddim", "dpmpp_2m"]
-TruncationCentre = Literal["data_mean", "w_avg"]
+from clip2latent_kedro.samplers.unipc import sample_unipc
+from clip2latent_kedro.schedules import karras_timesteps, respaced_timesteps
 
 SAMPLERS: dict[str, Callable[..., Tensor]] = {
     "ddpm": sample_ddpm,
     "ddim": sample_ddim,
     "dpmpp_2m": sample_dpmpp_2m,
+    "unipc": sample_unipc,
 }
 
 
-@dataclass(frozen=True)
-class SamplingConfig:
-    """How latents are drawn, `params:sampling`.
+def plan_timesteps(config: SamplingConfig, alpha_bar: Tensor) -> list[int]:
+    """Return the timesteps that the configured sampler visits, falling.
 
-    Attributes:
-        sampler: A name of `SAMPLERS`.
-        num_steps: Denoising steps; must divide the prior's timesteps for `ddpm`.
-        guidance_scale: 1 is none, 0 ignores the condition.
-        psi: Truncation of w; 1 is none, 0 gives the centre.
-        truncation_centre: The mean of the training data, as in the original code,
-            or the generator's own `w_avg`.
-        mean_shift: How much of the difference between the image and the text mean
-            is added to a text embedding, 0 (none) to 1 (all of it).
-        eta: Fresh noise of `ddim`, 0 to 1.
-        variance: Noise of a respaced `ddpm`.
+    Evenly spaced, clip2latent starts a respaced ddpm at T - T / num_steps; the
+    others start at T - 1.
+
+    Args:
+        config: `params:sampling`.
+        alpha_bar: Cumulative signal levels that the prior was trained with, [T].
+
+    Raises:
+        InputError: If `num_steps` does not suit T.
     """
-
-    sampler: SamplerName
-    num_steps: int
-    guidance_scale: float
-    psi: float
-    truncation_centre: TruncationCentre
-    mean_shift: float
-    eta: float
-    variance: Variance
-
-    def __post_init__(self) -> None:
-        """Raise `InputError` for the first setting that is out of its range."""
-        _check_choice("sampler", self.sampler, tuple(SAMPLERS))
-        _check_choice("variance", self.variance, get_args(Variance))
-        centres = get_args(TruncationCentre)
-        _check_choice("truncation_centre", self.truncation_centre, centres)
-        _check_range("num_steps", self.num_steps, 1, math.inf)
-        _check_range("guidance_scale", self.guidance_scale, 0, math.inf)
-        _check_range("psi", self.psi, 0, math.inf)
-        _check_range("mean_shift", self.mean_shift, 0, 1)
-        _check_range("eta", self.eta, 0, 1)
+    if config.spacing == "karras":
+        return karras_timesteps(alpha_bar, config.num_steps)
+    return respaced_timesteps(
+        len(alpha_bar),
+        config.num_steps,
+        spacing="leading" if config.sampler == "ddpm" else "trailing",
+    )
 
 
 def sample(
@@ -75,7 +55,7 @@ def sample(
 ) -> Tensor:
     """Return x0 drawn with the configured sampler.
 
-    Guidance lies in `denoise`; truncation and the mean shift are the caller's.
+    Guidance lies in `denoise`; the condition and truncation are the caller's.
 
     Args:
         denoise: (x_t, t) -> prediction of x0.
@@ -98,16 +78,12 @@ def sample(
             on_step(t, x0)
         return x0
 
-    # clip2latent starts a respaced ddpm at T - T / num_steps; the others at T - 1.
-    timesteps = respaced_timesteps(
-        len(alpha_bar),
-        config.num_steps,
-        spacing="leading" if config.sampler == "ddpm" else "trailing",
-    )
+    timesteps = plan_timesteps(config, alpha_bar)
     own_settings: dict[str, dict[str, Any]] = {
         "ddpm": {"variance": config.variance},
         "ddim": {"eta": config.eta},
         "dpmpp_2m": {},
+        "unipc": {},
     }
     with torch.no_grad():
         return SAMPLERS[config.sampler](
@@ -118,16 +94,3 @@ def sample(
             generator=generator,
             **own_settings[config.sampler],
         )
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        msg = f"sampling.{name} must be one of {', '.join(choices)}, got {value!r}."
-        raise InputError(msg)
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high or not math.isfinite(value):
-        bound = f"at least {low:g}" if high == math.inf else f"{low:g} to {high:g}"
-        msg = f"sampling.{name} must be {bound}, got {value}."
-        raise InputError(msg)

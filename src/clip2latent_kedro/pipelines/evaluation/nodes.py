@@ -1,40 +1,34 @@
-"""Nodes of `evaluation`."""
+"""Nodes of `evaluation` that answer the prompts, score and time the answers."""
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
-from importlib.metadata import version
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from clip2latent_kedro.evaluation import (
-    SCORES,
     Clip2Latent,
     Drawn,
     EvaluationConfig,
+    GeneratorBound,
     Method,
     NearestPair,
     Queries,
     RandomW,
     References,
-    best_samples,
     draw_row,
+    find_prior,
+    measure_bridges,
     read_queries,
-    sampling_of_rows,
     score_prompts,
-    summarise_scores,
     time_rows,
+    variants_of_rows,
 )
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
+from clip2latent_kedro.metrics.modality_gap import ModalityGap
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
-from clip2latent_kedro.pipelines.evaluation.figure import draw_comparison
-from clip2latent_kedro.pipelines.evaluation.report import (
-    compose_report,
-    markdown_table,
-    score_cells,
-)
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.runtime import describe_machine, pick_device
 from clip2latent_kedro.samplers import SamplingConfig
@@ -74,8 +68,11 @@ def assemble_methods(
     generator: Generator,
     encoder: Encoder,
     prior: DiffusionPrior,
+    prior_best: DiffusionPrior,
+    student: DiffusionPrior | Absent,
     training_pairs: TrainingPairs,
     reference_images: Arrays,
+    reference_z: Arrays,
     data: DataConfig,
     sampling: SamplingConfig,
     evaluation: EvaluationConfig,
@@ -87,36 +84,53 @@ def assemble_methods(
         generator: w -> image.
         encoder: The one that the prior was trained on.
         prior: Averaged weights.
+        prior_best: Those that validated best.
+        student: One-step prior; an empty mapping if there is none.
         training_pairs: For retrieval.
         reference_images: `images`, uint8 [num_prompts, num_references, h, w, 3]; an
             empty mapping leaves their row out.
+        reference_z: `z`, [num_prompts, num_references, z_dim]; likewise.
         data: `params:data`.
         sampling: `params:sampling`.
         evaluation: `params:evaluation`.
         device: `params:device`.
     """
-    model = TextToImage(
-        generator,
-        encoder,
-        prior,
-        data.latent_repeats,
-        latent_batch_size=evaluation.latent_batch_size,
-        image_batch_size=evaluation.image_batch_size,
-        device=pick_device(device),
-    )
+    variants = variants_of_rows(sampling, evaluation.rows)
+    known: dict[str, DiffusionPrior | Absent] = {
+        "prior": prior,
+        "prior_best": prior_best,
+        "student": student,
+    }
+    wanted = [variant.prior for variant in variants.values()]
+    priors = {str(name): find_prior(known, name) for name in dict.fromkeys(wanted)}
+    to_image = {
+        name: TextToImage(
+            generator,
+            encoder,
+            found,
+            data.latent_repeats,
+            latent_batch_size=evaluation.latent_batch_size,
+            image_batch_size=evaluation.image_batch_size,
+            device=pick_device(device),
+            retrieval_bank=training_pairs.clip_embedding,
+        )
+        for name, found in priors.items()
+    }
+    generator.to(pick_device(device))
     methods: dict[str, Method] = {"random_w": RandomW(generator)}
     if reference_images:
         methods["reference"] = References(reference_images["images"])
+    if reference_z:
+        methods["generator_bound"] = GeneratorBound(generator, reference_z["z"])
     methods["nearest_pair"] = NearestPair(
         generator, training_pairs, data.latent_repeats
     )
-    for row, settings in sampling_of_rows(sampling, evaluation.rows).items():
-        methods[row] = Clip2Latent(model, settings)
-    num_weights = sum(weight.numel() for weight in prior.parameters())
+    for row, variant in variants.items():
+        methods[row] = Clip2Latent(to_image[variant.prior], variant.sampling)
     models = {
         "generator": str(generator.identity),
         "encoder": str(encoder.identity),
-        "prior": f"{num_weights:,} weights",
+        **{name: _describe_prior(found) for name, found in priors.items()},
         "training_pairs": f"{len(training_pairs):,}",
     }
     return methods, models
@@ -161,12 +175,19 @@ def draw_samples(
     return drawn, samples, w
 
 
-def score_samples(drawn: dict[str, Drawn], queries: Queries) -> pd.DataFrame:
+def score_samples(
+    drawn: dict[str, Drawn],
+    queries: Queries,
+    prior: DiffusionPrior,
+    data: DataConfig,
+) -> pd.DataFrame:
     """Return one row for each method and prompt, with the scores of its samples.
 
     Args:
         drawn: The answers by row name.
         queries: Prompts.
+        prior: Knows the cloud of the training data.
+        data: `params:data`.
     """
     tables = [
         pd.DataFrame(
@@ -175,12 +196,48 @@ def score_samples(drawn: dict[str, Drawn], queries: Queries) -> pd.DataFrame:
                 "prompt_index": range(len(queries.texts)),
                 "prompt": queries.texts,
                 "num_samples": answers.images.shape[1],
-                **score_prompts(answers, queries),
+                **score_prompts(answers, queries, prior.cloud, data.latent_repeats),
             }
         )
         for row, answers in drawn.items()
     ]
     return pd.concat(tables, ignore_index=True)
+
+
+def measure_gap(
+    drawn: dict[str, Drawn],
+    queries: Queries,
+    prior: DiffusionPrior,
+    training_pairs: TrainingPairs,
+    sampling: SamplingConfig,
+    seed: int,
+) -> pd.DataFrame:
+    """Return the gap between the prompts and their references for each bridge.
+
+    Args:
+        drawn: The answers by row name, `reference` among them.
+        queries: Prompts.
+        prior: Bridges texts by what it knows of embeddings.
+        training_pairs: For retrieval.
+        sampling: `params:sampling`.
+        seed: `params:seed`.
+
+    Returns:
+        A row for each bridge (see `metrics.modality_gap`); none without references.
+    """
+    columns = ["bridge", *(field.name for field in fields(ModalityGap))]
+    if "reference" not in drawn:
+        return pd.DataFrame(columns=columns)
+    gaps = measure_bridges(
+        prior.to(queries.embedding.device),
+        queries,
+        drawn["reference"].image_embedding,
+        sampling,
+        retrieval_bank=training_pairs.clip_embedding,
+        seed=seed,
+    )
+    rows = [{"bridge": bridge, **gap} for bridge, gap in gaps.items()]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def time_methods(
@@ -215,103 +272,6 @@ def time_methods(
     return {"machine": machine, "protocol": protocol, "seconds": seconds}
 
 
-def summarise(
-    scores_by_prompt: pd.DataFrame,
-    timings: dict[str, Any],
-    evaluation: EvaluationConfig,
-    seed: int,
-) -> pd.DataFrame:
-    """Return one row for each method: means, intervals, seconds.
-
-    Args:
-        scores_by_prompt: Of `score_samples`.
-        timings: Of `time_methods`.
-        evaluation: `params:evaluation`.
-        seed: `params:seed`.
-
-    Returns:
-        For each score its mean, `_low` and `_high`, empty where it does not apply;
-        `seconds_` of each stage, their sum `seconds`, and its standard deviation.
-    """
-    rows: list[dict[str, Any]] = []
-    for method, table in scores_by_prompt.groupby("method", sort=False):
-        intervals = summarise_scores(
-            {name: table[name].to_numpy(float) for name in SCORES},
-            num_resamples=evaluation.num_resamples,
-            confidence=evaluation.confidence,
-            seed=seed,
-        )
-        row: dict[str, Any] = {"method": method}
-        row["num_prompts"], row["num_samples"] = len(table), table["num_samples"].max()
-        for name, interval in intervals.items():
-            row[name] = interval.mean
-            row[f"{name}_low"], row[f"{name}_high"] = interval.low, interval.high
-        stages = timings["seconds"].get(method, {})
-        row |= {f"seconds_{stage}": np.mean(stages[stage]) for stage in stages}
-        if stages:
-            totals = np.sum(list(stages.values()), axis=0)  # [timing_repeats]
-            row["seconds"], row["seconds_std"] = totals.mean(), totals.std()
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def draw_figure(
-    drawn: dict[str, Drawn], queries: Queries, evaluation: EvaluationConfig
-) -> np.ndarray:
-    """Return prompts x methods as a picture, uint8 [h, w, 3].
-
-    Args:
-        drawn: The answers by row name.
-        queries: Prompts.
-        evaluation: `params:evaluation`.
-
-    Returns:
-        The first sample of each method; of clip2latent also the best by CLIP.
-    """
-    prompts = np.arange(min(evaluation.figure_prompts, len(queries.texts)))
-    columns = {}
-    for row, answers in drawn.items():
-        columns[row] = answers.images[prompts, 0]
-        if row in evaluation.rows:
-            best = best_samples(answers, queries)[prompts]
-            columns[f"{row}, best"] = answers.images[prompts, best]
-    return draw_comparison([queries.texts[prompt] for prompt in prompts], columns)
-
-
-def write_report(
-    scores: pd.DataFrame,
-    timings: dict[str, Any],
-    samples_figure: np.ndarray,
-    models: dict[str, str],
-    judge: Judge | Absent,
-    sampling: SamplingConfig,
-    evaluation: EvaluationConfig,
-    seed: int,
-) -> tuple[str, str]:
-    """Return the report as HTML, and its table of scores as Markdown.
-
-    Args:
-        scores: Of `summarise`.
-        timings: Of `time_methods`.
-        samples_figure: Of `draw_figure`.
-        models: Of `assemble_methods`.
-        judge: An empty mapping if there is none.
-        sampling: `params:sampling`.
-        evaluation: `params:evaluation`.
-        seed: `params:seed`.
-    """
-    packages = ("clip2latent-kedro", "torch", "numpy", "kedro")
-    facts = {
-        **models,
-        "judge": str(judge.identity) if isinstance(judge, Judge) else "none",
-        "seed": str(seed),
-        "intervals": f"{evaluation.confidence:.0%}, bootstrap over prompts",
-        "versions": ", ".join(f"{name} {version(name)}" for name in packages),
-    }
-    settings = {
-        row: asdict(values)
-        for row, values in sampling_of_rows(sampling, evaluation.rows).items()
-    }
-    table = score_cells(scores)
-    html = compose_report(table, timings, settings, facts, samples_figure)
-    return html, markdown_table(table)
+def _describe_prior(prior: DiffusionPrior) -> str:
+    num_weights = sum(weight.numel() for weight in prior.parameters())
+    return f"{num_weights:,} weights"

@@ -4,12 +4,15 @@ from kedro.pipeline import Node, Pipeline
 
 from clip2latent_kedro.pipelines.evaluation.nodes import (
     assemble_methods,
-    draw_figure,
     draw_samples,
     embed_prompts,
+    measure_gap,
     score_samples,
-    summarise,
     time_methods,
+)
+from clip2latent_kedro.pipelines.evaluation.results import (
+    draw_figure,
+    summarise,
     write_report,
 )
 
@@ -36,8 +39,11 @@ def create_pipeline() -> Pipeline:
                     "generator": "generator",
                     "encoder": "encoder",
                     "prior": "prior",
+                    "prior_best": "prior_best",
+                    "student": "student",
                     "training_pairs": "training_pairs",
                     "reference_images": "reference_images",
+                    "reference_z": "reference_z",
                     "data": "params:data",
                     "sampling": "params:sampling",
                     "evaluation": "params:evaluation",
@@ -62,9 +68,27 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 score_samples,
-                inputs={"drawn": "drawn", "queries": "queries"},
+                inputs={
+                    "drawn": "drawn",
+                    "queries": "queries",
+                    "prior": "prior",
+                    "data": "params:data",
+                },
                 outputs="scores_by_prompt",
                 name="score_samples",
+            ),
+            Node(
+                measure_gap,
+                inputs={
+                    "drawn": "drawn",
+                    "queries": "queries",
+                    "prior": "prior",
+                    "training_pairs": "training_pairs",
+                    "sampling": "params:sampling",
+                    "seed": "params:seed",
+                },
+                outputs="modality_gap",
+                name="measure_modality_gap",
             ),
             Node(
                 time_methods,
@@ -104,6 +128,7 @@ def create_pipeline() -> Pipeline:
                 write_report,
                 inputs={
                     "scores": "scores",
+                    "modality_gap": "modality_gap",
                     "timings": "timings",
                     "samples_figure": "samples_figure",
                     "models": "evaluated_models",

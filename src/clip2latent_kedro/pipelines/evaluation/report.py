@@ -24,6 +24,7 @@ TITLES = {
     "all_right_best": "all right, best",
     "clip_diversity": "diversity, CLIP",
     "pixel_diversity": "diversity, pixels",
+    "w_distance": "distance of w",
 }
 
 STYLE = """
@@ -37,23 +38,39 @@ img { max-width: 100%; }
 """
 
 
-def score_cells(scores: pd.DataFrame) -> Cells:
+def score_cells(scores: pd.DataFrame, labels: Sequence[str] = ("method",)) -> Cells:
     """Return the scores as text: mean with interval, empty where one does not apply.
 
     Args:
-        scores: One row for each method (see `nodes.summarise`).
+        scores: One row for each method (see `results.summarise`).
+        labels: Columns of texts to begin with.
     """
     shown = [name for name in SCORES if name in scores]
-    header = ["method", "samples", *(TITLES[name] for name in shown), "seconds"]
-    cells = [header]
+    timed = ["seconds"] if "seconds" in scores else []
+    cells = [[*labels, "samples", *(TITLES[name] for name in shown), *timed]]
     for row in scores.to_dict("records"):
         intervals = [
             _with_interval(*(row[f"{name}{end}"] for end in ("", "_low", "_high")))
             for name in shown
         ]
-        seconds = _with_spread(row.get("seconds"), row.get("seconds_std"))
-        cells.append([row["method"], str(row["num_samples"]), *intervals, seconds])
+        seconds = [_with_spread(row["seconds"], row["seconds_std"]) for _ in timed]
+        texts = [str(row[label]) for label in labels]
+        cells.append([*texts, str(row["num_samples"]), *intervals, *seconds])
     return cells
+
+
+def gap_cells(modality_gap: pd.DataFrame) -> Cells:
+    """Return the gap of each bridge as text; only a header without references.
+
+    Args:
+        modality_gap: Of `nodes.measure_gap`.
+    """
+    header = [str(name).replace("_", " ") for name in modality_gap.columns]
+    rows = [
+        [bridge, *(f"{value:.3f}" for value in values)]
+        for bridge, *values in modality_gap.itertuples(index=False)
+    ]
+    return [header, *rows]
 
 
 def markdown_table(cells: Cells) -> str:
@@ -65,6 +82,7 @@ def markdown_table(cells: Cells) -> str:
 
 def compose_report(
     scores: Cells,
+    gaps: Cells,
     timings: Mapping[str, Any],
     settings: Mapping[str, Mapping[str, Any]],
     facts: Mapping[str, str],
@@ -74,8 +92,9 @@ def compose_report(
 
     Args:
         scores: Of `score_cells`.
+        gaps: Of `gap_cells`.
         timings: Of `nodes.time_methods`.
-        settings: How each row of clip2latent was sampled.
+        settings: From which prior and how each row of clip2latent was sampled.
         facts: Models, seed, versions.
         figure: uint8 [h, w, 3].
     """
@@ -91,6 +110,7 @@ def compose_report(
         "prompt, by CLIP.</p>",
         _html_table(scores),
         _html_table([["score", "meaning"], *meanings]),
+        *_gap_section(gaps),
         "<h2>Timings</h2>",
         f"<p>Seconds, mean and standard deviation. {stages}. {protocol}.</p>",
         _html_table(_timing_cells(timings["seconds"])),
@@ -105,6 +125,17 @@ def compose_report(
         f"<title>clip2latent: evaluation</title>\n<style>{STYLE}</style>\n</head>\n"
         f"<body>\n{body}\n</body>\n</html>\n"
     )
+
+
+def _gap_section(gaps: Cells) -> list[str]:
+    if len(gaps) == 1:
+        return []
+    return [
+        "<h2>Modality gap</h2>",
+        "<p>Between the prompts and their references: the mean cosine of those that "
+        "belong together, the cosine of the two means, and their distance.</p>",
+        _html_table(gaps),
+    ]
 
 
 def _describe_protocol(

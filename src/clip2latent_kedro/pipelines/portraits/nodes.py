@@ -14,7 +14,7 @@ from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.pipelines.portraits.card import write_card
 from clip2latent_kedro.portraits.attributes import ATTRIBUTES
-from clip2latent_kedro.portraits.captions import held_out_prompts
+from clip2latent_kedro.portraits.captions import Caption, held_out_prompts
 from clip2latent_kedro.portraits.clip import (
     ClipFinetuneConfig,
     ClipTrainingConfig,
@@ -28,7 +28,11 @@ from clip2latent_kedro.portraits.generator import (
     train_generator,
 )
 from clip2latent_kedro.portraits.judge import JudgeConfig, export_judge, train_judge
-from clip2latent_kedro.portraits.prompts import render_references
+from clip2latent_kedro.portraits.prompts import (
+    bank_prompts,
+    draw_reference_z,
+    render_references,
+)
 from clip2latent_kedro.portraits.quality import (
     compare_pictures,
     measure_generator,
@@ -115,22 +119,40 @@ def ship_generator(state: Weights, config: GeneratorConfig) -> Weights:
 
 def choose_prompts(
     num_prompts: int, num_references: int, seed: int
-) -> tuple[pd.DataFrame, dict[str, Pictures]]:
-    """Return the held-out prompts with what they state, and renders of each.
+) -> tuple[pd.DataFrame, dict[str, Pictures], dict[str, np.ndarray]]:
+    """Return the held-out prompts with what they state, and portraits that fit them.
 
     Args:
         num_prompts: `params:portraits.num_prompts`.
-        num_references: `params:portraits.num_references`, renders for each prompt.
+        num_references: `params:portraits.num_references`, portraits of each prompt.
         seed: `params:seed`.
 
     Returns:
         A column `prompt` and one for each attribute, empty where nothing is stated;
-        `images`, uint8 [num_prompts, num_references, 64, 64, 3].
+        renders `images`, uint8 [num_prompts, num_references, 64, 64, 3]; and others'
+        `z`, [num_prompts, num_references, z_dim].
     """
     captions = held_out_prompts(num_prompts, seed)
-    rows = [{"prompt": caption.text, **caption.stated} for caption in captions]
-    table = pd.DataFrame(rows, columns=["prompt", *ATTRIBUTES])
-    return table, {"images": render_references(captions, num_references, seed)}
+    references = {"images": render_references(captions, num_references, seed)}
+    z = {"z": draw_reference_z(captions, num_references, seed)}
+    return _tabulate(captions), references, z
+
+
+def fill_prompt_bank(
+    prompts: pd.DataFrame, num_bank_prompts: int, seed: int
+) -> pd.DataFrame:
+    """Return captions for everything that must not see the evaluation's prompts.
+
+    Args:
+        prompts: Of `choose_prompts`.
+        num_bank_prompts: `params:portraits.num_bank_prompts`.
+        seed: `params:seed`.
+
+    Returns:
+        A table like that of `choose_prompts`, with other texts.
+    """
+    captions = bank_prompts(num_bank_prompts, seed, apart_from=list(prompts["prompt"]))
+    return _tabulate(captions)
 
 
 def measure_models(
@@ -189,6 +211,11 @@ def draw_comparison(generator: Generator, seed: int) -> Pictures:
 def write_model_card(quality: dict[str, Any]) -> str:
     """Return the model card, Markdown, of what was measured."""
     return write_card(quality)
+
+
+def _tabulate(captions: list[Caption]) -> pd.DataFrame:
+    rows = [{"prompt": caption.text, **caption.stated} for caption in captions]
+    return pd.DataFrame(rows, columns=["prompt", *ATTRIBUTES])
 
 
 def _fit(

@@ -32,8 +32,22 @@ def create_pipeline() -> Pipeline:
                     "params:portraits.num_references",
                     "params:seed",
                 ],
-                outputs=["portraits_prompts", "portraits_references"],
+                outputs=[
+                    "portraits_prompts",
+                    "portraits_references",
+                    "portraits_reference_z",
+                ],
                 name="choose_prompts",
+            ),
+            Node(
+                nodes.fill_prompt_bank,
+                inputs=[
+                    "portraits_prompts",
+                    "params:portraits.num_bank_prompts",
+                    "params:seed",
+                ],
+                outputs="portraits_prompt_bank",
+                name="fill_prompt_bank",
             ),
             Node(
                 nodes.collect_seconds,

@@ -1,28 +1,113 @@
 """Nodes of `training`."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
+from clip2latent_kedro.conditioning import mean_direction
+from clip2latent_kedro.evaluation.validation import (
+    ValidationConfig,
+    ValidationPictures,
+    Validator,
+    validated_steps,
+)
+from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import LatentStatistics
-from clip2latent_kedro.pairs import DataConfig, TrainingPairs
+from clip2latent_kedro.pairs import DataConfig, GenerationConfig, TrainingPairs
 from clip2latent_kedro.prior.checkpoint import Checkpoint
 from clip2latent_kedro.prior.config import TrainConfig
-from clip2latent_kedro.prior.diffusion import DiffusionConfig, EmbeddingStatistics
+from clip2latent_kedro.prior.diffusion import (
+    DiffusionConfig,
+    DiffusionPrior,
+    EmbeddingStatistics,
+)
 from clip2latent_kedro.prior.network import NetworkConfig
+from clip2latent_kedro.prior.record import Validation
 from clip2latent_kedro.prior.training import train_prior
 from clip2latent_kedro.runtime import pick_device
+from clip2latent_kedro.samplers import SamplingConfig
 
 logger = logging.getLogger(__name__)
+
+Arrays = dict[str, np.ndarray]
+Absent = Mapping[str, Any]  # an empty mapping, in the place of what a domain lacks
+
+
+def measure_text_mean(
+    prompt_bank: pd.DataFrame | Absent, encoder: Encoder, device: str
+) -> Arrays:
+    """Return `text_mean`, [clip_dim]: the mean of unit-length embeddings of texts.
+
+    Args:
+        prompt_bank: A column `prompt`; an empty mapping gives an empty one.
+        encoder: The one of the training pairs.
+        device: `params:device`.
+    """
+    prompts = _prompts_of(prompt_bank)
+    if not prompts:
+        logger.info("There are no texts: the prior is to know no mean of them.")
+        return {}
+    with torch.no_grad():
+        embedding = encoder.to(pick_device(device)).encode_text(prompts)
+    logger.info("Measured the mean of %d texts.", len(prompts))
+    return {"text_mean": mean_direction(embedding).float().cpu().numpy()}
+
+
+def prepare_validation(
+    generator: Generator,
+    encoder: Encoder,
+    training_pairs: TrainingPairs,
+    prompt_bank: pd.DataFrame | Absent,
+    data: DataConfig,
+    train: TrainConfig,
+    validation: ValidationConfig,
+    sampling: SamplingConfig,
+    data_generation: GenerationConfig,
+    seed: int,
+    device: str,
+) -> Validator:
+    """Return what tries the prior while it is trained.
+
+    Args:
+        generator: w -> image.
+        encoder: The one of the training pairs.
+        training_pairs: The last `train.val_pairs` of them are held out.
+        prompt_bank: A column `prompt`; an empty mapping if there are no texts.
+        data: `params:data`.
+        train: `params:train`.
+        validation: `params:validation`.
+        sampling: `params:sampling`.
+        data_generation: `params:data_generation`.
+        seed: `params:seed`.
+        device: `params:device`.
+    """
+    first = max(0, len(training_pairs) - train.val_pairs)
+    w, embedding = training_pairs.take(slice(first, len(training_pairs)))
+    return Validator(
+        generator,
+        encoder,
+        validation,
+        held_out=(torch.from_numpy(w), torch.from_numpy(embedding)),
+        prompts=_prompts_of(prompt_bank),
+        sampling=sampling,
+        latent_repeats=data.latent_repeats,
+        image_batch_size=data_generation.batch_size,
+        seed=seed,
+        device=pick_device(device),
+        retrieval_bank=training_pairs.clip_embedding,
+    )
 
 
 def train(
     training_pairs: TrainingPairs,
     latent_statistics: dict[str, Any],
+    text_mean: Arrays,
+    validator: Validator,
     data: DataConfig,
     network: NetworkConfig,
     diffusion: DiffusionConfig,
@@ -31,12 +116,14 @@ def train(
     device: str,
     resume: bool,
     progress: Checkpoint | None,
-) -> Iterator[Checkpoint]:
+) -> Iterator[tuple[ValidationPictures, Checkpoint]]:
     """Yield the states of training, the last one finished.
 
     Args:
         training_pairs: w and clip_embedding.
         latent_statistics: Of the pairs (see `pairs.summarise_pairs`).
+        text_mean: Of `measure_text_mean`.
+        validator: Of `prepare_validation`.
         data: `params:data`.
         network: `params:model.network`.
         diffusion: `params:model.diffusion`.
@@ -47,7 +134,8 @@ def train(
         progress: What an earlier run left; None if nothing.
 
     Yields:
-        Checkpoints; a single one if training is finished already.
+        Checkpoints, each with the pictures of the validations since the one before;
+        a single one if training is finished already.
     """
     device = pick_device(device)
     logger.info(
@@ -57,7 +145,15 @@ def train(
         torch.tensor(latent_statistics[name])
         for name in ("mean", "std", "embedding_mean")
     )
-    yield from train_prior(
+    pictures: dict[int, np.ndarray] = {}
+
+    def validate(prior: DiffusionPrior, step: int) -> Validation:
+        validation = validator(prior, step)
+        if validation.picture is not None:
+            pictures[step] = validation.picture
+        return validation
+
+    for checkpoint in train_prior(
         training_pairs,
         LatentStatistics(mean, std),
         EmbeddingStatistics(embedding_mean, latent_statistics["embedding_norm"]),
@@ -68,46 +164,72 @@ def train(
         seed=seed,
         device=device,
         start=progress if resume else None,
-    )
+        text_mean=torch.from_numpy(text_mean["text_mean"]) if text_mean else None,
+        validate=validate,
+    ):
+        steps = validated_steps(checkpoint.history)
+        yield ValidationPictures(steps, dict(pictures)), checkpoint
+        pictures.clear()
 
 
-def collect_losses(prior_checkpoint: Checkpoint) -> pd.DataFrame:
-    """Return the losses of a run: `step`, `loss`, `validation_loss`.
+def collect_history(prior_checkpoint: Checkpoint) -> pd.DataFrame:
+    """Return what was measured, a row each, empty where it was not.
 
     Args:
         prior_checkpoint: Finished.
 
     Returns:
-        One row for each measurement; the loss is the mean since the row before, the
-        validation loss that of the averaged weights on pairs kept from training.
+        `step`; `loss`, the mean since the row before; and of the averaged weights
+        `validation_loss` and the scores of validation (see `Validator`).
     """
-    columns = ["step", "loss", "validation_loss"]
-    losses = pd.DataFrame(prior_checkpoint.losses.numpy(), columns=columns)
-    return losses.astype({"step": int})
+    return pd.DataFrame(prior_checkpoint.history).astype({"step": int})
 
 
-def plot_losses(losses: pd.DataFrame) -> Figure:
-    """Return the losses over the steps, as a figure.
+def plot_history(training_history: pd.DataFrame) -> Figure:
+    """Return losses and scores over the steps, as a figure of two panels.
 
     Args:
-        losses: Of `collect_losses`.
+        training_history: Of `collect_history`.
     """
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(losses["step"], losses["loss"], label="training")
-    axes.plot(losses["step"], losses["validation_loss"], label="validation (average)")
-    axes.set_xlabel("step")
-    axes.set_ylabel("mean squared error of x0")
-    axes.grid(alpha=0.3)
-    axes.legend()
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    losses, scores = figure.subplots(1, 2)
+    for name in training_history.columns.drop("step"):
+        axes = losses if name in ("loss", "validation_loss") else scores
+        measured = training_history.dropna(subset=[name])
+        axes.plot(measured["step"], measured[name], marker=".", label=name)
+    losses.set_ylabel("mean squared error")
+    scores.set_ylabel("cosine")
+    for axes in (losses, scores):
+        axes.set_xlabel("step")
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend()
     return figure
 
 
-def export_prior(prior_checkpoint: Checkpoint) -> Checkpoint:
-    """Return the finished checkpoint, whose averaged weights become the prior.
+def export_priors(prior_checkpoint: Checkpoint) -> tuple[Checkpoint, Checkpoint]:
+    """Return the finished checkpoint for the last prior, and for the best.
 
     Args:
-        prior_checkpoint: The catalog entry `prior` stores what sampling needs of it.
+        prior_checkpoint: The catalog entries `prior` and `prior_best` store what
+            sampling needs of it.
     """
-    logger.info("Exporting the prior after %d steps.", prior_checkpoint.step)
-    return prior_checkpoint
+    best_by = prior_checkpoint.settings["train"]["best_by"]
+    if prior_checkpoint.best_step:
+        logger.info(
+            "Exporting the priors of steps %d (last) and %d (best by %s).",
+            prior_checkpoint.step,
+            prior_checkpoint.best_step,
+            best_by,
+        )
+    else:
+        logger.info(
+            "No validation found %s: prior_best is the last prior, of step %d.",
+            best_by,
+            prior_checkpoint.step,
+        )
+    return prior_checkpoint, prior_checkpoint
+
+
+def _prompts_of(prompt_bank: pd.DataFrame | Absent) -> list[str]:
+    return [str(prompt) for prompt in prompt_bank.get("prompt", [])]

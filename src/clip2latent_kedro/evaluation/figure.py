@@ -1,11 +1,9 @@
-"""The picture of prompts x methods."""
+"""The picture of prompts x methods, or prompts x samples."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 DPI = 128
 TEXT_WIDTH, TITLE_HEIGHT = 2.2, 0.45  # inches; a cell is one inch wide
@@ -21,6 +19,10 @@ def draw_comparison(
         prompts: One a row.
         columns: By title, uint8 [num_prompts, height, width, 3].
     """
+    # Imported here: a machine that only trains and samples may do without it.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     num_rows, num_columns = len(prompts), len(columns)
     width, height = TEXT_WIDTH + num_columns, TITLE_HEIGHT + num_rows
     figure = Figure(figsize=(width, height), dpi=DPI)

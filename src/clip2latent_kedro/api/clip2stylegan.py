@@ -1,0 +1,191 @@
+"""`Clip2StyleGAN`, with the arguments of the original project's class."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clip2latent_kedro.api.inputs import Edit, as_queries, read_edit
+from clip2latent_kedro.api.sources import open_models
+from clip2latent_kedro.conditioning import RetrievalBank
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.runtime import pick_device
+from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.text_to_image import TextToImage
+
+
+class Clip2StyleGAN:
+    """Images of prompts.
+
+    >>> model = Clip2StyleGAN(checkpoint="student")
+    >>> images, clip_score = model(["an old man"], 4, clip_sort=True)
+
+    Attributes:
+        text_to_image: Generator, encoder and prior.
+        sampling: How to draw, unless a call says otherwise.
+    """
+
+    def __init__(
+        self,
+        cfg: str | Path | Mapping[str, Any] | None = None,
+        device: str | torch.device = "auto",
+        checkpoint: str | Path | None = None,
+        *,
+        env: str | None = None,
+        retrieval_bank: RetrievalBank | None = None,
+        latent_batch_size: int = 1024,
+        image_batch_size: int = 16,
+    ) -> None:
+        """Load the models.
+
+        Args:
+            cfg: Folder of a Kedro project, whose catalog and parameters say what to
+                load; None for the working directory. Or, where there is no Kedro, a
+                mapping or the path of a YAML file with `generator` and `encoder`
+                (each `kind`, `filepath` and `options`) and `sampling`.
+            device: `auto`, `cpu`, `cuda` or `cuda:N`.
+            checkpoint: The prior: an entry of the catalog, a file, or an address
+                (`https://`, `file://`, `s3://` with fsspec), which is downloaded once.
+                None for the entry `prior`.
+            env: Kedro environment.
+            retrieval_bank: Embeddings of images, [N, clip_dim], for sampling with
+                `retrieval_share`; None for the training pairs of the project.
+            latent_batch_size: Latents denoised at a time.
+            image_batch_size: Images synthesised at a time.
+
+        Raises:
+            InputError: If something cannot be loaded, or does not belong together.
+        """
+        models = open_models(cfg, checkpoint, env)
+        self.text_to_image = TextToImage(
+            models.generator,
+            models.encoder,
+            models.prior,
+            models.latent_repeats,
+            latent_batch_size=latent_batch_size,
+            image_batch_size=image_batch_size,
+            device=pick_device(str(device)),
+            retrieval_bank=retrieval_bank,
+        )
+        self.sampling = models.sampling
+        if "guidance_scale" in models.prior.condition_inputs:  # a one-step student
+            self.sampling = replace(self.sampling, sampler="ddim", num_steps=1)
+        self._find_bank = models.find_bank
+
+    @classmethod
+    def from_models(
+        cls, text_to_image: TextToImage, sampling: SamplingConfig
+    ) -> "Clip2StyleGAN":
+        """Return the same around models that are there already."""
+        model = cls.__new__(cls)
+        model.text_to_image = text_to_image
+        model.sampling = sampling
+        model._find_bank = lambda: None
+        return model
+
+    def __call__(
+        self,
+        prompts: Any,
+        n_samples_per_txt: int = 1,
+        cond_scale: float | None = None,
+        truncation: float | None = None,
+        skips: int | None = None,
+        clip_sort: bool = False,
+        edit: Edit | None = None,
+        *,
+        seed: int = 0,
+        negative: Any = None,
+        return_w: bool = False,
+        sampling: Mapping[str, Any] | None = None,
+    ) -> tuple[Tensor, ...]:
+        """Return images and their CLIP scores, and w if wanted, all on the CPU.
+
+        Args:
+            prompts: A text, an image (PIL, or [3, h, w] of floats in [-1, 1]), a
+                weighted list such as [("a man", 1.0), ("glasses", -0.5)], or a list
+                of these.
+            n_samples_per_txt: Images of each prompt.
+            cond_scale: Guidance; 1 is none.
+            truncation: psi of w; 1 is none.
+            skips: Timesteps from one step to the next, as in the original: ddpm with
+                its variance and T / skips steps. None for the sampler as configured.
+            clip_sort: Whether to put the best image of each prompt first.
+            edit: Direction to add to w after truncation, [w_dim] or [num_ws, w_dim],
+                or the path of a `.pt` or `.npy` file.
+            seed: Image j of prompt i depends on (seed, i, j) alone.
+            negative: What guidance leads away from: a prompt, or one for each.
+            return_w: Whether to return w as well.
+            sampling: Any settings of `SamplingConfig`, by name, over all of these.
+
+        Returns:
+            images [b, 3, h, w] in [-1, 1], clip_score [b] and, if wanted, w
+            [b, num_ws, w_dim]; prompt by prompt, b of them in all.
+
+        Raises:
+            InputError: If an argument cannot be used.
+        """
+        if n_samples_per_txt < 1:
+            msg = f"n_samples_per_txt must be 1 or more, got {n_samples_per_txt}."
+            raise InputError(msg)
+        settings = self._settings(cond_scale, truncation, skips, sampling or {})
+        model = self._model_for(settings)
+        w, direction = model.answer(
+            as_queries(prompts),
+            settings,
+            num_samples=n_samples_per_txt,
+            seed=seed,
+            negative=None if negative is None else as_queries(negative),
+        )
+        if edit is not None:
+            num_ws, w_dim = w.shape[-2:]
+            w = w + read_edit(edit, num_ws, w_dim).to(w)
+
+        drawn = model.draw(w, direction, rank=clip_sort, keep=_as_floats)
+        assert drawn.scores is not None
+        images = torch.from_numpy(drawn.images).flatten(0, 1)
+        clip_score = torch.from_numpy(drawn.scores).float().flatten()
+        if return_w:
+            return images, clip_score, drawn.w.flatten(0, 1).cpu()
+        return images, clip_score
+
+    def _settings(
+        self,
+        cond_scale: float | None,
+        truncation: float | None,
+        skips: int | None,
+        overrides: Mapping[str, Any],
+    ) -> SamplingConfig:
+        changes: dict[str, Any] = {}
+        if skips is not None:
+            num_timesteps = len(self.text_to_image.prior.alpha_bar)
+            if skips < 1 or num_timesteps % skips:
+                msg = f"skips must divide {num_timesteps}, got {skips}."
+                raise InputError(msg)
+            changes |= {"sampler": "ddpm", "variance": "upstream"}
+            changes["num_steps"] = num_timesteps // skips
+        if cond_scale is not None:
+            changes["guidance_scale"] = cond_scale
+        if truncation is not None:
+            changes |= {"truncation": "fixed", "psi": truncation}
+        known = [field.name for field in fields(SamplingConfig)]
+        if unknown := sorted(set(overrides) - set(known)):
+            msg = f"sampling must set {', '.join(known)}, got {unknown[0]!r}."
+            raise InputError(msg)
+        return replace(self.sampling, **{**changes, **overrides})
+
+    def _model_for(self, sampling: SamplingConfig) -> TextToImage:
+        """Return the models, with a retrieval bank if the settings need one."""
+        model = self.text_to_image
+        if sampling.retrieval_share and model.retrieval_bank is None:
+            model = replace(model, retrieval_bank=self._find_bank())
+            self.text_to_image = model
+        return model
+
+
+def _as_floats(image: Tensor) -> np.ndarray:
+    floats: np.ndarray = image.float().clamp(-1, 1).cpu().numpy()
+    return floats

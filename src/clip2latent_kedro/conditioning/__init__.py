@@ -1,0 +1,27 @@
+"""From what a user asks for to the condition of the prior."""
+
+from clip2latent_kedro.conditioning.bridges import (
+    bridge_queries,
+    condition_on_image,
+    condition_on_queries,
+    condition_on_text,
+    mean_direction,
+)
+from clip2latent_kedro.conditioning.queries import (
+    EmbeddedQueries,
+    Query,
+    embed_queries,
+)
+from clip2latent_kedro.conditioning.retrieval import RetrievalBank
+
+__all__ = [
+    "EmbeddedQueries",
+    "Query",
+    "RetrievalBank",
+    "bridge_queries",
+    "condition_on_image",
+    "condition_on_queries",
+    "condition_on_text",
+    "embed_queries",
+    "mean_direction",
+]

@@ -1,0 +1,119 @@
+"""Variants that are compared, each given as what it changes of the parameters.
+
+Rows of the evaluation and points of a sweep are both written so: names of settings
+with their values, over a base. Everything that is not named stays as in the base.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import product
+from typing import Any, Literal, cast, get_args
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.prior.diffusion import DiffusionPrior
+from clip2latent_kedro.samplers import SamplingConfig
+
+PriorName = Literal["prior", "prior_best", "student"]
+Overrides = Mapping[str, Any]
+"""Names of settings and their values: `prior`, or a field of `SamplingConfig`."""
+
+_MADE_BY = {
+    "prior": "training",
+    "prior_best": "training",
+    "student": "distillation",
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A prior, and how latents are drawn from it.
+
+    Attributes:
+        prior: The last averaged weights, those that validated best, or the student
+            that does it in one step.
+        sampling: All settings.
+    """
+
+    prior: PriorName
+    sampling: SamplingConfig
+
+
+def make_variant(sampling: SamplingConfig, overrides: Overrides) -> Variant:
+    """Return the base with some settings changed.
+
+    Args:
+        sampling: The base; its prior is `prior`.
+        overrides: Checked by `check_overrides`.
+
+    Raises:
+        InputError: If a value is out of its range.
+    """
+    settings = dict(overrides)
+    prior = cast(PriorName, settings.pop("prior", "prior"))
+    return Variant(prior, replace(sampling, **settings))
+
+
+def expand_grid(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return the product of lists of values, the last name changing fastest.
+
+    Args:
+        grid: Values of each setting.
+
+    Returns:
+        One mapping of overrides for each combination.
+    """
+    return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+
+
+def label_overrides(overrides: Overrides) -> str:
+    """Return overrides in words, such as `sampler ddim, num_steps 4`."""
+    return ", ".join(f"{name} {value}" for name, value in overrides.items())
+
+
+def check_overrides(where: str, overrides: object) -> None:
+    """Check that overrides name settings that there are, and such a prior.
+
+    Args:
+        where: Their place in the parameters, for the message.
+        overrides: What was given.
+
+    Raises:
+        InputError: If not; the message lists the settings.
+    """
+    known = ["prior", *(field.name for field in fields(SamplingConfig))]
+    if not isinstance(overrides, Mapping):
+        msg = f"{where} must be settings of sampling, got {overrides!r}."
+        raise InputError(msg)
+    for name in overrides:
+        if name not in known:
+            msg = f"{where}.{name} is not a parameter. Known here: {', '.join(known)}."
+            raise InputError(msg)
+    names = get_args(PriorName)
+    if overrides.get("prior", "prior") not in names:
+        msg = (
+            f"{where}.prior must be one of {', '.join(names)}, got "
+            f"{overrides['prior']!r}."
+        )
+        raise InputError(msg)
+
+
+def find_prior(
+    priors: Mapping[str, DiffusionPrior | Mapping[str, Any]], name: PriorName
+) -> DiffusionPrior:
+    """Return a prior by name.
+
+    Args:
+        priors: Those that are there; an empty mapping stands for one that is not.
+        name: Which.
+
+    Raises:
+        InputError: If it is not there; the message names the pipeline that makes it.
+    """
+    prior = priors.get(name)
+    if isinstance(prior, DiffusionPrior):
+        return prior
+    msg = (
+        f"The prior {name!r} has not been made yet. Run the pipeline "
+        f"{_MADE_BY[name]} first."
+    )
+    raise InputError(msg)

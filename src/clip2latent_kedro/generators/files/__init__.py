@@ -1,0 +1,17 @@
+"""Files of other programs' generators, read safely and converted."""
+
+from clip2latent_kedro.generators.files.architecture import StyleGANWeights
+from clip2latent_kedro.generators.files.conversion import (
+    ConvertedStyleGAN,
+    cached_stylegan,
+    convert_stylegan,
+)
+from clip2latent_kedro.generators.files.reading import read_stylegan_file
+
+__all__ = [
+    "ConvertedStyleGAN",
+    "StyleGANWeights",
+    "cached_stylegan",
+    "convert_stylegan",
+    "read_stylegan_file",
+]

@@ -1,0 +1,122 @@
+"""What the StyleGAN2 networks are built of: layers and resampling, without state.
+
+Sources: Karras et al. 2020 (arXiv 1912.04958) and NVIDIA's PyTorch release, whose
+parameter names are kept.
+"""
+
+from collections.abc import Sequence
+from math import sqrt
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_FIR_TAPS = (1.0, 3.0, 3.0, 1.0)
+# From this many taps on, NVIDIA's release stores a filter as its one factor.
+_SEPARABLE_TAPS = 8
+
+
+class FullyConnected(nn.Module):
+    """A linear layer whose stored weights have unit variance (equalised rates)."""
+
+    def __init__(
+        self, dim_in: int, dim_out: int, *, lr: float = 1.0, bias_init: float = 0.0
+    ) -> None:
+        """Build with random weights, stored divided by the multiplier `lr`."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(dim_out, dim_in) / lr)
+        self.bias = nn.Parameter(torch.full((dim_out,), bias_init))
+        self.weight_gain = lr / sqrt(dim_in)
+        self.bias_gain = lr
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [n, dim_out] of [n, dim_in]."""
+        return F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
+
+
+class SkipConvolution(nn.Module):
+    """1 x 1 convolution to twice the resolution: the other way through a block."""
+
+    resample_filter: Tensor
+
+    def __init__(
+        self, channels_in: int, channels_out: int, taps: Sequence[float]
+    ) -> None:
+        """Build with random weights."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(channels_out, channels_in, 1, 1))
+        self.weight_gain = 1 / sqrt(channels_in)
+        self.register_buffer("resample_filter", fir_filter(taps))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [n, channels_out, 2h, 2w] of [n, channels_in, h, w]."""
+        return upsample(
+            F.conv2d(x, self.weight * self.weight_gain), self.resample_filter
+        )
+
+
+def leaky_relu(x: Tensor) -> Tensor:
+    """Return leaky ReLU (slope 0.2) with gain sqrt(2), which keeps the variance."""
+    return F.leaky_relu(x, 0.2) * sqrt(2)
+
+
+def second_moment_norm(x: Tensor) -> Tensor:
+    """Return x / sqrt(mean(x^2) + 1e-8) of each row of [n, dim]."""
+    return x * x.square().mean(1, keepdim=True).add(1e-8).rsqrt()
+
+
+def fir_filter(taps: Sequence[float] = _FIR_TAPS) -> Tensor:
+    """Return the low-pass filter of up-sampling, with sum 1.
+
+    Args:
+        taps: Its n coefficients along one axis, up to a factor.
+
+    Returns:
+        [n, n], or the factor [n] of a filter of eight or more taps.
+    """
+    factor = torch.tensor(tuple(taps), dtype=torch.float32)
+    if len(factor) >= _SEPARABLE_TAPS:
+        return factor / factor.sum()
+    return torch.outer(factor, factor) / factor.sum().square()
+
+
+def upsample(x: Tensor, filter_: Tensor) -> Tensor:
+    """Return [n, c, 2h, 2w]: zeros inserted, then filtered with gain 4."""
+    kernel = _upsampling_kernel(filter_)
+    num = len(kernel)
+    wide = F.conv_transpose2d(
+        x,
+        kernel.expand(x.shape[1], 1, num, num),
+        stride=2,
+        padding=num - 1 - (num + 1) // 2,
+        groups=x.shape[1],
+    )
+    return wide[..., : 2 * x.shape[2], : 2 * x.shape[3]]  # odd filters: a row more
+
+
+def upsampling_convolution(x: Tensor, weight: Tensor, filter_: Tensor) -> Tensor:
+    """Return the transposed convolution of stride 2, then filtered with gain 4.
+
+    Args:
+        x: [n, channels_in, h, w].
+        weight: [channels_out, channels_in, 3, 3].
+        filter_: Of `fir_filter`.
+
+    Returns:
+        [n, channels_out, 2h, 2w].
+    """
+    wide = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)  # [.., 2h+1, 2w+1]
+    kernel = _upsampling_kernel(filter_).flip(0, 1)  # conv2d is a correlation
+    num = len(kernel)
+    wide = F.conv2d(
+        wide,
+        kernel.expand(wide.shape[1], 1, num, num),
+        padding=(num - 1) // 2,
+        groups=wide.shape[1],
+    )
+    return wide[..., : 2 * x.shape[2], : 2 * x.shape[3]]
+
+
+def _upsampling_kernel(filter_: Tensor) -> Tensor:
+    """Return the filter as a matrix, [n, n], with the gain 4 of inserted zeros."""
+    return 4 * (torch.outer(filter_, filter_) if filter_.ndim == 1 else filter_)

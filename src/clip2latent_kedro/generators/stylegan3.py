@@ -1,0 +1,87 @@
+"""The StyleGAN3 generator network (Karras et al. 2021), in pure PyTorch.
+
+Module, parameter and buffer names are those of NVIDIA's release, so that its weights
+load key by key. Both configurations are there: T (equivariant to translation) and R
+(to rotation too).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from clip2latent_kedro.generators.stylegan2 import MappingNetwork, StyleGAN2Config
+from clip2latent_kedro.generators.stylegan3_config import StyleGAN3Config
+from clip2latent_kedro.generators.stylegan3_layers import FourierInput, SynthesisLayer
+from clip2latent_kedro.interfaces import NoiseMode
+
+__all__ = ["StyleGAN3", "StyleGAN3Config", "SynthesisNetwork"]
+
+
+class SynthesisNetwork(nn.Module):
+    """w -> image: Fourier features, layers of rising bandwidth, colours."""
+
+    def __init__(self, config: StyleGAN3Config) -> None:
+        """Build with random weights."""
+        super().__init__()
+        self.output_scale = config.output_scale
+        signals = config.signals
+        self.input = FourierInput(config.w_dim, signals[0])
+        self.layer_names = []
+        for index, target in enumerate(signals):
+            layer = SynthesisLayer(
+                signals[max(index - 1, 0)],
+                target,
+                config,
+                critical=index >= config.num_layers - config.num_critical,
+                colours=index == config.num_layers,
+            )
+            self.layer_names.append(f"L{index}_{target.size}_{target.channels}")
+            self.add_module(self.layer_names[-1], layer)
+
+    def forward(self, w: Tensor, noise_mode: NoiseMode = "const") -> Tensor:
+        """Return images, [n, img_channels, resolution, resolution], about [-1, 1].
+
+        Under `torch.autocast` the feature maps have its type; what places and scales
+        them stays in full precision.
+
+        Args:
+            w: [n, num_ws, w_dim].
+            noise_mode: Without effect; StyleGAN3 has no noise.
+        """
+        device = w.device.type
+        lowered = torch.is_autocast_enabled(device)
+        dtype = torch.get_autocast_dtype(device) if lowered else w.dtype
+        with torch.autocast(device, enabled=False):
+            first, *others = w.unbind(1)
+            x: Tensor = self.input(first).to(dtype)
+            for name, row in zip(self.layer_names, others, strict=True):
+                x = self.get_submodule(name)(x, row)
+            return x.to(w.dtype) * self.output_scale
+
+
+class StyleGAN3(nn.Module):
+    """Mapping and synthesis together, as NVIDIA's `G_ema` holds them."""
+
+    def __init__(self, config: StyleGAN3Config) -> None:
+        """Build with random weights."""
+        super().__init__()
+        self.config = config
+        self.mapping = _make_mapping(config)
+        self.synthesis = SynthesisNetwork(config)
+
+
+def _make_mapping(config: StyleGAN3Config) -> MappingNetwork:
+    """Return StyleGAN2's mapping, whose arithmetic is the same, with more rows."""
+    mapping = MappingNetwork(
+        StyleGAN2Config(
+            z_dim=config.z_dim,
+            w_dim=config.w_dim,
+            resolution=4,
+            channel_base=4,
+            channel_max=1,
+            mapping_layers=config.mapping_layers,
+            mapping_lr=config.mapping_lr,
+            c_dim=config.c_dim,
+        )
+    )
+    mapping.num_ws = config.num_ws
+    return mapping

@@ -1,0 +1,188 @@
+"""Pictures of a user's own prompts, one prompt at a time.
+
+A picture depends on its prompt, the seed and the settings, not on the other prompts;
+what a killed run has made is found again by its name.
+"""
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.interfaces import Encoder
+from clip2latent_kedro.progress import progress_bar
+from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.text_to_image import TextToImage
+
+logger = logging.getLogger(__name__)
+
+PriorName = Literal["prior", "prior_best", "student"]
+
+SLUG_LENGTH = 40
+
+
+@dataclass(frozen=True)
+class InferenceConfig:
+    """What is drawn, `params:inference`.
+
+    Attributes:
+        prompts: One text, or several.
+        prompts_file: Text file with a prompt a line, instead of `prompts`.
+        negative: A text that guidance leads away from; None for none.
+        num_samples: Pictures of each prompt.
+        rank: Put the pictures closest to their prompt first, by the encoder.
+        image_batch_size: Images synthesised at a time.
+        prior: Name of the catalog entry to draw from.
+    """
+
+    prompts: list[str] | str
+    prompts_file: str | None
+    negative: str | None
+    num_samples: int
+    rank: bool
+    image_batch_size: int
+    prior: PriorName
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for name in ("num_samples", "image_batch_size"):
+            value = getattr(self, name)
+            if value < 1:
+                msg = f"inference.{name} must be 1 or more, got {value}."
+                raise InputError(msg)
+
+
+@dataclass(frozen=True)
+class LabelledPicture:
+    """A picture, and what to write into its file.
+
+    Attributes:
+        image_u8: uint8 [h, w, 3].
+        labels: Such as `prompt`, `seed` and `score`.
+    """
+
+    image_u8: np.ndarray
+    labels: Mapping[str, str]
+
+
+def read_prompts(config: InferenceConfig, lines: str | None) -> list[str]:
+    """Return the prompts of the file's lines if there is one, or of the parameter.
+
+    Empty lines of a file are passed over.
+
+    Args:
+        config: `params:inference`.
+        lines: Content of the file; None without one.
+
+    Raises:
+        InputError: If there is no prompt at all.
+    """
+    if lines is not None:
+        prompts = [line.strip() for line in lines.splitlines() if line.strip()]
+    else:
+        given = config.prompts
+        prompts = [given] if isinstance(given, str) else list(given)
+    if not prompts:
+        msg = (
+            "inference needs a prompt, got none. Set inference.prompts, or "
+            "inference.prompts_file to a text file with a prompt a line."
+        )
+        raise InputError(msg)
+    return prompts
+
+
+def find_problems(prompts: Sequence[str], encoder: Encoder) -> dict[int, str]:
+    """Return why each prompt that the encoder refuses is refused, by position."""
+    problems = {}
+    for position, prompt in enumerate(prompts):
+        try:
+            encoder.encode_text([prompt])
+        except InputError as error:
+            problems[position] = str(error)
+            logger.warning("Prompt %d is left out: %s", position + 1, error)
+    return problems
+
+
+def name_pictures(
+    prompt: str, sampling: SamplingConfig, config: InferenceConfig, *, seed: int
+) -> list[str]:
+    """Return file names without ending, one a sample, for a prompt under settings.
+
+    Args:
+        prompt: The text.
+        sampling: `params:sampling`.
+        config: `params:inference`.
+        seed: Seed of the run.
+    """
+    fixed = [config.negative, config.num_samples, config.rank, config.prior]
+    text = json.dumps([prompt, seed, asdict(sampling), *fixed])
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    slug = re.sub(r"[^a-z0-9]+", "_", prompt.lower())[:SLUG_LENGTH].strip("_")
+    return [f"{slug}_{digest}_{number}" for number in range(config.num_samples)]
+
+
+def draw_pictures(
+    model: TextToImage,
+    prompts: Sequence[str],
+    sampling: SamplingConfig,
+    config: InferenceConfig,
+    *,
+    seed: int,
+    made: Collection[str] = (),
+) -> Iterator[dict[str, LabelledPicture]]:
+    """Yield the pictures of each prompt by name, but for those made already.
+
+    Args:
+        model: Generator, encoder and prior.
+        prompts: That the encoder accepts.
+        sampling: `params:sampling`.
+        config: `params:inference`.
+        seed: Seed of the run.
+        made: Names of pictures that need not be drawn again.
+    """
+    with progress_bar("pictures", total=len(prompts), unit="prompts") as advance:
+        for prompt in prompts:
+            names = name_pictures(prompt, sampling, config, seed=seed)
+            if not set(names) <= set(made):
+                yield _draw_prompt(model, prompt, names, sampling, config, seed)
+            advance()
+
+
+def _draw_prompt(
+    model: TextToImage,
+    prompt: str,
+    names: Sequence[str],
+    sampling: SamplingConfig,
+    config: InferenceConfig,
+    seed: int,
+) -> dict[str, LabelledPicture]:
+    generated = model(
+        [prompt],
+        sampling,
+        num_samples=config.num_samples,
+        seed=seed,
+        negative=None if config.negative is None else [config.negative],
+        rank=config.rank,
+    )
+    pictures = {}
+    for number, name in enumerate(names):
+        labels = {
+            "prompt": prompt,
+            "seed": str(seed),
+            "sample": str(number),
+            "negative": config.negative or "",
+            "sampling": json.dumps(asdict(sampling)),
+            "prior": config.prior,
+            "generator": str(model.generator.identity),
+            "encoder": str(model.encoder.identity),
+        }
+        if generated.scores is not None:
+            labels["score"] = f"{generated.scores[0, number]:.4f}"
+        pictures[name] = LabelledPicture(generated.images[0, number], labels)
+    return pictures

@@ -1,0 +1,162 @@
+"""Nodes of `inference`."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.evaluation.figure import draw_comparison
+from clip2latent_kedro.inference import (
+    InferenceConfig,
+    LabelledPicture,
+    draw_pictures,
+    find_problems,
+    name_pictures,
+    read_prompts,
+)
+from clip2latent_kedro.interfaces import Encoder, Generator
+from clip2latent_kedro.pairs import DataConfig, TrainingPairs
+from clip2latent_kedro.prior.diffusion import DiffusionPrior
+from clip2latent_kedro.runtime import pick_device
+from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.text_to_image import TextToImage
+
+logger = logging.getLogger(__name__)
+
+Readers = Mapping[str, Callable[[], LabelledPicture]]
+
+GRID_PROMPTS = 64  # rows of the grid at most
+
+
+def accept_prompts(
+    prompts_file: dict[str, str],
+    encoder: Encoder,
+    inference: InferenceConfig,
+    device: str,
+) -> tuple[list[str], dict[str, str]]:
+    """Return the prompts that can be drawn, and what is wrong with the others.
+
+    Args:
+        prompts_file: `lines`, or empty without a file.
+        encoder: Which may refuse a text.
+        inference: `params:inference`.
+        device: `params:device`.
+
+    Raises:
+        InputError: If no prompt is left.
+    """
+    prompts = read_prompts(inference, prompts_file.get("lines"))
+    problems = find_problems(prompts, encoder.to(pick_device(device)))
+    accepted = [text for place, text in enumerate(prompts) if place not in problems]
+    if not accepted:
+        msg = f"None of the prompts can be drawn: {next(iter(problems.values()))}"
+        raise InputError(msg)
+    refused = {prompts[place]: problem for place, problem in problems.items()}
+    return list(dict.fromkeys(accepted)), refused
+
+
+def draw(
+    prompts: list[str],
+    generator: Generator,
+    encoder: Encoder,
+    prior: DiffusionPrior,
+    training_pairs: TrainingPairs | Mapping[str, Any],
+    progress: Readers,
+    data: DataConfig,
+    sampling: SamplingConfig,
+    inference: InferenceConfig,
+    seed: int,
+    device: str,
+) -> Iterator[dict[str, LabelledPicture]]:
+    """Yield the pictures of each prompt, but for those that are there already.
+
+    Args:
+        prompts: Accepted ones.
+        generator: w -> image.
+        encoder: Text -> embedding.
+        prior: Embedding -> w.
+        training_pairs: For retrieval mixing, if `sampling` asks for it.
+        progress: Pictures that an earlier run made.
+        data: `params:data`.
+        sampling: `params:sampling`.
+        inference: `params:inference`.
+        seed: `params:seed`.
+        device: `params:device`.
+
+    Yields:
+        Pictures by name; empty if all are there.
+    """
+    has_pairs = isinstance(training_pairs, TrainingPairs)
+    model = TextToImage(
+        generator,
+        encoder,
+        prior,
+        data.latent_repeats,
+        latent_batch_size=max(inference.num_samples, inference.image_batch_size),
+        image_batch_size=inference.image_batch_size,
+        device=pick_device(device),
+        retrieval_bank=training_pairs.clip_embedding if has_pairs else None,
+    )
+    logger.info(
+        "Drawing %d pictures of each of %d prompts.",
+        inference.num_samples,
+        len(prompts),
+    )
+    yield {}
+    yield from draw_pictures(
+        model, prompts, sampling, inference, seed=seed, made=progress.keys()
+    )
+
+
+def collect(
+    pictures: Readers,
+    prompts: list[str],
+    problems: dict[str, str],
+    sampling: SamplingConfig,
+    inference: InferenceConfig,
+    seed: int,
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return the grid of a run's pictures, and its table.
+
+    Args:
+        pictures: All that are in the folder.
+        prompts: Accepted ones.
+        problems: Of the others.
+        sampling: `params:sampling`.
+        inference: `params:inference`.
+        seed: `params:seed`.
+
+    Returns:
+        uint8 [h, w, 3], of the first prompts; and a row for each picture, `prompt`,
+        `sample`, `seed`, `score`, `file`, `problem`, and for each refused prompt.
+    """
+    rows: list[dict[str, Any]] = []
+    images: list[list[np.ndarray]] = []
+    for prompt in prompts:
+        names = name_pictures(prompt, sampling, inference, seed=seed)
+        drawn = [pictures[name]() for name in names]
+        if len(images) < GRID_PROMPTS:
+            images.append([picture.image_u8 for picture in drawn])
+        rows += [
+            {
+                "prompt": prompt,
+                "sample": number,
+                "seed": seed,
+                "score": picture.labels.get("score"),
+                "file": f"{name}.png",
+            }
+            for number, (name, picture) in enumerate(zip(names, drawn, strict=True))
+        ]
+    rows += [
+        {"prompt": prompt, "problem": problem} for prompt, problem in problems.items()
+    ]
+    columns = ["prompt", "sample", "seed", "score", "file", "problem"]
+    stacked = np.array(images)  # [num_prompts, num_samples, h, w, 3]
+    grid = draw_comparison(
+        prompts[:GRID_PROMPTS],
+        {f"{number + 1}": stacked[:, number] for number in range(stacked.shape[1])},
+    )
+    return grid, pd.DataFrame(rows, columns=columns).convert_dtypes()

@@ -1,0 +1,107 @@
+"""Latents drawn from a prior, each with a noise of its own.
+
+Sample j of condition i has its own stream of random numbers, which depends on the
+seed, i and j alone: it stays the same whatever is drawn beside it, and whatever the
+sampler, the settings or the size of a batch.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.prior.diffusion import DiffusionPrior
+from clip2latent_kedro.runtime import derive_seed
+from clip2latent_kedro.samplers import SamplingConfig, sample
+from clip2latent_kedro.samplers.guidance import guidance_scales
+
+NOISE_BLOCK = 16  # steps whose noise is drawn at once, for speed alone
+
+
+@torch.no_grad()
+def sample_prior(
+    prior: DiffusionPrior,
+    condition: Tensor,
+    sampling: SamplingConfig,
+    *,
+    num_samples: int,
+    seed: int,
+    batch_size: int,
+    negative: Tensor | None = None,
+) -> Tensor:
+    """Return w, [n, num_samples, num_latents, w_dim], not truncated.
+
+    Args:
+        prior: On the device of the conditions.
+        condition: Of `prior.join_condition`, [n, width], or one for each sample,
+            [n, num_samples, width].
+        sampling: `params:sampling`.
+        num_samples: Of each condition.
+        seed: Sample j of condition i depends on (seed, i, j) alone.
+        batch_size: Latents denoised at a time, or those of one condition if more.
+        negative: What guidance leads away from, likewise; one for all or n.
+
+    Raises:
+        InputError: If the settings do not suit the prior.
+    """
+    is_distilled = "guidance_scale" in prior.condition_inputs
+    if sampling.guidance == "cfgpp" and is_distilled:
+        msg = (
+            "sampling.guidance must be cfg for a distilled prior, which has no "
+            "unconditional branch, got cfgpp."
+        )
+        raise InputError(msg)
+    scales = guidance_scales(prior.alpha_bar, sampling)
+    if negative is not None:
+        condition, negative = _align(condition, negative)
+    batches = []
+    conditions_at_once = max(1, batch_size // num_samples)
+    for rows in torch.split(torch.arange(len(condition)), conditions_at_once):
+        streams = list(product(rows.tolist(), range(num_samples)))
+        noise = draw_noises(seed, streams, prior.latent_shape)
+        x_T = next(noise).to(condition)
+        denoise = prior.denoiser(
+            condition[rows].flatten(0, -2),
+            scales,
+            negative=None if negative is None else negative[rows].flatten(0, -2),
+        )
+        x0 = sample(denoise, x_T, prior.alpha_bar, sampling, noise)
+        batches.append(prior.statistics.denormalise(x0))
+    w = torch.cat(batches)
+    return w.view(len(condition), num_samples, *w.shape[1:])
+
+
+def _align(condition: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both as [n, r, width], repeated where the other has more."""
+    first, second = (c if c.ndim == 3 else c[:, None] for c in (condition, negative))
+    if len(second) not in (1, len(first)):
+        msg = f"negative must be one for all or {len(first)}, got {len(second)}."
+        raise InputError(msg)
+    num_each = max(first.shape[1], second.shape[1])
+    shape = (len(first), num_each, -1)
+    return first.expand(shape), second.expand(shape)
+
+
+def draw_noises(
+    seed: int, streams: Sequence[tuple[int, int]], shape: tuple[int, int]
+) -> Iterator[Tensor]:
+    """Yield unit Gaussian noise, [num_streams, *shape], without end: x_T first.
+
+    Args:
+        seed: Of the run.
+        streams: (prompt, sample) numbers, each a stream of its own.
+        shape: Of one latent, (num_latents, latent_dim).
+    """
+    generators = [
+        np.random.Generator(np.random.Philox(key=derive_seed(seed, "sample", i, j)))
+        for i, j in streams
+    ]
+    while True:
+        blocks = [
+            generator.standard_normal((NOISE_BLOCK, *shape), np.float32)
+            for generator in generators
+        ]
+        yield from torch.from_numpy(np.stack(blocks, axis=1))

@@ -1,0 +1,175 @@
+"""The original's arguments, on linear models, where every answer is known."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from linear_models import STATISTICS, ColourGenerator, make_model, make_sampling
+from PIL import Image
+from torch.nn import functional
+
+import clip2latent_kedro
+from clip2latent_kedro.api import Clip2StyleGAN
+from clip2latent_kedro.errors import InputError
+
+PROMPTS = ["1 0 0", "0 -3 4"]
+DIRECTIONS = torch.tensor([[1, 0, 0], [0, -0.6, 0.8]])
+
+
+def make_api(spread=0.5, *, settings=None, **changes):
+    return Clip2StyleGAN.from_models(
+        make_model(spread, **changes), make_sampling(**(settings or {}))
+    )
+
+
+def test_images_come_prompt_by_prompt_with_their_scores():
+    images, scores, w = make_api()(PROMPTS, 3, return_w=True)
+    assert images.shape == (6, 3, 4, 4)
+    assert images.dtype == scores.dtype == torch.float32
+    assert w.shape == (6, 2, 3)
+    torch.testing.assert_close(images[:, :, 0, 0], w[:, 0].clamp(-1, 1))
+    text = DIRECTIONS.repeat_interleave(3, dim=0)
+    cosine = functional.cosine_similarity(w[:, 0], text)
+    torch.testing.assert_close(scores, cosine, rtol=1e-4, atol=1e-5)
+
+    alone = make_api()(PROMPTS[0], 3)[0]
+    torch.testing.assert_close(alone, images[:3])
+
+
+def test_the_best_image_of_each_prompt_comes_first_if_wanted():
+    model = make_api(1.0, image_batch_size=2)
+    _, scores, w = model(PROMPTS, 5, return_w=True)
+    images, ranked, ranked_w = model(PROMPTS, 5, clip_sort=True, return_w=True)
+    order = scores.view(2, 5).argsort(dim=1, descending=True)
+    order = (order + torch.tensor([[0], [5]])).flatten()
+    assert torch.equal(ranked, scores[order])
+    assert torch.equal(ranked_w, w[order])
+    torch.testing.assert_close(images[:, :, 0, 0], w[order, 0].clamp(-1, 1))
+
+
+def test_guidance_truncation_and_edit_in_closed_form():
+    """w = mean + psi * std * scale * e' + edit; the edit is not truncated."""
+    edit = torch.tensor([[0.1, 0.2, 0.3], [0, 0, 1]])
+    _, _, w = make_api(0.0)(
+        PROMPTS, 1, cond_scale=1.5, truncation=0.7, edit=edit, return_w=True
+    )
+    x0 = 1.5 * 2.0 * DIRECTIONS
+    expected = STATISTICS.mean + 0.7 * STATISTICS.std * x0  # [2, 3]
+    torch.testing.assert_close(w, expected[:, None] + edit, rtol=1e-4, atol=1e-5)
+
+
+def test_truncation_is_by_psi_whatever_is_configured():
+    model = make_api(settings={"truncation": "auto", "psi": 0.3})
+    _, _, w = model(PROMPTS, 2, truncation=0.0, return_w=True)
+    torch.testing.assert_close(w, STATISTICS.mean.expand(4, 2, 3))
+
+
+def test_skips_are_those_of_the_original():
+    """T = 20, so that skips 5 visits 15, 10, 5 and 0 with upstream's variance."""
+    model = make_api(settings={"sampler": "ddim", "num_steps": 20})
+    _, _, w = model(PROMPTS, 3, skips=5, seed=4, return_w=True)
+    upstream = make_sampling(sampler="ddpm", num_steps=4, variance="upstream")
+    expected = model.text_to_image(PROMPTS, upstream, num_samples=3, seed=4, rank=False)
+    assert torch.equal(w, expected.w.flatten(0, 1))
+    corrected = {"sampler": "ddpm", "num_steps": 4}
+    _, _, other = model(PROMPTS, 3, seed=4, return_w=True, sampling=corrected)
+    assert not torch.isclose(other, w).any()
+    for skips in (0, 3):
+        with pytest.raises(InputError, match=f"skips must divide 20, got {skips}"):
+            model(PROMPTS, skips=skips)
+
+
+def test_what_a_call_does_not_say_is_as_configured():
+    settings = {"sampler": "ddim", "guidance_scale": 2.5, "psi": 0.5}
+    model = make_api(settings=settings)
+    _, _, w = model(PROMPTS, return_w=True, seed=3)
+    expected = model.text_to_image(
+        PROMPTS, make_sampling(**settings), num_samples=1, seed=3
+    )
+    assert torch.equal(w, expected.w.flatten(0, 1))
+
+
+def test_any_other_setting_goes_over_the_named_ones():
+    overrides = {"guidance_scale": 0.5, "psi": 0.0, "truncation_centre": "w_avg"}
+    model = make_api(0.0)
+    _, _, w = model(PROMPTS, truncation=1.0, sampling=overrides, return_w=True)
+    torch.testing.assert_close(w, ColourGenerator.w_avg.expand(2, 2, 3))
+    with pytest.raises(InputError, match=r"sampling must set .*, got 'steps'"):
+        model(PROMPTS, sampling={"steps": 3})
+    with pytest.raises(InputError, match=r"sampling.psi must be at least 0, got -1"):
+        model(PROMPTS, truncation=-1)
+
+
+def test_images_and_weighted_lists_are_prompts():
+    levels = np.array([153, 178, 76], np.uint8)
+    pil = Image.fromarray(np.broadcast_to(levels, (4, 4, 3)))
+    colour = torch.from_numpy(levels) / 127.5 - 1
+    tensor = colour[:, None, None].expand(3, 4, 4)
+    mixed = [("1 0 0", 1.0), (pil, -0.5)]
+    model = make_api(0.0)
+    _, scores, w = model([pil, tensor, mixed], return_w=True)
+
+    mixture = torch.eye(3)[0] - 0.5 * functional.normalize(colour, dim=0)
+    length = (2.0 + 0.5 * colour.norm()) / 1.5
+    x0 = torch.stack([colour, colour, length * functional.normalize(mixture, dim=0)])
+    expected = STATISTICS.mean + STATISTICS.std * x0
+    torch.testing.assert_close(w[:, 0], expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        scores[2], functional.cosine_similarity(mixture, expected[2], dim=0)
+    )
+
+    torch.testing.assert_close(model(mixed, return_w=True)[2], w[2:])
+    torch.testing.assert_close(model(tensor, return_w=True)[2], w[1:2])
+    pair = torch.stack([tensor, tensor])
+    torch.testing.assert_close(model(pair, return_w=True)[2], w[[1, 1]])
+
+
+@pytest.mark.parametrize("negative", ["0 0 1", ["0 0 1", "0 2 0"]])
+def test_guidance_leads_away_from_the_negative(negative):
+    model = make_api(0.0)
+    _, _, w = model(PROMPTS, cond_scale=3.0, negative=negative, return_w=True)
+    last = [0, 0, 1.0] if isinstance(negative, str) else [0, 1.0, 0]
+    unwanted = torch.tensor([[0, 0, 1.0], last])
+    x0 = 2.0 * (unwanted + 3.0 * (DIRECTIONS - unwanted))
+    expected = STATISTICS.mean + STATISTICS.std * x0
+    torch.testing.assert_close(w[:, 0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_images_are_within_their_range_and_w_is_not():
+    images, _, w = make_api(0.0)(PROMPTS, cond_scale=10.0, return_w=True)
+    assert w.abs().max() > 1
+    assert images.abs().max() == 1
+
+
+def test_an_image_depends_on_seed_prompt_and_number_alone():
+    model = make_api(latent_batch_size=2, image_batch_size=1)
+    _, _, w = make_api()(PROMPTS, 3, seed=1, return_w=True)
+    same, other = (model(PROMPTS, 2, seed=seed, return_w=True)[2] for seed in (1, 2))
+    assert torch.equal(same, w[[0, 1, 3, 4]])
+    assert not torch.isclose(other, same).any()
+
+
+def test_at_least_one_image_of_one_prompt():
+    with pytest.raises(InputError, match="n_samples_per_txt must be 1 or more, got 0"):
+        make_api()(PROMPTS, 0)
+    with pytest.raises(InputError, match="prompts must hold a text or an image"):
+        make_api()([])
+
+
+def test_the_package_offers_it_by_name():
+    assert clip2latent_kedro.Clip2StyleGAN is Clip2StyleGAN
+    with pytest.raises(AttributeError, match="no attribute 'Clip3StyleGAN'"):
+        clip2latent_kedro.Clip3StyleGAN  # noqa: B018
+
+
+def test_the_package_alone_is_light_and_the_api_needs_no_kedro():
+    script = """
+import sys
+import clip2latent_kedro
+assert "torch" not in sys.modules
+clip2latent_kedro.Clip2StyleGAN
+assert not {"kedro", "omegaconf", "pydantic", "pandas"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -1,0 +1,254 @@
+"""Runs that are logged offline, and read back from the file."""
+
+import json
+import os
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pandas as pd
+import pytest
+from kedro.framework.hooks.manager import _create_hook_manager
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Node, Pipeline
+from kedro.runner import SequentialRunner
+from kedro_datasets.pandas import CSVDataset
+from offline_run import read_artifacts, read_config, read_history
+from prior.toy import train
+
+from clip2latent_kedro.datasets import (
+    CheckpointDataset,
+    PriorDataset,
+    ValidationPicturesDataset,
+)
+from clip2latent_kedro.evaluation.validation import (
+    ValidationPictures,
+    validated_steps,
+)
+from clip2latent_kedro.hooks import WandbHooks
+from clip2latent_kedro.inference import LabelledPicture
+from clip2latent_kedro.pipelines.training.nodes import (
+    collect_history,
+    export_priors,
+    plot_history,
+)
+from clip2latent_kedro.prior.record import Validation
+
+
+def make_stream(stop_at, resume, **changes):
+    """Return a node's function that trains the toy prior, and may be killed."""
+
+    def stream(progress):
+        pictures = {}
+
+        def validate(prior, step):
+            if step == stop_at:
+                raise RuntimeError
+            pictures[step] = np.full((8, 8, 3), step, np.uint8)
+            return Validation({"text_score_g2": step / 100})
+
+        start = progress if resume else None
+        for checkpoint in train(start=start, validate=validate, **changes):
+            steps = validated_steps(checkpoint.history)
+            yield ValidationPictures(steps, dict(pictures)), checkpoint
+            pictures.clear()
+
+    return stream
+
+
+def make_pipeline(stream):
+    return Pipeline(
+        [
+            Node(stream, "progress", ["pictures", "checkpoint"], name="stream"),
+            Node(collect_history, "checkpoint", "history"),
+            Node(plot_history, "history", "plot"),
+            Node(export_priors, "checkpoint", ["prior", "prior_best"]),
+        ]
+    )
+
+
+def make_catalog(folder):
+    path = str(folder / "checkpoint.safetensors")
+    return DataCatalog(
+        {
+            "progress": CheckpointDataset(filepath=path, missing_ok=True),
+            "checkpoint": CheckpointDataset(filepath=path),
+            "pictures": ValidationPicturesDataset(filepath=str(folder / "pictures")),
+            "history": CSVDataset(filepath=str(folder / "history.csv")),
+            "plot": MemoryDataset(copy_mode="assign"),
+            "prior": PriorDataset(filepath=str(folder / "prior.safetensors")),
+            "prior_best": PriorDataset(
+                filepath=str(folder / "prior_best.safetensors"), which="best"
+            ),
+        }
+    )
+
+
+def open_hooks(**parameters):
+    hooks = WandbHooks()
+    loader = {"parameters": {"logging": "wandb", "resume": True, **parameters}}
+    hooks.after_context_created(types.SimpleNamespace(config_loader=loader))
+    return hooks
+
+
+@pytest.fixture
+def play(tmp_path, monkeypatch):
+    """Run the pipeline as Kedro's session does; return what wandb was given."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    runs = []
+
+    def play(stop_at=None, train=None, resume=True, **parameters):
+        folder = tmp_path / f"run_{len(runs)}"
+        folder.mkdir()
+        runs.append(folder)
+        pipeline = make_pipeline(make_stream(stop_at, resume, **(train or {})))
+        catalog, manager = make_catalog(tmp_path), _create_hook_manager()
+        manager.register(open_hooks(resume=resume, **parameters))
+        run = {
+            "run_params": {"pipeline_names": ["t"], "project_path": str(folder)},
+            "pipeline": pipeline,
+            "catalog": catalog,
+        }
+        manager.hook.before_pipeline_run(**run)
+        try:
+            SequentialRunner().run(pipeline, catalog, hook_manager=manager)
+        except RuntimeError as error:
+            manager.hook.on_pipeline_error(error=error, **run)
+        else:
+            manager.hook.after_pipeline_run(run_result={}, **run)
+        return folder
+
+    return play
+
+
+def rows_of(folder, name="checkpoint"):
+    """Return the rows that were logged, in order."""
+    prefix = f"{name}/"
+    logged = [row for row in read_history(folder) if f"{name}/step" in row]
+    return [
+        {key.removeprefix(prefix): row[key] for key in row if key.startswith(prefix)}
+        for row in logged
+    ]
+
+
+def test_a_run_is_logged_as_it_goes(play, tmp_path):
+    folder = play(seed=7)
+    stored = make_catalog(tmp_path).load("checkpoint")
+    assert rows_of(folder) == stored.history
+    assert len(stored.history) == 6
+
+    pictures = [row for row in read_history(folder) if "pictures/step" in row]
+    assert [row["pictures/step"] for row in pictures] == [3, 6, 9, 12]
+    assert {row["pictures/_type"] for row in pictures} == {"images/separated"}
+    order = [
+        name
+        for row in read_history(folder)
+        for name in ("pictures", "checkpoint", "history", "plot")
+        if f"{name}/step" in row or f"{name}/_type" in row
+    ]
+    assert order == [
+        *["pictures", "checkpoint", "checkpoint"],  # to step 5, the first checkpoint
+        *["pictures", "pictures", "checkpoint", "checkpoint", "checkpoint"],
+        *["pictures", "checkpoint"],
+        *["history", "plot"],
+    ]
+    (table,) = [row for row in read_history(folder) if "history/nrows" in row]
+    assert (table["history/nrows"], table["history/ncols"]) == (6, 4)
+    assert read_config(folder)["seed"] == 7
+    assert read_artifacts(folder) == {
+        "prior": ("model", ["prior.safetensors"]),
+        "prior_best": ("model", ["prior_best.safetensors"]),
+    }
+
+
+def test_a_resumed_run_logs_no_row_twice(play, tmp_path):
+    before, after = rows_of(play(stop_at=9)), rows_of(play())
+    assert [row["step"] for row in before] == [3, 5]
+    assert [*before, *after] == make_catalog(tmp_path).load("checkpoint").history
+    assert rows_of(play()) == []  # finished already
+
+
+@pytest.mark.parametrize("other", [{"resume": False}, {"train": {"lr": 0.02}}])
+def test_a_fresh_run_logs_all_its_rows(play, other):
+    play()
+    assert [row["step"] for row in rows_of(play(**other))] == [3, 5, 6, 9, 10, 12]
+
+
+def test_whatever_can_be_looked_at_is_logged(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    hooks = open_hooks()
+    run_params = {"pipeline_names": None, "project_path": str(tmp_path)}
+    hooks.before_pipeline_run(run_params, DataCatalog())
+    gaps = pd.DataFrame({"score": [0.5, None], "file": ["a", None], "n": [1, 2]})
+    drawn = {"a": LabelledPicture(np.zeros((4, 4, 3), np.uint8), {"prompt": "a man"})}
+    for name, data in {
+        "table": gaps.convert_dtypes(),
+        "picture": np.zeros((4, 5, 3), np.uint8),
+        "folder": drawn,
+        "nothing": {},
+        "latents": np.zeros((4, 5, 3), np.float32),
+        "statistics": {"mean": 0},
+    }.items():
+        hooks.after_dataset_saved(name, data)
+    hooks.after_pipeline_run()
+
+    keys = [key for row in read_history(tmp_path) for key in row if key[0] != "_"]
+    assert {key.split("/")[0] for key in keys} == {"table", "picture", "folder"}
+    assert ["a man"] in [row.get("folder/captions") for row in read_history(tmp_path)]
+    (path,) = tmp_path.glob("wandb/offline-run-*/files/media/table/*.json")
+    assert json.loads(path.read_text())["data"] == [[0.5, "a", 1], [None, None, 2]]
+
+
+def kedro(folder, *arguments, **variables):
+    """Run Kedro in a process of its own; say in the end whether it imported wandb."""
+    script = (
+        "import runpy, sys\n"
+        f"sys.argv = ['kedro', 'run', *{arguments!r}]\n"
+        "try:\n"
+        "    runpy.run_module('kedro', run_name='__main__')\n"
+        "finally:\n"
+        "    print('wandb imported:', 'wandb' in sys.modules)\n"
+    )
+    unset = ("WANDB_MODE", "WANDB_API_KEY", "NETRC")
+    environment = {k: v for k, v in os.environ.items() if k not in unset}
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env={**environment, "HOME": str(folder), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.fixture
+def history_path(project_path):
+    path = project_path / "data/training_history.csv/2030-01-01T00.00.00.000Z"
+    path.mkdir(parents=True)
+    table = pd.DataFrame({"step": [10, 20], "loss": [0.5, 0.25]})
+    table.to_csv(path / "training_history.csv", index=False)
+    return path
+
+
+PLOT = ("--pipelines=training", "--nodes=plot_history")
+
+
+def test_wandb_is_not_imported_unless_it_is_wanted(project_path, history_path):
+    """The encoders' own libraries may import it; this run needs none of them."""
+    run = kedro(project_path, *PLOT)
+    assert run.returncode == 0, run.stderr
+    assert "training_plot: data/training_history.png" in run.stdout
+    assert "wandb imported: False" in run.stdout
+    assert not (project_path / "wandb").exists()
+
+
+def test_without_an_account_a_run_is_refused_in_a_sentence(project_path, history_path):
+    run = kedro(project_path, *PLOT, "--params=logging:wandb")
+    assert run.returncode == 2
+    assert "none is logged in. Run `wandb login`, or set WANDB_MODE" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert "Results:" not in run.stdout

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from clip2latent_kedro.metrics.modality_gap import modality_gap
+
+
+def test_by_hand():
+    text = np.array([[2.0, 0], [0, 3]])
+    image = np.array([[5.0, 0], [4, 3]])
+    gap = modality_gap(text, image)
+    assert gap.paired_cosine == pytest.approx((1 + 0.6) / 2)
+    # Means: [0.5, 0.5] and [0.9, 0.3].
+    assert gap.mean_cosine == pytest.approx(0.6 / (0.5**0.5 * 0.9**0.5))
+    assert gap.mean_distance == pytest.approx((0.4**2 + 0.2**2) ** 0.5)
+
+
+def test_several_of_a_text_are_compared_with_all_images_of_it():
+    rng = np.random.default_rng(0)
+    text, image = rng.standard_normal((3, 2, 5)), rng.standard_normal((3, 4, 5))
+    gap = modality_gap(text, image)
+    text /= np.linalg.norm(text, axis=2, keepdims=True)
+    image /= np.linalg.norm(image, axis=2, keepdims=True)
+    pairs = [u @ v for n in range(3) for u in text[n] for v in image[n]]
+    assert gap.paired_cosine == pytest.approx(np.mean(pairs))
+    difference = text.mean((0, 1)) - image.mean((0, 1))
+    assert gap.mean_distance == pytest.approx(np.linalg.norm(difference))
+
+
+def test_a_constant_offset_shows_in_the_means_and_the_shift_takes_it_away():
+    rng = np.random.default_rng(0)
+    image = rng.standard_normal((50, 6))
+    image[:, 0] = 0
+    apart = 4 * np.eye(6)[0]
+    before = modality_gap(image + apart, image)
+    after = modality_gap(image, image)
+    assert before.mean_distance > 0.5
+    assert after.mean_distance == pytest.approx(0, abs=1e-12)
+    assert before.paired_cosine < 0.8 < after.paired_cosine == pytest.approx(1)
+
+
+def test_texts_and_images_must_match():
+    with pytest.raises(ValueError, match="images of 2 texts, got 3"):
+        modality_gap(np.ones((2, 4)), np.ones((3, 4)))

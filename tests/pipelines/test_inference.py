@@ -1,0 +1,132 @@
+"""The pipeline, run by Kedro in a world of three colours."""
+
+import numpy as np
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+from linear_models import (
+    ColourEncoder,
+    ColourGenerator,
+    make_colour_pairs,
+    make_prior,
+    make_sampling,
+)
+
+from clip2latent_kedro.datasets import PictureFolderDataset
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.inference import InferenceConfig
+from clip2latent_kedro.pairs import DataConfig
+from clip2latent_kedro.pipelines.inference import create_pipeline
+
+DATA = {
+    "bs": 16,
+    "embed_noise_scale": 0.5,
+    "clip_variant": "colour",
+    "n_latents": 1,
+    "latent_dim": 3,
+    "latent_repeats": [2],
+}
+INFERENCE = {
+    "prompts": ["1 0 0", "0 1 0"],
+    "prompts_file": None,
+    "negative": None,
+    "num_samples": 2,
+    "rank": True,
+    "image_batch_size": 2,
+    "prior": "prior",
+}
+COLUMNS = ["prompt", "sample", "seed", "score", "file", "problem"]
+
+
+class KeptDataset(MemoryDataset):
+    def _release(self):
+        pass
+
+
+class PickyEncoder(ColourEncoder):
+    def encode_text(self, texts):
+        if any(len(text) > 9 for text in texts):
+            raise InputError("A prompt must fit 9 letters.")
+        return super().encode_text(texts)
+
+
+@pytest.fixture
+def run(tmp_path):
+    def run(sampling=None, lines=None, pairs=None, **inference):
+        folder = str(tmp_path / "pictures")
+        given = {
+            "inference_prompts_file": {} if lines is None else {"lines": lines},
+            "generator": ColourGenerator(),
+            "encoder": PickyEncoder(),
+            "inference_prior": make_prior(0.5),
+            "inference_bank": pairs or {},
+            "params:data": DataConfig(**DATA),
+            "params:sampling": make_sampling(**(sampling or {})),
+            "params:inference": InferenceConfig(**{**INFERENCE, **inference}),
+            "params:seed": 5,
+            "params:device": "cpu",
+        }
+        catalog = DataCatalog(
+            {
+                **{n: MemoryDataset(v, copy_mode="assign") for n, v in given.items()},
+                "inference_pictures": PictureFolderDataset(filepath=folder),
+                "inference_progress": PictureFolderDataset(filepath=folder),
+                "inference_grid": KeptDataset(copy_mode="assign"),
+                "inference_table": KeptDataset(copy_mode="assign"),
+            }
+        )
+        SequentialRunner().run(create_pipeline(), catalog)
+        return catalog
+
+    return run
+
+
+def test_every_prompt_gets_its_pictures(run, tmp_path):
+    catalog = run()
+    table = catalog.load("inference_table")
+    assert list(table.columns) == COLUMNS
+    assert table["prompt"].tolist() == ["1 0 0", "1 0 0", "0 1 0", "0 1 0"]
+    assert table["problem"].isna().all()
+    files = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert sorted(table["file"]) == files
+    pictures = catalog.load("inference_pictures")
+    for row in table.to_dict("records"):
+        labels = pictures[row["file"].removesuffix(".png")]().labels
+        assert labels["prompt"] == row["prompt"]
+        assert labels["score"] == row["score"]
+    grid = catalog.load("inference_grid")
+    assert grid.dtype == np.uint8
+    # The first cell of each row is mostly the colour that its prompt names.
+    colours = [pictures[name]().image_u8[0, 0] for name in sorted(pictures)]
+    assert all((grid == colour).all(axis=-1).any() for colour in colours)
+
+
+def test_a_refused_prompt_leaves_the_others(run):
+    table = run(lines="1 0 0\n1.00000000 0 0\n\n0 1 0").load("inference_table")
+    refused = table[table["problem"].notna()]
+    assert refused["prompt"].tolist() == ["1.00000000 0 0"]
+    assert refused["problem"].tolist() == ["A prompt must fit 9 letters."]
+    assert table["file"].notna().sum() == 4
+
+
+def test_nothing_but_refused_prompts_is_an_error(run):
+    with pytest.raises(InputError, match=r"None of the prompts .* fit 9 letters"):
+        run(lines="1.00000000 0 0")
+
+
+def test_a_second_run_draws_only_what_is_new(run, tmp_path):
+    run()
+    times = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "pictures").iterdir()}
+    table = run(prompts=["1 0 0", "0 1 0", "0 0 1"]).load("inference_table")
+    after = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "pictures").iterdir()}
+    assert {name: after[name] for name in times} == times
+    assert len(after) == 6
+    assert sorted(table["file"]) == sorted(after)
+
+
+def test_retrieval_takes_the_training_pairs(run):
+    sampling = {"retrieval_share": 1.0, "guidance_scale": 1.0}
+    with pytest.raises(InputError, match="retrieval_share"):
+        run(sampling=sampling)
+    table = run(sampling=sampling, pairs=make_colour_pairs()).load("inference_table")
+    assert len(table) == 4

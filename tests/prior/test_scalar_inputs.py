@@ -1,0 +1,115 @@
+import pytest
+import torch
+from torch import nn
+
+from clip2latent_kedro.prior.network import build_network
+from clip2latent_kedro.prior.scalar_inputs import ScalarInputs, scalar_features
+
+from .kinds import KINDS
+from .toy import make_network_config
+
+CLIP_DIM = 5
+
+
+class Recorder(nn.Module):
+    """Keeps the condition that it is given."""
+
+    def forward(self, x_t, t, condition, keep):
+        self.condition, self.keep = condition, keep
+        return x_t
+
+
+def build(kind, *, num_scalars=2, is_random=True):
+    torch.manual_seed(0)
+    config = make_network_config(kind=kind)
+    network = build_network(config, 2, 3, CLIP_DIM, num_scalars)
+    for name, parameter in network.named_parameters():
+        if is_random or not name.startswith("project."):
+            nn.init.normal_(parameter, std=0.3)
+    return network.double().requires_grad_(False)
+
+
+def draw(*shape):
+    return torch.randn(shape, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_new_inputs_change_nothing(kind):
+    """So a network can take over the weights of one without them."""
+    network = build(kind, is_random=False)
+    x_t, t, embedding = draw(4, 2, 3), torch.arange(4), draw(4, CLIP_DIM)
+    condition = torch.cat([embedding, 10 * draw(4, 2)], dim=1)
+    for keep in (None, torch.tensor([True, False, True, False])):
+        bare = network.network(x_t, t, embedding, keep)
+        assert torch.equal(network(x_t, t, condition, keep), bare)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_column_reaches_every_latent(kind):
+    network = build(kind)
+    condition = draw(1, CLIP_DIM + 2).requires_grad_()
+    out = network(draw(1, 2, 3), torch.tensor([7]), condition, None)
+    for latent in range(2):
+        (gradient,) = torch.autograd.grad(
+            out[0, latent].sum(), condition, retain_graph=True
+        )
+        assert gradient.abs().min() > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradient_reaches_the_new_weights_from_the_start(kind):
+    network = build(kind, is_random=False).requires_grad_(True)
+    inputs = draw(4, 2, 3), torch.arange(4), draw(4, CLIP_DIM + 2)
+    network(*inputs, None).square().sum().backward()
+    assert network.project.weight.grad.abs().max() > 0
+    nn.init.normal_(network.project.weight)  # as if after one step
+    network(*inputs, None).square().sum().backward()
+    assert network.embed.weight.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_hidden_are_embedding_and_scalars_alike(kind):
+    network = build(kind)
+    x_t, t, condition = draw(4, 2, 3), torch.arange(4), draw(4, CLIP_DIM + 2)
+    hide = torch.zeros(4, dtype=torch.bool)
+    hidden = network(x_t, t, condition, hide)
+    assert torch.equal(network(x_t, t, draw(4, CLIP_DIM + 2), hide), hidden)
+    other = torch.cat([condition[:, :CLIP_DIM], draw(4, 2)], dim=1)
+    shown = network(x_t, t, condition, None)
+    assert (network(x_t, t, other, None) - shown).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_condition_may_hold_for_several_latents_in_a_row(kind):
+    network = build(kind)
+    x_t, t, condition = draw(6, 2, 3), torch.tensor([3, 8]), draw(2, CLIP_DIM + 2)
+    keep = torch.tensor([True, False])
+    own = [rows.repeat_interleave(3, dim=0) for rows in (t, condition, keep)]
+    torch.testing.assert_close(network(x_t, t, condition, keep), network(x_t, *own))
+
+
+def test_the_embedding_is_moved_in_proportion_to_its_norm():
+    """e + |e| v: a vector v, whatever the length of the encoder's embeddings."""
+    recorder = Recorder()
+    network = ScalarInputs(recorder, clip_dim=3, num_scalars=1)
+    v = torch.tensor([0.5, -1.0, 2.0])
+    nn.init.zeros_(network.project.weight)
+    network.project.bias.data.copy_(v)
+    embedding = torch.tensor([[3.0, 0.0, 4.0], [0.0, 0.1, 0.0]])
+    condition = torch.cat([embedding, torch.ones(2, 1)], dim=1)
+    keep = torch.tensor([True, False])
+    network(torch.zeros(2, 1, 3), torch.zeros(2), condition, keep)
+    expected = embedding + torch.tensor([[5.0], [0.1]]) * v
+    torch.testing.assert_close(recorder.condition, expected)
+    assert recorder.keep is keep
+
+
+def test_features_are_the_scalar_and_its_angles():
+    """Each scalar s: s, cos(f s), sin(f s) for f from 0.5 to 16, evenly in log f."""
+    scalars = torch.tensor([[0.0, 2.0], [1.5, -1.0]], dtype=torch.float64)
+    features = scalar_features(scalars).view(2, 2, 33)
+    f = 0.5 * 32 ** (torch.arange(16, dtype=torch.float64) / 15)
+    assert float(f[-1]) == pytest.approx(16)
+    torch.testing.assert_close(features[..., 0], scalars)
+    torch.testing.assert_close(features[..., 1:17], (f * scalars[..., None]).cos())
+    torch.testing.assert_close(features[..., 17:], (f * scalars[..., None]).sin())

@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+import torch
+from linear_models import ColourEncoder, make_model, make_sampling
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.images import image_to_uint8
+from clip2latent_kedro.inference import (
+    InferenceConfig,
+    draw_pictures,
+    find_problems,
+    name_pictures,
+    read_prompts,
+)
+
+
+def make_config(**changes):
+    settings = {
+        "prompts": ["1 0 0", "0 1 0"],
+        "prompts_file": None,
+        "negative": None,
+        "num_samples": 3,
+        "rank": True,
+        "image_batch_size": 2,
+        "prior": "prior",
+    }
+    return InferenceConfig(**{**settings, **changes})
+
+
+class PickyEncoder(ColourEncoder):
+    def encode_text(self, texts):
+        for text in texts:
+            if not text.strip():
+                raise InputError("A prompt must have a word.")
+        return super().encode_text(texts)
+
+
+@pytest.mark.parametrize("name", ["num_samples", "image_batch_size"])
+def test_counts_must_be_positive(name):
+    with pytest.raises(InputError, match=f"inference.{name} must be 1 or more, got 0"):
+        make_config(**{name: 0})
+
+
+def test_prompts_come_from_the_file_if_there_is_one():
+    assert read_prompts(make_config(), None) == ["1 0 0", "0 1 0"]
+    assert read_prompts(make_config(prompts="0 0 1"), None) == ["0 0 1"]
+    assert read_prompts(make_config(), " 1 1 0 \n\n0 1 1") == ["1 1 0", "0 1 1"]
+
+
+@pytest.mark.parametrize("lines", ["", "\n \n"])
+def test_no_prompt_at_all_is_refused(lines):
+    with pytest.raises(InputError, match="inference needs a prompt, got none"):
+        read_prompts(make_config(), lines)
+    with pytest.raises(InputError, match="inference needs a prompt, got none"):
+        read_prompts(make_config(prompts=[]), None)
+
+
+def test_a_bad_prompt_leaves_the_others(caplog):
+    problems = find_problems(["1 0 0", " ", "0 1 0"], PickyEncoder())
+    assert problems == {1: "A prompt must have a word."}
+    assert "Prompt 2 is left out: A prompt must have a word." in caplog.text
+
+
+def test_names_tell_settings_apart():
+    config, sampling = make_config(), make_sampling()
+    names = name_pictures("1 0 0", sampling, config, seed=0)
+    assert names == name_pictures("1 0 0", make_sampling(), make_config(), seed=0)
+    assert len(set(names)) == 3
+    others = [
+        name_pictures("1, 0 0", sampling, config, seed=0),
+        name_pictures("1 0 0", make_sampling(psi=0.5), config, seed=0),
+        name_pictures("1 0 0", sampling, make_config(negative="0 1 0"), seed=0),
+        name_pictures("1 0 0", sampling, make_config(prior="student"), seed=0),
+        name_pictures("1 0 0", sampling, make_config(rank=False), seed=0),
+        name_pictures("1 0 0", sampling, config, seed=1),
+    ]
+    assert not any(set(names) & set(other) for other in others)
+
+
+def test_long_and_foreign_prompts_make_short_file_names():
+    (name, *_) = name_pictures("ä/\n" * 99, make_sampling(), make_config(), seed=0)
+    assert len(name) < 60
+    assert name.isascii()
+    assert "/" not in name
+
+
+def draw(prompts, **options):
+    changes = {key: options.pop(key) for key in ("rank", "negative") if key in options}
+    sampling = make_sampling(guidance_scale=options.pop("guidance_scale", 1.0))
+    config = make_config(**changes)
+    model = make_model(spread=0.5)
+    drawn = draw_pictures(model, prompts, sampling, config, seed=7, **options)
+    return {name: picture for batch in drawn for name, picture in batch.items()}
+
+
+def test_a_picture_does_not_depend_on_the_other_prompts():
+    both, alone = draw(["1 0 0", "0 1 0"]), draw(["0 1 0"])
+    assert len(both) == 6
+    assert all(np.array_equal(both[n].image_u8, alone[n].image_u8) for n in alone)
+
+
+def test_labels_tell_where_a_picture_comes_from():
+    pictures = list(draw(["1 0 0"]).values())
+    assert [picture.labels["sample"] for picture in pictures] == ["0", "1", "2"]
+    scores = [float(picture.labels["score"]) for picture in pictures]
+    assert scores == sorted(scores, reverse=True)
+    made = make_model(spread=0.5)(["1 0 0"], make_sampling(), num_samples=3, seed=7)
+    np.testing.assert_allclose(scores, made.scores[0], atol=1e-4)
+    for picture in pictures:
+        assert picture.labels["prompt"] == "1 0 0"
+        assert picture.labels["seed"] == "7"
+
+
+def test_what_is_made_is_not_drawn_again():
+    names = list(draw(["1 0 0", "0 1 0"]))
+    assert list(draw(["1 0 0", "0 1 0"], made=names[:3])) == names[3:]
+    # A prompt that was interrupted between two pictures is drawn as a whole.
+    assert list(draw(["1 0 0", "0 1 0"], made=names[:2])) == names
+
+
+def test_a_negative_prompt_leads_away():
+    """With guidance g the condition becomes n + g (c - n) in a linear prior."""
+    plain = draw(["1 0 0"], guidance_scale=2.0)
+    led = draw(["1 0 0"], guidance_scale=2.0, negative="0 1 0")
+    green = [np.mean([p.image_u8[..., 1] for p in d.values()]) for d in (plain, led)]
+    assert green[1] < green[0] - 20
+
+
+def test_pictures_are_those_of_the_model():
+    model = make_model(spread=0.5)
+    made = model(["1 0 0"], make_sampling(), num_samples=3, seed=7, rank=False)
+    pictures = draw(["1 0 0"], rank=False)
+    for number, picture in enumerate(pictures.values()):
+        assert "score" not in picture.labels
+        image = model.synthesise(made.w[0, number][None])
+        expected = image_to_uint8(torch.as_tensor(image))[0]
+        assert np.array_equal(picture.image_u8, expected)
