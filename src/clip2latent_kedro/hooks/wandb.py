@@ -89,7 +89,7 @@ class WandbHooks:
             rows = data.astype(object).to_numpy()
             rows[data.isna().to_numpy()] = None
             columns: list[str | int] = [*data.columns]
-            table = wandb.Table(columns, rows.tolist(), allow_mixed_types=True)
+            table = wandb.Table(columns, list(rows.tolist()), allow_mixed_types=True)
             self._run.log({dataset_name: table})
         elif images := _to_images(data):
             self._run.log({dataset_name: images})

@@ -2,12 +2,13 @@
 
 clip2latent trained release 0.2.38 of that package, which `transformer` rewrites. The
 present releases (1.x) differ: attention by cosine similarity, other normalisation,
-learned null embeddings instead of a masked key. Two of their habits are not wanted
-here. They pad the tokens with `max_text_len` null text tokens, 256 unless told; none
-are asked for, which leaves the four of Ramesh et al. 2022 (section 2.2) without the
-text's: condition, time, noised latent, query. And their own guidance hides the noised
-latent together with the condition; classifier-free guidance (Ho and Salimans 2022)
-hides the condition alone.
+learned null embeddings instead of a masked key. Two of their habits are not wanted:
+
+- They pad the sequence with `max_text_len` null text tokens, 256 unless told. With
+  none there remain four (Ramesh et al. 2022, section 2.2, without the caption's own):
+  condition, time, noised latent, query.
+- Their guidance hides the noised latent together with the condition. Classifier-free
+  guidance (Ho and Salimans 2022) hides the condition alone, and so it is here.
 """
 
 from typing import Any
