@@ -27,6 +27,8 @@ from clip2latent_kedro.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from clip2latent_kedro.generators.stylegan3 import StyleGAN3, StyleGAN3Config
 from clip2latent_kedro.runtime import describe_machine, pick_device
 
+Draw = Callable[[], Tensor]
+
 W_DIM = 512
 
 
@@ -36,9 +38,12 @@ def main() -> None:
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     device = pick_device(options.device)
-    candidates = {}
+    candidates: dict[str, Draw] = {}
     for kind in options.networks:
-        candidates |= CANDIDATES[kind](options, device)
+        ours, reference = CANDIDATES[kind](options, device)
+        candidates[kind] = ours
+        if options.reference:
+            candidates[f"{kind}, reference"] = reference
 
     times: dict[str, list[float]] = {name: [] for name in candidates}
     memory: dict[str, float] = {}
@@ -60,32 +65,22 @@ def main() -> None:
     print(json.dumps(_report(times, memory, images, options, device), indent=2))
 
 
-def stylegan2_candidates(
-    options: argparse.Namespace, device: str
-) -> dict[str, Callable[[], Tensor]]:
+def stylegan2_candidates(options: argparse.Namespace, device: str) -> tuple[Draw, Draw]:
     """Return our StyleGAN2 and its reference, each drawing one batch."""
     config = StyleGAN2Config(
         W_DIM, W_DIM, options.resolution, options.channel_base, channel_max=512
     )
     network, draw, w = _prepare(StyleGAN2(config), config.num_ws, options, device)
-    return {
-        "stylegan2": draw,
-        "stylegan2, reference": lambda: plain_stylegan2(network, w),
-    }
+    return draw, lambda: plain_stylegan2(network, w)
 
 
-def stylegan3_candidates(
-    options: argparse.Namespace, device: str
-) -> dict[str, Callable[[], Tensor]]:
+def stylegan3_candidates(options: argparse.Namespace, device: str) -> tuple[Draw, Draw]:
     """Return our StyleGAN3-T and its reference, each drawing one batch."""
     config = StyleGAN3Config(
         W_DIM, 0, W_DIM, options.resolution, channel_base=options.channel_base
     )
     network, draw, w = _prepare(StyleGAN3(config), config.num_ws, options, device)
-    return {
-        "stylegan3-t": draw,
-        "stylegan3-t, reference": lambda: plain_stylegan3(network, w),
-    }
+    return draw, lambda: plain_stylegan3(network, w)
 
 
 CANDIDATES = {"stylegan2": stylegan2_candidates, "stylegan3-t": stylegan3_candidates}
@@ -193,7 +188,7 @@ def resample(
 
 def _prepare(
     network: nn.Module, num_ws: int, options: argparse.Namespace, device: str
-) -> tuple[nn.Module, Callable[[], Tensor], Tensor]:
+) -> tuple[nn.Module, Draw, Tensor]:
     """Return a frozen network, what draws with its own synthesis, and w."""
     network = network.eval().requires_grad_(False).to(device)
     w = torch.randn(options.batch, num_ws, W_DIM, device=device)
@@ -205,9 +200,7 @@ def _prepare(
     return network, lambda: synthesis(w), w
 
 
-def _draw(
-    draw: Callable[[], Tensor], options: argparse.Namespace, device: str
-) -> Tensor:
+def _draw(draw: Draw, options: argparse.Namespace, device: str) -> Tensor:
     dtype = getattr(torch, options.dtype)
     lowered = options.dtype != "float32"
     precision = torch.autocast(device, dtype) if lowered else nullcontext()
@@ -264,6 +257,9 @@ def _parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--compile", action="store_true", help="ours only")
+    parser.add_argument(
+        "--reference", action=argparse.BooleanOptionalAction, default=True
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--device", default="auto")

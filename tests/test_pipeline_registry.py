@@ -17,7 +17,7 @@ def loader():
 
 
 def test_default_goes_from_z_to_scores():
-    parts = ("data_generation", "training", "evaluation")
+    parts = ("data_generation", "training", "distillation", "evaluation")
     expected = {node.name for part in parts for node in PIPELINES[part].nodes}
     assert {node.name for node in PIPELINES["__default__"].nodes} == expected
 

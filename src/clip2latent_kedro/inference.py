@@ -10,19 +10,17 @@ import logging
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
 
 import numpy as np
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.evaluation.variants import PriorName
 from clip2latent_kedro.interfaces import Encoder
 from clip2latent_kedro.progress import progress_bar
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.text_to_image import TextToImage
 
 logger = logging.getLogger(__name__)
-
-PriorName = Literal["prior", "prior_best", "student"]
 
 SLUG_LENGTH = 40
 

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+STD_FLOOR = 0.1  # smallest standard deviation of a cloud, against its largest
+
 
 @dataclass(frozen=True)
 class LatentStatistics:
@@ -60,7 +62,7 @@ class LatentCloud:
     def distance(self, w: Tensor) -> Tensor:
         """Return Mahalanobis distances, [n], of w [n, num_latents, w_dim].
 
-        Divided by sqrt(num_latents * w_dim), so that a Gaussian cloud has 1.
+        Divided by sqrt(num_latents * w_dim), so that a full Gaussian cloud has 1.
         """
         return self.whiten(w - self.mean.to(w)).square().mean(dim=(1, 2)).sqrt()
 
@@ -86,14 +88,15 @@ class LatentCloud:
 def measure_cloud(w: Tensor) -> LatentCloud:
     """Return the cloud of w, [n, num_latents, w_dim].
 
-    Directions in which w hardly moves count as if it moved by 1 % of the most.
+    Directions in which w hardly moves count as if it moved by a tenth of the most: a
+    prior's samples miss them by more than their width, to no visible effect.
     """
     mean = w.double().mean(dim=0)
     centred = w.double() - mean
     covariance = torch.einsum("nld,nle->lde", centred, centred) / max(1, len(w) - 1)
     variance, axes = torch.linalg.eigh(covariance)
     std = variance.clamp_min(0).sqrt()
-    std = torch.maximum(std, 0.01 * std.amax(dim=-1, keepdim=True)).clamp_min(1e-8)
+    std = torch.maximum(std, STD_FLOOR * std.amax(dim=-1, keepdim=True)).clamp_min(1e-8)
     whitened = torch.einsum("nld,lde->nle", centred, axes) / std
     distances = whitened.square().mean(dim=(1, 2)).sqrt()
     grid = torch.linspace(0, 1, 101, dtype=torch.float64)

@@ -33,6 +33,7 @@ from clip2latent_kedro.portraits.generator import GeneratorConfig
 from clip2latent_kedro.portraits.judge import JudgeConfig
 from clip2latent_kedro.prior.config import TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig
+from clip2latent_kedro.prior.distillation.config import DistillationConfig
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
@@ -85,6 +86,7 @@ class Parameters(BaseModel):
     model: ModelParameters
     train: TrainConfig
     validation: ValidationConfig
+    distillation: DistillationConfig
     sampling: SamplingConfig
     evaluation: EvaluationConfig
     sweep: SweepConfig

@@ -4,6 +4,7 @@ from kedro.pipeline import Pipeline
 
 from clip2latent_kedro.pipelines import (
     data_generation,
+    distillation,
     evaluation,
     inference,
     portraits,
@@ -17,11 +18,12 @@ def register_pipelines() -> dict[str, Pipeline]:
     pipelines = {
         "data_generation": data_generation.create_pipeline(),
         "training": training.create_pipeline(),
+        "distillation": distillation.create_pipeline(),
         "evaluation": evaluation.create_pipeline(),
         "inference": inference.create_pipeline(),
         "sweep": sweep.create_pipeline(),
         "portraits": portraits.create_pipeline(),
     }
-    method = ("data_generation", "training", "evaluation")
+    method = ("data_generation", "training", "distillation", "evaluation")
     default = sum((pipelines[name] for name in method), start=Pipeline([]))
     return {**pipelines, "__default__": default}

@@ -20,8 +20,14 @@ def variant(*means, spread=0.0):
     }
 
 
-def choose(scores):
-    return choose_best(scores, num_resamples=500, confidence=0.95, seed=0)
+def choose(scores, clip_tolerance=0.0):
+    return choose_best(
+        scores,
+        clip_tolerance=clip_tolerance,
+        num_resamples=500,
+        confidence=0.95,
+        seed=0,
+    )
 
 
 def test_the_most_accurate_wins_if_it_can_be_told_from_the_others():
@@ -43,6 +49,12 @@ def test_among_equals_the_clip_score_decides_and_then_the_diversity():
         "accuracy": ["low", "dull", "best"],
         "clip_score": ["dull", "best"],
     }
+
+
+def test_clip_score_is_given_up_for_diversity_within_the_tolerance():
+    scores = {"sharp": variant(0.7, 0.4, 1), "lively": variant(0.7, 0.35, 2)}
+    assert choose(scores, clip_tolerance=0.04).best == "sharp"
+    assert choose(scores, clip_tolerance=0.06).best == "lively"
 
 
 def test_a_lead_within_the_noise_of_the_prompts_is_none():

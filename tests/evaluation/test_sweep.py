@@ -39,7 +39,9 @@ CLOUD = measure_cloud(
 
 
 def make_config(**grids):
-    return SweepConfig(num_prompts=2, num_samples=3, grids=grids)
+    return SweepConfig(
+        num_prompts=2, num_samples=3, grids=grids, fixed=[], clip_tolerance=0.0
+    )
 
 
 def method_of(variant):
@@ -59,6 +61,8 @@ def run(trials, make_method=method_of, **changes):
     ("changes", "message"),
     [
         ({"num_prompts": 0}, "sweep.num_prompts must be 1 or more, got 0"),
+        ({"clip_tolerance": -1.0}, "sweep.clip_tolerance must be 0 or more, got -1"),
+        ({"fixed": ["psy"]}, r"sweep.fixed.psy is not a parameter. Known here: prior"),
         ({"num_samples": 1}, "sweep.num_samples must be 2 or more, got 1"),
         (
             {"grids": {"a": {"eta": 1.0}}},
@@ -76,7 +80,13 @@ def run(trials, make_method=method_of, **changes):
     ],
 )
 def test_settings_out_of_range_are_refused(changes, message):
-    settings = {"num_prompts": 2, "num_samples": 2, "grids": {}}
+    settings = {
+        "num_prompts": 2,
+        "num_samples": 2,
+        "grids": {},
+        "fixed": [],
+        "clip_tolerance": 0.0,
+    }
     with pytest.raises(InputError, match=re.escape(message)):
         SweepConfig(**{**settings, **changes})
 

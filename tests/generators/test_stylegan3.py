@@ -224,26 +224,29 @@ def test_names_are_those_of_the_release():
 
 
 def test_a_label_joins_z_after_both_are_normalised():
-    network = _network(c_dim=3)
+    network = _network(c_dim=3, mapping_lr=0.02)
     mapping = network.mapping
     z, c = torch.randn(2, 8).double(), torch.eye(3)[[2, 0]].double()
     embedded = c @ mapping.embed.weight.T / sqrt(3) + mapping.embed.bias
     parts = [x / x.square().mean(1, keepdim=True).sqrt() for x in (z, embedded)]
     x = torch.cat(parts, 1)
     for layer in (mapping.fc0, mapping.fc1):
-        x = x @ layer.weight.T * (0.01 / sqrt(x.shape[1])) + layer.bias * 0.01
+        x = x @ layer.weight.T * (0.02 / sqrt(x.shape[1])) + layer.bias * 0.02
         x = F.leaky_relu(x, 0.2) * sqrt(2)
     w = mapping(z, c=c)
     assert w.shape == (2, 6, 8)
     torch.testing.assert_close(w[:, 5], x, rtol=1e-6, atol=1e-6)
 
 
-def test_lower_precision_stays_close_and_returns_full():
+def test_lower_precision_is_for_the_feature_maps_alone():
     network = _network(**T).float()
     w = _latents(network).float()
-    exact = network.synthesis(w)
+    exact, waves = network.synthesis(w), network.synthesis.input(w[:, 0])
+    seen = []
+    network.synthesis.input.register_forward_hook(lambda *args: seen.append(args[2]))
     with torch.autocast("cpu", torch.bfloat16):
         rough = network.synthesis(w)
+    torch.testing.assert_close(seen[0], waves, rtol=0, atol=0)
     assert rough.dtype == torch.float32
     assert 1e-4 < (rough - exact).std() / exact.std() < 0.03
 

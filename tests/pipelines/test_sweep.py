@@ -1,7 +1,7 @@
 """The sweep, run by Kedro in a world of three colours."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -54,7 +54,13 @@ class KeptDataset(MemoryDataset):
 
 
 def make_sweep(**changes):
-    settings = {"num_prompts": 3, "num_samples": 3, "grids": GRIDS}
+    settings = {
+        "num_prompts": 3,
+        "num_samples": 3,
+        "grids": GRIDS,
+        "fixed": [],
+        "clip_tolerance": 0.0,
+    }
     return SweepConfig(**{**settings, **changes})
 
 
@@ -146,6 +152,16 @@ def test_the_best_is_a_config_of_a_run(run, tmp_path):
     assert "inference" not in params
     made = make_sampling(**params["sampling"])
     assert made.psi == 1.0  # psi 0 gives one colour to all prompts
+
+
+def test_the_best_leaves_fixed_settings_as_they_are(run):
+    loud = make_sweep(grids={"base": {}, "guidance": {"guidance_scale": [0.0, 3.0]}})
+    free = run(**{"params:sweep": loud}).load("sweep_best")
+    assert free["variant"] == "guidance: guidance_scale 3.0"
+    quiet = replace(loud, fixed=["guidance_scale"])
+    assert run(**{"params:sweep": quiet}).load("sweep_best")["variant"].startswith(
+        "base"
+    )
 
 
 def test_a_grid_may_change_the_prior(run):

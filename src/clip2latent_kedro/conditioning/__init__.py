@@ -1,7 +1,6 @@
 """From what a user asks for to the condition of the prior."""
 
 from clip2latent_kedro.conditioning.bridges import (
-    bridge_queries,
     condition_on_image,
     condition_on_queries,
     condition_on_text,
@@ -18,7 +17,6 @@ __all__ = [
     "EmbeddedQueries",
     "Query",
     "RetrievalBank",
-    "bridge_queries",
     "condition_on_image",
     "condition_on_queries",
     "condition_on_text",

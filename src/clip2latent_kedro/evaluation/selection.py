@@ -13,8 +13,8 @@ CRITERIA = ("accuracy", "clip_score", "clip_diversity")
 RULE = (
     "The most stated attributes right in one sample. Of those that cannot be told from "
     "it (the interval of the paired difference holds 0), the highest CLIP score; of "
-    "those that cannot be told from that one either, the most diverse. A score that "
-    "applies to no prompt is passed over."
+    "those that are not shown to be worse than that by more than a tolerance, the most "
+    "diverse. A score that applies to no prompt is passed over."
 )
 
 
@@ -34,6 +34,7 @@ class Choice:
 def choose_best(
     scores: Mapping[str, Mapping[str, np.ndarray]],
     *,
+    clip_tolerance: float,
     num_resamples: int,
     confidence: float,
     seed: int,
@@ -42,6 +43,7 @@ def choose_best(
 
     Args:
         scores: Of each variant by key, [num_prompts] each, of the same prompts.
+        clip_tolerance: CLIP score that may be given up for diversity.
         num_resamples: Bootstrap draws.
         confidence: Of the intervals.
         seed: Seed of the run.
@@ -63,6 +65,8 @@ def choose_best(
             left = [leader]
             continue
         lead = scores[leader][criterion]
+        if criterion == "clip_score":
+            lead = lead - clip_tolerance
         generator_seed = derive_seed(seed, "bootstrap")
         left = [
             key

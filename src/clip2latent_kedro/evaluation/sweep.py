@@ -41,11 +41,15 @@ class SweepConfig:
         grids: Groups of variants by name: values of each setting of
             `params:sampling`, or of `prior`, in lists whose product is tried; none
             for the base alone.
+        fixed: Settings that the best variant may not change.
+        clip_tolerance: CLIP score that the best may give up for diversity.
     """
 
     num_prompts: int
     num_samples: int
     grids: dict[str, dict[str, Any]]
+    fixed: list[str]
+    clip_tolerance: float
 
     def __post_init__(self) -> None:
         """Check ranges, and that grids name settings and list values."""
@@ -54,6 +58,10 @@ class SweepConfig:
             if value < low:
                 msg = f"sweep.{name} must be {low} or more, got {value}."
                 raise InputError(msg)
+        if self.clip_tolerance < 0:
+            msg = f"sweep.clip_tolerance must be 0 or more, got {self.clip_tolerance}."
+            raise InputError(msg)
+        check_overrides("sweep.fixed", dict.fromkeys(self.fixed, "prior"))
         for name, grid in self.grids.items():
             where = f"sweep.grids.{name}"
             for setting, values in grid.items():

@@ -4,8 +4,8 @@ Rows of the evaluation and points of a sweep are both written so: names of setti
 with their values, over a base. Everything that is not named stays as in the base.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import product
 from typing import Any, Literal, cast, get_args
 
@@ -51,6 +51,12 @@ def make_variant(sampling: SamplingConfig, overrides: Overrides) -> Variant:
     settings = dict(overrides)
     prior = cast(PriorName, settings.pop("prior", "prior"))
     return Variant(prior, replace(sampling, **settings))
+
+
+def changes_any(variant: Variant, base: Variant, settings: Collection[str]) -> bool:
+    """Return whether a variant differs from the base in any of some settings."""
+    left, right = ({"prior": v.prior, **asdict(v.sampling)} for v in (variant, base))
+    return any(left[name] != right[name] for name in settings)
 
 
 def expand_grid(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ same product as one kernel per sample and far faster on a CPU.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 from typing import Literal, get_args
 
 import torch
@@ -103,6 +103,17 @@ class StyleGAN2Config:
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 msg = f"{name} must be a whole number from {least}, got {value!r}."
+                raise InputError(msg)
+        for name in ("mapping_features", "embed_features"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                msg = f"{name} must be a whole number from 1 or None, got {value!r}."
+                raise InputError(msg)
+        for name in ("mapping_lr", "conv_clamp"):
+            value = getattr(self, name)
+            is_left_out = name == "conv_clamp" and value is None
+            if not is_left_out and not 0 < value < inf:
+                msg = f"{name} must be a positive number, got {value!r}."
                 raise InputError(msg)
         is_power = self.resolution.bit_count() == 1
         if not is_power or self.resolution > _MAX_RESOLUTION:

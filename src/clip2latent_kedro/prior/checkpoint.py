@@ -26,7 +26,11 @@ from clip2latent_kedro.schedules import SCHEDULES
 
 FORMAT = "clip2latent_kedro.prior/2"
 # They decide when something is stored or measured, not what is learned.
-FREE_SETTINGS = frozenset({"train.save_it", "train.val_it"})
+FREE_SETTINGS = frozenset(
+    f"{group}.{name}"
+    for group in ("train", "distillation")
+    for name in ("save_it", "val_it")
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Checkpoint:
     @property
     def finished(self) -> bool:
         """Whether the run came to its own last step."""
-        return bool(self.step >= self.settings["train"]["max_it"])
+        return bool(self.step >= self.settings[_own_group(self.settings)]["max_it"])
 
 
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
@@ -269,17 +273,23 @@ def check_settings(checkpoint: Checkpoint, settings: Mapping[str, Any]) -> None:
     Raises:
         InputError: If settings differ; the message names each of them.
     """
-    free = set(FREE_SETTINGS)
-    if settings["train"]["lr_decay"] == "none":
-        free.add("train.max_it")
+    free, group = set(FREE_SETTINGS), _own_group(settings)
+    if settings[group]["lr_decay"] == "none":
+        free.add(f"{group}.max_it")
     differing = list_differences(checkpoint.settings, settings, free=free)
     if differing:
+        entry = "prior_checkpoint" if group == "train" else "student_checkpoint"
         msg = (
-            f"The stored prior_checkpoint of step {checkpoint.step} was trained under "
+            f"The stored {entry} of step {checkpoint.step} was trained under "
             f"other settings: {', '.join(differing)}. Use the same settings, or "
             f"`--params=resume:false` to replace it."
         )
         raise InputError(msg)
+
+
+def _own_group(settings: Mapping[str, Any]) -> str:
+    """Return where the settings of the run itself are; a student has its teacher's."""
+    return "distillation" if "distillation" in settings else "train"
 
 
 def _group(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:

@@ -131,16 +131,16 @@ class Trainer:
     def state(self) -> dict[str, dict[str, Tensor]]:
         """Return `network`, `ema` and `optimizer` of a `Checkpoint`, as copies."""
         return {
-            "network": _copied(self.prior.network.state_dict()),
+            "network": copy_to_cpu(self.prior.network.state_dict()),
             "ema": self.averaged_weights(),
-            "optimizer": _copied(
+            "optimizer": copy_to_cpu(
                 {**optimizer_tensors(self._optimizer), **scaler_tensors(self._scaler)}
             ),
         }
 
     def averaged_weights(self) -> dict[str, Tensor]:
         """Return the state dict of the averaged network, as a copy on the CPU."""
-        return _copied(self.average.network.state_dict())
+        return copy_to_cpu(self.average.network.state_dict())
 
     def _backward(self, batch: dict[str, Tensor]) -> Tensor:
         """Add up the gradients of a batch's parts; return its loss, detached."""
@@ -178,7 +178,7 @@ class Trainer:
         return {"condition": condition, "t": t, "noise": normal_like(x0)}
 
 
-def _copied(tensors: dict[str, Any]) -> dict[str, Tensor]:
+def copy_to_cpu(tensors: dict[str, Any]) -> dict[str, Tensor]:
     """Return copies on the CPU."""
     return {
         name: torch.empty_like(tensor, device="cpu").copy_(tensor)

@@ -2,9 +2,7 @@
 
 import json
 import logging
-import math
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
@@ -12,27 +10,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics, measure_cloud
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.batches import PairBatches
-from clip2latent_kedro.prior.checkpoint import Checkpoint, build_prior, check_settings
+from clip2latent_kedro.prior.checkpoint import Checkpoint, build_prior
 from clip2latent_kedro.prior.config import LOSS_SCORE, TrainConfig
 from clip2latent_kedro.prior.diffusion import (
     DiffusionConfig,
     EmbeddingStatistics,
 )
+from clip2latent_kedro.prior.loop import accept_start, run_steps
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.prior.record import Record, Validate
 from clip2latent_kedro.prior.trainer import Trainer
-from clip2latent_kedro.progress import progress_bar
 from clip2latent_kedro.runtime import make_generator
 
 logger = logging.getLogger(__name__)
 
 CLOUD_SAMPLES = 10_000  # pairs that the cloud is measured on
-CHECK_EVERY = 50  # steps between looks at the loss, for which a GPU must wait
 
 
 def train_prior(
@@ -82,7 +78,7 @@ def train_prior(
     )
     if text_mean is not None:
         embedding_statistics = replace(embedding_statistics, text_mean=text_mean)
-    start = _accept_start(start, settings)
+    start = accept_start(start, settings)
     if start is not None and start.step >= train.max_it:
         logger.info("The prior is trained already, for %d steps.", start.step)
         yield replace(
@@ -93,7 +89,7 @@ def train_prior(
     generator_identity = _parse_identity(pairs.recipe["generator"])
     encoder_identity = _parse_identity(pairs.recipe["encoder"])
     cloud = measure_cloud(torch.from_numpy(pairs.take(slice(0, CLOUD_SAMPLES))[0]))
-    with _seeded_weights(seed):
+    with seeded_weights(seed):
         prior = build_prior(
             network,
             diffusion,
@@ -129,59 +125,41 @@ def train_prior(
 
     first = 0 if start is None else start.step
     record = Record(train.best_by, start)
-    saved = recorded = first  # last steps with a checkpoint and with a row of losses
-    total = torch.zeros((), dtype=torch.float64, device=device)  # of losses since
-    began = time.perf_counter()
+    batch = batches.starting_at(first)
 
-    with progress_bar("training", total=train.max_it, completed=first) as advance:
-        for step, batch in enumerate(batches.starting_at(first), start=first + 1):
-            total += trainer.step(*batch, step)
-            is_saved = step % train.save_it == 0 or step == train.max_it
-            is_validated = step % train.val_it == 0
-            is_recorded = is_saved or is_validated
-            mean = math.nan
-            if is_recorded or step % CHECK_EVERY == 0:
-                mean = float(total) / (step - recorded)
-                if not math.isfinite(mean) or not trainer.has_finite_weights():
-                    steps = range(recorded + 1, step + 1)
-                    raise InputError(_explain_divergence(mean, steps, saved, train.lr))
-            advance(loss=mean)
-            if is_recorded:
-                scores = {LOSS_SCORE: trainer.validate(*held_out, data.bs)}
-                if is_validated and validate is not None:
-                    scores |= validate(trainer.average, step).scores
-                row = record.add(step, mean, scores)
-                if is_validated:
-                    record.keep_if_best(row, trainer.averaged_weights)
-                logger.info(
-                    "Step %d of %d: %s, %.1f steps/s.",
-                    step,
-                    train.max_it,
-                    ", ".join(f"{k} {row[k]:.4f}" for k in row if k != "step"),
-                    (step - first) / (time.perf_counter() - began),
-                )
-                recorded = step
-                total.zero_()
-            if is_saved:
-                saved = step
-                state = trainer.state()
-                yield Checkpoint(
-                    step=step,
-                    network=state["network"],
-                    ema=state["ema"],
-                    optimizer=state["optimizer"],
-                    best=record.best,
-                    best_step=record.best_step,
-                    history=list(record.history),
-                    statistics=statistics,
-                    embedding_statistics=embedding_statistics,
-                    cloud=cloud,
-                    generator_identity=generator_identity,
-                    encoder_identity=encoder_identity,
-                    settings=settings,
-                )
-            if step == train.max_it:
-                return
+    def measure(step: int, loss: float, is_validated: bool) -> dict[str, float]:
+        scores = {LOSS_SCORE: trainer.validate(*held_out, data.bs)}
+        if is_validated and validate is not None:
+            scores |= validate(trainer.average, step).scores
+        row = record.add(step, loss, scores)
+        if is_validated:
+            record.keep_if_best(row, trainer.averaged_weights)
+        return row
+
+    for step in run_steps(
+        "training",
+        first=first,
+        max_it=train.max_it,
+        val_it=train.val_it,
+        save_it=train.save_it,
+        lr=("train.lr", train.lr),
+        step=lambda step: trainer.step(*next(batch), step),
+        has_finite_weights=trainer.has_finite_weights,
+        measure=measure,
+    ):
+        yield Checkpoint(
+            step=step,
+            **trainer.state(),
+            best=record.best,
+            best_step=record.best_step,
+            history=list(record.history),
+            statistics=statistics,
+            embedding_statistics=embedding_statistics,
+            cloud=cloud,
+            generator_identity=generator_identity,
+            encoder_identity=encoder_identity,
+            settings=settings,
+        )
 
 
 def describe_settings(
@@ -206,24 +184,8 @@ def describe_settings(
     return plain
 
 
-def _accept_start(
-    start: Checkpoint | None, settings: Mapping[str, Any]
-) -> Checkpoint | None:
-    """Return the checkpoint if it can be gone on from; None if it may be replaced."""
-    if start is None:
-        return None
-    try:
-        check_settings(start, settings)
-    except InputError:
-        if not start.finished:
-            raise
-        logger.info("The stored prior has other settings: training a new one.")
-        return None
-    return start
-
-
 @contextmanager
-def _seeded_weights(seed: int) -> Iterator[None]:
+def seeded_weights(seed: int) -> Iterator[None]:
     """Seed what initialises weights, and put the global generator back afterwards."""
     state = torch.get_rng_state()
     torch.set_rng_state(make_generator(seed, "weights").get_state())
@@ -231,15 +193,6 @@ def _seeded_weights(seed: int) -> Iterator[None]:
         yield
     finally:
         torch.set_rng_state(state)
-
-
-def _explain_divergence(mean: float, steps: range, saved: int, lr: float) -> str:
-    kept = f"The checkpoint of step {saved} is kept" if saved else "None is kept"
-    return (
-        f"The training loss of steps {steps[0]} to {steps[-1]} must be finite, and the "
-        f"weights too, got a mean loss of {mean}. {kept}. Lower train.lr = {lr}, or "
-        f"look for values that are not finite in training_pairs."
-    )
 
 
 def _parse_identity(text: str) -> Identity:

@@ -180,12 +180,11 @@ def test_encoding_the_same_text_again_and_again_is_refused(tmp_path):
 
 def test_reading_the_same_blob_of_text_again_and_again_is_refused(tmp_path):
     parts = split_pickles(storage_blob())
-    parts[2] = pickled(text("x" * 2**20) + b"0}", 2)
+    parts[2] = parts[2][:2] + text("x" * 2**20) + b"0" + parts[2][2:]
     blob = b"".join(parts)
     start = b"B" + struct.pack("<I", len(blob)) + blob + b"\x940"
     again = b"ctorch.storage\n_load_from_bytes\nh\x00\x85R"
-    match = "far larger than|does not say on which"
-    refuses(pickled(start + again * 50_000), match, tmp_path)
+    refuses(pickled(start + again * 5_000), "far larger than the file", tmp_path)
 
 
 def test_a_tree_of_shared_modules_is_refused(tmp_path):

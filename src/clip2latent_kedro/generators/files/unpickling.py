@@ -15,12 +15,8 @@ from clip2latent_kedro.generators.files.opcodes import Refusal, read_opcodes
 MAX_OPCODES = 1_000_000
 MAX_DEPTH = 100
 _MAX_KEY = 2**60
-# Modules that moved between versions of Python and NumPy, as they are listed.
-_RENAMED = {
-    "__builtin__": "builtins",
-    "copy_reg": "copyreg",
-    "numpy._core": "numpy.core",
-}
+# Modules that moved between versions of Python and NumPy, and how they are listed.
+_RENAMED = {"__builtin__": "builtins", "numpy._core": "numpy.core"}
 
 
 @dataclass

@@ -89,7 +89,9 @@ def draw(
     Yields:
         Pictures by name; empty if all are there.
     """
-    has_pairs = isinstance(training_pairs, TrainingPairs)
+    bank = None
+    if isinstance(training_pairs, TrainingPairs):
+        bank = training_pairs.clip_embedding
     model = TextToImage(
         generator,
         encoder,
@@ -98,7 +100,7 @@ def draw(
         latent_batch_size=max(inference.num_samples, inference.image_batch_size),
         image_batch_size=inference.image_batch_size,
         device=pick_device(device),
-        retrieval_bank=training_pairs.clip_embedding if has_pairs else None,
+        retrieval_bank=bank,
     )
     logger.info(
         "Drawing %d pictures of each of %d prompts.",

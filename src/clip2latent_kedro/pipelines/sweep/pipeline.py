@@ -91,6 +91,8 @@ def create_pipeline() -> Pipeline:
                 inputs={
                     "results": "sweep_results",
                     "trials": "sweep_trials",
+                    "sampling": "params:sampling",
+                    "sweep": "params:sweep",
                     "evaluation": "params:evaluation",
                     "seed": "params:seed",
                 },

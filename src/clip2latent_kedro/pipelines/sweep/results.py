@@ -11,10 +11,12 @@ from matplotlib.figure import Figure
 from clip2latent_kedro.evaluation import EvaluationConfig, summarise_scores
 from clip2latent_kedro.evaluation.selection import RULE, choose_best
 from clip2latent_kedro.evaluation.sweep import SweepConfig, Trial, TrialResult
+from clip2latent_kedro.evaluation.variants import changes_any, make_variant
 from clip2latent_kedro.metrics.bootstrap import Interval
 from clip2latent_kedro.pipelines.evaluation.report import markdown_table, score_cells
 from clip2latent_kedro.pipelines.sweep.figure import draw_grids
 from clip2latent_kedro.pipelines.sweep.nodes import Plan, Results
+from clip2latent_kedro.samplers import SamplingConfig
 
 logger = logging.getLogger(__name__)
 
@@ -65,13 +67,20 @@ def tabulate(
 
 
 def choose(
-    results: Results, trials: Plan, evaluation: EvaluationConfig, seed: int
+    results: Results,
+    trials: Plan,
+    sampling: SamplingConfig,
+    sweep: SweepConfig,
+    evaluation: EvaluationConfig,
+    seed: int,
 ) -> dict[str, Any]:
     """Return the best variant with what it rests on, as plain JSON.
 
     Args:
         results: All that are stored.
         trials: Of `plan`.
+        sampling: `params:sampling`, the base.
+        sweep: `params:sweep`.
         evaluation: `params:evaluation`.
         seed: `params:seed`.
 
@@ -80,8 +89,15 @@ def choose(
         `contenders` say how it was found; `scores` of it, with intervals.
     """
     read = _read(results, trials)
+    base = make_variant(sampling, {})
+    eligible = [
+        key
+        for key, trial in trials
+        if not changes_any(trial.variant, base, sweep.fixed)
+    ]
     choice = choose_best(
-        {key: result.arrays() for key, result in read.items() if result.scores},
+        {key: read[key].arrays() for key in eligible if read[key].scores},
+        clip_tolerance=sweep.clip_tolerance,
         num_resamples=evaluation.num_resamples,
         confidence=evaluation.confidence,
         seed=seed,

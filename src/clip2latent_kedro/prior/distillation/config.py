@@ -82,5 +82,7 @@ class DistillationConfig:
 
     def _check(self, name: str, is_right: bool, expected: str) -> None:
         if not is_right:
-            msg = f"distillation.{name} must be {expected}, got {getattr(self, name)!r}."
+            msg = (
+                f"distillation.{name} must be {expected}, got {getattr(self, name)!r}."
+            )
             raise InputError(msg)

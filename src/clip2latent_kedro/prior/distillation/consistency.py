@@ -29,14 +29,7 @@ class Consistency:
     def __init__(
         self, teacher: Teacher, batches: PairBatches, *, seed: int, device: str
     ) -> None:
-        """Plan the steps.
-
-        Args:
-            teacher: On the device; its `teacher_steps` divide the schedule.
-            batches: Pairs, whose x0 is noised to start from.
-            seed: Of the run.
-            device: Where to compute.
-        """
+        """Plan the steps (see `Objective`); paths begin at noised x0 of the pairs."""
         alpha_bar = teacher.prior.alpha_bar
         timesteps = respaced_timesteps(
             len(alpha_bar), teacher.config.teacher_steps, spacing="trailing"
@@ -94,4 +87,5 @@ def pseudo_huber(x: Tensor, y: Tensor) -> Tensor:
     size = x[0].numel()
     c = HUBER * size**0.5
     squared = (x - y).flatten(1).square().sum(dim=1)
-    return (((squared + c**2).sqrt() - c) / size**0.5).mean()
+    distance: Tensor = ((squared + c**2).sqrt() - c) / size**0.5
+    return distance.mean()

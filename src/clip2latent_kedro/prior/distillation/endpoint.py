@@ -7,17 +7,20 @@ sampler is a function of its noise, and the student learns it from examples.
 from torch import Tensor
 from torch.nn import functional
 
+from clip2latent_kedro.prior.batches import PairBatches
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.prior.distillation.student import one_step
-from clip2latent_kedro.prior.distillation.teacher import AnswerPool
+from clip2latent_kedro.prior.distillation.teacher import AnswerPool, Teacher
 
 
 class EndpointRegression:
     """Mean squared distance of student and teacher from the same noise."""
 
-    def __init__(self, pool: AnswerPool) -> None:
-        """Take the teacher's samples from a pool."""
-        self._pool = pool
+    def __init__(
+        self, teacher: Teacher, batches: PairBatches, *, seed: int, device: str
+    ) -> None:
+        """Put the parts together (see `Objective`)."""
+        self._pool = AnswerPool(teacher, batches, seed=seed, device=device)
 
     def __call__(
         self, student: DiffusionPrior, average: DiffusionPrior, step: int

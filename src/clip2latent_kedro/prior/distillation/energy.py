@@ -10,9 +10,10 @@ arXiv 2502.02483).
 import torch
 from torch import Tensor
 
+from clip2latent_kedro.prior.batches import PairBatches
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.prior.distillation.student import one_step
-from clip2latent_kedro.prior.distillation.teacher import AnswerPool
+from clip2latent_kedro.prior.distillation.teacher import AnswerPool, Teacher
 from clip2latent_kedro.runtime import make_generator
 
 
@@ -23,15 +24,11 @@ class EnergyScore:
     2007, Eq. 22). X and Y have noises of their own.
     """
 
-    def __init__(self, pool: AnswerPool, *, seed: int, device: str) -> None:
-        """Put the parts together.
-
-        Args:
-            pool: The teacher's samples.
-            seed: Of the run.
-            device: Where to compute.
-        """
-        self._pool = pool
+    def __init__(
+        self, teacher: Teacher, batches: PairBatches, *, seed: int, device: str
+    ) -> None:
+        """Put the parts together (see `Objective`)."""
+        self._pool = AnswerPool(teacher, batches, seed=seed, device=device)
         self._seed = seed
         self._device = device
 
@@ -55,7 +52,8 @@ def energy_score(x: Tensor, y: Tensor) -> Tensor:
         y: Independent samples to be like, [m, l, d].
     """
     across = torch.cdist(x, y, compute_mode=_EXACT).mean()
-    return (across - _mean_distance(x) / 2) / x.shape[-1] ** 0.5
+    score: Tensor = (across - _mean_distance(x) / 2) / x.shape[-1] ** 0.5
+    return score
 
 
 def energy_distance(x: Tensor, y: Tensor) -> Tensor:
@@ -68,7 +66,8 @@ def energy_distance(x: Tensor, y: Tensor) -> Tensor:
         x: Samples, k >= 2 of each condition, [m, k, d].
         y: Independent samples, likewise, [m, l, d].
     """
-    return 2 * energy_score(x, y) - _mean_distance(y) / y.shape[-1] ** 0.5
+    distance: Tensor = 2 * energy_score(x, y) - _mean_distance(y) / y.shape[-1] ** 0.5
+    return distance
 
 
 def by_condition(x0: Tensor, num: int) -> Tensor:

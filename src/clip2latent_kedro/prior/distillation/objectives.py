@@ -1,6 +1,5 @@
 """The objectives that a student can be trained by, by name."""
 
-from collections.abc import Callable
 from typing import Protocol
 
 from torch import Tensor
@@ -10,11 +9,24 @@ from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.prior.distillation.consistency import Consistency
 from clip2latent_kedro.prior.distillation.endpoint import EndpointRegression
 from clip2latent_kedro.prior.distillation.energy import EnergyScore
-from clip2latent_kedro.prior.distillation.teacher import AnswerPool, Teacher
+from clip2latent_kedro.prior.distillation.teacher import Teacher
 
 
 class Objective(Protocol):
     """What a student's training step computes."""
+
+    def __init__(
+        self, teacher: Teacher, batches: PairBatches, *, seed: int, device: str
+    ) -> None:
+        """Prepare for a run.
+
+        Args:
+            teacher: On the device.
+            batches: Pairs, `config.bs` at a time, on the device.
+            seed: Of the run.
+            device: Where to compute.
+        """
+        ...
 
     def __call__(
         self, student: DiffusionPrior, average: DiffusionPrior, step: int
@@ -29,27 +41,8 @@ class Objective(Protocol):
         ...
 
 
-def _energy(
-    teacher: Teacher, batches: PairBatches, seed: int, device: str
-) -> Objective:
-    pool = AnswerPool(teacher, batches, seed=seed, device=device)
-    return EnergyScore(pool, seed=seed, device=device)
-
-
-def _endpoint(
-    teacher: Teacher, batches: PairBatches, seed: int, device: str
-) -> Objective:
-    return EndpointRegression(AnswerPool(teacher, batches, seed=seed, device=device))
-
-
-def _consistency(
-    teacher: Teacher, batches: PairBatches, seed: int, device: str
-) -> Objective:
-    return Consistency(teacher, batches, seed=seed, device=device)
-
-
-OBJECTIVES: dict[str, Callable[[Teacher, PairBatches, int, str], Objective]] = {
-    "energy": _energy,
-    "endpoint": _endpoint,
-    "consistency": _consistency,
+OBJECTIVES: dict[str, type[Objective]] = {
+    "energy": EnergyScore,
+    "endpoint": EndpointRegression,
+    "consistency": Consistency,
 }

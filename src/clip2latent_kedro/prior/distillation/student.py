@@ -77,7 +77,9 @@ def digest_weights(weights: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(name.encode())
-        digest.update(weights[name].detach().cpu().float().contiguous().numpy())
+        digest.update(
+            weights[name].detach().cpu().float().contiguous().numpy().tobytes()
+        )
     return digest.hexdigest()
 
 

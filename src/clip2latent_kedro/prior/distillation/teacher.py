@@ -62,9 +62,7 @@ class Teacher:
         largest = self.prior.embed_noise_scale
 
         def uniform(low: float, high: float) -> Tensor:
-            draw = torch.rand(
-                num, 1, generator=generator, device=clip_embedding.device
-            )
+            draw = torch.rand(num, 1, generator=generator, device=clip_embedding.device)
             return low + (high - low) * draw
 
         direction = functional.normalize(clip_embedding, dim=-1)
