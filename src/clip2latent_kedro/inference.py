@@ -16,6 +16,7 @@ import numpy as np
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation.variants import PriorName
 from clip2latent_kedro.interfaces import Encoder
+from clip2latent_kedro.prior.sampling import suit_sampling
 from clip2latent_kedro.progress import progress_bar
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.text_to_image import TextToImage
@@ -160,6 +161,7 @@ def _draw_prompt(
     config: InferenceConfig,
     seed: int,
 ) -> dict[str, LabelledPicture]:
+    sampling = suit_sampling(model.prior, sampling)
     generated = model(
         [prompt],
         sampling,

@@ -34,10 +34,15 @@ def make_config(**changes):
     return ValidationConfig(**{**settings, **changes})
 
 
-def make_validator(sampling=None, **changes):
+class LargeGenerator(ColourGenerator):
+    def synthesis(self, w, *, noise_mode="const"):
+        return super().synthesis(w).repeat(1, 1, 75, 75)
+
+
+def make_validator(sampling=None, generator=None, **changes):
     w, embedding = make_colour_pairs(8).take(slice(None))
     return Validator(
-        ColourGenerator(),
+        generator or ColourGenerator(),
         ColourEncoder(),
         make_config(**changes),
         held_out=(torch.from_numpy(w), torch.from_numpy(embedding)),
@@ -130,6 +135,15 @@ def test_picture_shows_texts_above_images():
             expected = colour(colours)[column]
             assert np.abs(cell(row, column, below) - expected).max() <= 1
     assert (picture[below:, -1] == 255).all()  # five columns, not six
+
+
+def test_large_images_are_shrunk_for_the_picture():
+    small, large = (
+        make_validator(generator=generator())(make_prior(), 1)
+        for generator in (ColourGenerator, LargeGenerator)
+    )
+    assert large.scores == pytest.approx(small.scores)
+    assert np.abs(large.picture.astype(int) - small.picture).max() <= 1
 
 
 def test_there_may_be_no_images_and_no_texts():

@@ -13,6 +13,7 @@ from clip2latent_kedro.api.inputs import Edit, as_queries, read_edit
 from clip2latent_kedro.api.sources import open_models
 from clip2latent_kedro.conditioning import RetrievalBank
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.prior.sampling import suit_sampling
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.text_to_image import TextToImage
@@ -71,9 +72,7 @@ class Clip2StyleGAN:
             device=pick_device(str(device)),
             retrieval_bank=retrieval_bank,
         )
-        self.sampling = models.sampling
-        if "guidance_scale" in models.prior.condition_inputs:  # a one-step student
-            self.sampling = replace(self.sampling, sampler="ddim", num_steps=1)
+        self.sampling = suit_sampling(models.prior, models.sampling)
         self._find_bank = models.find_bank
 
     @classmethod

@@ -70,7 +70,7 @@ def _from_project(
     except (ImportError, RuntimeError) as error:  # no Kedro here, no project there
         msg = (
             f"cfg must be the folder of a Kedro project, a YAML file or a mapping, got "
-            f"{str(folder)!r} ({str(error).splitlines()[0]})."
+            f"{str(folder)!r} ({str(error).split('. ')[0]})."
         )
         raise InputError(msg) from error
     session = KedroSession.create(project_path=folder, env=env)
@@ -90,7 +90,10 @@ def _from_project(
     if name in catalog.keys():  # noqa: SIM118 - `in catalog` also matches patterns
         prior, latent_repeats = load(name), parameters["data"]["latent_repeats"]
         if not isinstance(prior, DiffusionPrior):
-            msg = f"The catalog entry {name} must hold a prior, got {prior!r}."
+            msg = (
+                f"The catalog entry {name} holds no prior yet. Run the pipeline that "
+                f"makes it."
+            )
             raise InputError(msg)
     else:
         prior, latent_repeats = _read_prior(name)

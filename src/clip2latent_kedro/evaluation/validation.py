@@ -12,10 +12,12 @@ from importlib.util import find_spec
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from clip2latent_kedro.conditioning import RetrievalBank, condition_on_image
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation.figure import draw_comparison
+from clip2latent_kedro.evaluation.figure import DPI, draw_comparison
+from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import repeat_latents
 from clip2latent_kedro.prior.config import LOSS_SCORE
@@ -181,7 +183,7 @@ class Validator:
         """Return an image of each held-out embedding, scored by it."""
         condition = condition_on_image(model.prior, self._image_embedding)
         w = model.sample_w(condition, self._sampling, num_samples=1, seed=self._seed)
-        return model.draw(w, self._image_embedding)
+        return model.draw(w, self._image_embedding, keep=_as_cell)
 
     def _illustrate(self, model: TextToImage, guidance_scale: float) -> GeneratedImages:
         """Return images of each text, scored by it."""
@@ -191,7 +193,7 @@ class Validator:
             self._text_embedding, sampling, num_samples=num_samples, seed=seed
         )
         w = model.sample_w(condition, sampling, num_samples=num_samples, seed=seed)
-        return model.draw(w, self._text_embedding)
+        return model.draw(w, self._text_embedding, keep=_as_cell)
 
     def _illustration_grid(
         self, drawn: Mapping[float, GeneratedImages]
@@ -209,7 +211,8 @@ class Validator:
     ) -> tuple[list[str], dict[str, np.ndarray]]:
         """Return rows and columns of given and drawn images, as wide as the texts."""
         width = self._config.num_samples * len(self._config.guidance_scales)
-        given = model.draw(self._given_w[: max(1, width), None]).images
+        given_w = self._given_w[: max(1, width), None]
+        given = model.draw(given_w, keep=_as_cell).images
         columns = {
             f"image {number + 1}": np.stack([image[0], again.images[number, 0]])
             for number, image in enumerate(given)
@@ -230,6 +233,13 @@ def _text_score(guidance_scale: float) -> str:
 def _mean_score(drawn: GeneratedImages) -> float:
     assert drawn.scores is not None
     return float(drawn.scores.mean())
+
+
+def _as_cell(image: Tensor) -> np.ndarray:
+    """Return uint8 [n, h, w, 3] of images, shrunk to a cell of the picture."""
+    if image.shape[-1] > DPI:
+        image = functional.interpolate(image, size=(DPI, DPI), mode="area")
+    return image_to_uint8(image)
 
 
 def _stacked(pictures: Sequence[np.ndarray]) -> np.ndarray:

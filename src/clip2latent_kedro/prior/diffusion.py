@@ -163,6 +163,11 @@ class DiffusionPrior(nn.Module):
         self.embed_noise_scale = embed_noise_scale
 
     @property
+    def is_distilled(self) -> bool:
+        """Whether the guidance scale is an input, and one step enough."""
+        return "guidance_scale" in self.condition_inputs
+
+    @property
     def latent_shape(self) -> tuple[int, int]:
         """(num_latents, latent_dim) of one x0."""
         num_latents, latent_dim = self.statistics.mean.shape
@@ -260,8 +265,7 @@ class DiffusionPrior(nn.Module):
             InputError: If there is a negative condition and a distilled network.
         """
         num, device = len(condition), condition.device
-        is_distilled = "guidance_scale" in self.condition_inputs
-        if is_distilled and negative is not None:
+        if self.is_distilled and negative is not None:
             msg = (
                 "A negative condition needs a prior that is guided while it samples, "
                 "got a distilled one. Use the prior that it was distilled from."
@@ -278,7 +282,7 @@ class DiffusionPrior(nn.Module):
             if isinstance(scale, Mapping):
                 scale = scale[t]
             steps = torch.full((num,), t, device=x_t.device)
-            if is_distilled:
+            if self.is_distilled:
                 column = condition.new_full((num, 1), scale)
                 guided = torch.cat([condition, column], dim=1)
                 return self.predict_x0(x_t, steps, guided)

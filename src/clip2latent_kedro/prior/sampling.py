@@ -6,6 +6,7 @@ sampler, the settings or the size of a batch.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -19,6 +20,13 @@ from clip2latent_kedro.samplers import SamplingConfig, sample
 from clip2latent_kedro.samplers.guidance import guidance_scales
 
 NOISE_BLOCK = 16  # steps whose noise is drawn at once, for speed alone
+
+
+def suit_sampling(prior: DiffusionPrior, sampling: SamplingConfig) -> SamplingConfig:
+    """Return settings that suit the prior: a distilled one answers in one step."""
+    if not prior.is_distilled:
+        return sampling
+    return replace(sampling, sampler="ddim", num_steps=1, guidance="cfg")
 
 
 @torch.no_grad()
@@ -47,8 +55,7 @@ def sample_prior(
     Raises:
         InputError: If the settings do not suit the prior.
     """
-    is_distilled = "guidance_scale" in prior.condition_inputs
-    if sampling.guidance == "cfgpp" and is_distilled:
+    if sampling.guidance == "cfgpp" and prior.is_distilled:
         msg = (
             "sampling.guidance must be cfg for a distilled prior, which has no "
             "unconditional branch, got cfgpp."

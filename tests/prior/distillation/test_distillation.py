@@ -1,0 +1,178 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.prior.checkpoint import (
+    prior_from_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
+from clip2latent_kedro.prior.distillation.objectives import OBJECTIVES
+from prior.test_checkpoint import assert_same
+from prior.toy import make_network_config, make_pairs, train
+
+from .worlds import distill, make_config
+
+
+def _at(step):
+    """Settings of a run that ends at a step and is measured only there."""
+    return {"max_it": step, "val_it": step, "save_it": step}
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("pool", [{}, {"pool_batches": 4, "pool_uses": 3}])
+def test_resumed_equals_uninterrupted(finished, objective, pool):
+    settings = {"objective": objective, "lr_decay": "cosine", "save_it": 3, **pool}
+    straight = list(distill(finished, **settings))
+    assert [checkpoint.step for checkpoint in straight] == [3, 6, 8]
+    for place in (0, 1):
+        resumed = list(distill(finished, **settings, start=straight[place]))
+        for one, other in zip(straight[place + 1 :], resumed, strict=True):
+            assert_same(one, other)
+
+
+def test_same_seed_same_bits_whatever_the_global_state(finished):
+    torch.manual_seed(1)
+    *_, one = distill(finished, warm_start=False)
+    torch.manual_seed(2)
+    *_, same = distill(finished, warm_start=False)
+    assert_same(one, same)
+    *_, other = distill(finished, warm_start=False, seed=8)
+    name = "network.embed_latent.weight"
+    assert not torch.equal(one.ema[name], other.ema[name])
+
+
+def test_a_student_is_a_prior_that_looks_at_the_guidance_scale(finished, tmp_path):
+    *_, checkpoint = distill(finished, max_it=40, save_it=40)
+    write_checkpoint(tmp_path / "student.safetensors", checkpoint)
+    stored = read_checkpoint(tmp_path / "student.safetensors")
+    assert_same(stored, checkpoint)
+    assert stored.finished
+    student = prior_from_checkpoint(stored)
+    assert student.condition_inputs == ("guidance_scale",)
+    assert student.generator_identity == finished.generator_identity
+    assert student.embedding_statistics == stored.embedding_statistics
+    condition, x_T = torch.randn(5, 4), torch.randn(5, 2, 3)
+    weak, strong = (student.denoiser(condition, scale)(x_T, 19) for scale in (1, 3))
+    assert float((weak - strong).abs().mean()) > 1e-3
+
+
+def test_a_student_comes_close_to_its_teacher():
+    """The teacher's own answer of one step has next to no spread."""
+    (teacher,) = train(make_pairs(200), val_pairs=100, **_at(200))
+    settings = {**_at(200), "bs": 16, "num_samples": 4, "teacher_steps": 10}
+    settings |= {"pool_batches": 6, "pool_uses": 20}
+    (early,) = distill(teacher, make_pairs(200), **{**settings, **_at(1)})
+    (late,) = distill(teacher, make_pairs(200), **settings)
+    before, after = early.history[-1], late.history[-1]
+    assert after["validation_loss"] < before["validation_loss"] / 4
+    assert before["spread"] < 0.7
+    assert after["spread"] == pytest.approx(1, abs=0.15)
+
+
+def test_a_teacher_may_take_noise_levels():
+    *_, teacher = train(network=make_network_config(noise_level_input=True))
+    *_, checkpoint = distill(teacher)
+    student = prior_from_checkpoint(checkpoint)
+    assert student.condition_inputs == ("noise_level", "guidance_scale")
+    assert student.embed_noise_scale == 0.5
+
+
+def test_what_is_measured_is_kept(finished):
+    *_, last = distill(finished)
+    assert [row["step"] for row in last.history] == [3, 5, 6, 8]
+    assert all(
+        set(row) == {"step", "loss", "validation_loss", "spread"}
+        for row in last.history
+    )
+    *_, unmeasured = train(val_pairs=0)
+    *_, last = distill(unmeasured)
+    assert all(set(row) == {"step", "loss"} for row in last.history)
+
+
+def test_a_finished_student_is_given_back_or_replaced(finished):
+    *_, student = distill(finished)
+    (again,) = distill(finished, start=student)
+    assert_same(again, student)
+    *_, longer = distill(finished, start=student, max_it=10)
+    *_, at_once = distill(finished, max_it=10)
+    assert longer.step == 10
+    assert all(torch.equal(longer.ema[name], at_once.ema[name]) for name in at_once.ema)
+    *_, other_teacher = train(max_it=11)
+    *_, replaced = distill(other_teacher, start=student)
+    *_, fresh = distill(other_teacher)
+    assert_same(replaced, fresh)
+
+
+def test_an_unfinished_student_of_other_settings_is_refused(finished):
+    first = next(distill(finished))
+    with pytest.raises(
+        InputError,
+        match=r"student_checkpoint of step 5 .*distillation.lr \(stored 0.01, asked 0",
+    ):
+        next(distill(finished, start=first, lr=0.1))
+    ema = {name: 2 * tensor for name, tensor in finished.ema.items()}
+    with pytest.raises(InputError, match=r"distillation.teacher \(stored"):
+        next(distill(replace(finished, ema=ema), start=first))
+    assert next(distill(finished, start=first, save_it=6)).step == 6
+
+
+def test_an_unfinished_teacher_is_refused(finished):
+    with pytest.raises(InputError, match=r"all of its 12 steps, got 5"):
+        next(distill(replace(finished, step=5)))
+
+
+def test_pairs_of_other_models_are_refused(finished):
+    pairs = make_pairs()
+    other = replace(pairs, recipe={**pairs.recipe, "encoder": "clip@ff"})
+    with pytest.raises(
+        InputError, match=r"the teacher's encoder, toy-encoder.* clip@ff"
+    ):
+        next(distill(finished, other))
+
+
+def test_divergence_names_the_learning_rate(finished):
+    with pytest.raises(InputError, match=r"finite.*Lower distillation.lr = 1e\+38"):
+        list(distill(finished, lr=1e38, max_it=20))
+
+
+def test_infinite_pairs_end_a_run(finished):
+    pairs = make_pairs()
+    pairs.clip_embedding[:44] = np.inf
+    with pytest.raises(InputError, match="None is kept"):
+        list(distill(finished, pairs))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objective": "meanflow"}, "objective must be one of energy, endpoint, cons"),
+        ({"max_it": 0}, "distillation.max_it must be 1 or more, got 0"),
+        ({"num_samples": 1}, "distillation.num_samples must be 2 or more"),
+        ({"lr": float("nan")}, "distillation.lr must be above 0, got nan"),
+        ({"mix": 1.1}, "distillation.mix must be within 0 and 1"),
+        ({"guidance_range": [2.0, 1.0]}, "guidance_range must be two rising numbers"),
+        ({"guidance_range": [1.0]}, "guidance_range must be two rising numbers"),
+        ({"lr_decay": "step"}, "distillation.lr_decay must be one of none, cosine"),
+    ],
+)
+def test_wrong_settings_are_named(changes, message):
+    with pytest.raises(InputError, match=message):
+        make_config(**changes)
+
+
+def test_every_objective_can_be_named():
+    assert all(make_config(objective=name).objective == name for name in OBJECTIVES)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_distils_on_a_gpu(finished, objective):
+    settings = {"objective": objective, "device": "cuda"}
+    straight = list(distill(finished, **settings))
+    resumed = list(distill(finished, **settings, start=straight[0]))
+    torch.testing.assert_close(resumed[-1].ema, straight[-1].ema)
