@@ -159,8 +159,8 @@ def test_the_best_leaves_fixed_settings_as_they_are(run):
     free = run(**{"params:sweep": loud}).load("sweep_best")
     assert free["variant"] == "guidance: guidance_scale 3.0"
     quiet = replace(loud, fixed=["guidance_scale"])
-    assert run(**{"params:sweep": quiet}).load("sweep_best")["variant"].startswith(
-        "base"
+    assert (
+        run(**{"params:sweep": quiet}).load("sweep_best")["variant"].startswith("base")
     )
 
 
