@@ -81,7 +81,9 @@ def test_a_mixture_lies_between_neighbours_in_the_batch():
 def test_the_pool_uses_each_batch_as_often_as_set():
     teacher = make_teacher(pool_batches=3, pool_uses=2, teacher_steps=2)
     pool = AnswerPool(teacher, make_batches(), seed=1, device="cpu")
-    answers = [pool.answers(step).x0 for step in range(1, 13)]
+    steps = [pool.answers(step) for step in range(1, 13)]
+    assert len({float(answers.x_T.sum()) for answers in steps}) == 6
+    answers = [answers.x0 for answers in steps]
     for first in (0, 6):
         new, again = answers[first : first + 3], answers[first + 3 : first + 6]
         assert sorted(id(x0) for x0 in new) == sorted(id(x0) for x0 in again)
