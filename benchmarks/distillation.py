@@ -1,7 +1,7 @@
 """One-step students by several objectives, beside their teacher.
 
-Teacher and students answer the evaluation's prompts with the same noise. Train the
-prior first.
+Teacher and students answer the evaluation's prompts, or those of the prompt bank, with
+the same noise. Train the prior first.
 
 Example: `python benchmarks/distillation.py energy endpoint
 consistency:max_it=3500,teacher_steps=20 --scales 1 2 4`, with settings of
@@ -57,10 +57,10 @@ def read_settings(text: str, base: dict[str, Any]) -> DistillationConfig:
 
 
 class Scorer:
-    """Scores a prior on the evaluation's prompts."""
+    """Scores a prior on prompts."""
 
-    def __init__(self, catalog: Any, parameters: dict[str, Any]) -> None:
-        """Load the models."""
+    def __init__(self, catalog: Any, parameters: dict[str, Any], prompts: str) -> None:
+        """Load the models, and the prompts of that catalog entry."""
         self.sampling = SamplingConfig(**parameters["sampling"])
         self._generator, self._encoder, self._judge = map(
             catalog.load, ("generator", "encoder", "judge")
@@ -69,7 +69,7 @@ class Scorer:
         self._repeats = DataConfig(**parameters["data"]).latent_repeats
         self._seed = parameters["seed"]
         self._queries = read_queries(
-            catalog.load("prompts").to_dict("records"),
+            catalog.load(prompts).to_dict("records"),
             self._encoder,
             self._judge.attributes,
             num_prompts=self._evaluation.num_prompts,
@@ -108,7 +108,7 @@ def rows(
     options: argparse.Namespace, catalog: Any, parameters: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """Yield what is known of each row."""
-    scorer = Scorer(catalog, parameters)
+    scorer = Scorer(catalog, parameters, options.prompts)
     teacher = catalog.load("prior_checkpoint")
     pairs = catalog.load("training_pairs")
     for name, settings in TEACHER_ROWS.items():
@@ -139,6 +139,12 @@ def main() -> None:
     parser.add_argument("--scales", nargs="+", type=float, default=[2.0])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--prompts",
+        choices=["prompts", "prompt_bank"],
+        default="prompts",
+        help="choose settings with the bank: the evaluation stays untouched",
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
 
