@@ -1,14 +1,14 @@
 """A folder of PNG pictures that say in themselves what they show."""
 
+import io
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from kedro.io import AbstractDataset
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
+from clip2latent_kedro.datasets.folder import FolderDataset
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import LabelledPicture
 
@@ -16,24 +16,14 @@ Pictures = Mapping[str, LabelledPicture]
 
 
 class PictureFolderDataset(
-    AbstractDataset[Pictures, dict[str, Callable[[], LabelledPicture]]]
+    FolderDataset[Pictures, dict[str, Callable[[], LabelledPicture]]]
 ):
     """`NAME.png` for each picture, its labels as PNG text.
 
     Saving adds to what is there. Loading reads no picture before it is asked for.
     """
 
-    def __init__(
-        self, *, filepath: str, metadata: dict[str, Any] | None = None
-    ) -> None:
-        """Point at a folder.
-
-        Args:
-            filepath: Local path, made when something is saved.
-            metadata: For Kedro plugins.
-        """
-        self._filepath = Path(filepath)
-        self.metadata = metadata
+    suffix = ".png"
 
     def save(self, data: Pictures) -> None:
         """Add pictures; one of the same name is replaced, at once or not at all."""
@@ -42,26 +32,16 @@ class PictureFolderDataset(
             text = PngImagePlugin.PngInfo()
             for key, value in picture.labels.items():
                 text.add_itxt(key, value)
-            target = self._filepath / f"{name}.png"
-            unfinished = self._filepath / f".{name}.partial"
-            Image.fromarray(picture.image_u8).save(unfinished, "PNG", pnginfo=text)
-            unfinished.replace(target)
+            buffer = io.BytesIO()
+            Image.fromarray(picture.image_u8).save(buffer, "PNG", pnginfo=text)
+            self._write(name, buffer.getvalue())
 
     def load(self) -> dict[str, Callable[[], LabelledPicture]]:
         """Return a function for each picture that reads it, by name.
 
         There are none if there is no folder.
         """
-        return {
-            path.stem: partial(_read, path)
-            for path in sorted(self._filepath.glob("*.png"))
-        }
-
-    def _exists(self) -> bool:
-        return self._filepath.is_dir()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath)}
+        return {name: partial(_read, path) for name, path in self._stored().items()}
 
 
 def _read(path: Path) -> LabelledPicture:
