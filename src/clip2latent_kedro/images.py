@@ -10,10 +10,14 @@ def image_to_uint8(image: Tensor) -> np.ndarray:
 
     What lies outside is clipped.
     """
-    levels = (image.float().clamp(-1, 1) + 1) * 127.5
-    u8 = levels.round().to(torch.uint8).movedim(-3, -1)
-    image_u8: np.ndarray = u8.contiguous().cpu().numpy()
+    image_u8: np.ndarray = quantise(image).cpu().numpy()
     return image_u8
+
+
+def quantise(image: Tensor) -> Tensor:
+    """Return what `image_to_uint8` does, as a tensor where the image is."""
+    levels = (image.float().clamp(-1, 1) + 1) * 127.5
+    return levels.round().to(torch.uint8).movedim(-3, -1).contiguous()
 
 
 def uint8_to_image(image_u8: Tensor) -> Tensor:

@@ -3,11 +3,14 @@
 from kedro.pipeline import Pipeline
 
 from clip2latent_kedro.pipelines import (
+    baselines,
     data_generation,
     distillation,
     evaluation,
     inference,
+    models,
     portraits,
+    published,
     sweep,
     training,
 )
@@ -16,6 +19,7 @@ from clip2latent_kedro.pipelines import (
 def register_pipelines() -> dict[str, Pipeline]:
     """Return each pipeline by name; `__default__` is the method from z to scores."""
     pipelines = {
+        "models": models.create_pipeline(),
         "data_generation": data_generation.create_pipeline(),
         "training": training.create_pipeline(),
         "distillation": distillation.create_pipeline(),
@@ -23,6 +27,9 @@ def register_pipelines() -> dict[str, Pipeline]:
         "inference": inference.create_pipeline(),
         "sweep": sweep.create_pipeline(),
         "portraits": portraits.create_pipeline(),
+        "published": published.create_pipeline(),
+        "export": published.create_export_pipeline(),
+        "baselines": baselines.create_pipeline(),
     }
     method = ("data_generation", "training", "distillation", "evaluation")
     default = sum((pipelines[name] for name in method), start=Pipeline([]))

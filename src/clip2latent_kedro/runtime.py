@@ -3,11 +3,19 @@
 import hashlib
 import os
 import platform
-from typing import Any
+import shutil
+import sys
+import sysconfig
+from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 
 from clip2latent_kedro.errors import InputError
+
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 def pick_device(name: str = "auto") -> str:
@@ -30,6 +38,48 @@ def pick_device(name: str = "auto") -> str:
         )
         raise InputError(msg)
     return name
+
+
+def arithmetic(precision: Precision, device: str) -> AbstractContextManager[Any]:
+    """Return the context in which networks compute in a precision.
+
+    Weights stay as they are; sums that half precision would spoil stay in float32.
+    """
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(torch.device(device).type, getattr(torch, precision))
+
+
+def check_compiler(setting: str, device: str) -> None:
+    """Check that this machine can compile networks.
+
+    Args:
+        setting: What asks for it, for the message.
+        device: Where the network is to run.
+
+    Raises:
+        InputError: If there is no compiler; building would fail late and at length.
+    """
+    on_cpu = torch.device(device).type == "cpu"
+    if on_cpu:  # the choice of torch's own compiler, inductor
+        default = "clang++" if sys.platform == "darwin" else "g++"
+        compilers = [os.environ.get("CXX", default)]
+    else:  # that of triton
+        compilers = [os.environ.get("CC", name) for name in ("gcc", "clang")]
+    headers = Path(sysconfig.get_path("include")) / "Python.h"
+    lacking = ""
+    if not any(map(shutil.which, compilers)):
+        lacking = f"the compiler {' or '.join(dict.fromkeys(compilers))}"
+    elif not headers.is_file():
+        lacking = f"Python's headers ({headers})"
+    elif not on_cpu and find_spec("triton") is None:
+        lacking = "the package triton"
+    if lacking:
+        msg = (
+            f"{setting} must be false on a machine without {lacking}, got true. "
+            f"Install it, or set {setting} to false."
+        )
+        raise InputError(msg)
 
 
 def derive_seed(seed: int, *path: int | str) -> int:

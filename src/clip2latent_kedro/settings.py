@@ -2,14 +2,26 @@
 
 import warnings
 
-from clip2latent_kedro.hooks import ParameterHooks, ResultHooks, WandbHooks
+from clip2latent_kedro.hooks import (
+    ModelHooks,
+    ParameterHooks,
+    ReferenceHooks,
+    ResultHooks,
+    WandbHooks,
+)
 
 # `--pipeline` is the documented spelling here; Kedro 1.7 would rather `--pipelines`.
 warnings.filterwarnings("ignore", message=r"Option .--pipeline. is deprecated")
 # omegaconf 2.4 warns each time that Kedro registers its own resolvers again.
 warnings.filterwarnings("ignore", message=r".*register_new_resolver.*")
 
-HOOKS = (ParameterHooks(), ResultHooks(), WandbHooks())
+HOOKS = (
+    ParameterHooks(),
+    ModelHooks(),
+    ReferenceHooks(),
+    ResultHooks(),
+    WandbHooks(),
+)
 
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

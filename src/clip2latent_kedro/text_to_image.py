@@ -62,6 +62,8 @@ class TextToImage:
         device: Where to compute; the models are moved there.
         retrieval_bank: Embeddings of training images, [N, clip_dim]; for sampling
             with `retrieval_share` only.
+        scorer: Image -> embedding to score and rank by, in the space of the encoder;
+            the encoder if None. That of a prior may read images in another way.
     """
 
     generator: Generator
@@ -72,6 +74,7 @@ class TextToImage:
     image_batch_size: int
     device: str = "cpu"
     retrieval_bank: RetrievalBank | None = None
+    scorer: Encoder | None = None
 
     def __post_init__(self) -> None:
         """Check that the models belong together, and move them to the device."""
@@ -89,6 +92,8 @@ class TextToImage:
             raise InputError(msg)
         self.generator.to(self.device)
         self.encoder.to(self.device)
+        if self.scorer is not None:
+            self.scorer.to(self.device)
         self.prior.to(self.device)
 
     def __call__(
@@ -238,12 +243,13 @@ class TextToImage:
             rank: Whether to put the images of highest score first.
             keep: Form in which images are collected, of [batch, 3, h, w].
         """
+        scorer = self.scorer or self.encoder
         images, embeddings = [], []
         for w_batch in torch.split(w.flatten(0, 1), self.image_batch_size):
             image = self.synthesise(w_batch)
             images.append(keep(image))
             if direction is not None:
-                embeddings.append(self.encoder.encode_image(image).float().cpu())
+                embeddings.append(scorer.encode_image(image).float().cpu())
         kept = np.concatenate(images)
         kept = kept.reshape(*w.shape[:2], *kept.shape[1:])
         if direction is None:

@@ -1,5 +1,6 @@
 """Models are loaded by role and kind, and never saved."""
 
+import hashlib
 import importlib.metadata
 
 import pytest
@@ -9,7 +10,8 @@ from clip2latent_kedro import registry
 from clip2latent_kedro.datasets import ModelDataset
 from clip2latent_kedro.errors import InputError
 
-ROLES = ("generator", "encoder", "judge")
+ROLES = ("generator", "encoder", "judge", "mapper")
+SHA256 = hashlib.sha256(b"weights").hexdigest()
 
 
 def load_own(path, options):
@@ -29,6 +31,7 @@ def own_kind(monkeypatch):
 @pytest.mark.parametrize("role", ROLES)
 def test_path_and_options_reach_the_loader_of_a_users_package(role, tmp_path):
     path = tmp_path / "weights"
+    path.touch()
     dataset = ModelDataset(role=role, kind="own", filepath=str(path), options={"a": 1})
     assert dataset.load() == (path, {"a": 1})
 
@@ -65,3 +68,56 @@ def test_describe():
     dataset = ModelDataset(role="encoder", kind="own", options={"a": 1})
     expected = {"role": "encoder", "kind": "own", "filepath": None, "options": {"a": 1}}
     assert dataset._describe() == expected
+
+
+@pytest.mark.usefixtures("own_kind")
+def test_an_address_is_fetched_when_the_model_is_loaded(tmp_path):
+    source = tmp_path / "weights"
+    source.write_bytes(b"weights")
+    download = {"cache_folder": str(tmp_path / "cache"), "sha256": SHA256}
+    dataset = ModelDataset(
+        role="generator", kind="own", filepath=source.as_uri(), download=download
+    )
+    assert dataset.exists()
+    assert dataset.load() == (source, {})
+    (file,) = dataset.fetch_files().values()
+    assert (file.path, file.sha256, file.num_bytes) == (source, SHA256, 7)
+
+    far = ModelDataset(
+        role="generator",
+        kind="own",
+        filepath="https://example.org/x.pkl",
+        download={**download, "offline": True},
+    )
+    assert not far.exists()
+    with pytest.raises(DatasetError, match=r"x.pkl is not on this machine"):
+        far.load()
+
+
+@pytest.mark.usefixtures("own_kind")
+def test_a_kind_without_a_file_needs_none():
+    dataset = ModelDataset(role="generator", kind="own")
+    assert dataset.load() == (None, {})
+    assert dataset.fetch_files() == {}
+
+
+def test_a_wrong_download_setting_is_named():
+    with pytest.raises(InputError, match=r"download has sha256.* got 'sha'"):
+        ModelDataset(role="judge", kind="own", filepath="x", download={"sha": "0"})
+
+
+def test_a_folder_is_listed_by_its_files(tmp_path):
+    for name in ("config.json", "weights.bin"):
+        (tmp_path / name).write_bytes(b"weights")
+    files = ModelDataset(
+        role="generator", kind="own", filepath=str(tmp_path)
+    ).fetch_files()
+    assert list(files) == ["config.json", "weights.bin"]
+    assert {file.sha256 for file in files.values()} == {SHA256}
+
+
+def test_a_model_that_may_be_missing_has_no_files(tmp_path):
+    path = str(tmp_path / "none")
+    dataset = ModelDataset(role="judge", kind="own", filepath=path, missing_ok=True)
+    assert dataset.fetch_files() == {}
+    assert dataset.load() == {}

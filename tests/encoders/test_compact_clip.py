@@ -9,6 +9,7 @@ from clip2latent_kedro.encoders.compact_clip import (
     known_tokens,
     unpack_clip,
 )
+from clip2latent_kedro.errors import InputError
 
 VOCAB_SIZE = 49408
 
@@ -71,7 +72,6 @@ def test_known_tokens_are_ascending_and_hold_both_ends():
     assert len(tokens) == 4
 
 
-@pytest.mark.parametrize("form", ["standard", "upstream"])
-def test_options_choose_the_preprocessing(compact_file, form):
-    encoder = load_encoder("compact_clip", compact_file, {"embed_preprocess": form})
-    assert encoder.embed_preprocess == form
+def test_options_are_refused(compact_file):
+    with pytest.raises(InputError, match=r"takes no options, got \['precision'\]"):
+        load_encoder("compact_clip", compact_file, {"precision": "fp16"})

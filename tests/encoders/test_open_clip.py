@@ -1,9 +1,10 @@
 import open_clip
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from clip2latent_kedro.encoders import load_encoder
+from clip2latent_kedro.encoders import encoder_addresses, load_encoder
 from clip2latent_kedro.encoders.open_clip import MAX_BATCH, preprocess
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder
@@ -112,15 +113,14 @@ def test_the_identity_does_not_depend_on_the_files_name(encoder, compact_file):
 
 def test_preprocessing_is_part_of_the_identity(encoder, compact_file):
     twin = encoder.with_preprocess("upstream")
-    loaded = load_encoder(
-        "compact_clip", compact_file, {"embed_preprocess": "upstream"}
-    )
-    assert twin.identity == loaded.identity != encoder.identity
+    again = load_encoder("compact_clip", compact_file, {})
+    assert twin.identity == again.with_preprocess("upstream").identity
+    assert twin.identity.digest != encoder.identity.digest
+    assert twin.identity.name == f"{encoder.identity.name}/upstream"
+    assert twin.with_preprocess("standard").identity == encoder.identity
     assert twin.model is encoder.model
-    assert load_encoder("compact_clip", compact_file, {}).identity == encoder.identity
 
     image = torch.rand(1, 3, 32, 32) * 2 - 1
-    torch.testing.assert_close(twin.encode_image(image), loaded.encode_image(image))
     assert not torch.allclose(twin.encode_image(image), encoder.encode_image(image))
 
 
@@ -165,17 +165,18 @@ def test_wrong_files_are_named(tmp_path):
         load_encoder("compact_clip", tmp_path / "none.safetensors", {})
 
 
-def test_a_failed_download_says_what_to_do(monkeypatch):
-    def refuse(*args, **kwargs):
-        raise FileNotFoundError("no network")
-
-    monkeypatch.setattr("open_clip.factory.download_pretrained", refuse)
-    options = {"model": "RN50-quickgelu", "pretrained": "openai"}
-    with pytest.raises(
-        InputError,
-        match=r"could not be downloaded \(no network\). Fetch https.*filepath",
-    ):
+def test_without_the_network_the_file_and_its_place_are_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("CLIP2LATENT_OFFLINE", "1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    options = {"model": "ViT-B-32", "pretrained": "openai"}
+    with pytest.raises(InputError) as caught:
         load_encoder("open_clip", None, options)
+    address = (
+        "https://huggingface.co/timm/vit_base_patch32_clip_224.openai/resolve/main/"
+        "open_clip_model.safetensors"
+    )
+    assert f"{address} is not on this machine" in str(caught.value)
+    assert f"put it at {tmp_path}" in str(caught.value)
 
 
 def test_weights_come_from_a_file(tmp_path):
@@ -192,3 +193,56 @@ def test_weights_come_from_a_file(tmp_path):
     torch.testing.assert_close(
         encoder.encode_image(image), model.eval().encode_image(ready)
     )
+
+
+def test_a_file_of_a_tag_has_the_tags_activation_and_statistics(tmp_path):
+    """As open_clip loads a tag: QuickGELU, and the mean and std of its images."""
+    tag = {"quick_gelu": True, "mean": (0.1,) * 3, "std": (0.2,) * 3}
+    architecture = "ViT-S-32-alt"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(open_clip.pretrained._PRETRAINED, architecture, {"own": tag})
+        model = open_clip.create_model(architecture, force_quick_gelu=True).eval()
+        path = tmp_path / "weights.safetensors"
+        save_file(model.state_dict(), path)
+        options = {"model": architecture, "pretrained": "own"}
+        encoder = load_encoder("open_clip", path, options)
+        patch.setitem(tag, "file", str(path))  # so that open_clip fetches nothing
+        expected = open_clip.create_model(
+            architecture, pretrained="own", force_quick_gelu=True
+        )
+    assert encoder.identity.name == f"{architecture}-quickgelu/own"
+    assert encoder.image_mean == (0.1,) * 3 == expected.visual.image_mean
+    assert encoder.image_std == (0.2,) * 3 == expected.visual.image_std
+    image = torch.rand(1, 3, 224, 224)
+    torch.testing.assert_close(
+        encoder.model.encode_image(image), expected.eval().encode_image(image)
+    )
+
+
+def test_a_program_is_refused_with_the_address_of_the_weights(tmp_path):
+    path = tmp_path / "ViT-B-32.pt"
+    torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))
+    with pytest.raises(
+        InputError,
+        match=r"TorchScript .*vit_base_patch32_clip_224.openai/resolve/main/open_clip",
+    ):
+        load_encoder("open_clip", path, {"model": "ViT-B-32-quickgelu"})
+
+
+def test_addresses_are_those_of_the_tag():
+    def addresses(model, tag):
+        options = {"model": model, "pretrained": tag}
+        return encoder_addresses("open_clip", options)
+
+    folder = "https://huggingface.co/timm/vit_base_patch32_clip_224.openai/resolve/main"
+    assert addresses("ViT-B/32", "openai") == (
+        f"{folder}/open_clip_model.safetensors",
+        f"{folder}/open_clip_pytorch_model.bin",
+    )
+    assert [a.rpartition("/")[2] for a in addresses("ViTamin-S", "datacomp1b")] == [
+        "pytorch_model.safetensors",
+        "pytorch_model.bin",
+    ]
+    assert addresses("ViT-B-32", "unknown") == ()
+    assert addresses("hf-hub:someone/model", "openai") == ()
+    assert encoder_addresses("compact_clip", {"model": "ViT-B-32"}) == ()

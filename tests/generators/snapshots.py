@@ -16,6 +16,7 @@ import torch
 from generators.renaming import rosinality_state, tensorflow_variables
 from torch import nn
 
+from clip2latent_kedro.generators.lafite import Lafite, LafiteConfig
 from clip2latent_kedro.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
 CLASSES = {
@@ -241,21 +242,31 @@ def write_stylegan3(network, path, *, protocol=4, omit=()):
     return dump(snapshot(persist(network, attributes)), path, protocol)
 
 
+def make_lafite(seed=0, **changes):
+    """Return a small LAFITE in which no parameter has its neutral value."""
+    settings = {
+        "z_dim": 6,
+        "w_dim": 10,
+        "resolution": 16,
+        "channel_base": 64,
+        "channel_max": 12,
+        "mapping_layers": 3,
+        "text_dim": 14,
+        "text_features": 20,
+        "text_layers": {"8": "add", "16": "scale"},
+    }
+    torch.manual_seed(seed)
+    return randomise(Lafite(LafiteConfig(**settings | changes)).eval())
+
+
 def write_lafite(network, path):
-    """Write a LAFITE of 16 px: concatenated texts below 16 px, scaled styles there."""
+    """Write a snapshot of a LAFITE."""
     generator = persist(network, stylegan2_attributes(network.config))
     blocks = generator.meta["state"]["_modules"]["synthesis"].meta["state"]["_modules"]
-    text = {"pre_0": (512, 512), "pre_1": (512, 512), "affine_0": (12, 522)}
-    scale = {f"{word}_layer_{n}": (4, 512) for word in ("scale", "bias") for n in "012"}
-    for name, block in blocks.items():
+    for block in blocks.values():
         for layer in block.meta["state"]["_modules"].values():
             modules = layer.meta["state"]["_modules"]
-            if name != "b16":
-                del modules["affine"]
-            for part, shape in (scale if name == "b16" else text).items():
-                weight = nn.Parameter(torch.zeros(shape))
-                state = {"_parameters": {"weight": weight}, "_buffers": {}}
-                modules[part] = Persistent("FC", state | {"_modules": {}})
+            modules |= modules.pop("affine").meta["state"]["_modules"]
     return dump(snapshot(generator), path)
 
 

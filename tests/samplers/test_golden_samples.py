@@ -6,15 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from clip2latent_kedro.latents import LatentStatistics, repeat_latents, truncate
-from clip2latent_kedro.prior.diffusion import DiffusionPrior
-from clip2latent_kedro.prior.transformer import TransformerNetwork
+from clip2latent_kedro.latents import repeat_latents, truncate
+from clip2latent_kedro.prior.checkpoint import prior_from_checkpoint
+from clip2latent_kedro.prior.published import read_published
 from clip2latent_kedro.samplers import SamplingConfig, sample
-from clip2latent_kedro.schedules import cosine_alpha_bar
 
 CONFORMANCE = Path(__file__).parents[3] / "shared" / "conformance"
-EMA = "ema_diffusion_prior.ema_model."
-NETWORK = EMA + "net."
 
 
 @pytest.fixture(scope="module")
@@ -28,28 +25,19 @@ def golden():
 
 @pytest.fixture(scope="module")
 def prior(golden):
-    path = CONFORMANCE / "prior_small64.ckpt"
-    state = torch.load(path, weights_only=True)["state_dict"]
-    network = TransformerNetwork(
-        dim=64,
-        depth=2,
-        dim_head=32,
-        heads=4,
-        num_timesteps=1000,
-        num_latents=1,
-        latent_dim=64,
-        clip_dim=64,
-    )
-    weights = {
-        name.removeprefix(NETWORK): tensor
-        for name, tensor in state.items()
-        if name.startswith(NETWORK)
+    config = {
+        "data": {"latent_repeats": [8]},
+        "model": {
+            "diffusion": {
+                "cond_drop_prob": 0.2,
+                "image_embed_scale": 1.0,
+                "text_embed_scale": 1.0,
+                "predict_x_start": True,
+            }
+        },
     }
-    network.load_state_dict(weights, strict=True)
-    statistics = LatentStatistics(
-        mean=state[EMA + "latent_mean"][None], std=state[EMA + "latent_std"][None]
-    )
-    return DiffusionPrior(network, cosine_alpha_bar(1000), statistics)
+    path = CONFORMANCE / "prior_small64.ckpt"
+    return prior_from_checkpoint(read_published(path, config=config))
 
 
 @pytest.mark.parametrize("psi", [1.0, 0.7])

@@ -1,6 +1,6 @@
 """`Clip2StyleGAN`, with the arguments of the original project's class."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clip2latent_kedro.api.hub import find_pretrained, push_model
 from clip2latent_kedro.api.inputs import Edit, as_queries, read_edit
-from clip2latent_kedro.api.sources import open_models
+from clip2latent_kedro.api.sources import Models, open_models, open_shared
 from clip2latent_kedro.conditioning import RetrievalBank
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.sampling import suit_sampling
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.sharing import SharedModel, write_folder
 from clip2latent_kedro.text_to_image import TextToImage
 
 
@@ -47,11 +49,14 @@ class Clip2StyleGAN:
             cfg: Folder of a Kedro project, whose catalog and parameters say what to
                 load; None for the working directory. Or, where there is no Kedro, a
                 mapping or the path of a YAML file with `generator` and `encoder`
-                (each `kind`, `filepath` and `options`) and `sampling`.
+                (each `kind`, `filepath` and `options`) and `sampling`, and perhaps
+                `data` with `embed_preprocess` and `score_preprocess`. Or a YAML of
+                the original project, or its address.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
             checkpoint: The prior: an entry of the catalog, a file, or an address
                 (`https://`, `file://`, `s3://` with fsspec), which is downloaded once.
-                None for the entry `prior`.
+                None for the entry `prior`. A `.ckpt` is read as the original project
+                writes it, with the YAML beside it or that which `cfg` has as `config`.
             env: Kedro environment.
             retrieval_bank: Embeddings of images, [N, clip_dim], for sampling with
                 `retrieval_share`; None for the training pairs of the project.
@@ -61,7 +66,23 @@ class Clip2StyleGAN:
         Raises:
             InputError: If something cannot be loaded, or does not belong together.
         """
-        models = open_models(cfg, checkpoint, env)
+        self._set_up(
+            open_models(cfg, checkpoint, env),
+            device=device,
+            retrieval_bank=retrieval_bank,
+            latent_batch_size=latent_batch_size,
+            image_batch_size=image_batch_size,
+        )
+
+    def _set_up(
+        self,
+        models: Models,
+        *,
+        device: str | torch.device,
+        retrieval_bank: RetrievalBank | None,
+        latent_batch_size: int,
+        image_batch_size: int,
+    ) -> None:
         self.text_to_image = TextToImage(
             models.generator,
             models.encoder,
@@ -71,9 +92,11 @@ class Clip2StyleGAN:
             image_batch_size=image_batch_size,
             device=pick_device(str(device)),
             retrieval_bank=retrieval_bank,
+            scorer=models.scorer,
         )
         self.sampling = suit_sampling(models.prior, models.sampling)
         self._find_bank = models.find_bank
+        self._share = models.share
 
     @classmethod
     def from_models(
@@ -84,7 +107,97 @@ class Clip2StyleGAN:
         model.text_to_image = text_to_image
         model.sampling = sampling
         model._find_bank = lambda: None
+        model._share = _refuse_to_share
         return model
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        device: str | torch.device = "auto",
+        *,
+        revision: str | None = None,
+        retrieval_bank: RetrievalBank | None = None,
+        latent_batch_size: int = 1024,
+        image_batch_size: int = 16,
+    ) -> "Clip2StyleGAN":
+        """Return the model of a folder, or of a repository of the Hugging Face Hub.
+
+        Args:
+            source: Folder that `save_pretrained` has written, or `owner/name`.
+            device: `auto`, `cpu`, `cuda` or `cuda:N`.
+            revision: Branch, tag or commit of the repository.
+            retrieval_bank: Embeddings of images, for sampling with `retrieval_share`.
+            latent_batch_size: Latents denoised at a time.
+            image_batch_size: Images synthesised at a time.
+
+        Raises:
+            InputError: If it cannot be had or loaded.
+        """
+        model = cls.__new__(cls)
+        model._set_up(
+            open_shared(find_pretrained(source, revision)),
+            device=device,
+            retrieval_bank=retrieval_bank,
+            latent_batch_size=latent_batch_size,
+            image_batch_size=image_batch_size,
+        )
+        return model
+
+    def save_pretrained(
+        self,
+        folder: str | Path,
+        *,
+        include: Collection[str] = (),
+        licence: str = "other",
+    ) -> None:
+        """Store the model as a folder that `from_pretrained` loads.
+
+        Args:
+            folder: Made if need be; files of the same names are replaced.
+            include: `generator`, `encoder` or both, to be copied into the folder
+                rather than named by where they are. Mind their licences.
+            licence: Of the prior, as Hugging Face abbreviates it, for the model card.
+
+        Raises:
+            InputError: If the model was not loaded from files, or one lacks its file.
+        """
+        write_folder(
+            Path(folder), self._shared_model(), include=include, licence=licence
+        )
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        include: Collection[str] = (),
+        licence: str = "other",
+        private: bool = False,
+        token: str | None = None,
+    ) -> str:
+        """Put the folder of `save_pretrained` into a repository; return its address.
+
+        Args:
+            repo_id: `owner/name`, made if need be.
+            include: See `save_pretrained`.
+            licence: See `save_pretrained`.
+            private: Whether a new repository is for its owner alone.
+            token: Of the account; None for the one that is logged in.
+
+        Raises:
+            InputError: If it cannot be stored or uploaded.
+        """
+        return push_model(
+            self._shared_model(),
+            repo_id,
+            include=include,
+            licence=licence,
+            private=private,
+            token=token,
+        )
+
+    def _shared_model(self) -> SharedModel:
+        return replace(self._share(), sampling=self.sampling)
 
     def __call__(
         self,
@@ -183,6 +296,14 @@ class Clip2StyleGAN:
             model = replace(model, retrieval_bank=self._find_bank())
             self.text_to_image = model
         return model
+
+
+def _refuse_to_share() -> SharedModel:
+    msg = (
+        "Only a model that was loaded from files can be saved, got one that was put "
+        "together from parts."
+    )
+    raise InputError(msg)
 
 
 def _as_floats(image: Tensor) -> np.ndarray:

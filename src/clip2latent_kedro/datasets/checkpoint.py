@@ -59,7 +59,7 @@ class CheckpointDataset(AbstractDataset[Checkpoint, Checkpoint | None]):
 
 
 class PriorDataset(
-    AbstractVersionedDataset[Checkpoint, DiffusionPrior | dict[str, Any]]
+    AbstractVersionedDataset[Checkpoint, DiffusionPrior | Checkpoint | dict[str, Any]]
 ):
     """Takes a checkpoint, keeps one set of averaged weights, and loads the prior.
 
@@ -71,6 +71,7 @@ class PriorDataset(
         *,
         filepath: str,
         which: Literal["ema", "best"] = "ema",
+        form: Literal["prior", "checkpoint"] = "prior",
         made_by: str = "training",
         missing_ok: bool = False,
         version: Version | None = None,
@@ -82,6 +83,7 @@ class PriorDataset(
             filepath: Local path.
             which: What to keep of a checkpoint: its last averaged weights, or those
                 that did best in validation.
+            form: What to load: the prior, or the checkpoint that it is of.
             made_by: The pipeline that makes it, to be named where it is missing.
             missing_ok: Whether to load an empty mapping, rather than fail, where
                 there is none.
@@ -90,12 +92,13 @@ class PriorDataset(
         """
         super().__init__(filepath=PurePosixPath(filepath), version=version)
         self._which: Literal["ema", "best"] = which
+        self._form = form
         self._made_by = made_by
         self._missing_ok = missing_ok
         self.metadata = metadata
 
-    def load(self) -> DiffusionPrior | dict[str, Any]:
-        """Return the prior with its averaged weights, on the CPU.
+    def load(self) -> DiffusionPrior | Checkpoint | dict[str, Any]:
+        """Return the prior with its averaged weights, on the CPU (see `form`).
 
         Raises:
             InputError: If there is none; the message names the pipeline.
@@ -108,7 +111,16 @@ class PriorDataset(
                 f"{self._made_by} first."
             )
             raise InputError(msg)
-        return prior_from_checkpoint(read_checkpoint(str(self._get_load_path())))
+        checkpoint = self.load_checkpoint()
+        return (
+            checkpoint
+            if self._form == "checkpoint"
+            else prior_from_checkpoint(checkpoint)
+        )
+
+    def load_checkpoint(self) -> Checkpoint:
+        """Return the stored checkpoint, whatever the form."""
+        return read_checkpoint(str(self._get_load_path()))
 
     def save(self, data: Checkpoint) -> None:
         """Store averaged weights of a checkpoint."""

@@ -1,27 +1,66 @@
-"""A text file of prompts that a run may be given."""
+"""Text files of prompts, one a line."""
 
 from pathlib import Path
 from typing import Any, NoReturn
 
+import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import TablePreview
 
+from clip2latent_kedro.datasets.remote_file import RemoteFile
+from clip2latent_kedro.downloads import FetchedFile
 from clip2latent_kedro.errors import InputError
 
 
-class PromptFileDataset(AbstractDataset[NoReturn, dict[str, str]]):
-    """Loads `{"lines": content}` of a UTF-8 file, or an empty mapping without one."""
+class _LinesDataset(AbstractDataset[NoReturn, Any]):
+    """A read-only UTF-8 file, here or fetched from an address; or no file."""
 
     def __init__(
-        self, *, filepath: str | None, metadata: dict[str, Any] | None = None
+        self,
+        *,
+        filepath: str | None,
+        download: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
     ) -> None:
         """Point at a file.
 
         Args:
-            filepath: Local path; None for no file.
+            filepath: Path or address; None for no file.
+            download: How to fetch it (see `downloads.DownloadConfig`).
             metadata: For Kedro plugins.
         """
-        self._filepath = None if filepath is None else Path(filepath)
+        self._file = None if filepath is None else RemoteFile(filepath, download)
         self.metadata = metadata
+
+    def fetch_files(self) -> dict[str, FetchedFile]:
+        """Return `text`, the file, fetched if need be; nothing without a file."""
+        return {} if self._file is None else {"text": self._file.fetch_file()}
+
+    def save(self, data: NoReturn) -> NoReturn:
+        """Raise: prompts are a user's own."""
+        msg = "A file of prompts is read-only here."
+        raise DatasetError(msg)
+
+    def _read(self, path: Path) -> str:
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            msg = (
+                f"A file of prompts must be a text file in UTF-8, got {path} "
+                f"({error}). Correct its path."
+            )
+            raise InputError(msg) from error
+
+    def _exists(self) -> bool:
+        return self._file is None or self._file.exists()
+
+    def _describe(self) -> dict[str, Any]:
+        place = None if self._file is None else self._file.source.place
+        return {"filepath": place}
+
+
+class PromptFileDataset(_LinesDataset):
+    """Loads `{"lines": content}` of a file, or an empty mapping without one."""
 
     def load(self) -> dict[str, str]:
         """Return the content.
@@ -29,24 +68,55 @@ class PromptFileDataset(AbstractDataset[NoReturn, dict[str, str]]):
         Raises:
             InputError: If the file is not there, or is no text.
         """
-        if self._filepath is None:
+        if self._file is None:
             return {}
-        try:
-            return {"lines": self._filepath.read_text(encoding="utf-8")}
-        except (OSError, UnicodeDecodeError) as error:
-            msg = (
-                f"inference.prompts_file must be a text file in UTF-8, got "
-                f"{self._filepath} ({error}). Correct its path."
-            )
-            raise InputError(msg) from error
+        return {"lines": self._read(self._file.fetch())}
 
-    def save(self, data: NoReturn) -> NoReturn:
-        """Raise: prompts are a user's own."""
-        msg = "A file of prompts is read-only here."
-        raise DatasetError(msg)
 
-    def _exists(self) -> bool:
-        return self._filepath is None or self._filepath.is_file()
+class PromptTableDataset(_LinesDataset):
+    """Loads a file as a table with one column, `prompt`, as an evaluation reads it."""
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        prefix: str = "",
+        download: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Point at a file.
+
+        Args:
+            filepath: Path or address.
+            prefix: Put before each line, such as `a photograph of `.
+            download: How to fetch it (see `downloads.DownloadConfig`).
+            metadata: For Kedro plugins.
+        """
+        super().__init__(filepath=filepath, download=download, metadata=metadata)
+        self._prefix = prefix
+
+    def load(self) -> pd.DataFrame:
+        """Return one row for each line that is not empty.
+
+        Raises:
+            InputError: If the file is not there, is no text, or holds none.
+        """
+        assert self._file is not None
+        path = self._file.fetch()
+        lines = [line.strip() for line in self._read(path).splitlines()]
+        prompts = [f"{self._prefix}{line}" for line in lines if line]
+        if not prompts:
+            msg = f"A file of prompts must have a prompt a line, got {path} with none."
+            raise InputError(msg)
+        return pd.DataFrame({"prompt": prompts})
+
+    def preview(self, nrows: int = 10) -> TablePreview:
+        """Return the first prompts; none while they are not fetched."""
+        prompts = list(self.load()["prompt"]) if self._exists() else []
+        rows = [[prompt] for prompt in prompts[:nrows]]
+        return TablePreview(
+            {"index": list(range(len(rows))), "columns": ["prompt"], "data": rows}
+        )
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": None if self._filepath is None else str(self._filepath)}
+        return {**super()._describe(), "prefix": self._prefix}

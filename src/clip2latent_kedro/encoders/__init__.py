@@ -6,6 +6,7 @@ from typing import Any
 
 from clip2latent_kedro.encoders.compact_clip import load_compact_clip
 from clip2latent_kedro.encoders.open_clip import load_open_clip
+from clip2latent_kedro.encoders.open_clip_weights import weights_addresses
 from clip2latent_kedro.interfaces import Encoder
 from clip2latent_kedro.registry import Loader, find_loader
 
@@ -24,3 +25,16 @@ def load_encoder(kind: str, path: Path | None, options: Mapping[str, Any]) -> En
     loader = find_loader("clip2latent_kedro.encoders", kind, ENCODERS)
     encoder: Encoder = loader(path, options)
     return encoder
+
+
+def encoder_addresses(kind: str, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return where the weights of an encoder are that is given without a file.
+
+    Args:
+        kind: As in `load_encoder`.
+        options: As in `load_encoder`.
+
+    Returns:
+        Addresses of the same weights, the best first; none if only the kind knows.
+    """
+    return weights_addresses(options) if kind == "open_clip" else ()

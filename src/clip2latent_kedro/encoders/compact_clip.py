@@ -11,18 +11,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from clip2latent_kedro.encoders.open_clip import (
-    OpenClipEncoder,
-    Preprocess,
-    check_choice,
-    read_options,
-)
+from clip2latent_kedro.encoders.open_clip import OpenClipEncoder
 from clip2latent_kedro.errors import InputError
 
 if TYPE_CHECKING:
@@ -64,17 +59,6 @@ class CompactClipConfig:
             CLIPVisionCfg(**self.vision),
             CLIPTextCfg(**self.text, vocab_size=size),
         )
-
-
-@dataclass(frozen=True)
-class CompactClipOptions:
-    """What the catalog says about a compact CLIP (see `preprocess`)."""
-
-    embed_preprocess: Preprocess = "standard"
-
-    def __post_init__(self) -> None:
-        """Check the choice."""
-        check_choice("embed_preprocess", self.embed_preprocess, get_args(Preprocess))
 
 
 def compact_rows(tokens: Sequence[int], vocab_size: int) -> Tensor:
@@ -129,12 +113,15 @@ def load_compact_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClip
 
     Args:
         path: The file.
-        options: The fields of `CompactClipOptions`.
+        options: None are known.
 
     Raises:
-        InputError: If the file is not there or not a compact CLIP.
+        InputError: If the file is not there or not a compact CLIP, or if there are
+            options.
     """
-    choice = read_options(CompactClipOptions, options)
+    if options:
+        msg = f"A compact_clip takes no options, got {sorted(options)}. Remove them."
+        raise InputError(msg)
     if path is None or not path.is_file():
         msg = (
             f"A compact CLIP is expected at {path}: no such file. Set filepath, or run "
@@ -162,5 +149,4 @@ def load_compact_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClip
         architecture=json.dumps(asdict(config), sort_keys=True),
         image_mean=config.image_mean,
         image_std=config.image_std,
-        embed_preprocess=choice.embed_preprocess,
     )

@@ -18,6 +18,14 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from clip2latent_kedro.downloads import Source, fetch
+from clip2latent_kedro.encoders.open_clip_weights import (
+    architecture_name,
+    image_settings,
+    refuse_torchscript,
+    tag_addresses,
+    tag_settings,
+)
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 
@@ -49,20 +57,18 @@ class OpenClipOptions:
     Attributes:
         model: Architecture, such as `ViT-B-32` (`-quickgelu` where the weights need
             it and come from a file), or `hf-hub:organisation/name`.
-        pretrained: Tag of weights to download; a file path in the catalog wins.
+        pretrained: Tag of weights. They are fetched, unless the catalog gives a file,
+            which then must hold the weights of this tag.
         precision: Of the weights and the arithmetic.
-        embed_preprocess: See `preprocess`.
     """
 
     model: str
     pretrained: str | None = None
     precision: Precision = "fp32"
-    embed_preprocess: Preprocess = "standard"
 
     def __post_init__(self) -> None:
         """Check the choices."""
         check_choice("precision", self.precision, get_args(Precision))
-        check_choice("embed_preprocess", self.embed_preprocess, get_args(Preprocess))
 
 
 class OpenClipEncoder:
@@ -80,7 +86,6 @@ class OpenClipEncoder:
         architecture: str,
         image_mean: Sequence[float],
         image_std: Sequence[float],
-        embed_preprocess: Preprocess = "standard",
     ) -> None:
         """Wrap a model.
 
@@ -91,7 +96,6 @@ class OpenClipEncoder:
             architecture: Whatever changes the outputs beside weights and images.
             image_mean: Mean of each channel that the model expects, in [0, 1].
             image_std: Standard deviation of each channel.
-            embed_preprocess: See `preprocess`.
         """
         frozen: Any = model.eval().requires_grad_(False)
         self.model = frozen
@@ -100,7 +104,7 @@ class OpenClipEncoder:
         self.architecture = architecture
         self.image_mean = tuple(image_mean)
         self.image_std = tuple(image_std)
-        self.embed_preprocess = embed_preprocess
+        self.embed_preprocess: Preprocess = "standard"
         self.identity = self._identify(_digest(model))
         size = frozen.visual.image_size
         self.image_size: tuple[int, int] = (
@@ -154,7 +158,9 @@ class OpenClipEncoder:
         path = (self.embed_preprocess, self.image_mean, self.image_std)
         parts = repr((weights_digest, self.architecture, path))
         digest = hashlib.sha256(parts.encode()).hexdigest()
-        return Identity(self.name, digest)
+        form = self.embed_preprocess
+        name = self.name if form == "standard" else f"{self.name}/{form}"
+        return Identity(name, digest)
 
     def _embed(self, image: Tensor) -> Tensor:
         weight = next(self.model.visual.parameters())
@@ -220,29 +226,34 @@ def preprocess(
 def load_open_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClipEncoder:
     """Return an open_clip model with weights from a file or a download.
 
+    A tag also says which activation and which statistics of images its weights need;
+    a file alone has those of the architecture.
+
     Args:
-        path: Checkpoint in any form that open_clip reads; None to download.
+        path: Checkpoint in any form that open_clip reads; None to fetch the tag's.
         options: The fields of `OpenClipOptions`.
 
     Raises:
         InputError: If the model or its weights are unknown or cannot be had.
     """
     choice = read_options(OpenClipOptions, options)
-    hosted = choice.model.startswith("hf-hub:")
-    architecture = choice.model if hosted else choice.model.replace("/", "-")
+    architecture = architecture_name(choice.model)
     _check_model(architecture, choice.pretrained, path)
+    known = tag_settings(architecture, choice.pretrained)
+    if path is None and (addresses := tag_addresses(known)):
+        path = fetch(Source(addresses[0], mirrors=addresses[1:]))
+    if path is not None:
+        refuse_torchscript(path, architecture)
+    quick_gelu = bool(known.get("quick_gelu"))
     import open_clip
 
-    known = open_clip.pretrained.get_pretrained_cfg(
-        architecture, choice.pretrained or ""
-    )
-    quick_gelu = path is None and bool(known.get("quick_gelu"))
     try:
         model = open_clip.create_model(
             architecture,
-            pretrained=str(path) if path is not None else choice.pretrained,
+            pretrained=None if path is None else str(path),
             precision=choice.precision,
             force_quick_gelu=quick_gelu,
+            force_preprocess_cfg=image_settings(known),
         )
         tokenizer = open_clip.get_tokenizer(architecture)
     except _UNREADABLE as error:
@@ -254,16 +265,15 @@ def load_open_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClipEnc
             )
         else:
             msg = (
-                f"The weights {choice.pretrained!r} of the open_clip model "
-                f"{architecture} could not be downloaded ({reason}). Fetch "
-                f"{_source(known) or architecture} on a connected machine and set "
-                f"filepath to the file."
+                f"The open_clip model {architecture} could not be had from Hugging "
+                f"Face ({reason}). Connect this machine, or choose a model of "
+                f"open_clip's own list, whose weights may be a file."
             )
         raise InputError(msg) from error
     if quick_gelu and not architecture.endswith("-quickgelu"):
         architecture += "-quickgelu"
         logger.info("%s weights need QuickGELU: %s.", choice.pretrained, architecture)
-    weights = path.name if path is not None else (choice.pretrained or "hub")
+    weights = choice.pretrained or ("hub" if path is None else path.name)
     statistics = model.visual.preprocess_cfg
     return OpenClipEncoder(
         model,
@@ -272,7 +282,6 @@ def load_open_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClipEnc
         architecture=architecture,
         image_mean=statistics["mean"],
         image_std=statistics["std"],
-        embed_preprocess=choice.embed_preprocess,
     )
 
 
@@ -316,23 +325,13 @@ def _check_model(architecture: str, pretrained: str | None, path: Path | None) -
         )
         raise InputError(msg)
     tags = open_clip.list_pretrained_tags_by_model(architecture)
-    if path is None and pretrained not in tags:
+    if pretrained not in tags and not (pretrained is None and path):
         msg = (
             f"pretrained must be one of {', '.join(tags) or '(none known)'} for "
-            f"{architecture}, got {pretrained!r}. Choose one, or set filepath to a "
-            f"checkpoint on this machine."
+            f"{architecture}, got {pretrained!r}. Choose one, or leave it out and set "
+            f"filepath to a checkpoint on this machine."
         )
         raise InputError(msg)
-
-
-def _source(known: Mapping[str, Any]) -> str:
-    """Return where to find the weights of a pre-trained tag."""
-    repository = str(known.get("hf_hub", ""))
-    if repository.endswith("/"):
-        repository += "open_clip_model.safetensors"
-    return (
-        f"https://huggingface.co/{repository}" if repository else known.get("url", "")
-    )
 
 
 def _num_tokens(tokenizer: Any, text: str) -> int:

@@ -9,13 +9,20 @@ from clip2latent_kedro.generators.adapters import (
     load_stylegan2,
     load_stylegan3,
 )
+from clip2latent_kedro.generators.biggan import load_biggan
+from clip2latent_kedro.generators.decoders import load_dcgan, load_vae
+from clip2latent_kedro.generators.text_adapter import load_lafite
 from clip2latent_kedro.interfaces import Generator
 from clip2latent_kedro.registry import Loader, find_loader
 
 GENERATORS: dict[str, Loader] = {
+    "lafite": load_lafite,
     "stylegan": load_stylegan,
     "stylegan2": load_stylegan2,
     "stylegan3": load_stylegan3,
+    "biggan": load_biggan,
+    "dcgan": load_dcgan,
+    "vae": load_vae,
 }
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.files import cached_stylegan
+from clip2latent_kedro.generators.lafite import Lafite
 from clip2latent_kedro.generators.safetensors_files import (
     Network,
     is_safetensors,
@@ -19,6 +20,8 @@ from clip2latent_kedro.generators.safetensors_files import (
     read_network,
     stylegan2_weights,
 )
+from clip2latent_kedro.generators.stylegan2 import StyleGAN2
+from clip2latent_kedro.generators.stylegan3 import StyleGAN3
 from clip2latent_kedro.interfaces import Identity, NoiseMode
 
 __all__ = [
@@ -41,7 +44,10 @@ class StyleGANGenerator:
     """
 
     def __init__(
-        self, network: Network, identity: Identity, class_label: int | None = None
+        self,
+        network: StyleGAN2 | StyleGAN3,
+        identity: Identity,
+        class_label: int | None = None,
     ) -> None:
         """Wrap a network with its weights loaded.
 
@@ -68,7 +74,7 @@ class StyleGANGenerator:
         self.resolution = config.resolution
         self._label: Tensor | None = None
         if config.c_dim:
-            self._label = _one_hot(class_label, config.c_dim)
+            self._label = one_hot_label(class_label, config.c_dim)
         elif class_label is not None:
             msg = (
                 f"class_label must be left out for a generator without classes, got "
@@ -177,19 +183,59 @@ def load_stylegan(path: Path | None, options: Mapping[str, Any]) -> StyleGANGene
         InputError: If the file is missing or refused, or an option does not suit it.
     """
     others = {name: value for name, value in options.items() if name != "cache_folder"}
+    return _load(converted_file(path, options), None, others)
+
+
+def converted_file(path: Path | None, options: Mapping[str, Any]) -> Path | None:
+    """Return the file itself if it is this project's, or what it is converted to.
+
+    Args:
+        path: A file of any known format, or none.
+        options: See `load_stylegan`.
+
+    Raises:
+        InputError: If the file is refused, or the result cannot be stored.
+    """
     if path is None or not path.is_file() or is_safetensors(path):
-        return _load(path, None, others)
+        return path
     folder = Path(options.get("cache_folder", path.parent / "converted"))
     try:
-        path = cached_stylegan(path, folder).path
+        converted = cached_stylegan(path, folder).path
     except OSError as error:
         msg = (
             f"{path} cannot be converted into {folder} ({error}). Give a cache_folder "
             f"that can be written in the generator's options."
         )
         raise InputError(msg) from error
-    logger.info("Reading %s, converted.", path)
-    return _load(path, None, others)
+    logger.info("Reading %s, converted.", converted)
+    return converted
+
+
+def open_network(path: Path | None, kind: str | None) -> tuple[Network, Identity]:
+    """Return the network in a safetensors file, and which it is.
+
+    Args:
+        path: The file.
+        kind: What it must hold; anything if None.
+
+    Raises:
+        InputError: See `read_network`.
+    """
+    network = read_network(path, kind)
+    assert path is not None
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return network, Identity(kind_of(network), digest)
+
+
+def check_class_label(class_label: object, num_classes: int) -> None:
+    """Raise `InputError` unless a label is a whole number below `num_classes`."""
+    if type(class_label) is not int or not 0 <= class_label < num_classes:
+        msg = (
+            f"class_label must be a whole number from 0 to {num_classes - 1}, got "
+            f"{class_label!r}."
+        )
+        raise InputError(msg)
 
 
 def _load(
@@ -199,15 +245,17 @@ def _load(
     if unknown:
         msg = f"A {kind or 'stylegan'} has no options {unknown}. Remove them."
         raise InputError(msg)
-    network = read_network(path, kind)
-    assert path is not None
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    identity = Identity(kind_of(network), digest)
+    network, identity = open_network(path, kind)
+    if isinstance(network, Lafite):
+        msg = (
+            f"{path} must hold a generator that needs no text, got a LAFITE. Read it "
+            f"as kind: lafite."
+        )
+        raise InputError(msg)
     return StyleGANGenerator(network, identity, options.get("class_label"))
 
 
-def _one_hot(class_label: int | None, num_classes: int) -> Tensor:
+def one_hot_label(class_label: int | None, num_classes: int) -> Tensor:
     """Return the label of a class, [1, num_classes]; zeros if None."""
     if class_label is None:
         logger.warning(
@@ -216,11 +264,5 @@ def _one_hot(class_label: int | None, num_classes: int) -> Tensor:
             num_classes,
         )
         return torch.zeros(1, num_classes)
-    is_index = isinstance(class_label, int) and not isinstance(class_label, bool)
-    if not is_index or not 0 <= class_label < num_classes:
-        msg = (
-            f"class_label must be a whole number from 0 to {num_classes - 1}, got "
-            f"{class_label!r}."
-        )
-        raise InputError(msg)
+    check_class_label(class_label, num_classes)
     return F.one_hot(torch.tensor([class_label]), num_classes).float()

@@ -1,7 +1,7 @@
 """This project's own files of generators: safetensors, the architecture beside.
 
-The metadata holds the network's configuration as JSON under `config`, and its `kind`;
-a file with no kind is a StyleGAN2.
+The metadata holds the network's configuration as JSON under `config`, and in it or
+beside it the network's `kind`; a file with no kind is a StyleGAN2.
 """
 
 import json
@@ -14,20 +14,23 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.generators.lafite import Lafite, LafiteConfig
 from clip2latent_kedro.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from clip2latent_kedro.generators.stylegan3 import StyleGAN3, StyleGAN3Config
 
-Network = StyleGAN2 | StyleGAN3
+Network = StyleGAN2 | StyleGAN3 | Lafite
 
 NETWORKS: dict[str, Callable[[Mapping[str, Any]], Network]] = {
     "stylegan2": lambda config: StyleGAN2(StyleGAN2Config(**config)),
     "stylegan3": lambda config: StyleGAN3(StyleGAN3Config(**config)),
+    "lafite": lambda config: Lafite(LafiteConfig(**config)),
 }
 
 
 def kind_of(network: Network) -> str:
     """Return the name of a network's kind in `NETWORKS`."""
-    return "stylegan2" if isinstance(network, StyleGAN2) else "stylegan3"
+    kinds = {StyleGAN2: "stylegan2", StyleGAN3: "stylegan3", Lafite: "lafite"}
+    return kinds[type(network)]
 
 
 def stylegan2_weights(network: StyleGAN2) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -43,6 +46,20 @@ def stylegan2_weights(network: StyleGAN2) -> tuple[dict[str, Tensor], dict[str, 
         if not _is_made_at_load(name)
     }
     return weights, {"config": json.dumps(asdict(network.config), sort_keys=True)}
+
+
+def lafite_weights(network: Lafite) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return weights in half precision and metadata, as `read_network` takes them.
+
+    The mapping too: its z stands for nothing that must come out exactly.
+    """
+    weights = {
+        name: value.half().contiguous()
+        for name, value in network.state_dict().items()
+        if not _is_made_at_load(name)
+    }
+    config = {**asdict(network.config), "kind": "lafite"}
+    return weights, {"config": json.dumps(config, sort_keys=True)}
 
 
 def read_network(path: Path | None, kind: str | None = None) -> Network:
@@ -63,7 +80,7 @@ def read_network(path: Path | None, kind: str | None = None) -> Network:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
             config = json.loads(metadata["config"])
-            found = metadata.get("kind", "stylegan2")
+            found = config.pop("kind", metadata.get("kind", "stylegan2"))
             weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
         network = NETWORKS[found](config)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:

@@ -1,30 +1,31 @@
 """The StyleGAN2 generator network (Karras et al. 2020), in pure PyTorch.
 
 Module and parameter names are those of NVIDIA's PyTorch release, so that its
-weights load key by key. A modulated convolution scales its input by the style,
-convolves the whole batch with shared weights and scales the output, which is the
-same product as one kernel per sample and far faster on a CPU.
+weights load key by key. Styles and demodulation scale channels, which commutes with
+a convolution: they scale the maps around a kernel that the whole batch shares, or, of
+a single sample, the kernel if that is smaller. Styles and the image stay in single
+precision under autocast.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from math import inf, isfinite, sqrt
-from typing import Literal, get_args
+from math import sqrt
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.generators.stylegan2_config import StyleGAN2Config
 from clip2latent_kedro.generators.stylegan2_layers import (
     FullyConnected,
     SkipConvolution,
     fir_filter,
     leaky_relu,
+    modulate,
     second_moment_norm,
     upsample,
     upsampling_convolution,
 )
+from clip2latent_kedro.generators.stylegan2_pieces import draw_in_pieces
 from clip2latent_kedro.interfaces import NoiseMode
 
 __all__ = [
@@ -40,116 +41,6 @@ __all__ = [
     "upsample",
     "upsampling_convolution",
 ]
-
-Architecture = Literal["skip", "resnet", "orig"]
-
-_MAX_RESOLUTION = 4096
-_MAX_TAPS = 64
-_LEAST = {
-    "z_dim": 1,
-    "w_dim": 1,
-    "resolution": 4,
-    "channel_base": 1,
-    "channel_max": 1,
-    "mapping_layers": 1,
-    "c_dim": 0,
-    "img_channels": 1,
-}
-
-
-@dataclass(frozen=True)
-class StyleGAN2Config:
-    """Architecture of a StyleGAN2 generator.
-
-    Attributes:
-        z_dim: Channels of z.
-        w_dim: Channels of w.
-        resolution: Of the image, a power of 2 of at least 4.
-        channel_base: A block of resolution r has `channel_base // r` channels,
-        channel_max: but no more than this.
-        mapping_layers: Fully connected layers from z to w.
-        mapping_features: Channels between those layers; `w_dim` if None.
-        mapping_lr: Learning-rate multiplier of the mapping, part of its weights.
-        conv_clamp: Bound on activations; None for none.
-        c_dim: Channels of the label c; 0 for an unconditional generator.
-        embed_features: Channels that c becomes beside z; `w_dim` if None.
-        img_channels: Colours of the image.
-        architecture: What joins the blocks (Karras et al. 2020, Figure 7): the image
-            (`skip`), the features (`resnet`) or nothing (`orig`).
-        resample_filter: Coefficients of the low-pass filter along one axis.
-        use_noise: Whether the layers add noise.
-    """
-
-    z_dim: int
-    w_dim: int
-    resolution: int
-    channel_base: int
-    channel_max: int
-    mapping_layers: int = 8
-    mapping_features: int | None = None
-    mapping_lr: float = 0.01
-    conv_clamp: float | None = None
-    c_dim: int = 0
-    embed_features: int | None = None
-    img_channels: int = 3
-    architecture: Architecture = "skip"
-    resample_filter: Sequence[float] = (1, 3, 3, 1)
-    use_noise: bool = True
-
-    def __post_init__(self) -> None:
-        """Check that such a network can be built."""
-        object.__setattr__(self, "resample_filter", tuple(self.resample_filter))
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                msg = f"{name} must be a whole number from {least}, got {value!r}."
-                raise InputError(msg)
-        for name in ("mapping_features", "embed_features"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                msg = f"{name} must be a whole number from 1 or None, got {value!r}."
-                raise InputError(msg)
-        for name in ("mapping_lr", "conv_clamp"):
-            value = getattr(self, name)
-            is_left_out = name == "conv_clamp" and value is None
-            if not is_left_out and not 0 < value < inf:
-                msg = f"{name} must be a positive number, got {value!r}."
-                raise InputError(msg)
-        is_power = self.resolution.bit_count() == 1
-        if not is_power or self.resolution > _MAX_RESOLUTION:
-            msg = (
-                f"resolution must be a power of 2 from 4 to {_MAX_RESOLUTION}, got "
-                f"{self.resolution}."
-            )
-            raise InputError(msg)
-        if self.architecture not in get_args(Architecture):
-            msg = (
-                f"architecture must be one of {', '.join(get_args(Architecture))}, got "
-                f"{self.architecture!r}."
-            )
-            raise InputError(msg)
-        taps = self.resample_filter
-        is_filter = 2 <= len(taps) <= _MAX_TAPS and all(map(isfinite, taps))
-        if not is_filter or sum(taps) == 0:
-            msg = (
-                f"resample_filter must be 2 to {_MAX_TAPS} coefficients whose sum is "
-                f"not 0, got {list(taps)}."
-            )
-            raise InputError(msg)
-
-    @property
-    def block_resolutions(self) -> list[int]:
-        """Return the resolution of each block: 4, 8, ..., resolution."""
-        return [2**power for power in range(2, self.resolution.bit_length())]
-
-    @property
-    def num_ws(self) -> int:
-        """Return the number of layers that take their own w, 2 log2(resolution) - 2."""
-        return 2 * len(self.block_resolutions)
-
-    def channels(self, resolution: int) -> int:
-        """Return the channels of the block of a resolution."""
-        return min(self.channel_base // resolution, self.channel_max)
 
 
 class MappingNetwork(nn.Module):
@@ -230,8 +121,8 @@ class SynthesisLayer(nn.Module):
         """Build with random weights; noise starts with strength 0."""
         super().__init__()
         self.up = up
-        self.gain = gain
-        self.clamp = config.conv_clamp
+        self.gain = sqrt(2) * gain
+        self.clamp = None if config.conv_clamp is None else config.conv_clamp * gain
         self.use_noise = config.use_noise
         self.affine = FullyConnected(config.w_dim, channels_in, bias_init=1.0)
         self.weight = nn.Parameter(torch.randn(channels_out, channels_in, 3, 3))
@@ -241,25 +132,39 @@ class SynthesisLayer(nn.Module):
             self.register_buffer("noise_const", torch.randn(resolution, resolution))
         self.register_buffer("resample_filter", fir_filter(config.resample_filter))
 
-    def forward(self, x: Tensor, w: Tensor, noise_mode: NoiseMode) -> Tensor:
-        """Return features [n, channels_out, h, w] for w [n, w_dim]."""
-        style = self.affine(w)  # [n, channels_in]
-        x = x * style[:, :, None, None]
-        if self.up:
-            x = upsampling_convolution(x, self.weight, self.resample_filter)
+    def forward(
+        self, x: Tensor, w: Tensor, noise_mode: NoiseMode, rows: slice = slice(None)
+    ) -> Tensor:
+        """Return features [n, channels_out, h, w].
+
+        Args:
+            x: [n, channels_in, h, w], half as high and wide if this up-samples.
+            w: [n, w_dim].
+            noise_mode: See `SynthesisNetwork`.
+            rows: Of the noise map, if x is a strip.
+        """
+        with torch.autocast(x.device.type, enabled=False):
+            style, scale = modulate(self.weight, self.affine(w))
+        scale = scale * self.gain
+        kernel: Tensor = self.weight
+        is_folded = len(x) == 1 and x.numel() > kernel.numel()
+        if is_folded:
+            kernel = kernel * (scale.T * style)[:, :, None, None]
         else:
-            x = F.conv2d(x, self.weight, padding=1)
-        # Demodulation: each output channel of each sample's weights to unit norm.
-        energy = style.square() @ self.weight.square().sum((2, 3)).T
-        x = x * (energy + 1e-8).rsqrt()[:, :, None, None]
+            x = x * style.to(x.dtype)[:, :, None, None]
+        if self.up:
+            x = upsampling_convolution(x, kernel, self.resample_filter)
+        else:
+            x = F.conv2d(x, kernel, padding=1)
+        if not is_folded:
+            x = x * scale.to(x.dtype)[:, :, None, None]
+        # In place, which suits autograd: the slope is positive.
         if self.use_noise and noise_mode == "const":
-            x = x + self.noise_const * self.noise_strength
+            x = x.add_(self.noise_const[rows] * (self.noise_strength * self.gain))
         elif self.use_noise and noise_mode == "random":
-            noise = torch.randn_like(x[:, :1])
-            x = x + noise * self.noise_strength
-        x = leaky_relu(x + self.bias[:, None, None])
-        x = x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
-        return x if self.gain == 1 else x * self.gain
+            x = x.add_(torch.randn_like(x[:, :1]) * (self.noise_strength * self.gain))
+        x = F.leaky_relu_(x.add_((self.bias * self.gain)[:, None, None]), 0.2)
+        return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
 
 
 class ToRGB(nn.Module):
@@ -277,11 +182,16 @@ class ToRGB(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """Return colours [n, img_channels, h, w] of features x for w [n, w_dim]."""
-        style = self.affine(w) * self.weight_gain
-        colours = F.conv2d(x * style[:, :, None, None], self.weight, self.bias)
-        if self.clamp is None:
-            return colours
-        return colours.clamp(-self.clamp, self.clamp)
+        with torch.autocast(x.device.type, enabled=False):
+            style = self.affine(w) * self.weight_gain
+        if len(x) == 1:
+            colours = F.conv2d(x, self.weight * style[..., None, None], self.bias)
+        else:
+            x = x * style.to(x.dtype)[:, :, None, None]
+            colours = F.conv2d(x, self.weight, self.bias)
+        if self.clamp is not None:
+            colours = colours.clamp(-self.clamp, self.clamp)
+        return colours.to(w.dtype)
 
 
 class SynthesisBlock(nn.Module):
@@ -296,6 +206,9 @@ class SynthesisBlock(nn.Module):
         """Build with random weights."""
         super().__init__()
         channels = config.channels(resolution)
+        self.num_elements = channels * resolution**2  # of a sample's feature map
+        # Rows of its input that a row of its output is made of, to either side.
+        self.margin = 2 + (len(config.resample_filter) - 1) // 4
         self.is_first = resolution == 4
         self.is_residual = config.architecture == "resnet" and not self.is_first
         # The sum of two branches keeps the variance of one.
@@ -323,6 +236,7 @@ class SynthesisBlock(nn.Module):
         image: Tensor | None,
         w: Tensor,
         noise_mode: NoiseMode,
+        rows: slice = slice(None),
     ) -> tuple[Tensor, Tensor | None]:
         """Return features and the image so far, None before the first colours.
 
@@ -331,16 +245,20 @@ class SynthesisBlock(nn.Module):
             image: Its image; None if it has none.
             w: One row for each layer, [n, 2 or 3, w_dim], the colours' last.
             noise_mode: See `SynthesisNetwork`.
+            rows: Of the result, if x is a strip (see `draw_in_pieces`).
         """
         if x is None:
             x = self.const.expand(len(w), -1, -1, -1)
-            x = self.conv1(x, w[:, -2], noise_mode)
+            if x.device.type == "cpu":  # the layout in which CPUs convolve fastest
+                x = x.contiguous(memory_format=torch.channels_last)
+            x = self.conv1(x, w[:, -2], noise_mode, rows)
         else:
-            features = self.conv0(x, w[:, 0], noise_mode)
-            features = self.conv1(features, w[:, -2], noise_mode)
+            features = self.conv0(x, w[:, 0], noise_mode, rows)
+            features = self.conv1(features, w[:, -2], noise_mode, rows)
             x = features + self.skip(x) * sqrt(0.5) if self.is_residual else features
         if image is not None:
-            image = upsample(image, self.resample_filter)
+            with torch.autocast(image.device.type, enabled=False):
+                image = upsample(image, self.resample_filter)
         if self.has_colours:
             colours = self.torgb(x, w[:, -1])
             image = colours if image is None else image + colours
@@ -380,7 +298,9 @@ class SynthesisNetwork(nn.Module):
             # A block's colours share their w with the next block's first layer.
             num = 2 if resolution == 4 else 3
             block = self.get_submodule(f"b{resolution}")
-            x, image = block(x, image, w[:, layer : layer + num], noise_mode)
+            assert isinstance(block, SynthesisBlock)
+            w_block = w[:, layer : layer + num]
+            x, image = draw_in_pieces(block, x, image, w_block, noise_mode)
             layer += num - 1
             if resolution == last:
                 break

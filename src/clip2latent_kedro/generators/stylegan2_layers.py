@@ -65,6 +65,26 @@ def second_moment_norm(x: Tensor) -> Tensor:
     return x * x.square().mean(1, keepdim=True).add(1e-8).rsqrt()
 
 
+def modulate(weight: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the scales of input and of output channels of modulated kernels.
+
+    Together they are style and demodulation, which brings each output channel of each
+    sample's kernel to unit norm (Karras et al. 2020, Eqs. 1 and 3). Between them the
+    maps keep the magnitude of the input, which half precision can hold.
+
+    Args:
+        weight: [channels_out, channels_in, k, k], shared.
+        style: [n, channels_in].
+
+    Returns:
+        [n, channels_in] and [n, channels_out].
+    """
+    energy = style.square() @ weight.square().sum((2, 3)).T
+    gain = style.square().mean(1, keepdim=True).add(1e-8).sqrt()
+    gain = gain * sqrt(weight[0].numel())
+    return style / gain, (energy + 1e-8).rsqrt() * gain
+
+
 def fir_filter(taps: Sequence[float] = _FIR_TAPS) -> Tensor:
     """Return the low-pass filter of up-sampling, with sum 1.
 

@@ -1,7 +1,15 @@
 """What happens around every run: check parameters, say where results are, wandb."""
 
+from clip2latent_kedro.hooks.models import ModelHooks
 from clip2latent_kedro.hooks.parameters import ParameterHooks
+from clip2latent_kedro.hooks.references import ReferenceHooks
 from clip2latent_kedro.hooks.results import ResultHooks
 from clip2latent_kedro.hooks.wandb import WandbHooks
 
-__all__ = ["ParameterHooks", "ResultHooks", "WandbHooks"]
+__all__ = [
+    "ModelHooks",
+    "ParameterHooks",
+    "ReferenceHooks",
+    "ResultHooks",
+    "WandbHooks",
+]

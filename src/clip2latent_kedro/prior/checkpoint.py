@@ -31,6 +31,8 @@ FREE_SETTINGS = frozenset(
     for group in ("train", "distillation")
     for name in ("save_it", "val_it")
 )
+# The one is in the identity of the encoder, the other decides no more than scores.
+FREE_SETTINGS |= {"data.embed_preprocess", "data.score_preprocess"}
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,14 @@ class Checkpoint:
             training loss since the row before; of the averaged network
             `validation_loss` and whatever else validation found, where it did.
         statistics: Of the training data, before `znorm_latent` is looked at.
-        embedding_statistics: Of the training embeddings, and of texts.
-        cloud: Of the training data.
-        generator_identity: Whose w were learned.
-        encoder_identity: Whose embeddings were the condition.
+        embedding_statistics: Of the training embeddings, and of texts; None if
+            unknown, as in a prior that another program has trained.
+        cloud: Of the training data; None if unknown.
+        generator_identity: Whose w were learned; None if unknown.
+        encoder_identity: Whose embeddings were the condition; None if unknown.
         settings: Everything that decided the run, as plain JSON: `data`, `model`,
-            `train`, `seed` and `pairs` (the recipe of the training pairs).
+            `train`, `seed` and `pairs` (the recipe of the training pairs). Of another
+            program's prior what is known of it, and `clip_dim` in `model`.
     """
 
     step: int
@@ -68,16 +72,23 @@ class Checkpoint:
     best_step: int
     history: list[dict[str, float]]
     statistics: LatentStatistics
-    embedding_statistics: EmbeddingStatistics
-    cloud: LatentCloud
-    generator_identity: Identity
-    encoder_identity: Identity
+    embedding_statistics: EmbeddingStatistics | None
+    cloud: LatentCloud | None
+    generator_identity: Identity | None
+    encoder_identity: Identity | None
     settings: dict[str, Any]
 
     @property
     def finished(self) -> bool:
         """Whether the run came to its own last step."""
         return bool(self.step >= self.settings[_own_group(self.settings)]["max_it"])
+
+    @property
+    def clip_dim(self) -> int:
+        """Width of the embedding that is the condition."""
+        if self.embedding_statistics is not None:
+            return len(self.embedding_statistics.mean)
+        return int(self.settings["model"]["clip_dim"])
 
 
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
@@ -88,7 +99,7 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
         "ema": checkpoint.ema,
         "optimizer": checkpoint.optimizer,
         "best": checkpoint.best,
-        "cloud": vars(checkpoint.cloud),
+        "cloud": {} if checkpoint.cloud is None else vars(checkpoint.cloud),
         "statistics": vars(checkpoint.statistics),
     }
     tensors = {
@@ -96,16 +107,18 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
         for group, named in groups.items()
         for name, tensor in named.items()
     }
-    tensors["embedding_mean"] = checkpoint.embedding_statistics.mean.contiguous()
-    if checkpoint.embedding_statistics.text_mean is not None:
-        tensors["text_mean"] = checkpoint.embedding_statistics.text_mean.contiguous()
+    embedding = checkpoint.embedding_statistics
+    if embedding is not None:
+        tensors["embedding_mean"] = embedding.mean.contiguous()
+        if embedding.text_mean is not None:
+            tensors["text_mean"] = embedding.text_mean.contiguous()
     header = {
         "step": checkpoint.step,
         "best_step": checkpoint.best_step,
         "history": checkpoint.history,
-        "embedding_norm": checkpoint.embedding_statistics.norm,
-        "generator": vars(checkpoint.generator_identity),
-        "encoder": vars(checkpoint.encoder_identity),
+        "embedding_norm": None if embedding is None else embedding.norm,
+        "generator": _plain(checkpoint.generator_identity),
+        "encoder": _plain(checkpoint.encoder_identity),
         "settings": checkpoint.settings,
     }
     metadata = {"format": FORMAT, "header": json.dumps(header)}
@@ -148,6 +161,13 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         )
         raise InputError(msg)
     header = json.loads(metadata["header"])
+    embedding, cloud = None, _group(tensors, "cloud")
+    if "embedding_mean" in tensors:
+        embedding = EmbeddingStatistics(
+            tensors["embedding_mean"],
+            header["embedding_norm"],
+            tensors.get("text_mean"),
+        )
     return Checkpoint(
         step=header["step"],
         network=_group(tensors, "network"),
@@ -157,14 +177,10 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         best_step=header["best_step"],
         history=header["history"],
         statistics=LatentStatistics(**_group(tensors, "statistics")),
-        embedding_statistics=EmbeddingStatistics(
-            tensors["embedding_mean"],
-            header["embedding_norm"],
-            tensors.get("text_mean"),
-        ),
-        cloud=LatentCloud(**_group(tensors, "cloud")),
-        generator_identity=Identity(**header["generator"]),
-        encoder_identity=Identity(**header["encoder"]),
+        embedding_statistics=embedding,
+        cloud=LatentCloud(**cloud) if cloud else None,
+        generator_identity=_identity(header["generator"]),
+        encoder_identity=_identity(header["encoder"]),
         settings=header["settings"],
     )
 
@@ -207,6 +223,7 @@ def prior_from_checkpoint(
         cloud=checkpoint.cloud,
         is_distilled="distillation" in checkpoint.settings,
         embed_noise_scale=checkpoint.settings["data"]["embed_noise_scale"],
+        clip_dim=checkpoint.clip_dim,
     )
     prior.network.load_state_dict(getattr(checkpoint, which))
     return prior.requires_grad_(False).eval()
@@ -216,14 +233,15 @@ def build_prior(
     network: NetworkConfig,
     diffusion: DiffusionConfig,
     statistics: LatentStatistics,
-    embedding_statistics: EmbeddingStatistics,
+    embedding_statistics: EmbeddingStatistics | None,
     *,
     znorm_latent: bool,
-    generator_identity: Identity,
-    encoder_identity: Identity,
+    generator_identity: Identity | None,
+    encoder_identity: Identity | None,
     cloud: LatentCloud | None = None,
     is_distilled: bool = False,
     embed_noise_scale: float = 0.0,
+    clip_dim: int | None = None,
 ) -> DiffusionPrior:
     """Return a new prior, on the CPU, with random weights.
 
@@ -231,20 +249,23 @@ def build_prior(
         network: `params:model.network`.
         diffusion: `params:model.diffusion`.
         statistics: Of the training data; their shape is that of one latent.
-        embedding_statistics: Of the training embeddings; likewise.
+        embedding_statistics: Of the training embeddings; likewise. None if unknown.
         znorm_latent: Whether the prior models normalised w.
-        generator_identity: Whose w are learned.
-        encoder_identity: Whose embeddings are the condition.
-        cloud: Of the training data.
+        generator_identity: Whose w are learned; None if unknown.
+        encoder_identity: Whose embeddings are the condition; None if unknown.
+        cloud: Of the training data; None if unknown.
         is_distilled: Whether the network takes the guidance scale as an input.
         embed_noise_scale: `params:data.embed_noise_scale`.
+        clip_dim: Width of the embeddings; None for that of their statistics.
     """
     inputs = (
         *(("noise_level",) if network.noise_level_input else ()),
         *(("guidance_scale",) if is_distilled else ()),
     )
     num_latents, latent_dim = statistics.mean.shape
-    (clip_dim,) = embedding_statistics.mean.shape
+    if clip_dim is None:
+        assert embedding_statistics is not None
+        (clip_dim,) = embedding_statistics.mean.shape
     return DiffusionPrior(
         build_network(network, num_latents, latent_dim, clip_dim, len(inputs)),
         SCHEDULES[diffusion.beta_schedule](network.num_timesteps),
@@ -290,6 +311,14 @@ def check_settings(checkpoint: Checkpoint, settings: Mapping[str, Any]) -> None:
 def _own_group(settings: Mapping[str, Any]) -> str:
     """Return where the settings of the run itself are; a student has its teacher's."""
     return "distillation" if "distillation" in settings else "train"
+
+
+def _plain(identity: Identity | None) -> dict[str, str] | None:
+    return None if identity is None else dict(vars(identity))
+
+
+def _identity(plain: Mapping[str, str] | None) -> Identity | None:
+    return None if plain is None else Identity(**plain)
 
 
 def _group(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:

@@ -168,6 +168,12 @@ class DiffusionPrior(nn.Module):
         return "guidance_scale" in self.condition_inputs
 
     @property
+    def knows_text_mean(self) -> bool:
+        """Whether texts can be shifted to where the images' embeddings are."""
+        statistics = self.embedding_statistics
+        return statistics is not None and statistics.text_mean is not None
+
+    @property
     def latent_shape(self) -> tuple[int, int]:
         """(num_latents, latent_dim) of one x0."""
         num_latents, latent_dim = self.statistics.mean.shape

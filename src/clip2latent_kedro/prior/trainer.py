@@ -19,7 +19,7 @@ from clip2latent_kedro.prior.optimizer import (
     scaler_tensors,
     warmup_factor,
 )
-from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.runtime import check_compiler, make_generator
 
 HALF_PRECISIONS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -60,6 +60,7 @@ class Trainer:
             restore_optimizer(self._optimizer, start.optimizer)
             restore_scaler(self._scaler, start.optimizer)
         if train.compile:
+            check_compiler("train.compile", device)
             prior.network.compile()  # in place: the names of the weights stay
         self._train = train
         self._embed_noise_scale = embed_noise_scale

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from generators.snapshots import (
+    make_lafite,
     make_stylegan2,
     randomise,
     write_lafite,
@@ -132,9 +133,18 @@ def test_a_refused_source_leaves_the_target_as_it_was(tmp_path):
         cached_stylegan(tmp_path / "nowhere", tmp_path)
 
 
-def test_a_generator_that_no_network_can_run_is_not_converted(tmp_path):
-    source = write_lafite(make_stylegan2(), tmp_path / "l.pkl")
-    match = r"LAFITE generator .* text of 512 features \(concatenate, scale\)"
-    with pytest.raises(InputError, match=match):
-        convert_stylegan(source, tmp_path / "g.safetensors")
-    assert list(tmp_path.iterdir()) == [source]
+@torch.inference_mode()
+def test_a_converted_lafite_says_that_it_is_one_and_wants_a_text(tmp_path):
+    network = make_lafite()
+    source = write_lafite(network, tmp_path / "l.pkl")
+    assert cached_stylegan(source, tmp_path).kind == "lafite"
+    converted = cached_stylegan(source, tmp_path)
+    assert converted.kind == "lafite"
+    z, text = torch.randn(2, 6), torch.nn.functional.normalize(torch.randn(2, 14))
+    for path in (source, converted.path):
+        generator = load_generator("lafite", path)
+        made = generator.sample(z, text * 3)
+        torch.testing.assert_close(made, network(z, text))
+    for kind in ("stylegan", "stylegan2"):
+        with pytest.raises(InputError, match=r"LAFITE. Read it as kind|got a lafite"):
+            load_generator(kind, converted.path)

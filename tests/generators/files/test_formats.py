@@ -14,6 +14,7 @@ from generators.reference import (
 from generators.renaming import rosinality_state, tensorflow_variables
 from generators.snapshots import (
     dump,
+    make_lafite,
     make_stylegan2,
     persist,
     randomise,
@@ -28,6 +29,7 @@ from generators.snapshots import (
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.files import read_stylegan_file
+from clip2latent_kedro.generators.lafite import LafiteConfig
 from clip2latent_kedro.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from clip2latent_kedro.generators.stylegan3 import StyleGAN3, StyleGAN3Config
 
@@ -280,16 +282,23 @@ def test_a_checkpoint_without_its_mean_of_w_gets_the_same_one_each_time(tmp_path
 
 
 def test_lafite_is_recognised_with_its_tensors(tmp_path):
-    weights = read_stylegan_file(write_lafite(make_stylegan2(), tmp_path / "l.pkl"))
+    network = make_lafite()
+    weights = read_stylegan_file(write_lafite(network, tmp_path / "l.pkl"))
     assert weights.kind == "lafite"
-    assert weights.config["text_dim"] == 512
-    assert weights.config["text_layers"] == {
-        "4": "concatenate",
-        "8": "concatenate",
-        "16": "scale",
-    }
-    assert weights.config["resolution"] == 16
-    assert weights.tensors["synthesis.b8.conv0.affine_0.weight"].shape == (12, 522)
+    assert LafiteConfig(**weights.config) == network.config
+    expected = network.state_dict()
+    assert weights.tensors.keys() == expected.keys()
+    assert "synthesis.b8.conv0.affine_0.weight" in expected
+    for name, tensor in weights.tensors.items():
+        torch.testing.assert_close(tensor, expected[name], **EXACT)
+
+
+def test_a_lafite_that_lacks_a_layer_is_refused(tmp_path):
+    network = make_lafite()
+    del network.synthesis.b16.torgb.affine.scale_layer_1
+    match = r"synthesis\.b16\.torgb\.scale_layer_1\.bias' is missing"
+    with pytest.raises(InputError, match=match):
+        read_stylegan_file(write_lafite(network, tmp_path / "l.pkl"))
 
 
 @pytest.mark.skipif(not CONFORMANCE.is_dir(), reason="no conformance files here")

@@ -14,7 +14,11 @@ from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.files.opcodes import Refusal
-from clip2latent_kedro.generators.files.shapes import check_shapes, stylegan2_shapes
+from clip2latent_kedro.generators.files.shapes import (
+    Shapes,
+    check_shapes,
+    stylegan2_shapes,
+)
 from clip2latent_kedro.generators.stylegan2 import (
     MappingNetwork,
     StyleGAN2Config,
@@ -81,7 +85,23 @@ def stylegan2_weights_of(
     except InputError as error:
         msg = f"describes a generator that cannot be built ({str(error).rstrip('.')})"
         raise Refusal(msg) from error
-    shapes = stylegan2_shapes(config)
+    whole = completed(config, stylegan2_shapes(config), tensors)
+    return StyleGANWeights("stylegan2", asdict(config), whole)
+
+
+def completed(
+    config: StyleGAN2Config, shapes: Shapes, tensors: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return a whole state dict: with filters and mean of w where they are left out.
+
+    Args:
+        config: Of the generator.
+        shapes: Of its whole state dict.
+        tensors: What the file holds of it.
+
+    Raises:
+        Refusal: If they do not have these names and shapes.
+    """
     whole = {
         name: fir_filter(config.resample_filter)
         for name in shapes
@@ -93,7 +113,7 @@ def stylegan2_weights_of(
     check_shapes(shapes, whole)
     if not has_mean:
         whole["mapping.w_avg"] = _mean_w(config, whole)
-    return StyleGANWeights("stylegan2", asdict(config), whole)
+    return whole
 
 
 def stylegan2_fields(tensors: Mapping[str, Tensor], record: Record) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -29,7 +30,7 @@ class ConvertedStyleGAN:
 
     Attributes:
         path: Where it is.
-        kind: Which network it holds: `stylegan2` or `stylegan3`.
+        kind: Which network it holds: `stylegan2`, `stylegan3` or `lafite`.
         source_digest: SHA-256 (hex) of the file that it was made of.
     """
 
@@ -48,17 +49,9 @@ def convert_stylegan(source: Path, target: Path) -> ConvertedStyleGAN:
         target: The safetensors file to write; its folder is made.
 
     Raises:
-        InputError: If the source is refused, or its network cannot be run here.
+        InputError: If the source is refused.
     """
     weights = read_stylegan_file(source)
-    if weights.kind == "lafite":
-        ways = sorted(set(weights.config["text_layers"].values()))
-        msg = (
-            f"{source} is a LAFITE generator whose styles use a text of "
-            f"{weights.config['text_dim']} features ({', '.join(ways)}), which no "
-            f"network of this project can run yet; give a StyleGAN2 or StyleGAN3."
-        )
-        raise InputError(msg)
     digest = _digest(source)
     metadata = {
         "config": json.dumps(dict(weights.config), sort_keys=True),
@@ -97,13 +90,11 @@ def cached_stylegan(source: Path, folder: Path) -> ConvertedStyleGAN:
                 metadata = file.metadata() or {}
         except (SafetensorError, OSError):
             metadata = {}
-        kind = metadata.get("kind")
         is_ours = metadata.get("format") == FORMAT
         if is_ours and metadata.get("source_sha256") == digest:
-            if kind == "stylegan2":
-                return ConvertedStyleGAN(target, "stylegan2", digest)
-            if kind == "stylegan3":
-                return ConvertedStyleGAN(target, "stylegan3", digest)
+            for kind in get_args(Kind):
+                if metadata.get("kind") == kind:
+                    return ConvertedStyleGAN(target, kind, digest)
     return convert_stylegan(source, target)
 
 

@@ -1,24 +1,28 @@
-"""LAFITE's generator (Zhou et al. 2021): a StyleGAN2 whose styles also see a text.
-
-Up to a resolution, two layers turn the text's CLIP embedding into 512 features that
-join w before the affine map ("concatenate"); above, six layers turn it into a factor
-and a summand of the styles ("scale"). Source: drboog/Lafite, training/networks.py.
-"""
+"""LAFITE's snapshots: how their texts are used, told by the layers that are there."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict
 
 from torch import Tensor
 
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.files.architecture import (
     Record,
     StyleGANWeights,
+    completed,
     shape_of,
     stylegan2_fields,
 )
+from clip2latent_kedro.generators.files.opcodes import Refusal
+from clip2latent_kedro.generators.files.shapes import lafite_shapes
+from clip2latent_kedro.generators.lafite import LafiteConfig, TextLayers
 
 # Layers that tell how a text is used; the first of them that is there decides.
-_WAYS = {"scale_layer_0": "scale", "affine": "add", "affine_0": "concatenate"}
+_WAYS: dict[str, TextLayers] = {
+    "scale_layer_0": "scale",
+    "affine": "add",
+    "affine_0": "concatenate",
+}
 
 
 def is_lafite(tensors: Mapping[str, Tensor]) -> bool:
@@ -30,32 +34,33 @@ def is_lafite(tensors: Mapping[str, Tensor]) -> bool:
 
 
 def lafite_weights_of(tensors: dict[str, Tensor], record: Record) -> StyleGANWeights:
-    """Return a LAFITE generator; its config is StyleGAN2's with two more entries.
+    """Return a LAFITE generator with its architecture and a complete state dict.
 
-    `text_dim` is the size of the text's embedding, and `text_layers` how the block of
-    each resolution uses it: `concatenate`, `scale`, `add` or `none`.
+    The multiplier of the text layers' learning rate is that of the published code,
+    where it is fixed.
 
     Raises:
-        Refusal: If a tensor that tells its architecture is missing.
+        Refusal: If the tensors are no LAFITE generator's.
     """
     fields = stylegan2_fields(tensors, record)
     resolutions = [2**power for power in range(2, fields["resolution"].bit_length())]
-    config: dict[str, Any] = {
-        **fields,
-        "text_dim": _text_dim(tensors),
-        "text_layers": {str(r): _way(tensors, r) for r in resolutions},
-    }
-    return StyleGANWeights("lafite", config, tensors)
+    hidden = "scale_layer" if _way(tensors, 4) == "scale" else "pre"
+    layer = f"synthesis.b4.conv1.{hidden}"
+    try:
+        config = LafiteConfig(
+            **fields,
+            text_dim=shape_of(tensors, f"{layer}_0.weight", 2)[1],
+            text_features=shape_of(tensors, f"{layer}_1.weight", 2)[0],
+            text_layers={str(r): _way(tensors, r) for r in resolutions},
+        )
+    except InputError as error:
+        msg = f"describes a generator that cannot be built ({str(error).rstrip('.')})"
+        raise Refusal(msg) from error
+    whole = completed(config, lafite_shapes(config), tensors)
+    return StyleGANWeights("lafite", asdict(config), whole)
 
 
-def _text_dim(tensors: Mapping[str, Tensor]) -> int:
-    layer = "synthesis.b4.conv1.scale_layer_0.weight"
-    if layer not in tensors:
-        layer = "synthesis.b4.conv1.pre_0.weight"
-    return shape_of(tensors, layer, 2)[1]
-
-
-def _way(tensors: Mapping[str, Tensor], resolution: int) -> str:
+def _way(tensors: Mapping[str, Tensor], resolution: int) -> TextLayers:
     """Return how a block uses the text."""
     layers = {
         name.split(".")[3]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor
 
 from clip2latent_kedro.generators.files.opcodes import Refusal
+from clip2latent_kedro.generators.lafite import LafiteConfig
 from clip2latent_kedro.generators.stylegan2 import StyleGAN2Config
 from clip2latent_kedro.generators.stylegan2_layers import fir_filter
 from clip2latent_kedro.generators.stylegan3_config import StyleGAN3Config
@@ -46,6 +47,29 @@ def stylegan2_shapes(config: StyleGAN2Config) -> Shapes:
             shapes[f"{block}.skip.weight"] = [channels, before, 1, 1]
             shapes[f"{block}.skip.resample_filter"] = filter_
         before = channels
+    return shapes
+
+
+def lafite_shapes(config: LafiteConfig) -> Shapes:
+    """Return the shapes of a LAFITE generator's state dict, by name."""
+    shapes = stylegan2_shapes(config)
+    dims = (config.text_dim, config.text_hidden, config.text_features)
+    affines = [name for name in shapes if name.endswith(".affine.weight")]
+    for name in affines:
+        layer = name.removesuffix(".affine.weight")
+        channels, w_dim = shapes[name]
+        way = config.way(int(layer.split(".")[1].removeprefix("b")))
+        if way == "concatenate":
+            del shapes[name], shapes[f"{layer}.affine.bias"]
+        if way in ("concatenate", "add"):
+            num_in = dims[2] + (w_dim if way == "concatenate" else 0)
+            shapes |= _dense(f"{layer}.affine_0", num_in, channels)
+        hidden = {"none": (), "scale": ("scale_layer", "bias_layer")}.get(way, ("pre",))
+        for part in hidden:
+            shapes |= _dense(f"{layer}.{part}_0", dims[0], dims[1])
+            shapes |= _dense(f"{layer}.{part}_1", dims[1], dims[2])
+            if way == "scale":
+                shapes |= _dense(f"{layer}.{part}_2", dims[2], channels)
     return shapes
 
 

@@ -49,6 +49,7 @@ def build_student(
             cloud=teacher.cloud,
             is_distilled=True,
             embed_noise_scale=settings["data"]["embed_noise_scale"],
+            clip_dim=teacher.clip_dim,
         )
     if warm_start:
         weights = teacher.ema

@@ -1,0 +1,97 @@
+"""A prior in the original project's format, as a catalog entry."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset
+
+from clip2latent_kedro.datasets.remote_file import RemoteFile
+from clip2latent_kedro.downloads import FetchedFile, is_address
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.prior.checkpoint import Checkpoint
+from clip2latent_kedro.prior.published import write_published
+from clip2latent_kedro.prior.published_sources import open_published
+
+_OF_ONE_FILE = ("sha256", "num_bytes")
+
+
+class PublishedDataset(AbstractDataset[Checkpoint | Mapping[str, Any], Checkpoint]):
+    """A `.ckpt` of clip2latent's trainer and its YAML, here or elsewhere."""
+
+    def __init__(
+        self,
+        *,
+        filepath: str | None,
+        config: str | None = None,
+        download: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Point at the files.
+
+        Args:
+            filepath: Path or address of the `.ckpt`; None where there is none.
+            config: Path or address of the YAML; None for that of the same name.
+            download: How to fetch the `.ckpt` (see `downloads.DownloadConfig`), and
+                but for its hash and size the YAML.
+            metadata: For Kedro plugins.
+        """
+        self._filepath = filepath
+        self._config = config
+        self._download = dict(download or {})
+        self.metadata = metadata
+
+    def load(self) -> Checkpoint:
+        """Return the checkpoint; see `read_published`.
+
+        Raises:
+            InputError: If there is none, or it cannot be had or read.
+        """
+        return open_published(self._place(), self._config, get=self._get)
+
+    def save(self, data: Checkpoint | Mapping[str, Any]) -> None:
+        """Write the `.ckpt`, and its YAML beside it; an empty mapping writes nothing.
+
+        Raises:
+            InputError: If the format cannot hold it, or the place is an address.
+        """
+        place = self._place()
+        if is_address(place):
+            msg = f"A checkpoint is written to a path on this machine, got {place}."
+            raise InputError(msg)
+        if isinstance(data, Checkpoint):
+            write_published(data, place)
+
+    def fetch_files(self) -> dict[str, FetchedFile]:
+        """Return the files, fetched if need be; none where there is no checkpoint."""
+        places = {"checkpoint": self._filepath, "config": self._config}
+        return {
+            name: self._file(place).fetch_file()
+            for name, place in places.items()
+            if place is not None
+        }
+
+    def _place(self) -> str:
+        if self._filepath is None:
+            msg = (
+                "This environment names no published checkpoint. Set "
+                "published_checkpoint in its globals.yml to a path or an address, or "
+                "use one that does, such as --env=ffhq."
+            )
+            raise InputError(msg)
+        return self._filepath
+
+    def _get(self, place: str) -> Path:
+        return self._file(place).fetch()
+
+    def _file(self, place: str) -> RemoteFile:
+        download = self._download
+        if place != self._filepath:
+            download = {k: v for k, v in download.items() if k not in _OF_ONE_FILE}
+        return RemoteFile(place, download)
+
+    def _exists(self) -> bool:
+        return self._filepath is not None and self._file(self._filepath).exists()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath, "config": self._config}

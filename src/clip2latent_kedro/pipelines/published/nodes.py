@@ -1,0 +1,99 @@
+"""Nodes of `published` and `export`."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.interfaces import Encoder, Generator
+from clip2latent_kedro.pairs import DataConfig
+from clip2latent_kedro.prior.adoption import adopt_prior
+from clip2latent_kedro.prior.checkpoint import Checkpoint
+from clip2latent_kedro.prior.published import published_config
+from clip2latent_kedro.runtime import pick_device
+from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.sharing import PREPROCESS, ModelReference, SharedModel
+
+logger = logging.getLogger(__name__)
+
+
+def adopt(
+    published_checkpoint: Checkpoint,
+    generator: Generator,
+    encoder: Encoder,
+    data: DataConfig,
+    seed: int,
+    device: str,
+) -> Checkpoint:
+    """Return a published checkpoint as the prior of this environment.
+
+    Args:
+        published_checkpoint: As it was read.
+        generator: The one that it was trained for.
+        encoder: Likewise.
+        data: `params:data`.
+        seed: `params:seed`.
+        device: `params:device`.
+    """
+    logger.info(
+        "Adopting a published prior of step %d for %s and %s.",
+        published_checkpoint.step,
+        generator.identity,
+        encoder.identity,
+    )
+    return adopt_prior(
+        published_checkpoint,
+        generator,
+        data.embedder(encoder),
+        data,
+        seed=seed,
+        device=pick_device(device),
+    )
+
+
+def export_published(exported_prior: Checkpoint) -> Checkpoint | Mapping[str, Any]:
+    """Return the prior for the published format; an empty mapping if it has no place.
+
+    Args:
+        exported_prior: The checkpoint of the entry `prior`.
+    """
+    try:
+        published_config(exported_prior)
+    except InputError as error:
+        logger.info("There will be no published_export. %s", error)
+        return {}
+    return exported_prior
+
+
+def assemble_folder(
+    exported_prior: Checkpoint,
+    generator: Generator,
+    encoder: Encoder,
+    model_references: Mapping[str, Mapping[str, Any]],
+    data: DataConfig,
+    sampling: SamplingConfig,
+) -> SharedModel:
+    """Return the whole model as it is shared.
+
+    Args:
+        exported_prior: The checkpoint of the entry `prior`.
+        generator: The one that it was trained for.
+        encoder: Likewise.
+        model_references: What the catalog says of the two, by their names.
+        data: `params:data`.
+        sampling: `params:sampling`.
+    """
+    of_generator, of_encoder = (
+        ModelReference(
+            model_references[role]["kind"],
+            model_references[role]["filepath"],
+            model_references[role]["options"],
+            identity,
+        )
+        for role, identity in (
+            ("generator", generator.identity),
+            ("encoder", encoder.identity),
+        )
+    )
+    preprocess = {name: getattr(data, name) for name in PREPROCESS}
+    return SharedModel(exported_prior, of_generator, of_encoder, sampling, preprocess)

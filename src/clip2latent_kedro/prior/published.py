@@ -1,0 +1,234 @@
+"""The published format of a prior: clip2latent's trainer, its `.ckpt` and its YAML.
+
+The state dict holds the prior three times: `diffusion_prior.` and, of the averaging,
+`online_model.` (the same weights as they are) and `ema_model.` (averaged, to be used).
+Each copy has the noise schedule, mean and std of w, and under `net.` the network,
+whose keys are those of `TransformerNetwork`. Source: justinpinkney/clip2latent,
+latent_prior.py; lucidrains/DALLE2-pytorch 0.2.38.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.latents import LatentStatistics
+from clip2latent_kedro.prior.checkpoint import Checkpoint
+from clip2latent_kedro.prior.diffusion import DiffusionConfig
+from clip2latent_kedro.prior.network import NetworkConfig
+from clip2latent_kedro.prior.published_config import (
+    check_config,
+    complete_settings,
+    original_config,
+    read_config,
+)
+from clip2latent_kedro.prior.published_files import read_published_file
+from clip2latent_kedro.prior.published_keys import (
+    EMA,
+    NET,
+    ONLINE,
+    PLAIN,
+    STATISTICS,
+    STEP,
+    check_copy,
+    measure_network,
+    split_copies,
+)
+from clip2latent_kedro.prior.published_schedule import schedule_buffers
+from clip2latent_kedro.schedules import SCHEDULES
+
+SUFFIXES = (".ckpt", ".pt", ".pth")
+
+
+def is_published_file(path: Path) -> bool:
+    """Return whether a file's name is that of a checkpoint of the original trainer."""
+    return path.suffix in SUFFIXES
+
+
+def read_published(
+    path: str | os.PathLike[str],
+    *,
+    config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+) -> Checkpoint:
+    """Return a checkpoint of the original trainer, read without running it.
+
+    Args:
+        path: A zip or legacy file of torch.save.
+        config: Its YAML, or what that holds. None takes the YAML beside the file (of
+            the same name, with `.yaml` or `.yml`), else the file's own `cfg`, else
+            what the weights tell.
+
+    Returns:
+        `ema` as averaged, `network` as it was (empty if the file lacks it); without
+        optimiser, embedding statistics, cloud and identities, which the format does
+        not have.
+
+    Raises:
+        InputError: If the file is refused, lacks a key, has another one or another
+            shape, or contradicts its configuration.
+    """
+    path = Path(path)
+    file = read_published_file(path)
+    copies = split_copies(file.tensors, path)
+    ema = copies[EMA]
+    measured = measure_network(ema, path)
+    tree, name = _find_config(path, config, file.config)
+    settings = complete_settings(
+        tree,
+        name,
+        measured=measured,
+        betas=ema["betas"],
+        is_normalised="latent_mean" in ema,
+    )
+    network = NetworkConfig(**settings["model"]["network"])
+    diffusion = DiffusionConfig(**settings["model"]["diffusion"])
+    alpha_bar = SCHEDULES[diffusion.beta_schedule](network.num_timesteps)
+    num_latents = measured["n_latents"]
+    weights = {
+        prefix: check_copy(
+            prefix,
+            copy,
+            network,
+            num_latents=num_latents,
+            alpha_bar=alpha_bar,
+            path=path,
+        )
+        for prefix, copy in copies.items()
+        if copy
+    }
+    shape = (num_latents, network.dim)
+    mean, std = (
+        ema.get(key, default(shape)).view(shape)
+        for key, default in zip(STATISTICS, (torch.zeros, torch.ones), strict=True)
+    )
+    return Checkpoint(
+        step=_step(file.tensors),
+        network=weights.get(ONLINE, weights.get(PLAIN, {})),
+        ema=weights[EMA],
+        optimizer={},
+        best={},
+        best_step=0,
+        history=[],
+        statistics=LatentStatistics(mean, std),
+        embedding_statistics=None,
+        cloud=None,
+        generator_identity=None,
+        encoder_identity=None,
+        settings=settings,
+    )
+
+
+def write_published(
+    checkpoint: Checkpoint, path: str | os.PathLike[str], *, step: int | None = None
+) -> None:
+    """Store a prior in the published format, with its YAML beside it.
+
+    A file that is there is replaced as a whole.
+
+    Args:
+        checkpoint: Of kind `clip2latent`; its `ema` is what is used. Where `network`
+            is empty, the online copies are the averaged weights too.
+        path: Of the `.ckpt`; the YAML has the same name with `.yaml`.
+        step: To note as done; None for the checkpoint's own.
+
+    Raises:
+        InputError: If the format cannot hold such a prior.
+    """
+    import yaml
+
+    path = Path(path)
+    config = published_config(checkpoint)
+    step = checkpoint.step if step is None else step
+    network = NetworkConfig(**checkpoint.settings["model"]["network"])
+    schedule = checkpoint.settings["model"]["diffusion"]["beta_schedule"]
+    shared = schedule_buffers(SCHEDULES[schedule](network.num_timesteps))
+    if checkpoint.settings["train"]["znorm_latent"]:
+        stored = (checkpoint.statistics.mean, checkpoint.statistics.std)
+        for key, value in zip(STATISTICS, stored, strict=True):
+            shared[key] = value[0] if len(value) == 1 else value
+
+    def copy(prefix: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        named = {**shared, **{f"{NET}{key}": value for key, value in weights.items()}}
+        return {f"{prefix}{key}": v.contiguous() for key, v in named.items()}
+
+    online = checkpoint.network or checkpoint.ema
+    counter = torch.tensor([float(step)])
+    state_dict = {
+        "step": counter,
+        **copy(PLAIN, online),
+        "ema_diffusion_prior.initted": torch.ones(1),
+        "ema_diffusion_prior.step": counter.clone(),
+        **copy(ONLINE, online),
+        **copy(EMA, checkpoint.ema),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    yaml_path = path.with_suffix(".yaml")
+    partial = {
+        p: p.with_name(f".{p.name}.{os.getpid()}.part") for p in (path, yaml_path)
+    }
+    try:
+        torch.save({"state_dict": state_dict, "cfg": config}, partial[path])
+        partial[yaml_path].write_text(yaml.safe_dump(config, sort_keys=False))
+        for target, part in partial.items():
+            part.replace(target)
+    finally:
+        for part in partial.values():
+            part.unlink(missing_ok=True)
+
+
+def published_config(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return the configuration of a prior as the original has it.
+
+    Raises:
+        InputError: If the published format cannot hold such a prior.
+    """
+    settings = checkpoint.settings
+    network = NetworkConfig(**settings["model"]["network"])
+    widths = {
+        "model.network.dim": network.dim,
+        "data.latent_dim": checkpoint.statistics.mean.shape[1],
+        "the width of the embedding": checkpoint.clip_dim,
+    }
+    problem = None
+    if network.kind != "clip2latent":
+        problem = f"model.network.kind clip2latent, got {network.kind}"
+    elif "distillation" in settings:
+        problem = "a prior that is no distilled student"
+    elif network.noise_level_input:
+        problem = "model.network.noise_level_input false, got true"
+    elif len(set(widths.values())) > 1:
+        said = ", ".join(f"{name} {width}" for name, width in widths.items())
+        problem = f"one width throughout, got {said}"
+    if problem is not None:
+        msg = (
+            f"The published format holds priors with {problem}. Train such a prior, or "
+            f"share this one in the project's own format."
+        )
+        raise InputError(msg)
+    return original_config(settings)
+
+
+def _find_config(
+    path: Path, given: str | os.PathLike[str] | Mapping[str, Any] | None, stored: Any
+) -> tuple[dict[str, Any], str]:
+    """Return the configuration and where it is from."""
+    if isinstance(given, Mapping):
+        return check_config(given, "config"), "config"
+    beside = [path.with_suffix(suffix) for suffix in (".yaml", ".yml")]
+    places = [Path(given)] if given is not None else [p for p in beside if p.is_file()]
+    if places:
+        return read_config(places[0]), str(places[0])
+    if stored is not None:
+        return check_config(stored, f"cfg in {path}"), f"cfg in {path}"
+    return {}, str(path)
+
+
+def _step(tensors: Mapping[str, Tensor]) -> int:
+    """Return the number of training steps; 0 if it is not told."""
+    step = tensors.get(STEP)
+    is_number = step is not None and step.numel() == 1 and bool(step.isfinite().all())
+    return int(step.item()) if step is not None and is_number else 0

@@ -1,0 +1,237 @@
+"""The configuration of a published checkpoint, and what its weights say of it.
+
+The original keeps it as YAML with the sections `data`, `model` and `train`. Whatever
+the weights can tell is compared with it, and taken from them where it is silent.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.prior.diffusion import DiffusionConfig
+from clip2latent_kedro.prior.published_schedule import find_schedule
+
+NETWORK = ("dim", "num_timesteps", "depth", "dim_head", "heads")
+DIFFUSION = tuple(field.name for field in fields(DiffusionConfig))
+_REDUNDANT = {"timesteps": "num_timesteps", "image_embed_dim": "dim"}
+_DATA = (
+    *("bs", "format", "path", "embed_noise_scale", "sg_pkl", "clip_variant"),
+    *("n_latents", "latent_dim", "latent_repeats"),
+    *("val_im_samples", "val_text_samples", "val_samples_per_text"),
+)
+_TRAIN = (
+    *("znorm_embed", "znorm_latent", "max_it", "val_it", "lr", "weight_decay"),
+    *("ema_update_every", "ema_beta", "ema_power"),
+)
+_SECTIONS = ("data", "model", "train")
+_REFERENCE = re.compile(r"\$\{([\w.]+)\}")
+_MAX_REFERENCES = 10  # that lead to one another
+
+Tree = Mapping[str, Any]
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the configuration in a YAML file, its references resolved.
+
+    Raises:
+        InputError: If it is missing, is no YAML, or is no such configuration.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        msg = f"The YAML of a checkpoint is expected at {path} ({error.strerror})."
+        raise InputError(msg) from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        msg = f"{path} must be a YAML file, but cannot be read as one ({reason})."
+        raise InputError(msg) from error
+    return check_config(content, str(path))
+
+
+def check_config(content: Any, name: str) -> dict[str, Any]:
+    """Return a configuration as plain JSON, its references resolved.
+
+    Args:
+        content: As it was read.
+        name: Of where it was read, for the message.
+
+    Raises:
+        InputError: If it is no mapping of the sections.
+    """
+    if not isinstance(content, Mapping) or not set(content) & set(_SECTIONS):
+        found = ", ".join(map(str, content)) if isinstance(content, Mapping) else ""
+        msg = (
+            f"{name} must be a mapping with the sections {', '.join(_SECTIONS)}, got "
+            f"{found or repr(content)[:80]}."
+        )
+        raise InputError(msg)
+    tree: dict[str, Any] = json.loads(json.dumps(content, default=str))
+    for path in (*_SECTIONS, "model.network", "model.diffusion"):
+        section = _look_up(tree, path)
+        if section is not None and not isinstance(section, Mapping):
+            msg = f"{path} in {name} must be a mapping, got {section!r}."
+            raise InputError(msg)
+    resolved = _resolve(tree, tree, name)
+    assert isinstance(resolved, dict)
+    return resolved
+
+
+def complete_settings(
+    config: Tree,
+    name: str,
+    *,
+    measured: Mapping[str, int],
+    betas: Tensor,
+    is_normalised: bool,
+) -> dict[str, Any]:
+    """Return `Checkpoint.settings` of a configuration and the weights together.
+
+    Args:
+        config: Of `check_config`; empty if there is none.
+        name: Of where it is from, for messages.
+        measured: Of `measure_network`.
+        betas: Of the noise schedule, [T].
+        is_normalised: Whether the weights come with statistics of w.
+
+    Raises:
+        InputError: If the two contradict each other, or leave something open.
+    """
+    data, train = (dict(config.get(section) or {}) for section in ("data", "train"))
+    model = config.get("model") or {}
+    network, diffusion = (
+        dict(model.get(section) or {}) for section in ("network", "diffusion")
+    )
+    for section, given, known in (
+        ("network", network, NETWORK),
+        ("diffusion", diffusion, (*DIFFUSION, *_REDUNDANT)),
+    ):
+        for key in given:
+            if key not in known:
+                msg = (
+                    f"model.{section}.{key} in {name} is not known here. Known are "
+                    f"{', '.join(known)}."
+                )
+                raise InputError(msg)
+
+    schedule = find_schedule(betas)
+    decided: dict[str, Any] = {
+        **{f"model.network.{key}": measured[key] for key in NETWORK},
+        **{f"model.diffusion.{k}": measured[v] for k, v in _REDUNDANT.items()},
+        "model.diffusion.beta_schedule": schedule or "one that is not known here",
+        "data.n_latents": measured["n_latents"],
+        "data.latent_dim": measured["dim"],
+        "train.znorm_latent": is_normalised,
+    }
+    for path, value in decided.items():
+        said = _look_up(config, path)
+        if said is not None and said != value:
+            msg = (
+                f"{path} is {said!r} in {name}, but {value!r} in the weights. Give the "
+                f"YAML of this checkpoint."
+            )
+            raise InputError(msg)
+    if schedule is None:
+        msg = f"The betas that come with {name} are those of no schedule known here."
+        raise InputError(msg)
+
+    diffusion = {k: v for k, v in diffusion.items() if k in DIFFUSION}
+    diffusion["beta_schedule"] = schedule
+    open_ = [f"model.diffusion.{key}" for key in DIFFUSION if key not in diffusion]
+    open_ += [] if "latent_repeats" in data else ["data.latent_repeats"]
+    if open_:
+        msg = (
+            f"{name} does not say {', '.join(open_)}, and weights cannot tell. Give "
+            f"the YAML that was published with the checkpoint."
+        )
+        raise InputError(msg)
+    for key in DIFFUSION:
+        _check_type(f"model.diffusion.{key}", diffusion[key], key, name)
+    _check_repeats(data["latent_repeats"], measured["n_latents"], name)
+    data["embed_noise_scale"] = data.get("embed_noise_scale", 0.0)
+    _check_type("data.embed_noise_scale", data["embed_noise_scale"], "", name)
+    return {
+        "data": {
+            **data,
+            "n_latents": measured["n_latents"],
+            "latent_dim": measured["dim"],
+        },
+        "model": {
+            "network": {
+                "kind": "clip2latent",
+                **{key: measured[key] for key in NETWORK},
+                "noise_level_input": False,
+            },
+            "diffusion": diffusion,
+            "clip_dim": measured["dim"],
+        },
+        "train": {**train, "znorm_latent": is_normalised},
+    }
+
+
+def original_config(settings: Tree) -> dict[str, Any]:
+    """Return `Checkpoint.settings` in the original's names and sections alone."""
+    network, diffusion = (settings["model"][key] for key in ("network", "diffusion"))
+    redundant = {key: network[source] for key, source in _REDUNDANT.items()}
+    return {
+        "data": {k: settings["data"][k] for k in _DATA if k in settings["data"]},
+        "model": {
+            "network": {key: network[key] for key in NETWORK},
+            "diffusion": {**redundant, **{key: diffusion[key] for key in DIFFUSION}},
+        },
+        "train": {
+            "znorm_embed": False,
+            **{k: settings["train"][k] for k in _TRAIN if k in settings["train"]},
+        },
+    }
+
+
+def _resolve(node: Any, root: Tree, name: str, depth: int = 0) -> Any:
+    """Return a tree with the value that a text such as `${model.dim}` refers to."""
+    if isinstance(node, Mapping):
+        return {key: _resolve(value, root, name, depth) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_resolve(value, root, name, depth) for value in node]
+    match = _REFERENCE.fullmatch(node) if isinstance(node, str) else None
+    if match is None:
+        return node
+    target = _look_up(root, match[1])
+    if target is None or isinstance(target, Mapping) or depth == _MAX_REFERENCES:
+        msg = f"{name} refers to {match[1]}, which has no value there."
+        raise InputError(msg)
+    return _resolve(target, root, name, depth + 1)
+
+
+def _look_up(tree: Any, path: str) -> Any:
+    """Return the value at a dotted path; None if there is none."""
+    for key in path.split("."):
+        tree = tree.get(key) if isinstance(tree, Mapping) else None
+    return tree
+
+
+def _check_type(path: str, value: Any, key: str, name: str) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    right, expected = {
+        "predict_x_start": (isinstance(value, bool), "true or false"),
+        "beta_schedule": (isinstance(value, str), "a name"),
+    }.get(key, (is_number, "a number"))
+    if not right:
+        msg = f"{path} in {name} must be {expected}, got {value!r}."
+        raise InputError(msg)
+
+
+def _check_repeats(repeats: Any, num_latents: int, name: str) -> None:
+    is_list = isinstance(repeats, list) and all(type(n) is int for n in repeats)
+    if not is_list or len(repeats) != num_latents or min(repeats) < 1:
+        msg = (
+            f"data.latent_repeats in {name} must be {num_latents} numbers of layers, "
+            f"one for each latent of the weights, got {repeats!r}."
+        )
+        raise InputError(msg)

@@ -1,0 +1,22 @@
+"""A whole text-to-image model as one folder, in Hugging Face's layout."""
+
+from clip2latent_kedro.sharing.folder import (
+    MODEL_FILE,
+    load_models,
+    read_folder,
+    write_folder,
+)
+from clip2latent_kedro.sharing.model import PREPROCESS, ModelReference, SharedModel
+from clip2latent_kedro.sharing.repository import download_folder, upload_folder
+
+__all__ = [
+    "MODEL_FILE",
+    "PREPROCESS",
+    "ModelReference",
+    "SharedModel",
+    "download_folder",
+    "load_models",
+    "read_folder",
+    "upload_folder",
+    "write_folder",
+]

@@ -1,0 +1,176 @@
+"""The folder: `config.json`, `model.safetensors`, `README.md`, and maybe the models.
+
+The prior is always in it. Generator and encoder are named as the catalog names them,
+by kind, file and options, or lie in the folder too.
+"""
+
+import json
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from clip2latent_kedro.downloads import fetch, is_address
+from clip2latent_kedro.encoders import load_encoder
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.generators import load_generator
+from clip2latent_kedro.generators.files import cached_stylegan
+from clip2latent_kedro.generators.safetensors_files import is_safetensors
+from clip2latent_kedro.interfaces import Encoder, Generator, Identity
+from clip2latent_kedro.prior.checkpoint import (
+    read_checkpoint,
+    write_checkpoint,
+)
+from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.sharing.card import write_card
+from clip2latent_kedro.sharing.model import ModelReference, SharedModel
+
+FORMAT = "clip2latent_kedro.model/1"
+CONFIG_FILE, MODEL_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
+ROLES = ("generator", "encoder")
+
+
+def write_folder(
+    folder: Path,
+    model: SharedModel,
+    *,
+    include: Collection[str] = (),
+    licence: str = "other",
+) -> None:
+    """Store a model as a folder; files of the same names are replaced.
+
+    Args:
+        folder: Made if need be.
+        model: Bound to its generator and its encoder.
+        include: `generator`, `encoder` or both: what to copy into the folder rather
+            than to name. A generator in another program's format is converted. Mind
+            the licence of what you pass on.
+        licence: Of the prior, as Hugging Face abbreviates it, for the model card.
+
+    Raises:
+        InputError: If a model that is to be included has no file.
+    """
+    unknown = sorted(set(include) - set(ROLES))
+    if unknown:
+        msg = f"include must name {' or '.join(ROLES)}, got {unknown[0]!r}."
+        raise InputError(msg)
+    folder.mkdir(parents=True, exist_ok=True)
+    if "generator" in include:
+        model = replace(model, generator=_include("generator", model.generator, folder))
+    if "encoder" in include:
+        model = replace(model, encoder=_include("encoder", model.encoder, folder))
+    config = {
+        "format": FORMAT,
+        "generator": asdict(model.generator),
+        "encoder": asdict(model.encoder),
+        "sampling": asdict(model.sampling),
+        "data": dict(model.preprocess),
+    }
+    slim = replace(model.checkpoint, network={}, optimizer={}, best={}, best_step=0)
+    write_checkpoint(folder / MODEL_FILE, slim)
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
+    (folder / CARD_FILE).write_text(write_card(model, licence=licence))
+
+
+def read_folder(folder: Path) -> SharedModel:
+    """Return the model in a folder.
+
+    Raises:
+        InputError: If the folder lacks a file, or one is not what it should be.
+    """
+    for name in (CONFIG_FILE, MODEL_FILE):
+        if not (folder / name).is_file():
+            msg = f"{folder} must be a folder of a saved model, but lacks {name}."
+            raise InputError(msg)
+    path = folder / CONFIG_FILE
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        found = config.get("format")
+    except (ValueError, AttributeError) as error:
+        msg = f"{path} must be a JSON object, but cannot be read as one ({error})."
+        raise InputError(msg) from error
+    if found != FORMAT:
+        msg = f"{path} must be of the format {FORMAT}, got {found!r}."
+        raise InputError(msg)
+    try:
+        return SharedModel(
+            checkpoint=read_checkpoint(folder / MODEL_FILE),
+            generator=_reference(config["generator"], folder),
+            encoder=_reference(config["encoder"], folder),
+            sampling=SamplingConfig(**config["sampling"]),
+            preprocess=config["data"],
+        )
+    except (KeyError, TypeError) as error:
+        msg = f"{path} is not as this project writes it ({error!r}). Save it again."
+        raise InputError(msg) from error
+
+
+def load_models(
+    generator: ModelReference, encoder: ModelReference
+) -> tuple[Generator, Encoder]:
+    """Return the models that are referred to, on the CPU.
+
+    Raises:
+        InputError: If one cannot be loaded or is another one.
+    """
+    loaded_generator = load_generator(*_source(generator))
+    loaded_encoder = load_encoder(*_source(encoder))
+    for role, reference, found in (
+        ("generator", generator, loaded_generator.identity),
+        ("encoder", encoder, loaded_encoder.identity),
+    ):
+        expected = reference.identity
+        if expected is not None and expected.digest != found.digest:
+            msg = (
+                f"The model was saved with the {role} {expected}, but its file now "
+                f"holds {found}. Put the right file there."
+            )
+            raise InputError(msg)
+    return loaded_generator, loaded_encoder
+
+
+def _include(role: str, reference: ModelReference, folder: Path) -> ModelReference:
+    """Return a reference to a copy of the model's file in the folder."""
+    if reference.filepath is None:
+        msg = (
+            f"The {role} of kind {reference.kind} has no file to include. Leave "
+            f"{role!r} out of include: it is named by its options."
+        )
+        raise InputError(msg)
+    path = fetch(reference.filepath)
+    name = PurePosixPath(urlsplit(reference.filepath).path).name
+    options = dict(reference.options)
+    cache_folder = options.pop("cache_folder", None)
+    if reference.kind == "stylegan" and not is_safetensors(path):
+        path = cached_stylegan(
+            path, Path(cache_folder or path.parent / "converted")
+        ).path
+        name = f"{PurePosixPath(name).stem}.safetensors"
+    target = folder / role / name
+    target.parent.mkdir(exist_ok=True)
+    if not target.exists() or not target.samefile(path):
+        shutil.copyfile(path, target)
+    inside = target.relative_to(folder).as_posix()
+    return replace(reference, filepath=inside, options=options)
+
+
+def _reference(plain: Mapping[str, Any], folder: Path) -> ModelReference:
+    """Return a stored reference, its file in the folder if it lies there."""
+    filepath, identity = plain["filepath"], plain["identity"]
+    if filepath is not None and not is_address(filepath):
+        filepath = str(folder / filepath)  # an absolute path stays what it is
+    return ModelReference(
+        kind=plain["kind"],
+        filepath=filepath,
+        options=plain["options"],
+        identity=None if identity is None else Identity(**identity),
+    )
+
+
+def _source(
+    reference: ModelReference,
+) -> tuple[str, Path | None, Mapping[str, Any]]:
+    path = None if reference.filepath is None else fetch(reference.filepath)
+    return reference.kind, path, reference.options

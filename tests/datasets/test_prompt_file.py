@@ -1,0 +1,57 @@
+"""Text files of prompts, as lines and as a table."""
+
+import pytest
+from kedro.io import DatasetError
+
+from clip2latent_kedro.datasets import PromptFileDataset, PromptTableDataset
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "prompts.txt"
+    path.write_text("an old man\n\n  a café \n", encoding="utf-8")
+    return path
+
+
+def test_lines(path):
+    dataset = PromptFileDataset(filepath=str(path))
+    assert dataset.load() == {"lines": "an old man\n\n  a café \n"}
+    assert dataset.exists()
+    assert dataset.fetch_files()["text"].path == path
+    assert dataset._describe() == {"filepath": str(path)}
+
+
+def test_no_file():
+    dataset = PromptFileDataset(filepath=None)
+    assert dataset.load() == {}
+    assert dataset.fetch_files() == {}
+    assert dataset.exists()
+
+
+@pytest.mark.parametrize("place", ["path", "address"])
+def test_a_table_with_a_prefix(path, place):
+    filepath = str(path) if place == "path" else path.as_uri()
+    dataset = PromptTableDataset(filepath=filepath, prefix="a photograph of ")
+    expected = ["a photograph of an old man", "a photograph of a café"]
+    assert dataset.load().to_dict("list") == {"prompt": expected}
+    preview = dataset.preview(nrows=1)
+    assert preview["columns"] == ["prompt"]
+    assert preview["data"] == [[expected[0]]]
+    assert dataset._describe() == {"filepath": filepath, "prefix": "a photograph of "}
+
+
+def test_what_is_no_text_is_named(path):
+    table = PromptTableDataset(filepath=str(path.with_name("none.txt")))
+    assert not table.exists()
+    assert table.preview()["data"] == []
+    with pytest.raises(DatasetError, match=r"none.txt is expected to be a file, but"):
+        table.load()
+    path.write_bytes(b"\xff\xfe")
+    for kind in (PromptFileDataset, PromptTableDataset):
+        with pytest.raises(DatasetError, match="must be a text file in UTF-8, got"):
+            kind(filepath=str(path)).load()
+    path.write_text("\n \n")
+    with pytest.raises(DatasetError, match="must have a prompt a line"):
+        PromptTableDataset(filepath=str(path)).load()
+    with pytest.raises(DatasetError, match="read-only"):
+        PromptTableDataset(filepath=str(path)).save("anything")

@@ -1,0 +1,248 @@
+"""LAFITE's network against the equations of its program, and its warm start."""
+
+import copy
+from dataclasses import asdict
+
+import pytest
+import torch
+from generators.reference import dense, lrelu, modulated, norm, upsample
+from generators.snapshots import make_lafite, make_stylegan2, randomise
+from safetensors.torch import save_file
+from torch.nn import functional as F
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.generators import load_generator
+from clip2latent_kedro.generators.lafite import Lafite, LafiteConfig
+from clip2latent_kedro.generators.safetensors_files import (
+    lafite_weights,
+    read_network,
+)
+from clip2latent_kedro.generators.text_adapter import TextGenerator
+from clip2latent_kedro.interfaces import Identity
+
+EVERY_WAY = {"4": "none", "8": "add", "16": "concatenate", "32": "scale"}
+WAYS = [
+    {str(r): way for r in (4, 8, 16)} for way in ("concatenate", "scale", "add", "none")
+]
+
+
+class Reference:
+    """Lafite's training/networks.py in float64, on a state dict in its names."""
+
+    def __init__(self, network):
+        self.t = {name: value.double() for name, value in network.state_dict().items()}
+        self.config = network.config
+
+    def __call__(self, z, text):
+        w = norm(z.double())
+        for index in range(self.config.mapping_layers):
+            w = lrelu(self._dense(f"mapping.fc{index}", w, self.config.mapping_lr))
+        text = text.double()
+        x = self.t["synthesis.b4.const"].expand(len(w), -1, -1, -1)
+        image, size = None, 4
+        while size <= self.config.resolution:
+            if size > 4:
+                x = self._layer(f"b{size}.conv0", x, w, text, up=True)
+                image = upsample(image, self.config.resample_filter)
+            x = self._layer(f"b{size}.conv1", x, w, text)
+            name = f"synthesis.b{size}.torgb"
+            style = self._style(f"b{size}.torgb", w, text) / x.shape[1] ** 0.5
+            colours = modulated(x, self.t[f"{name}.weight"], style, demodulate=False)
+            colours = colours + self.t[f"{name}.bias"][:, None, None]
+            image = colours if image is None else image + colours
+            size *= 2
+        return image
+
+    def _layer(self, name, x, w, text, *, up=False):
+        style = self._style(name, w, text)
+        taps = self.config.resample_filter
+        name = f"synthesis.{name}"
+        x = modulated(x, self.t[f"{name}.weight"], style, up=up, taps=taps)
+        x = x + self.t[f"{name}.noise_const"] * self.t[f"{name}.noise_strength"]
+        return lrelu(x + self.t[f"{name}.bias"][:, None, None])
+
+    def _style(self, name, w, text):
+        way = self.config.text_layers[name.split(".")[0][1:]]
+        name = f"synthesis.{name}"
+
+        def features(part):
+            hidden = lrelu(self._dense(f"{name}.{part}_0", text, self.config.text_lr))
+            return lrelu(self._dense(f"{name}.{part}_1", hidden, self.config.text_lr))
+
+        if way == "concatenate":
+            both = torch.cat([features("pre"), w], dim=1)
+            return self._dense(f"{name}.affine_0", both)
+        style = self._dense(f"{name}.affine", w)
+        if way == "add":
+            return style + self._dense(f"{name}.affine_0", features("pre"))
+        if way == "scale":
+            scale = self._dense(f"{name}.scale_layer_2", features("scale_layer"))
+            bias = self._dense(f"{name}.bias_layer_2", features("bias_layer"))
+            return scale * style + bias
+        return style
+
+    def _dense(self, name, x, lr=1.0):
+        return dense(x, self.t[f"{name}.weight"], self.t[f"{name}.bias"], lr)
+
+
+def draw_inputs(num=3, z_dim=6, text_dim=14):
+    random = torch.Generator().manual_seed(1)
+    z = torch.randn(num, z_dim, generator=random)
+    return z, F.normalize(torch.randn(num, text_dim, generator=random))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"text_layers": ways} for ways in WAYS),
+        {"resolution": 32, "channel_base": 128, "text_layers": EVERY_WAY},
+        {"text_lr": 1.0},
+    ],
+    ids=str,
+)
+@torch.inference_mode()
+def test_images_are_those_of_the_original_program(changes):
+    network = make_lafite(**changes)
+    z, text = draw_inputs()
+    expected = Reference(network)(z, text)
+    torch.testing.assert_close(network(z, text).double(), expected, rtol=0, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_images_change_with_the_text_and_with_z():
+    network = make_lafite()
+    z, text = draw_inputs()
+    image = network(z, text)
+    assert (network(z, text.roll(1, 0)) - image).abs().amax() > 1e-2
+    assert (network(z.roll(1, 0), text) - image).abs().amax() > 1e-2
+
+
+@pytest.mark.parametrize("ways", WAYS, ids=lambda ways: ways["4"])
+def test_a_warm_start_draws_the_same_images_whatever_the_text(ways):
+    source = make_stylegan2()
+    network = make_lafite(seed=1, text_layers=ways)
+    network.start_from(source)
+    z, text = draw_inputs()
+    expected = source.synthesis(source.mapping(z))
+    for words in (text, -text, 7 * text):
+        torch.testing.assert_close(network(z, words), expected)
+
+
+@pytest.mark.parametrize("ways", WAYS[:3], ids=lambda ways: ways["4"])
+def test_a_warm_start_can_learn_the_text(ways):
+    network = make_lafite(seed=1, text_layers=ways)
+    network.start_from(make_stylegan2())
+    z, text = draw_inputs()
+    network.requires_grad_(True)
+    network(z, text).square().sum().backward()
+    last = [
+        layer
+        for name, layer in network.named_modules()
+        if name.endswith(("affine_0", "layer_2"))
+    ]
+    assert len(last) >= 8
+    num_w = 10 if ways["4"] == "concatenate" else 0
+    text_weights = [
+        layer.weight.grad[:, : layer.weight.shape[1] - num_w] for layer in last
+    ]
+    assert all(gradient.abs().amax() > 0 for gradient in text_weights)
+
+
+def test_published_files_use_the_text_as_their_paper_says():
+    config = LafiteConfig(512, 512, 512, channel_base=32768, channel_max=512)
+    assert config.way(256) == "concatenate"
+    assert config.way(512) == "scale"
+    with torch.device("meta"):
+        state = Lafite(config).state_dict()
+    shapes = {name: list(value.shape) for name, value in state.items()}
+    assert shapes["synthesis.b8.conv0.affine_0.weight"] == [512, 1024]
+    assert shapes["synthesis.b8.conv0.pre_1.weight"] == [512, 512]
+    assert "synthesis.b8.conv0.affine.weight" not in shapes
+    assert shapes["synthesis.b512.torgb.affine.weight"] == [64, 512]
+    assert shapes["synthesis.b512.torgb.scale_layer_2.weight"] == [64, 512]
+
+
+def test_copies_and_state_dicts_keep_the_published_names():
+    network = make_lafite()
+    twin = randomise(copy.deepcopy(network))
+    holder = torch.nn.ModuleDict({"generator": twin})
+    names = {f"generator.{name}" for name in network.state_dict()}
+    assert holder.state_dict().keys() == names
+    state = {f"generator.{name}": v for name, v in network.state_dict().items()}
+    holder.load_state_dict(state)
+    z, text = draw_inputs()
+    torch.testing.assert_close(twin(z, text), network(z, text), rtol=0, atol=0)
+
+
+def test_a_file_of_our_own_comes_back_in_half_precision(tmp_path):
+    network = make_lafite()
+    contents = set()
+    for index in range(4):
+        weights, metadata = lafite_weights(network)
+        save_file(weights, tmp_path / f"{index}.safetensors", metadata)
+        contents.add((tmp_path / f"{index}.safetensors").read_bytes())
+    assert len(contents) == 1
+    again = read_network(tmp_path / "0.safetensors", "lafite")
+    assert asdict(again.config) == asdict(network.config)
+    for name, value in again.state_dict().items():
+        expected = network.state_dict()[name]
+        is_made = name.endswith("resample_filter")
+        expected = expected if is_made else expected.half().float()
+        torch.testing.assert_close(value, expected, rtol=0, atol=0)
+    generator = load_generator("lafite", tmp_path / "0.safetensors")
+    assert (generator.z_dim, generator.text_dim, generator.resolution) == (6, 14, 16)
+
+
+def test_the_adapter_normalises_texts_and_gives_three_colours():
+    network = make_lafite(img_channels=1)
+    z, text = draw_inputs()
+    sampler = TextGenerator(network, Identity("lafite", "0"))
+    image = sampler.sample(z, 5 * text)
+    assert image.shape == (3, 3, 16, 16)
+    torch.testing.assert_close(image[:, :1], network(z, text))
+    w = network.mapping(z, 0.5)
+    half = sampler.sample(z, text, psi=0.5, noise_mode="none")
+    torch.testing.assert_close(half[:, :1], network.draw(w, text, "none"))
+
+
+def test_a_class_is_drawn_as_its_label():
+    network = make_lafite(c_dim=3)
+    z, text = draw_inputs()
+    sampler = TextGenerator(network, Identity("lafite", "0"), class_label=2)
+    label = torch.eye(3)[[2, 2, 2]]
+    torch.testing.assert_close(sampler.sample(z, text), network(z, text, c=label))
+    with pytest.raises(InputError, match="class_label must be left out"):
+        TextGenerator(make_lafite(), Identity("lafite", "0"), class_label=2)
+
+
+def test_a_text_of_another_encoder_is_refused():
+    sampler = TextGenerator(make_lafite(), Identity("lafite", "0"))
+    z, _ = draw_inputs()
+    with pytest.raises(InputError, match=r"must have shape \[3, 14\] .* got \[3, 9\]"):
+        sampler.sample(z, torch.randn(3, 9))
+    sampler.check_encoder(Identity("any", "1"))  # nobody knows whose texts it wants
+    own = make_lafite(text_encoder="clip@1")
+    sampler = TextGenerator(own, Identity("lafite", "0"))
+    sampler.check_encoder(Identity("clip", "1"))
+    with pytest.raises(InputError, match=r"encoder clip@1, got other@1"):
+        sampler.check_encoder(Identity("other", "1"))
+    with pytest.raises(InputError, match=r"no options \['psi'\]"):
+        load_generator("lafite", None, {"psi": 1})
+    with pytest.raises(InputError, match=r"expected at None"):
+        load_generator("lafite", None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"text_dim": 0}, "text_dim must be a whole number from 1, got 0"),
+        ({"text_features": 1.5}, "text_features must be a whole number from 1"),
+        ({"text_lr": 0.0}, "text_lr must be a positive number, got 0.0"),
+        ({"text_layers": {"8": "mix"}}, "text_layers must give one of .*'mix' for '8'"),
+        ({"text_layers": {"32": "add"}}, "among 4, 8, 16, got 'add' for '32'"),
+        ({"resolution": 48}, "resolution must be a power of 2"),
+    ],
+)
+def test_an_impossible_architecture_is_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        make_lafite(**change)

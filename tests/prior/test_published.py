@@ -1,0 +1,452 @@
+"""Checkpoints in the published format: read, written, and refused in a sentence."""
+
+import copy
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import omegaconf
+import pytest
+import torch
+import yaml
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.prior.checkpoint import (
+    prior_from_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
+from clip2latent_kedro.prior.network import NetworkConfig, build_network
+from clip2latent_kedro.prior.published import (
+    published_config,
+    read_published,
+    write_published,
+)
+from clip2latent_kedro.prior.published_keys import network_shapes
+from clip2latent_kedro.prior.published_schedule import schedule_buffers
+from clip2latent_kedro.schedules import SCHEDULES, cosine_alpha_bar
+
+from .published_toys import DIFFUSION, DIM, NETWORK, make_checkpoint
+
+CONFORMANCE = Path(__file__).parents[3] / "shared" / "conformance"
+EMA = "ema_diffusion_prior.ema_model."
+GAMMA = f"{EMA}net.causal_transformer.norm.gamma"
+
+
+@pytest.fixture(scope="module")
+def original():
+    """The conformance file, and what its shapes cannot tell."""
+    path = CONFORMANCE / "prior_small64.ckpt"
+    if not path.is_file():
+        pytest.skip("needs the conformance files")
+    config = {"model": {"diffusion": DIFFUSION}, "data": {"latent_repeats": [8]}}
+    return path, config
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """A written file, and what it holds, to be spoilt."""
+    path = tmp_path / "prior.ckpt"
+    write_published(make_checkpoint(), path)
+    return path, torch.load(path, weights_only=True)
+
+
+def assert_same_weights(one, other):
+    for group in ("ema", "network"):
+        left, right = getattr(one, group), getattr(other, group)
+        assert left.keys() == right.keys()
+        assert all(torch.equal(left[key], right[key]) for key in left)
+    for name in ("mean", "std"):
+        assert torch.equal(
+            getattr(one.statistics, name), getattr(other.statistics, name)
+        )
+
+
+def test_the_original_outputs_of_both_copies(original, golden):
+    path, config = original
+    checkpoint = read_published(path, config=config)
+    assert checkpoint.step == 123450
+    assert checkpoint.settings["model"]["network"] == {
+        "kind": "clip2latent",
+        "dim": 64,
+        "num_timesteps": 1000,
+        "depth": 2,
+        "dim_head": 32,
+        "heads": 4,
+        "noise_level_input": False,
+    }
+    x_t = golden["x_t"][:, None]
+    hidden = torch.zeros(4, dtype=torch.bool)
+    for which, name, keep in (
+        ("ema", "net_cond", None),
+        ("ema", "net_uncond", hidden),
+        ("network", "net_cond_online", None),
+    ):
+        prior = prior_from_checkpoint(checkpoint, which)
+        x0 = prior.predict_x0(x_t, golden["t"], golden["embed"], keep)
+        torch.testing.assert_close(x0[:, 0], golden[name], rtol=0, atol=1e-5)
+    assert torch.equal(prior.statistics.mean[0], golden["latent_mean"])
+    assert torch.equal(prior.statistics.std[0], golden["latent_std"])
+    assert prior.embedding_statistics is prior.cloud is prior.generator_identity is None
+
+
+def test_what_is_written_is_the_original_file_again(original, tmp_path):
+    path, config = original
+    write_published(read_published(path, config=config), tmp_path / "again.ckpt")
+    again = torch.load(tmp_path / "again.ckpt", weights_only=True)["state_dict"]
+    described = [
+        f"{key}\t{tuple(tensor.shape)}\t{tensor.dtype}" for key, tensor in again.items()
+    ]
+    keys = (CONFORMANCE / "prior_small64.keys.txt").read_text().splitlines()
+    assert sorted(described) == sorted(keys)
+    for key, tensor in torch.load(path, weights_only=True)["state_dict"].items():
+        is_schedule = ".net." not in key and tensor.shape == (1000,)
+        tolerance = (
+            {"rtol": 1e-4, "atol": 1e-7} if is_schedule else {"rtol": 0, "atol": 0}
+        )
+        torch.testing.assert_close(again[key], tensor, **tolerance)
+
+
+def test_schedule_buffers_are_those_of_the_original(golden):
+    for name, buffer in schedule_buffers(cosine_alpha_bar(1000)).items():
+        if f"full_{name}" in golden:
+            torch.testing.assert_close(
+                buffer, golden[f"full_{name}"], rtol=1e-4, atol=1e-7
+            )
+
+
+@pytest.mark.parametrize("num_latents", [1, 3])
+@pytest.mark.parametrize("beta_schedule", SCHEDULES)
+@pytest.mark.parametrize("znorm_latent", [True, False])
+def test_round_trip_is_exact(tmp_path, num_latents, beta_schedule, znorm_latent):
+    changes = {"diffusion": {"beta_schedule": beta_schedule, "image_embed_scale": 1.5}}
+    written = make_checkpoint(
+        num_latents=num_latents, znorm_latent=znorm_latent, **changes
+    )
+    if not znorm_latent:  # the format has no statistics then
+        written.statistics.mean.zero_()
+        written.statistics.std.fill_(1)
+    path = tmp_path / "prior.ckpt"
+    write_published(written, path, step=11)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["prior.ckpt", "prior.yaml"]
+    read = read_published(path)
+    assert_same_weights(read, written)
+    assert read.step == 11
+    assert published_config(read) == published_config(written)
+    assert published_config(read)["train"] == {
+        "znorm_embed": False,
+        "znorm_latent": znorm_latent,
+        "max_it": 9,
+        "lr": 1e-4,
+        "ema_beta": 0.99,
+    }
+    path.with_suffix(".yaml").unlink()  # the file's own copy says the same
+    assert read_published(path).settings == read.settings
+
+
+def test_the_average_stands_for_the_weights_that_are_not_there(tmp_path):
+    write_published(replace(make_checkpoint(), network={}), tmp_path / "prior.ckpt")
+    read = read_published(tmp_path / "prior.ckpt")
+    assert all(torch.equal(read.network[key], read.ema[key]) for key in read.ema)
+
+
+def test_shapes_are_those_of_the_network():
+    for num_latents in (1, 4):
+        config = NetworkConfig(**{**NETWORK, "dim_head": 80})
+        built = build_network(config, num_latents, DIM, DIM).state_dict()
+        expected = {key: tuple(tensor.shape) for key, tensor in built.items()}
+        assert network_shapes(config, num_latents) == expected
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_objects_of_omegaconf_are_read_as_data(stored, is_zip, monkeypatch):
+    """Nodes of every kind, references among them, in both containers."""
+    path, content = stored
+    path.with_suffix(".yaml").unlink()
+    tree = copy.deepcopy(content["cfg"])
+    tree["model"]["diffusion"]["image_embed_dim"] = "${model.network.dim}"
+    tree["data"]["path"] = Path("some/where")
+    tree["name"] = None
+    content["cfg"] = omegaconf.OmegaConf.create(tree)
+    torch.save(content, path, _use_new_zipfile_serialization=is_zip)
+
+    def refuse(*_):
+        raise AssertionError
+
+    for kind in (omegaconf.DictConfig, omegaconf.ListConfig, omegaconf.AnyNode):
+        monkeypatch.setattr(kind, "__setstate__", refuse)
+    read = read_published(path)
+    assert read.settings["data"]["latent_repeats"] == [2]
+    assert read.settings["data"]["path"] == "some/where"
+    assert_same_weights(read, make_checkpoint())
+
+
+def test_typed_nodes_and_nested_lists_are_plain(stored):
+    path, content = stored
+    path.with_suffix(".yaml").unlink()
+    config = omegaconf.OmegaConf.create(content["cfg"])
+    config._set_value({**content["cfg"], "extra": [[1, {"a": 2.5}], True, "x"]})
+    config.data.bs = omegaconf.IntegerNode(512)
+    config.train.lr = omegaconf.FloatNode(3e-4)
+    config.data.format = omegaconf.StringNode("webdataset")
+    torch.save({**content, "cfg": config}, path)
+    settings = read_published(path).settings
+    assert settings["data"]["bs"] == 512
+    assert settings["train"]["lr"] == 3e-4
+    assert settings["data"]["format"] == "webdataset"
+
+
+def test_unlearned_tensors_may_be_missing(stored):
+    path, content = stored
+    state = content["state_dict"]
+    for key in [k for k in state if k.endswith((".beta", "rotary_emb.freqs"))]:
+        del state[key]
+    torch.save(content, path)
+    assert_same_weights(read_published(path), make_checkpoint())
+
+
+def test_statistics_of_embeddings_have_no_effect(stored):
+    path, content = stored
+    content["state_dict"] |= {f"{EMA}embed_mean": torch.ones(DIM)}
+    torch.save(content, path)
+    assert_same_weights(read_published(path), make_checkpoint())
+
+
+def test_the_averaged_copy_alone_is_enough(stored):
+    path, content = stored
+    state = content["state_dict"]
+    content["state_dict"] = {k: v for k, v in state.items() if k.startswith(EMA)}
+    torch.save(content, path)
+    read = read_published(path)
+    assert (read.step, read.network) == (0, {})
+
+
+def test_a_prior_that_was_respaced_before_it_was_saved(stored):
+    """What the original's respacing by 10 writes into three of the buffers."""
+    path, content = stored
+    state = content["state_dict"]
+    bars = [1.0, *cosine_alpha_bar(40)[::10].tolist()]
+    for number, (before, bar) in enumerate(pairwise(bars)):
+        beta, at = 1 - bar / before, 10 * number
+        state[f"{EMA}posterior_variance"][at] = beta * (1 - before) / (1 - bar)
+        state[f"{EMA}posterior_mean_coef1"][at] = beta * before**0.5 / (1 - bar)
+        weight = (1 - before) * (1 - beta) ** 0.5 / (1 - bar)
+        state[f"{EMA}posterior_mean_coef2"][at] = weight
+    torch.save(content, path)
+    assert_same_weights(read_published(path), make_checkpoint())
+    state[f"{EMA}posterior_mean_coef1"][10] += 0.1
+    torch.save(content, path)
+    with pytest.raises(InputError, match=r"posterior_mean_coef1 in .* is not that of"):
+        read_published(path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda s: s.pop(GAMMA), f"lacks {GAMMA}, which"),
+        (lambda s: s.pop(f"{EMA}betas"), rf"lacks {EMA}betas, which"),
+        (lambda s: s.pop(f"{EMA}latent_std"), rf"lacks {EMA}latent_std, which"),
+        (lambda s: s.pop(f"{EMA}net.learned_query"), "lacks .*net.learned_query"),
+        (lambda s: s.pop("diffusion_prior.betas"), "lacks diffusion_prior.betas"),
+        (lambda s: s.update({f"{EMA}net.x": torch.ones(1)}), rf"has {EMA}net\.x, whi"),
+        (lambda s: s.update({"optim.step": torch.ones(1)}), r"has optim\.step, which"),
+        (
+            lambda s: s.update({GAMMA: torch.ones(9)}),
+            r"norm\.gamma in .* must have the shape \[8\], got \[9\]",
+        ),
+        (
+            lambda s: s.update({f"{EMA}latent_mean": torch.ones(1, 8)}),
+            r"latent_mean in .* must have the shape \[8\], got \[1, 8\]",
+        ),
+        (lambda s: s[GAMMA].fill_(torch.nan), "norm.gamma in .* must be finite"),
+        (lambda s: s[f"{EMA}latent_std"].zero_(), "latent_std in .* must be above 0"),
+        (lambda s: s[f"{EMA}betas"].mul_(2), "betas .* no schedule known here|is 'cos"),
+        (
+            lambda s: s[f"{EMA}sqrt_alphas_cumprod"].mul_(2),
+            "sqrt_alphas_cumprod in .* is not that of the noise schedule",
+        ),
+        (
+            lambda s: s[
+                f"{EMA}net.causal_transformer.layers.1.0.rotary_emb.freqs"
+            ].mul_(2),
+            "layers.1.0.rotary_emb.freqs in .* must be the rotary frequencies",
+        ),
+        (
+            lambda s: s.update({f"{EMA}net.learned_query": torch.ones(1, 1, 1)}),
+            "holds no network of clip2latent: its shapes are",
+        ),
+        (lambda s: s.update({"step": "seven"}), "'step' in state_dict, which is no t"),
+    ],
+)
+def test_a_spoilt_state_dict_is_refused_by_name(stored, spoil, message):
+    path, content = stored
+    spoil(content["state_dict"])
+    torch.save(content, path)
+    with pytest.raises(InputError, match=message):
+        read_published(path)
+
+
+class Hostile:
+    def __reduce__(self):
+        import os
+
+        return os.system, ("touch /tmp/never",)
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_other_names_are_refused_and_not_called(stored, is_zip):
+    path, content = stored
+    torch.save(
+        {**content, "cfg": Hostile()}, path, _use_new_zipfile_serialization=is_zip
+    )
+    with pytest.raises(InputError, match=r"names the global '(posix|nt)\.system'"):
+        read_published(path)
+    assert not Path("/tmp/never").exists()
+
+
+def test_files_of_other_kinds_are_refused(stored, tmp_path):
+    path, content = stored
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"prior\.ckpt is refused because it is a zip"):
+        read_published(path)
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match="is empty; give a checkpoint as clip2latent"):
+        read_published(path)
+    path.write_text("version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(InputError, match="is a Git LFS pointer"):
+        read_published(path)
+    torch.save(content["state_dict"], path)
+    with pytest.raises(InputError, match="holds no state_dict"):
+        read_published(path)
+    with pytest.raises(InputError, match=r"expected at .*none\.ckpt, where there is"):
+        read_published(tmp_path / "none.ckpt")
+
+
+def change(path, value):
+    """Return what changes one entry of a configuration."""
+    *sections, key = path.split(".")
+
+    def apply(tree):
+        for section in sections:
+            tree = tree[section]
+        tree[key] = value
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (change("model.network.depth", 6), r"model.network.depth is 6 in .*, but 2 in"),
+        (change("model.network.heads", 4), r"model.network.heads is 4 in .*, but 3 in"),
+        (change("model.network.num_timesteps", 20), r"num_timesteps is 20 .* but 40"),
+        (change("model.diffusion.timesteps", 20), r"timesteps is 20 in .*, but 40 in"),
+        (change("model.diffusion.beta_schedule", "linear"), "'linear' in .* 'cosine'"),
+        (change("data.n_latents", 3), r"data.n_latents is 3 in .*, but 1 in the weig"),
+        (change("data.latent_dim", 512), r"data.latent_dim is 512 in .*, but 8 in the"),
+        (change("train.znorm_latent", False), r"znorm_latent is False in .* but True"),
+        (change("data.latent_repeats", [2, 2]), r"latent_repeats in .* must be 1 numb"),
+        (change("data.latent_repeats", [0]), r"latent_repeats in .* got \[0\]"),
+        (
+            change("model.diffusion.predict_x_start", "yes"),
+            "must be true or false, got",
+        ),
+        (change("model.diffusion.image_embed_scale", "big"), "must be a number, got"),
+        (
+            change("model.diffusion.image_embed_scale", 0),
+            "image_embed_scale must be ab",
+        ),
+        (
+            change("model.diffusion.l2norm", True),
+            "model.diffusion.l2norm in .* is not k",
+        ),
+        (
+            change("model.network.causal", True),
+            "model.network.causal in .* is not know",
+        ),
+        (change("model.network", [1]), r"model.network in .* must be a mapping, got"),
+        (change("data.bs", "${data.size}"), "refers to data.size, which has no value"),
+        (change("data.bs", "${data.bs}"), "refers to data.bs, which has no value"),
+    ],
+)
+def test_a_yaml_that_is_not_that_of_the_file_is_refused(stored, spoil, message):
+    path, content = stored
+    spoil(content["cfg"])
+    path.with_suffix(".yaml").write_text(yaml.safe_dump(content["cfg"]))
+    with pytest.raises(InputError, match=message):
+        read_published(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "- a\n- b\n",
+            r"prior.yaml must be a mapping with the sections data, .* got \[",
+        ),
+        ("just text", "must be a mapping with the sections data, model, train, got 'j"),
+        ("a: [", "prior.yaml must be a YAML file, but cannot be read as one"),
+        (
+            "sg2: true",
+            "must be a mapping with the sections data, model, train, got sg2",
+        ),
+    ],
+)
+def test_a_yaml_that_is_no_configuration_is_refused(stored, text, message):
+    path, _ = stored
+    path.with_suffix(".yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_published(path)
+
+
+def test_what_cannot_be_known_is_asked_for(stored):
+    path, content = stored
+    path.with_suffix(".yaml").unlink()
+    torch.save({"state_dict": content["state_dict"]}, path)
+    with pytest.raises(
+        InputError,
+        match=r"does not say model.diffusion.cond_drop_prob, .*predict_x_start, "
+        r"data.latent_repeats, and weights cannot tell",
+    ):
+        read_published(path)
+    with pytest.raises(InputError, match=r"expected at .*none.yaml \(No such file"):
+        read_published(path, config=path.with_name("none.yaml"))
+    config = {"model": {"diffusion": DIFFUSION}, "data": {"latent_repeats": [2]}}
+    assert_same_weights(read_published(path, config=config), make_checkpoint())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"network": {**NETWORK, "kind": "mlp"}}, "kind clip2latent, got mlp"),
+        ({"network": {**NETWORK, "noise_level_input": True}}, "input false, got true"),
+        (
+            {"network": {**NETWORK, "dim": 16}},
+            "one width throughout, got .*dim 16, data",
+        ),
+    ],
+)
+def test_priors_that_the_format_cannot_hold_are_refused(tmp_path, changes, message):
+    with pytest.raises(InputError, match=f"The published format holds .*{message}"):
+        write_published(make_checkpoint(**changes), tmp_path / "prior.ckpt")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_student_is_refused(tmp_path):
+    checkpoint = make_checkpoint()
+    checkpoint.settings["distillation"] = {}
+    with pytest.raises(InputError, match="a prior that is no distilled student"):
+        write_published(checkpoint, tmp_path / "prior.ckpt")
+
+
+def test_it_is_stored_as_a_checkpoint_of_the_project(tmp_path):
+    checkpoint = make_checkpoint(num_latents=2)
+    write_checkpoint(tmp_path / "prior.safetensors", checkpoint)
+    read = read_checkpoint(tmp_path / "prior.safetensors")
+    assert_same_weights(read, checkpoint)
+    assert read.settings == checkpoint.settings
+    assert read.embedding_statistics is read.cloud is read.encoder_identity is None
+    prior = prior_from_checkpoint(read)
+    assert prior.latent_shape == (2, DIM)
+    assert prior.embed_noise_scale == 0.75
