@@ -1,5 +1,7 @@
 """Pairs depend on (seed, i) alone; stored ones are continued or refused."""
 
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -240,11 +242,119 @@ def test_groups_that_do_not_fit_are_refused(change, message):
         (GENERATION, {"out_image_size": -1}, "out_image_size must be 1 or more"),
         (GENERATION, {"psi": -0.1}, r"psi must lie in \[0, 2\], got -0.1"),
         (GENERATION, {"dtype": "int8"}, "dtype must be float32 or float16"),
+        (GENERATION, {"precision": "half"}, "precision must be float32 or bfloat16 or"),
+        (DATA, {"score_preprocess": "x"}, "must be standard or upstream, got 'x'"),
     ],
 )
 def test_wrong_settings_are_refused(config, change, message):
     with pytest.raises(InputError, match=message):
         replace(config, **change)
+
+
+def stream(generator, **changes):
+    return generate_pairs(
+        generator,
+        MeanEncoder(),
+        DATA,
+        replace(GENERATION, **changes),
+        seed=3,
+        device="cpu",
+        progress=PairProgress(),
+        resume=True,
+    )
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_one_shard_is_made_while_the_one_before_is_stored():
+    """It, and no more: memory holds two shards."""
+    generator = LinearGenerator()
+    shards = stream(generator, batch_size=40)
+    next(shards)
+    wait_until(lambda: generator.synthesised == [40, 40])
+    time.sleep(0.05)
+    assert generator.synthesised == [40, 40]
+    assert len(list(shards)) == 3
+    assert generator.synthesised == [40, 40, 40, 30]
+
+
+def test_an_abandoned_run_stops_at_the_next_batch():
+    class SlowGenerator(LinearGenerator):
+        def synthesis(self, w, *, noise_mode="const"):
+            time.sleep(0.002)
+            return super().synthesis(w)
+
+    generator = SlowGenerator()
+    shards = stream(generator, batch_size=1, n_samples=100_000, samples_per_shard=10)
+    next(shards)
+    shards.close()
+    made = len(generator.synthesised)
+    time.sleep(0.05)
+    assert len(generator.synthesised) == made <= 21
+    assert not [t for t in threading.enumerate() if t.name.startswith("pairs")]
+
+
+def test_an_error_of_the_models_is_raised_where_shards_are_asked_for():
+    class BrokenGenerator(LinearGenerator):
+        def synthesis(self, w, *, noise_mode="const"):
+            if len(self.synthesised) == 2:
+                raise ArithmeticError
+            return super().synthesis(w)
+
+    shards = stream(BrokenGenerator(), batch_size=40)
+    next(shards), next(shards)
+    with pytest.raises(ArithmeticError):
+        next(shards)
+
+
+class MatrixEncoder(MeanEncoder):
+    """The same, by a matrix product, which autocast lowers."""
+
+    def encode_image(self, image: Tensor) -> Tensor:
+        exact = super().encode_image(image)
+        return exact @ torch.eye(self.embed_dim)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_precision_changes_embeddings_a_little_and_w_in_no_bit(precision):
+    shards = list(
+        generate_pairs(
+            LinearGenerator(),
+            MatrixEncoder(),
+            DATA,
+            replace(GENERATION, precision=precision),
+            seed=3,
+            device="cpu",
+            progress=PairProgress(),
+            resume=True,
+        )
+    )
+    exact = make()
+    np.testing.assert_array_equal(join(shards), join(exact))
+    difference = join(shards, "clip_embedding") - join(exact, "clip_embedding")
+    assert (np.abs(difference).max() > 1e-5) == (precision == "bfloat16")
+    np.testing.assert_allclose(difference, 0, atol=0.02)
+    assert shards[0].recipe.get("precision", "float32") == precision
+    assert shards[0].arrays["clip_embedding"].dtype == np.float32
+
+
+def test_a_store_is_not_continued_in_another_precision():
+    stored = PairProgress(make()[0].recipe)
+    with pytest.raises(InputError, match=r"precision .*asked 'bfloat16'"):
+        make(generation=replace(GENERATION, precision="bfloat16"), progress=stored)
+
+
+def test_compiling_needs_a_compiler(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(
+        InputError, match=r"data_generation\.compile must be false .*no-such-compiler"
+    ):
+        make(generation=replace(GENERATION, compile=True))
 
 
 def test_summary_has_the_closed_form():

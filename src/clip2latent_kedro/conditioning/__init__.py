@@ -5,6 +5,7 @@ from clip2latent_kedro.conditioning.bridges import (
     condition_on_queries,
     condition_on_text,
     mean_direction,
+    shift_texts,
 )
 from clip2latent_kedro.conditioning.queries import (
     EmbeddedQueries,
@@ -22,4 +23,5 @@ __all__ = [
     "condition_on_text",
     "embed_queries",
     "mean_direction",
+    "shift_texts",
 ]

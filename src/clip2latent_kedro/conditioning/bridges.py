@@ -19,7 +19,7 @@ from torch.nn import functional
 from clip2latent_kedro.conditioning.queries import EmbeddedQueries
 from clip2latent_kedro.conditioning.retrieval import RetrievalBank, mix_neighbours
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.prior.diffusion import DiffusionPrior
+from clip2latent_kedro.prior.diffusion import DiffusionPrior, EmbeddingStatistics
 from clip2latent_kedro.samplers import SamplingConfig
 
 
@@ -112,7 +112,9 @@ def bridge_queries(
 
     Arguments and errors are those of `condition_on_text`.
     """
-    text, text_norm = _shift(prior, embedded.text, sampling.mean_shift)
+    text, text_norm = shift_texts(
+        prior.embedding_statistics, embedded.text, sampling.mean_shift
+    )
     parts = torch.cat([text, functional.normalize(embedded.image, dim=-1)])
     norms = torch.cat([text_norm, embedded.image.norm(dim=-1, keepdim=True)])
     weights = embedded.weights.to(parts)
@@ -145,15 +147,22 @@ def mean_direction(embedding: Tensor) -> Tensor:
     return functional.normalize(embedding, dim=-1).mean(dim=0)
 
 
-def _shift(
-    prior: DiffusionPrior, text_embedding: Tensor, mean_shift: float
+def shift_texts(
+    statistics: EmbeddingStatistics | None, text_embedding: Tensor, mean_shift: float
 ) -> tuple[Tensor, Tensor]:
     """Return the unit directions of shifted texts, [n, clip_dim], and lengths [n, 1].
 
-    The length is the mean of that of the training embeddings. A prior that does not
-    know their statistics gets the text's own.
+    The length is the mean of that of the training embeddings; where nothing is known
+    of them, the text's own.
+
+    Args:
+        statistics: Of images and texts; None if unknown.
+        text_embedding: [n, clip_dim], of any length.
+        mean_shift: Share of the difference of the means.
+
+    Raises:
+        InputError: If a mean is needed and not known.
     """
-    statistics = prior.embedding_statistics
     has_texts = len(text_embedding) > 0
     text_mean = None if statistics is None else statistics.text_mean
     if has_texts and mean_shift and text_mean is None:

@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from clip2latent_kedro.encoders.open_clip import Preprocess
+from clip2latent_kedro.encoders.views import choose_preprocess
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.interfaces import Encoder
+from clip2latent_kedro.runtime import Precision
 
 PairDtype = Literal["float32", "float16"]
 
@@ -19,6 +23,9 @@ class DataConfig:
         n_latents: Groups of layers that get a latent each (1: w, 3: w3, num_ws: w+).
         latent_dim: Width of w.
         latent_repeats: Layers in each group; they add up to the generator's num_ws.
+        embed_preprocess: How images are read that the prior is conditioned on, in
+            training and as prompts (see `encoders.open_clip.preprocess`).
+        score_preprocess: How images are read to be scored and ranked.
     """
 
     bs: int
@@ -27,6 +34,8 @@ class DataConfig:
     n_latents: int
     latent_dim: int
     latent_repeats: list[int]
+    embed_preprocess: Preprocess = "standard"
+    score_preprocess: Preprocess = "standard"
 
     def __post_init__(self) -> None:
         """Check ranges, and that the groups are as many as `n_latents`."""
@@ -45,6 +54,20 @@ class DataConfig:
                 f"latent_repeats: [num_ws]."
             )
             raise InputError(msg)
+        for name in ("embed_preprocess", "score_preprocess"):
+            _check_choice("data", name, getattr(self, name), get_args(Preprocess))
+
+    def embedder(self, encoder: Encoder) -> Encoder:
+        """Return the encoder as it embeds conditions."""
+        return choose_preprocess(
+            encoder, self.embed_preprocess, setting="data.embed_preprocess"
+        )
+
+    def scorer(self, encoder: Encoder) -> Encoder:
+        """Return the encoder as it scores images."""
+        return choose_preprocess(
+            encoder, self.score_preprocess, setting="data.score_preprocess"
+        )
 
 
 @dataclass(frozen=True)
@@ -60,6 +83,11 @@ class GenerationConfig:
         samples_per_shard: Pairs in one chunk, the unit of saving and resuming.
         save_images: Whether to store the images too, uint8.
         dtype: Number format of the stored arrays.
+        precision: Of the arithmetic of synthesis and encoder; that of z and w, and of
+            what is stored, stays as it is.
+        channels_last: Lay feature maps out with their channels together, which GPUs
+            want for half precision; StyleGAN on a CPU always does.
+        compile: Compile the synthesis first, which takes a C++ compiler.
     """
 
     n_samples: int
@@ -69,6 +97,9 @@ class GenerationConfig:
     samples_per_shard: int
     save_images: bool
     dtype: PairDtype
+    precision: Precision = "float32"
+    channels_last: bool = False
+    compile: bool = False
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -82,11 +113,9 @@ class GenerationConfig:
         if not 0 <= self.psi <= 2:
             msg = f"data_generation.psi must lie in [0, 2], got {self.psi}."
             raise InputError(msg)
-        known = get_args(PairDtype)
-        if self.dtype not in known:
-            names = " or ".join(known)
-            msg = f"data_generation.dtype must be {names}, got {self.dtype!r}."
-            raise InputError(msg)
+        section = "data_generation"
+        _check_choice(section, "dtype", self.dtype, get_args(PairDtype))
+        _check_choice(section, "precision", self.precision, get_args(Precision))
 
 
 def _check_positive(section: str, **values: int) -> None:
@@ -94,3 +123,9 @@ def _check_positive(section: str, **values: int) -> None:
         if value < 1:
             msg = f"{section}.{name} must be 1 or more, got {value}."
             raise InputError(msg)
+
+
+def _check_choice(section: str, name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        msg = f"{section}.{name} must be {' or '.join(known)}, got {value!r}."
+        raise InputError(msg)

@@ -4,20 +4,27 @@
 
 Pair i is a function of (seed, i) and of nothing else. z comes from Philox, a
 counter-based generator: block b of 64 samples is stream b of the key that the
-seed gives. The mapping network always sees whole blocks, so that w is equal in
-every bit whatever the batch size, the shards, or the point of interruption.
-Synthesis uses constant noise maps; it runs in batches, whose size can change the
-last bits of `clip_embedding` on some machines, and nothing else.
+seed gives. The mapping network always sees whole blocks, in single precision, so that
+w is equal in every bit whatever the batch size, the shards, the precision or the point
+of interruption. Synthesis uses constant noise maps; it runs in batches, whose size can
+change the last bits of `clip_embedding` on some machines, and nothing else.
+
+While a shard is stored the next one is being made, in a thread. On a GPU nothing waits
+for it before the end of a shard.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator as Yields
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import closing
+from threading import Event
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from clip2latent_kedro.images import image_to_uint8
+from clip2latent_kedro.images import quantise
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import group_starts, repeat_latents
 from clip2latent_kedro.pairs.config import DataConfig, GenerationConfig
@@ -28,9 +35,11 @@ from clip2latent_kedro.pairs.recipe import (
     find_missing_shards,
 )
 from clip2latent_kedro.progress import progress_bar
-from clip2latent_kedro.runtime import derive_seed
+from clip2latent_kedro.runtime import arithmetic, check_compiler, derive_seed
 
 BLOCK = 64  # samples that share one Philox stream and one pass through the mapping
+
+Synthesis = Callable[..., Tensor]
 
 
 def generate_pairs(
@@ -48,9 +57,9 @@ def generate_pairs(
 
     Args:
         generator: z -> w -> image.
-        encoder: image -> clip_embedding.
+        encoder: image -> clip_embedding; it reads images as `data` says.
         data: Groups of latents.
-        generation: Number of pairs, sizes, truncation.
+        generation: Number of pairs, sizes, truncation, arithmetic.
         seed: Seed of the run.
         device: Where to compute.
         progress: What is stored already.
@@ -60,6 +69,7 @@ def generate_pairs(
         InputError: If models and settings do not fit each other, or if what is
             stored was made under other settings.
     """
+    encoder = data.embedder(encoder)
     check_layers(generator, data)
     recipe = describe_recipe(generator, encoder, data, generation, seed)
     missing = find_missing_shards(recipe, progress if resume else PairProgress())
@@ -67,13 +77,19 @@ def generate_pairs(
     if not missing:
         yield PairShard(0, 0, total, {}, recipe)
         return
-    spans = {i: range(i * size, min((i + 1) * size, total)) for i in missing}
+    spans = [range(i * size, min((i + 1) * size, total)) for i in missing]
 
     generator, encoder = generator.to(device), encoder.to(device)
-    num_missing = sum(map(len, spans.values()))
-    with progress_bar("pairs", total=num_missing, unit="pairs") as advance:
-        for index, rows in spans.items():
-            arrays = generate_rows(
+    synthesis = prepare_synthesis(generator, encoder, generation, device)
+    with progress_bar("pairs", total=sum(map(len, spans)), unit="pairs") as advance:
+
+        def make(rows: range, cancelled: Event) -> dict[str, Array]:
+            def count(number: int) -> None:
+                if cancelled.is_set():
+                    raise CancelledError
+                advance(number)
+
+            return generate_rows(
                 generator,
                 encoder,
                 data,
@@ -81,10 +97,68 @@ def generate_pairs(
                 rows,
                 seed=seed,
                 device=device,
-                advance=advance,
+                synthesis=synthesis,
+                advance=count,
             )
-            fresh = not resume and index == 0
-            yield PairShard(index, rows.start, total, arrays, recipe, fresh)
+
+        with closing(one_ahead(make, spans)) as made:
+            for index, rows, arrays in zip(missing, spans, made, strict=True):
+                fresh = not resume and index == 0
+                yield PairShard(index, rows.start, total, arrays, recipe, fresh)
+
+
+def one_ahead(
+    make: Callable[[range, Event], dict[str, Array]], spans: Sequence[range]
+) -> Yields[dict[str, Array], None, None]:
+    """Yield what is made of each span, in order; the next is made meanwhile.
+
+    Args:
+        make: Called in another thread with a span, and an event that is set when
+            nobody waits for the result any more.
+        spans: One or more.
+    """
+    cancelled = Event()
+    threads = torch.get_num_threads()  # a setting that a new thread does not inherit
+    pool = ThreadPoolExecutor(1, "pairs", torch.set_num_threads, (threads,))
+    with pool:
+        try:
+            pending = pool.submit(make, spans[0], cancelled)
+            for span in spans[1:]:
+                made = pending.result()
+                pending = pool.submit(make, span, cancelled)
+                yield made
+            yield pending.result()
+        finally:
+            cancelled.set()
+
+
+def prepare_synthesis(
+    generator: Generator,
+    encoder: Encoder,
+    generation: GenerationConfig,
+    device: str,
+) -> Synthesis:
+    """Return the generator's synthesis, laid out and compiled as the settings say.
+
+    Args:
+        generator: On `device`.
+        encoder: On `device`; laid out as well.
+        generation: `channels_last` and `compile`.
+        device: Where to compute.
+
+    Raises:
+        InputError: If it is to be compiled where there is no compiler.
+    """
+    if generation.channels_last:
+        for model in (generator, encoder):
+            parts = [model] if isinstance(model, nn.Module) else vars(model).values()
+            for part in parts:
+                if isinstance(part, nn.Module):
+                    part.to(memory_format=torch.channels_last)
+    if not generation.compile:
+        return generator.synthesis
+    check_compiler("data_generation.compile", device)
+    return torch.compile(generator.synthesis, dynamic=False)
 
 
 def generate_rows(
@@ -96,6 +170,7 @@ def generate_rows(
     *,
     seed: int,
     device: str,
+    synthesis: Synthesis | None = None,
     advance: Callable[[int], None] = lambda count: None,
 ) -> dict[str, Array]:
     """Return the arrays of consecutive pairs (see `PairShard.arrays`).
@@ -104,13 +179,15 @@ def generate_rows(
         generator: On `device`.
         encoder: On `device`.
         data: Groups of latents.
-        generation: Batch size, image size, truncation.
+        generation: Batch size, image size, truncation, precision.
         rows: Which pairs.
         seed: Seed of the run.
         device: Where to compute.
+        synthesis: Of `prepare_synthesis`; the generator's own if None.
         advance: Called with the number of pairs after each batch.
     """
     dtype = np.dtype(generation.dtype)
+    synthesis = synthesis or generator.synthesis
     embeddings, images = [], []
     with torch.inference_mode():
         w = sample_w(
@@ -118,20 +195,30 @@ def generate_rows(
         )
         for w_batch in torch.split(w, generation.batch_size):
             w_layers = repeat_latents(w_batch, data.latent_repeats)
-            image = generator.synthesis(w_layers, noise_mode="const")
-            if generation.out_image_size is not None:
-                image = F.interpolate(image, generation.out_image_size, mode="area")
-            embeddings.append(encoder.encode_image(image).float().cpu())
+            with arithmetic(generation.precision, device):
+                image = synthesis(w_layers, noise_mode="const").float()
+                if generation.out_image_size is not None:
+                    image = F.interpolate(image, generation.out_image_size, mode="area")
+                embeddings.append(_leave(encoder.encode_image(image).float()))
             if generation.save_images:
-                images.append(image_to_uint8(image))
+                images.append(_leave(quantise(image)))
             advance(len(w_batch))
+        w = w.float().cpu()  # on a GPU, after everything that has left it before
     arrays: dict[str, Array] = {
-        "w": w.float().cpu().numpy().astype(dtype),
+        "w": w.numpy().astype(dtype),
         "clip_embedding": torch.cat(embeddings).numpy().astype(dtype),
     }
     if images:
-        arrays["images"] = np.concatenate(images)
+        arrays["images"] = torch.cat(images).numpy()
     return arrays
+
+
+def _leave(tensor: Tensor) -> Tensor:
+    """Return a tensor of the CPU that holds this one once the GPU comes to it."""
+    if not tensor.is_cuda:
+        return tensor
+    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    return host.copy_(tensor, non_blocking=True)
 
 
 def sample_w(

@@ -21,7 +21,7 @@ def describe_recipe(
     seed: int,
 ) -> dict[str, Any]:
     """Return what decides the pairs, as plain JSON; `versions` is there to be read."""
-    return {
+    recipe = {
         "n_samples": generation.n_samples,
         "samples_per_shard": generation.samples_per_shard,
         "seed": seed,
@@ -39,6 +39,10 @@ def describe_recipe(
             for name in ("clip2latent-kedro", "torch", "numpy", "zarr")
         },
     }
+    # Unsaid is float32, as in stores of before there was a choice.
+    if generation.precision != "float32":
+        recipe["precision"] = generation.precision
+    return recipe
 
 
 def find_missing_shards(recipe: Mapping[str, Any], progress: PairProgress) -> list[int]:
