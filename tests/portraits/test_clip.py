@@ -29,6 +29,7 @@ CONFIG = ClipTrainingConfig(
     image_size=32,
     vision_layers=[1, 1, 1, 1],
     vision_width=4,
+    vision_patch_size=None,
     context_length=48,
     text_width=16,
     text_heads=2,

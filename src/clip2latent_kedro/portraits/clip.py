@@ -8,7 +8,7 @@ speeds learning up several times and is dropped at export.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,7 @@ _NUM_VALUES = [len(values) for values in ATTRIBUTES.values()]
 NOT_STATED = -100  # what cross_entropy ignores
 # The temperature may not fall under 1 / 100, as in CLIP (Radford et al. 2021).
 _MAX_LOGIT_SCALE = math.log(100)
+HEAD_WIDTH = 32  # of an attention head of the image tower
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,11 @@ class ClipTrainingConfig:
     Attributes:
         embed_dim: Size of the joint embedding.
         image_size: Pixels a side that the image tower reads; a multiple of 32.
-        vision_layers: Residual blocks of the four stages of the image tower.
-        vision_width: Its first channels.
+        vision_layers: Of the image tower: residual blocks of its four stages, or the
+            number of layers of a transformer.
+        vision_width: First channels of the one, or width of the other.
+        vision_patch_size: Pixels a side of a transformer's patches; None for residual
+            blocks.
         context_length: Tokens that the text tower reads.
         text_width: Its width.
         text_heads: Its attention heads.
@@ -58,8 +62,9 @@ class ClipTrainingConfig:
 
     embed_dim: int
     image_size: int
-    vision_layers: list[int]
+    vision_layers: list[int] | int
     vision_width: int
+    vision_patch_size: int | None
     context_length: int
     text_width: int
     text_heads: int
@@ -81,15 +86,34 @@ class ClipTrainingConfig:
                 f"{self.image_size}. Use 64."
             )
             raise InputError(msg)
-        if len(self.vision_layers) != 4:
-            msg = (
-                f"vision_layers must have 4 numbers, one a stage, got "
-                f"{self.vision_layers}. Use [1, 1, 1, 1]."
-            )
-            raise InputError(msg)
+        self._check_vision()
         if not 0 <= self.token_dropout < 1:
             msg = (
                 f"token_dropout must be in [0, 1), got {self.token_dropout}. Use 0.02."
+            )
+            raise InputError(msg)
+
+    def _check_vision(self) -> None:
+        layers, patch = self.vision_layers, self.vision_patch_size
+        if patch is None and (isinstance(layers, int) or len(layers) != 4):
+            msg = (
+                f"vision_layers must have 4 numbers, one a stage, got {layers}. Use "
+                f"[1, 1, 1, 1], or set vision_patch_size for a transformer."
+            )
+            raise InputError(msg)
+        if patch is None:
+            return
+        if not isinstance(layers, int) or layers < 1:
+            msg = (
+                f"vision_layers must be one number, 1 or more, where there is a "
+                f"vision_patch_size, got {layers}. Use 4."
+            )
+            raise InputError(msg)
+        if patch < 1 or self.image_size % patch or self.vision_width % HEAD_WIDTH:
+            msg = (
+                f"vision_patch_size must divide image_size = {self.image_size}, and "
+                f"{HEAD_WIDTH} vision_width, got {patch} and {self.vision_width}. Use "
+                f"8 and 128."
             )
             raise InputError(msg)
 
@@ -100,11 +124,7 @@ class ClipTrainingConfig:
 
         return CompactClipConfig(
             embed_dim=self.embed_dim,
-            vision={
-                "layers": list(self.vision_layers),
-                "width": self.vision_width,
-                "image_size": self.image_size,
-            },
+            vision=self._vision(),
             text={
                 "context_length": self.context_length,
                 "width": self.text_width,
@@ -115,6 +135,15 @@ class ClipTrainingConfig:
             image_mean=list(OPENAI_DATASET_MEAN),
             image_std=list(OPENAI_DATASET_STD),
         )
+
+
+    def _vision(self) -> dict[str, Any]:
+        """Return the fields of open_clip's `CLIPVisionCfg`."""
+        common = {"width": self.vision_width, "image_size": self.image_size}
+        if isinstance(self.vision_layers, int):
+            patch = {"patch_size": self.vision_patch_size, "head_width": HEAD_WIDTH}
+            return {"layers": self.vision_layers, **patch, **common}
+        return {"layers": list(self.vision_layers), **common}
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,25 @@ A step's data depend on (seed, step) alone, so that a state needs no random stat
 and a run that was killed and resumed equals one that was not.
 """
 
+import json
+import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.progress import progress_bar
+from clip2latent_kedro.provenance import list_differences
+
+logger = logging.getLogger(__name__)
 
 StepLoss = Callable[[int], Tensor]
+Weights = tuple[Mapping[str, Tensor], Mapping[str, str]]  # as a file holds them
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,51 @@ class FitState:
             for name, value in self.tensors.items()
             if name.startswith("ema.")
         }
+
+
+def go_on(
+    train: Callable[[FitState | None], Iterator[FitState]],
+    settings: Mapping[str, Any],
+    *,
+    steps: int,
+    stored: Weights | None,
+) -> Iterator[Weights]:
+    """Yield the states of a training as they are stored, from where it stopped.
+
+    Args:
+        train: Starts from a state, or from nothing.
+        settings: All that decides the training, as plain JSON.
+        steps: Its length.
+        stored: What an earlier run left, empty if nothing; None to start afresh.
+
+    Raises:
+        InputError: If what is stored has other settings.
+    """
+    plain = json.loads(json.dumps(settings))
+    state = None
+    if stored is not None and stored[0]:
+        if differing := list_differences(json.loads(stored[1]["settings"]), plain):
+            msg = (
+                f"The stored training has other settings: {', '.join(differing)}. Use "
+                f"the same settings, or --params=resume:false to start afresh."
+            )
+            raise InputError(msg)
+        state = unpack_state(stored)
+        if state.step == steps:
+            logger.info("Already trained: %d steps are stored.", state.step)
+            yield stored
+            return
+        logger.info("Going on after step %d.", state.step)
+    text = json.dumps(plain, sort_keys=True)
+    for reached in train(state):
+        numbers = {"step": str(reached.step), "seconds": f"{reached.seconds:.1f}"}
+        yield reached.tensors, {**numbers, "settings": text}
+
+
+def unpack_state(stored: Weights) -> FitState:
+    """Return a state as `go_on` yielded it."""
+    tensors, strings = stored
+    return FitState(int(strings["step"]), float(strings["seconds"]), dict(tensors))
 
 
 def fit(

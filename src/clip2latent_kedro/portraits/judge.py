@@ -75,9 +75,13 @@ class JudgeNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Return logits [n, num_values] for each attribute of images [n, 3, h, w]."""
-        features = self.pool(self.features(image)).flatten(1)
-        logits = self.heads(F.silu(self.hidden(features)))
+        logits = self.heads(self.penultimate(image))
         return list(logits.split([len(v) for v in ATTRIBUTES.values()], dim=1))
+
+    def penultimate(self, image: Tensor) -> Tensor:
+        """Return what the heads read, [n, 256], of images [n, 3, h, w]."""
+        features = self.pool(self.features(image)).flatten(1)
+        return F.silu(self.hidden(features))
 
 
 class AttributeJudge:

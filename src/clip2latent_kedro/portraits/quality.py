@@ -1,6 +1,7 @@
 """How good the domain's models are: what a model card states."""
 
 import random
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -50,8 +51,32 @@ def measure_generator(
         image = generator.synthesis(generator.mapping(rows)).clamp(-1, 1)
         predicted.append(judge.classify(image))
         squares.append((image - render(rows)).square().mean((1, 2, 3)))
-    psnr = 10 * torch.log10(4 / torch.cat(squares).mean())
-    return accuracy_by_attribute(torch.cat(predicted), labels_of(z)), psnr.item()
+    return accuracy_by_attribute(torch.cat(predicted), labels_of(z)), _psnr(squares)
+
+
+@torch.inference_mode()
+def measure_reconstruction(
+    reconstruct: Callable[[Tensor], Tensor], judge: Judge, *, seed: int, num: int
+) -> tuple[dict[str, float], float]:
+    """Return how well renders survive an autoencoder.
+
+    Args:
+        reconstruct: Pictures, [n, 3, h, w], to the same again.
+        judge: On the CPU.
+        seed: Of the renders, the same as those of `measure_judge`.
+        num: How many.
+
+    Returns:
+        As `measure_generator`.
+    """
+    z = sample_z(num, make_generator(seed, "held_out_renders"))
+    predicted, squares = [], []
+    for rows in torch.split(z, _AT_ONCE):
+        image = render(rows)
+        again = reconstruct(image).clamp(-1, 1)
+        predicted.append(judge.classify(again))
+        squares.append((again - image).square().mean((1, 2, 3)))
+    return accuracy_by_attribute(torch.cat(predicted), labels_of(z)), _psnr(squares)
 
 
 @torch.inference_mode()
@@ -76,6 +101,11 @@ def accuracy_by_attribute(predicted: Tensor, labels: Tensor) -> dict[str, float]
     visible = visible_mask(labels)
     right = ((predicted == labels) & visible).sum(0) / visible.sum(0)
     return dict(zip(ATTRIBUTES, right.tolist(), strict=True))
+
+
+def _psnr(squares: list[Tensor]) -> float:
+    """Return decibels for the full range of 2, of mean squares of batches."""
+    return float(10 * torch.log10(4 / torch.cat(squares).mean()))
 
 
 @torch.inference_mode()

@@ -1,0 +1,23 @@
+"""What every method that learns from pairs must make sure of."""
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.interfaces import Encoder, Generator
+from clip2latent_kedro.pairs import TrainingPairs
+
+
+def check_models(generator: Generator, encoder: Encoder, pairs: TrainingPairs) -> None:
+    """Check that pairs were made with these models.
+
+    Raises:
+        InputError: If not.
+    """
+    for role, identity in (
+        ("generator", generator.identity),
+        ("encoder", encoder.identity),
+    ):
+        if pairs.recipe[role] != f"{identity.name}@{identity.digest}":
+            msg = (
+                f"training_pairs must be made with the {role} {identity}, got pairs of "
+                f"{pairs.recipe[role]}. Run data_generation for {identity}."
+            )
+            raise InputError(msg)

@@ -1,0 +1,198 @@
+"""A variational autoencoder of portraits: another generator for the method to join.
+
+It learns from renders alone, without labels and without z. The loss is
+
+    image_loss(decoder(w), x) + beta * KL(q(w | x) || N(0, I)),   w ~ q(w | x)
+
+(Kingma and Welling 2014). beta is small: pictures are sharp, and codes far from normal,
+for which the flow makes up that is fitted to them afterwards (see `vae_flow`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.generators.vae import NUM_GROUPS, VaeConfig, VaeDecoder
+from clip2latent_kedro.portraits.attributes import sample_z
+from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
+from clip2latent_kedro.portraits.generator import face_weight, image_loss
+from clip2latent_kedro.portraits.renderer import render
+from clip2latent_kedro.runtime import derive_seed, make_generator
+
+_THUMBNAIL = 4  # pixels of a picture to one of its thumbnail
+_NUM_MEASURED = 1024  # renders that the thumbnails' axes are measured on
+_LEAST_LOG_VARIANCE, _MOST_LOG_VARIANCE = -12.0, 4.0
+_FIRST_LOG_VARIANCE = -4.0
+_FIRST_SHARE = 0.3  # of the convolutions in a code, before training
+
+
+@dataclass(frozen=True)
+class VaeTrainingConfig:
+    """Size and training of the VAE.
+
+    Attributes:
+        latent_dim: Channels of w.
+        channels: Of the decoder's feature maps from 4 pixels on, see `VaeConfig`; the
+            encoder has the same in the other order.
+        beta: Weight of the divergence from N(0, I) beside the mean loss of a pixel.
+        steps: Training steps.
+        batch_size: Renders a step.
+        lr: Peak learning rate of AdamW.
+        save_every: Steps between two saved states.
+    """
+
+    latent_dim: int
+    channels: list[int]
+    beta: float
+    steps: int
+    batch_size: int
+    lr: float
+    save_every: int
+
+    def __post_init__(self) -> None:
+        """Check that a thumbnail has as many axes as w has channels."""
+        most = min(3 * (self.resolution // _THUMBNAIL) ** 2, _NUM_MEASURED)
+        if not 1 <= self.latent_dim <= most:
+            msg = (
+                f"portraits.vae.latent_dim must be 1 to {most} at {self.resolution} "
+                f"pixels, got {self.latent_dim}."
+            )
+            raise InputError(msg)
+
+    @property
+    def resolution(self) -> int:
+        """Pixels a side of the pictures."""
+        return self.decoder().resolution
+
+    def decoder(self, flow_width: int = 0, flow_depth: int = 0) -> VaeConfig:
+        """Return the decoder's sizes, with those of a flow if there is one."""
+        return VaeConfig(self.latent_dim, tuple(self.channels), flow_width, flow_depth)
+
+
+class VaeEncoder(nn.Module):
+    """Picture -> mean and log variance of its code.
+
+    The mean is the thumbnail's coordinates along its principal axes, with more weight
+    on the face, and what convolutions add to them. The axes are not trained, so that a
+    code tells much from the first step on, and does not drift.
+    """
+
+    def __init__(self, config: VaeTrainingConfig) -> None:
+        """Build with random weights; the thumbnail's are set by `write_thumbnail`."""
+        super().__init__()
+        widths = [3, *reversed(config.channels)]
+        self.convolutions = nn.Sequential(
+            *(
+                nn.Sequential(
+                    nn.Conv2d(channels_in, channels_out, 4, stride=2, padding=1),
+                    nn.GroupNorm(NUM_GROUPS, channels_out),
+                    nn.SiLU(),
+                )
+                for channels_in, channels_out in pairwise(widths)
+            )
+        )
+        self.output = nn.Linear(16 * widths[-1], 2 * config.latent_dim)
+        num_pixels = 3 * (config.resolution // _THUMBNAIL) ** 2
+        self.thumbnail = nn.Linear(num_pixels, config.latent_dim)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log variance, [n, latent_dim] each, of [n, 3, h, w]."""
+        features = self.convolutions(image).flatten(1)
+        fine, log_variance = self.output(features).chunk(2, dim=1)
+        mean = self.thumbnail(_thumbnails(image)) + fine
+        return mean, log_variance.clamp(_LEAST_LOG_VARIANCE, _MOST_LOG_VARIANCE)
+
+    @torch.no_grad()
+    def write_thumbnail(self, image: Tensor) -> None:
+        """Set the weights that the class describes, from pictures [n, 3, h, w]."""
+        pixels = _thumbnails(image)
+        mean = pixels.mean(dim=0)
+        _, length, axes = torch.linalg.svd(pixels - mean, full_matrices=False)
+        latent_dim = self.thumbnail.out_features
+        axes = axes[:latent_dim] / (length[:latent_dim, None] / len(image) ** 0.5)
+        self.thumbnail.weight.copy_(axes)
+        self.thumbnail.bias.copy_(-axes @ mean)
+        self.thumbnail.requires_grad_(False)
+        self.output.weight[:latent_dim] *= _FIRST_SHARE
+        self.output.weight[latent_dim:] = 0
+        self.output.bias[latent_dim:] = _FIRST_LOG_VARIANCE
+
+
+class Vae(nn.Module):
+    """Encoder and decoder, as they are trained together."""
+
+    def __init__(self, config: VaeTrainingConfig) -> None:
+        """Build with random weights."""
+        super().__init__()
+        self.encoder = VaeEncoder(config)
+        self.decoder = VaeDecoder(config.decoder())
+
+    def forward(self, image: Tensor, noise: Tensor, beta: float) -> Tensor:
+        """Return the loss.
+
+        Args:
+            image: [n, 3, h, w] in [-1, 1].
+            noise: Standard normal, [n, latent_dim].
+            beta: Weight of the divergence.
+        """
+        mean, log_variance = self.encoder(image)
+        drawn = self.decoder(mean + noise * (log_variance / 2).exp())
+        divergence = mean.square() + log_variance.exp() - 1 - log_variance
+        loss: Tensor = beta * divergence.sum(dim=1).mean() / 2
+        return loss + image_loss(drawn, image)
+
+
+def train_vae(
+    config: VaeTrainingConfig, seed: int, device: str, state: FitState | None = None
+) -> Iterator[FitState]:
+    """Train the VAE on renders and yield its states (see `fit`).
+
+    Args:
+        config: `params:portraits.vae`.
+        seed: Gives weights, pictures and noise.
+        device: Where to train.
+        state: Where to go on from.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "vae_weights"))
+        model = Vae(config)
+    z = sample_z(_NUM_MEASURED, make_generator(seed, "vae_thumbnails"))
+    model.encoder.write_thumbnail(render(z, resolution=config.resolution))
+    model.to(device)
+
+    def loss_at(step: int) -> Tensor:
+        random = make_generator(seed, "vae", step)
+        z = sample_z(config.batch_size, random).to(device)
+        noise = torch.randn(config.batch_size, config.latent_dim, generator=random)
+        image = render(z, resolution=config.resolution)
+        loss: Tensor = model(image, noise.to(device), config.beta)
+        return loss
+
+    learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    yield from fit(
+        model,
+        [{"params": learnt, "lr": config.lr, "weight_decay": 0.0}],
+        loss_at,
+        Schedule(config.steps, warmup=0.02, decay=0.8, ema_beta=0.995),
+        save_every=config.save_every,
+        state=state,
+        description="vae",
+    )
+
+
+def averaged_vae(state: FitState, config: VaeTrainingConfig) -> Vae:
+    """Return the averaged weights, frozen."""
+    model = Vae(config)
+    model.load_state_dict(state.weights())
+    return model.eval().requires_grad_(False)
+
+
+def _thumbnails(image: Tensor) -> Tensor:
+    """Return weighted local means of pictures, [n, 3 * (h / 4) * (w / 4)]."""
+    local = F.avg_pool2d(image, _THUMBNAIL)
+    return (local * face_weight(local)).flatten(1)

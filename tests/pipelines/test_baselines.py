@@ -1,0 +1,138 @@
+"""The pipeline `baselines` in the world of three colours."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from baselines.lafite_world import CONFIG, make_generator, make_pairs
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+from kedro.validation import ParameterValidator
+from kedro_datasets.pandas import CSVDataset
+from linear_models import ColourEncoder, ColourJudge
+
+from clip2latent_kedro.baselines.lafite.trainer import LafiteTrainer
+from clip2latent_kedro.datasets import ModelDataset, WeightsDataset
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.pipelines.baselines.pipeline import create_lafite_pipeline
+
+BANK = pd.DataFrame({"prompt": ["1 0 0", "0 1 0", "-1 0 0"], "red": ["yes", "", "no"]})
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """The training steps that were made."""
+    made = []
+    step = LafiteTrainer.step
+
+    def counted(self, real, clip_embedding, number):
+        made.append(number)
+        return step(self, real, clip_embedding, number)
+
+    monkeypatch.setattr(LafiteTrainer, "step", counted)
+    return made
+
+
+@pytest.fixture
+def run(tmp_path):
+    generator = make_generator()
+    pairs = make_pairs(generator)
+
+    def run(resume=True, judge=None, **changes):
+        raw = {
+            "baselines": {"lafite": {**vars(CONFIG), **changes}},
+            "seed": 3,
+            "device": "cpu",
+            "resume": resume,
+        }
+        # Kedro's session builds the config from the annotation of the node.
+        validator = ParameterValidator({"x": create_lafite_pipeline()})
+        built = validator.validate_raw_params(raw)
+        parameters = {
+            "baselines.lafite": built["baselines"]["lafite"],
+            "baselines.num_prompts": 2,
+            "baselines.num_samples": 3,
+            **{name: built[name] for name in ("seed", "device", "resume")},
+        }
+        shipped = str(tmp_path / "lafite.safetensors")
+        state = str(tmp_path / "state.safetensors")
+        kept = {
+            "generator": generator,
+            "encoder": ColourEncoder(),
+            "training_pairs": pairs,
+            "judge": {} if judge is None else judge,
+            "prompt_bank": BANK,
+        }
+        catalog = DataCatalog(
+            {
+                **{n: MemoryDataset(x, copy_mode="assign") for n, x in kept.items()},
+                **{f"params:{n}": MemoryDataset(x) for n, x in parameters.items()},
+                "lafite_state": WeightsDataset(filepath=state),
+                "lafite_progress": WeightsDataset(filepath=state, missing_ok=True),
+                "lafite_trained@weights": WeightsDataset(filepath=shipped),
+                "lafite_trained@model": ModelDataset(
+                    role="generator", kind="lafite", filepath=shipped
+                ),
+                "lafite_history": CSVDataset(
+                    filepath=str(tmp_path / "history.csv"), save_args={"index": False}
+                ),
+                "lafite_quality": MemoryDataset(),
+                "lafite_samples": MemoryDataset(),
+            }
+        )
+        SequentialRunner().run(create_lafite_pipeline(), catalog)
+        return catalog
+
+    return run
+
+
+def test_it_trains_ships_measures_and_shows(run, steps):
+    catalog = run(judge=ColourJudge())
+    assert steps == [1, 2, 3, 4, 5, 6]
+    model = catalog.load("lafite_trained@model")
+    assert (model.z_dim, model.text_dim, model.resolution) == (6, 3, 8)
+    history = catalog.load("lafite_history")
+    assert history["step"].tolist() == [2, 4, 6]
+    quality = catalog.load("lafite_quality")
+    assert quality.keys() == {
+        "clip_score",
+        "clip_score_best",
+        "clip_diversity",
+        "accuracy",
+    }
+    assert json.loads(json.dumps(quality)) == quality
+    picture = catalog.load("lafite_samples")
+    assert picture.dtype == np.uint8
+    assert picture.shape == (2 * 8, 3 * 8, 3)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(run, steps, monkeypatch):
+    whole, _ = run().load("lafite_state")
+    counted = LafiteTrainer.step
+
+    def interrupted(self, real, clip_embedding, number):
+        if number == 6:
+            raise KeyboardInterrupt
+        return counted(self, real, clip_embedding, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LafiteTrainer, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(resume=False)
+    steps.clear()
+    resumed, _ = run().load("lafite_state")
+    assert steps == [5, 6]  # after the state of step 4
+    for name, value in whole.items():
+        assert np.array_equal(value, resumed[name]), name
+
+
+def test_a_finished_training_is_kept_unless_it_is_to_start_afresh(run, steps):
+    run()
+    steps.clear()
+    run()
+    assert steps == []
+    with pytest.raises(InputError, match=r"other settings: lafite.itc \(stored 10.0"):
+        run(itc=5.0)
+    run(resume=False, itc=5.0)
+    assert steps == [1, 2, 3, 4, 5, 6]
