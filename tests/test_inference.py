@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from linear_models import ColourEncoder, make_model, make_sampling
+from PIL import Image
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import image_to_uint8
@@ -9,8 +10,11 @@ from clip2latent_kedro.inference import (
     InferenceConfig,
     draw_pictures,
     find_problems,
+    is_picture,
     name_pictures,
+    read_picture,
     read_prompts,
+    read_query,
 )
 
 
@@ -135,3 +139,78 @@ def test_pictures_are_those_of_the_model():
         image = model.synthesise(made.w[0, number][None])
         expected = image_to_uint8(torch.as_tensor(image))[0]
         assert np.array_equal(picture.image_u8, expected)
+
+
+def write_picture(path, colour, size=(6, 4)):
+    Image.new("RGB", size, colour).save(path)
+    return str(path)
+
+
+def test_a_picture_is_told_by_its_ending():
+    assert is_picture("data/face.PNG")
+    assert is_picture("face.jpeg")
+    assert not is_picture("a face like face.png but older")
+
+
+def test_a_picture_is_read_as_the_square_amid_it(tmp_path):
+    pixels = np.zeros((4, 8, 3), np.uint8)
+    pixels[:, 2:6] = [255, 51, 0]
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    query = read_query(str(tmp_path / "wide.png"))
+    colour = torch.tensor([1.0, -0.6, -1.0])[:, None, None]
+    torch.testing.assert_close(query, colour.expand(3, 4, 4))
+    assert read_picture(str(tmp_path / "wide.png"), 2).shape == (2, 2, 3)
+    assert read_query("a text") == "a text"
+
+
+def test_a_picture_lies_as_its_camera_says(tmp_path):
+    upright = np.zeros((4, 4, 3), np.uint8)
+    upright[:2] = 255
+    image = Image.fromarray(np.rot90(upright).copy())
+    exif = image.getexif()
+    exif[274] = 6  # to be turned clockwise
+    image.save(tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(read_picture(str(tmp_path / "turned.png")), upright)
+
+
+@pytest.mark.parametrize("content", [None, b"no picture"])
+def test_a_picture_that_cannot_be_read_leaves_the_others(content, tmp_path):
+    path = tmp_path / "face.png"
+    if content:
+        path.write_bytes(content)
+    problems = find_problems(["1 0 0", str(path)], ColourEncoder())
+    assert list(problems) == [1]
+    assert "must be the path of a picture" in problems[1]
+
+
+def test_names_of_pictures_follow_their_content(tmp_path):
+    sampling, config = make_sampling(), make_config()
+
+    def names(path):
+        return name_pictures(path, sampling, config, seed=0)
+
+    red = names(write_picture(tmp_path / "Face 1.png", "red"))
+    assert red[0].startswith("face_1_")
+    assert names(write_picture(tmp_path / "Face 1.png", "red")) == red
+    assert names(write_picture(tmp_path / "Face 1.png", "blue")) != red
+
+
+def test_variations_of_a_picture_are_those_of_the_image(tmp_path):
+    path = write_picture(tmp_path / "face.png", (255, 0, 128))
+    model = make_model(spread=0.5)
+    made = model([read_query(path)], make_sampling(), num_samples=3, seed=7, rank=True)
+    pictures = draw([path], rank=True)
+    for number, picture in enumerate(pictures.values()):
+        np.testing.assert_array_equal(picture.image_u8, made.images[0, number])
+        assert picture.labels["prompt"] == path
+        assert float(picture.labels["score"]) == pytest.approx(
+            made.scores[0, number], abs=1e-4
+        )
+
+
+def test_a_negative_prompt_may_be_a_picture(tmp_path):
+    green = write_picture(tmp_path / "green.png", (0, 255, 0))
+    plain = draw(["1 0 0"], guidance_scale=2.0)
+    led = draw(["1 0 0"], guidance_scale=2.0, negative=green)
+    levels = [np.mean([p.image_u8[..., 1] for p in d.values()]) for d in (plain, led)]
+    assert levels[1] < levels[0] - 20

@@ -1,7 +1,8 @@
 """Pictures of a user's own prompts, one prompt at a time.
 
-A picture depends on its prompt, the seed and the settings, not on the other prompts;
-what a killed run has made is found again by its name.
+A prompt is a text, or the path of a picture to draw variations of. A picture depends on
+its prompt, the seed and the settings, not on the other prompts; what a killed run has
+made is found again by its name.
 """
 
 import hashlib
@@ -10,11 +11,15 @@ import logging
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
 
+from clip2latent_kedro.conditioning import Query, embed_queries
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation.variants import PriorName
+from clip2latent_kedro.images import uint8_to_image
 from clip2latent_kedro.interfaces import Encoder
 from clip2latent_kedro.prior.sampling import suit_sampling
 from clip2latent_kedro.progress import progress_bar
@@ -24,6 +29,7 @@ from clip2latent_kedro.text_to_image import TextToImage
 logger = logging.getLogger(__name__)
 
 SLUG_LENGTH = 40
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
 @dataclass(frozen=True)
@@ -31,9 +37,9 @@ class InferenceConfig:
     """What is drawn, `params:inference`.
 
     Attributes:
-        prompts: One text, or several.
+        prompts: One, or several: texts, or paths of pictures.
         prompts_file: Text file with a prompt a line, instead of `prompts`.
-        negative: A text that guidance leads away from; None for none.
+        negative: A prompt that guidance leads away from; None for none.
         num_samples: Pictures of each prompt.
         rank: Put the pictures closest to their prompt first, by the encoder.
         image_batch_size: Images synthesised at a time.
@@ -96,12 +102,61 @@ def read_prompts(config: InferenceConfig, lines: str | None) -> list[str]:
     return prompts
 
 
-def find_problems(prompts: Sequence[str], encoder: Encoder) -> dict[int, str]:
-    """Return why each prompt that the encoder refuses is refused, by position."""
+def is_picture(prompt: str) -> bool:
+    """Return whether a prompt is the path of a picture, by its ending."""
+    return prompt.lower().endswith(PICTURE_ENDINGS)
+
+
+def read_query(prompt: str) -> Query:
+    """Return a text as it is, and a picture as an image, [3, h, w] in [-1, 1].
+
+    Raises:
+        InputError: If there is no such picture, or it cannot be read.
+    """
+    if not is_picture(prompt):
+        return prompt
+    return uint8_to_image(torch.from_numpy(read_picture(prompt)))
+
+
+def read_picture(prompt: str, side: int | None = None) -> np.ndarray:
+    """Return the largest square amid a picture, uint8 [side, side, 3].
+
+    Args:
+        prompt: Its path.
+        side: To resize it to; None keeps it.
+
+    Raises:
+        InputError: If there is no such picture, or it cannot be read.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(prompt) as image:
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        msg = (
+            f"A prompt that ends as a picture's name does must be the path of a "
+            f"picture, got {prompt!r}, which cannot be read ({error}). Correct it."
+        )
+        raise InputError(msg) from error
+    side = side or min(upright.size)
+    return np.array(ImageOps.fit(upright, (side, side)))
+
+
+def find_problems(
+    prompts: Sequence[str], encoder: Encoder, device: str = "cpu"
+) -> dict[int, str]:
+    """Return why each prompt that cannot be drawn is refused, by position.
+
+    Args:
+        prompts: Texts and paths of pictures.
+        encoder: On the device; it may refuse a text.
+        device: Where pictures are embedded.
+    """
     problems = {}
     for position, prompt in enumerate(prompts):
         try:
-            encoder.encode_text([prompt])
+            embed_queries(encoder, [read_query(prompt)], device)
         except InputError as error:
             problems[position] = str(error)
             logger.warning("Prompt %d is left out: %s", position + 1, error)
@@ -114,15 +169,19 @@ def name_pictures(
     """Return file names without ending, one a sample, for a prompt under settings.
 
     Args:
-        prompt: The text.
+        prompt: A text, or the path of a picture, of which the content counts.
         sampling: `params:sampling`.
         config: `params:inference`.
         seed: Seed of the run.
     """
     fixed = [config.negative, config.num_samples, config.rank, config.prior]
-    text = json.dumps([prompt, seed, asdict(sampling), *fixed])
+    content, name = prompt, prompt
+    if is_picture(prompt):
+        content = hashlib.sha256(Path(prompt).read_bytes()).hexdigest()
+        name = Path(prompt).stem
+    text = json.dumps([content, seed, asdict(sampling), *fixed])
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    slug = re.sub(r"[^a-z0-9]+", "_", prompt.lower())[:SLUG_LENGTH].strip("_")
+    slug = re.sub(r"[^a-z0-9]+", "_", name.lower())[:SLUG_LENGTH].strip("_")
     return [f"{slug}_{digest}_{number}" for number in range(config.num_samples)]
 
 
@@ -163,11 +222,11 @@ def _draw_prompt(
 ) -> dict[str, LabelledPicture]:
     sampling = suit_sampling(model.prior, sampling)
     generated = model(
-        [prompt],
+        [read_query(prompt)],
         sampling,
         num_samples=config.num_samples,
         seed=seed,
-        negative=None if config.negative is None else [config.negative],
+        negative=None if config.negative is None else [read_query(config.negative)],
         rank=config.rank,
     )
     pictures = {}

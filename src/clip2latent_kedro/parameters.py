@@ -8,7 +8,7 @@ numbers to floats. Ranges are checked by the dataclasses themselves.
 import difflib
 import json
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -21,16 +21,23 @@ from pydantic import (
     model_validator,
 )
 
+from clip2latent_kedro.baselines.clip2gan import Clip2GanTrainingConfig
+from clip2latent_kedro.baselines.lafite import LafiteTrainingConfig
+from clip2latent_kedro.baselines.optimisation import OptimisationConfig
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation import EvaluationConfig
+from clip2latent_kedro.evaluation.kinds import KINDS, read_rows
 from clip2latent_kedro.evaluation.sweep import SweepConfig
 from clip2latent_kedro.evaluation.validation import ValidationConfig
+from clip2latent_kedro.evaluation.variants import ALLOWED as SAMPLING
 from clip2latent_kedro.evaluation.variants import expand_grid
 from clip2latent_kedro.inference import InferenceConfig
 from clip2latent_kedro.pairs import DataConfig, GenerationConfig
 from clip2latent_kedro.portraits.clip import ClipFinetuneConfig, ClipTrainingConfig
 from clip2latent_kedro.portraits.generator import GeneratorConfig
 from clip2latent_kedro.portraits.judge import JudgeConfig
+from clip2latent_kedro.portraits.vae import VaeTrainingConfig
+from clip2latent_kedro.portraits.vae_flow import FlowTrainingConfig
 from clip2latent_kedro.prior.config import TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig
 from clip2latent_kedro.prior.distillation.config import DistillationConfig
@@ -69,7 +76,33 @@ class PortraitsParameters(BaseModel):
     judge: JudgeConfig
     clip: ClipTrainingConfig
     clip_finetune: ClipFinetuneConfig
+    clip_held_out: ClipTrainingConfig
     generator: GeneratorConfig
+    vae: VaeTrainingConfig
+    vae_flow: FlowTrainingConfig
+
+
+class OptimisationParameters(BaseModel):
+    """`params:baselines.optimisation`: ways of searching for a latent."""
+
+    model_config = STRICT
+
+    article: OptimisationConfig
+    strong: OptimisationConfig
+    styleclip: OptimisationConfig
+    refine: OptimisationConfig
+
+
+class BaselinesParameters(BaseModel):
+    """`params:baselines`: methods to compare with."""
+
+    model_config = STRICT
+
+    num_prompts: PositiveInt
+    num_samples: PositiveInt
+    lafite: LafiteTrainingConfig
+    clip2gan: Clip2GanTrainingConfig
+    optimisation: OptimisationParameters
 
 
 class Parameters(BaseModel):
@@ -92,6 +125,7 @@ class Parameters(BaseModel):
     sweep: SweepConfig
     inference: InferenceConfig
     portraits: PortraitsParameters
+    baselines: BaselinesParameters
 
     @field_validator("device")
     @classmethod
@@ -117,22 +151,36 @@ def check_parameters(tree: Mapping[str, Any]) -> None:
             expected, what came.
     """
     parameters = _build(tree)
-    for where, overrides in _variants(parameters):
-        settings = {name: value for name, value in overrides.items() if name != "prior"}
+    for where, group, settings in _variants(parameters):
         try:
-            _build({**tree, "sampling": {**tree["sampling"], **settings}})
+            _build(_overlay(tree, group.split("."), settings))
         except InputError as error:
             msg = f"In {where}, {error}"
             raise InputError(msg) from None
 
 
-def _variants(parameters: Parameters) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the place and the settings of each variant of `sampling`."""
-    for row, overrides in parameters.evaluation.rows.items():
-        yield f"evaluation.rows.{row}", overrides
+def _variants(
+    parameters: Parameters,
+) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield the place of each variant, and what it changes of which group."""
+    for name, row in read_rows(parameters.evaluation.rows).items():
+        allowed = KINDS[row.kind].allowed
+        group = allowed.group_of(row.settings)
+        if group is not None:
+            yield f"evaluation.rows.{name}", group, allowed.changes(row.settings)
     for grid, settings in parameters.sweep.grids.items():
         for overrides in expand_grid(settings):
-            yield f"sweep.grids.{grid}", overrides
+            yield f"sweep.grids.{grid}", "sampling", SAMPLING.changes(overrides)
+
+
+def _overlay(
+    tree: Mapping[str, Any], group: Sequence[str], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a tree with some settings of a group changed."""
+    if not group:
+        return {**tree, **settings}
+    first, *rest = group
+    return {**tree, first: _overlay(tree.get(first, {}), rest, settings)}
 
 
 def _build(tree: Mapping[str, Any]) -> Parameters:

@@ -11,6 +11,7 @@ from linear_models import (
     make_prior,
     make_sampling,
 )
+from PIL import Image
 
 from clip2latent_kedro.datasets import PictureFolderDataset
 from clip2latent_kedro.errors import InputError
@@ -130,3 +131,20 @@ def test_retrieval_takes_the_training_pairs(run):
         run(sampling=sampling)
     table = run(sampling=sampling, pairs=make_colour_pairs()).load("inference_table")
     assert len(table) == 4
+
+
+def test_a_given_picture_comes_before_what_is_drawn_of_it(run, tmp_path):
+    path = str(tmp_path / "face.png")
+    Image.new("RGB", (9, 9), (12, 200, 34)).save(path)
+    missing = str(tmp_path / "missing.png")
+    catalog = run(prompts=[path, "1 0 0", missing])
+    table = catalog.load("inference_table")
+    assert table["prompt"].tolist() == [path] * 2 + ["1 0 0"] * 2 + [missing]
+    assert table["problem"].notna().tolist() == [False] * 4 + [True]
+    shown = (catalog.load("inference_grid") == (12, 200, 34)).all(axis=-1)
+    rows, columns = np.nonzero(shown)
+    assert len(rows) > 100 * 100
+    first = run(prompts=["1 0 0"]).load("inference_grid")
+    # One more column than samples, and the picture in the first.
+    assert catalog.load("inference_grid").shape[1] == first.shape[1] + 128
+    assert columns.max() < int(128 * 3.2) + 1

@@ -14,7 +14,9 @@ from clip2latent_kedro.inference import (
     LabelledPicture,
     draw_pictures,
     find_problems,
+    is_picture,
     name_pictures,
+    read_picture,
     read_prompts,
 )
 from clip2latent_kedro.interfaces import Encoder, Generator
@@ -41,7 +43,7 @@ def accept_prompts(
 
     Args:
         prompts_file: `lines`, or empty without a file.
-        encoder: Which may refuse a text.
+        encoder: Which may refuse a text, as pictures are refused that are not there.
         inference: `params:inference`.
         device: `params:device`.
 
@@ -49,7 +51,8 @@ def accept_prompts(
         InputError: If no prompt is left.
     """
     prompts = read_prompts(inference, prompts_file.get("lines"))
-    problems = find_problems(prompts, encoder.to(pick_device(device)))
+    device = pick_device(device)
+    problems = find_problems(prompts, encoder.to(device), device)
     accepted = [text for place, text in enumerate(prompts) if place not in problems]
     if not accepted:
         msg = f"None of the prompts can be drawn: {next(iter(problems.values()))}"
@@ -76,7 +79,7 @@ def draw(
     Args:
         prompts: Accepted ones.
         generator: w -> image.
-        encoder: Text -> embedding.
+        encoder: Text or picture -> embedding.
         prior: Embedding -> w.
         training_pairs: For retrieval mixing, if `sampling` asks for it.
         progress: Pictures that an earlier run made.
@@ -94,13 +97,14 @@ def draw(
         bank = training_pairs.clip_embedding
     model = TextToImage(
         generator,
-        encoder,
+        data.embedder(encoder),
         prior,
         data.latent_repeats,
         latent_batch_size=max(inference.num_samples, inference.image_batch_size),
         image_batch_size=inference.image_batch_size,
         device=pick_device(device),
         retrieval_bank=bank,
+        scorer=data.scorer(encoder),
     )
     logger.info(
         "Drawing %d pictures of each of %d prompts.",
@@ -132,8 +136,9 @@ def collect(
         seed: `params:seed`.
 
     Returns:
-        uint8 [h, w, 3], of the first prompts; and a row for each picture, `prompt`,
-        `sample`, `seed`, `score`, `file`, `problem`, and for each refused prompt.
+        uint8 [h, w, 3], of the first prompts, a given picture before what was drawn of
+        it; and a row for each picture, `prompt`, `sample`, `seed`, `score`, `file`,
+        `problem`, and for each refused prompt.
     """
     rows: list[dict[str, Any]] = []
     images: list[list[np.ndarray]] = []
@@ -157,8 +162,17 @@ def collect(
     ]
     columns = ["prompt", "sample", "seed", "score", "file", "problem"]
     stacked = np.array(images)  # [num_prompts, num_samples, h, w, 3]
-    grid = draw_comparison(
-        prompts[:GRID_PROMPTS],
-        {f"{number + 1}": stacked[:, number] for number in range(stacked.shape[1])},
-    )
+    cells = {f"{number + 1}": stacked[:, number] for number in range(stacked.shape[1])}
+    shown = prompts[:GRID_PROMPTS]
+    if any(map(is_picture, shown)):
+        given = [_given(prompt, stacked.shape[2]) for prompt in shown]
+        cells = {"given": np.array(given), **cells}
+    grid = draw_comparison(shown, cells)
     return grid, pd.DataFrame(rows, columns=columns).convert_dtypes()
+
+
+def _given(prompt: str, side: int) -> np.ndarray:
+    """Return the picture that a prompt names, or white where it is a text."""
+    if is_picture(prompt):
+        return read_picture(prompt, side)
+    return np.full((side, side, 3), 255, np.uint8)

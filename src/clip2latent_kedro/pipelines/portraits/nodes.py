@@ -1,7 +1,5 @@
 """Nodes of `portraits`."""
 
-import json
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any, TypeVar
@@ -9,7 +7,6 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.pipelines.portraits.card import write_card
@@ -21,7 +18,12 @@ from clip2latent_kedro.portraits.clip import (
     export_clip,
 )
 from clip2latent_kedro.portraits.clip_training import finetune_clip, train_clip
-from clip2latent_kedro.portraits.fitting import FitState
+from clip2latent_kedro.portraits.fitting import (
+    FitState,
+    Weights,
+    go_on,
+    unpack_state,
+)
 from clip2latent_kedro.portraits.generator import (
     GeneratorConfig,
     export_generator,
@@ -37,17 +39,30 @@ from clip2latent_kedro.portraits.quality import (
     compare_pictures,
     measure_generator,
     measure_judge,
+    measure_reconstruction,
     measure_retrieval,
 )
-from clip2latent_kedro.provenance import list_differences
-from clip2latent_kedro.runtime import describe_machine, pick_device
-
-logger = logging.getLogger(__name__)
+from clip2latent_kedro.portraits.vae import (
+    VaeTrainingConfig,
+    averaged_vae,
+    train_vae,
+)
+from clip2latent_kedro.portraits.vae_flow import (
+    FlowTrainingConfig,
+    export_vae,
+    train_flow,
+)
+from clip2latent_kedro.runtime import derive_seed, describe_machine, pick_device
 
 Config = TypeVar(
-    "Config", JudgeConfig, ClipTrainingConfig, ClipFinetuneConfig, GeneratorConfig
+    "Config",
+    JudgeConfig,
+    ClipTrainingConfig,
+    ClipFinetuneConfig,
+    GeneratorConfig,
+    VaeTrainingConfig,
+    FlowTrainingConfig,
 )
-Weights = tuple[dict[str, Any], dict[str, str]]
 Pictures = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 
 
@@ -85,7 +100,7 @@ def fit_clip_closer(
         trained: The last state of the first training.
         architecture: `params:portraits.clip`.
     """
-    start = _unpack(trained)
+    start = unpack_state(trained)
 
     def train(
         config: ClipFinetuneConfig, seed: int, device: str, state: FitState | None
@@ -95,6 +110,17 @@ def fit_clip_closer(
     yield from _fit(train, config, seed, device, resume, progress)
 
 
+def fit_held_out_clip(
+    config: ClipTrainingConfig, seed: int, device: str, resume: bool, progress: Weights
+) -> Iterator[Weights]:
+    """Yield states of the training of a CLIP model that shares nothing with the other.
+
+    Its weights, pictures and captions are drawn from a seed of its own.
+    """
+    own_seed = derive_seed(seed, "held_out_clip")
+    yield from _fit(train_clip, config, own_seed, device, resume, progress)
+
+
 def fit_generator(
     config: GeneratorConfig, seed: int, device: str, resume: bool, progress: Weights
 ) -> Iterator[Weights]:
@@ -102,19 +128,66 @@ def fit_generator(
     yield from _fit(train_generator, config, seed, device, resume, progress)
 
 
+def fit_vae(
+    config: VaeTrainingConfig, seed: int, device: str, resume: bool, progress: Weights
+) -> Iterator[Weights]:
+    """Yield states of the VAE's training, each to be stored at once."""
+    yield from _fit(train_vae, config, seed, device, resume, progress)
+
+
+def fit_vae_flow(
+    config: FlowTrainingConfig,
+    seed: int,
+    device: str,
+    resume: bool,
+    progress: Weights,
+    trained: Weights,
+    architecture: VaeTrainingConfig,
+) -> Iterator[Weights]:
+    """Yield states of the training of the flow to the VAE's codes.
+
+    Args:
+        config: `params:portraits.vae_flow`.
+        seed: `params:seed`.
+        device: `params:device`.
+        resume: `params:resume`.
+        progress: What an earlier run left.
+        trained: The last state of the VAE.
+        architecture: `params:portraits.vae`.
+    """
+    vae = unpack_state(trained)
+
+    def train(
+        config: FlowTrainingConfig, seed: int, device: str, state: FitState | None
+    ) -> Iterator[FitState]:
+        return train_flow(vae, architecture, config, seed, device, state)
+
+    yield from _fit(train, config, seed, device, resume, progress)
+
+
 def ship_judge(state: Weights, config: JudgeConfig) -> Weights:
     """Return the judge's weights as they are used."""
-    return export_judge(_unpack(state), config)
+    return export_judge(unpack_state(state), config)
 
 
 def ship_clip(state: Weights, config: ClipTrainingConfig) -> Weights:
     """Return the CLIP model's weights as they are used."""
-    return export_clip(_unpack(state), config)
+    return export_clip(unpack_state(state), config)
 
 
 def ship_generator(state: Weights, config: GeneratorConfig) -> Weights:
     """Return the generator's weights as they are used."""
-    return export_generator(_unpack(state), config)
+    return export_generator(unpack_state(state), config)
+
+
+def ship_vae(
+    state: Weights,
+    architecture: VaeTrainingConfig,
+    flow_state: Weights,
+    flow: FlowTrainingConfig,
+) -> Weights:
+    """Return the weights of the VAE's decoder and of its flow as they are used."""
+    return export_vae(unpack_state(state), unpack_state(flow_state), architecture, flow)
 
 
 def choose_prompts(
@@ -193,9 +266,9 @@ def collect_seconds(
 ) -> dict[str, float]:
     """Return how long the training of each model took, in seconds."""
     return {
-        "judge": _unpack(judge).seconds,
-        "clip": _unpack(clip).seconds + _unpack(clip_finetune).seconds,
-        "generator": _unpack(generator).seconds,
+        "judge": unpack_state(judge).seconds,
+        "clip": unpack_state(clip).seconds + unpack_state(clip_finetune).seconds,
+        "generator": unpack_state(generator).seconds,
     }
 
 
@@ -208,9 +281,59 @@ def draw_comparison(generator: Generator, seed: int) -> Pictures:
     return tiles.reshape(8 * height, 12 * width, 3)
 
 
-def write_model_card(quality: dict[str, Any]) -> str:
+def measure_autoencoder(
+    state: Weights,
+    architecture: VaeTrainingConfig,
+    flow_state: Weights,
+    judge: Judge,
+    num: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Return how well the VAE draws renders again that it has not seen.
+
+    Args:
+        state: The last state of the VAE.
+        architecture: `params:portraits.vae`.
+        flow_state: The last state of its flow.
+        judge: The trained judge.
+        num: `params:portraits.num_measured`, portraits to measure with.
+        seed: `params:seed`; the portraits are not those of the training.
+    """
+    vae, flow = unpack_state(state), unpack_state(flow_state)
+    model = averaged_vae(vae, architecture)
+    accuracy, psnr = measure_reconstruction(
+        lambda image: model.decoder(model.encoder(image)[0]), judge, seed=seed, num=num
+    )
+    return {
+        "accuracy": accuracy | {"mean": float(np.mean(list(accuracy.values())))},
+        "psnr_db": psnr,
+        "training_seconds": vae.seconds + flow.seconds,
+    }
+
+
+def measure_held_out_clip(
+    encoder: Encoder, state: Weights, seed: int
+) -> dict[str, Any]:
+    """Return how well the held-out CLIP finds texts and images, and what it cost.
+
+    Args:
+        encoder: The trained model.
+        state: The last state of its training.
+        seed: `params:seed`; the portraits are not those of the training.
+    """
+    return {
+        "clip_recall_at_1_in_256": measure_retrieval(encoder, seed=seed),
+        "training_seconds": unpack_state(state).seconds,
+    }
+
+
+def write_model_card(
+    quality: dict[str, Any],
+    held_out_quality: dict[str, Any],
+    vae_quality: dict[str, Any],
+) -> str:
     """Return the model card, Markdown, of what was measured."""
-    return write_card(quality)
+    return write_card(quality, held_out_quality, vae_quality)
 
 
 def _tabulate(captions: list[Caption]) -> pd.DataFrame:
@@ -226,27 +349,9 @@ def _fit(
     resume: bool,
     progress: Weights,
 ) -> Iterator[Weights]:
-    settings = json.dumps({"config": asdict(config), "seed": seed}, sort_keys=True)
-    state = None
-    if resume and progress[0]:
-        stored = json.loads(progress[1]["settings"])
-        if differing := list_differences(stored, json.loads(settings)):
-            msg = (
-                f"The stored training has other settings: {', '.join(differing)}. Use "
-                f"the same settings, or --params=resume:false to start afresh."
-            )
-            raise InputError(msg)
-        state = _unpack(progress)
-        if state.step == config.steps:
-            logger.info("Already trained: %d steps are stored.", state.step)
-            yield progress
-            return
-        logger.info("Going on after step %d.", state.step)
-    for reached in train(config, seed, pick_device(device), state):
-        numbers = {"step": str(reached.step), "seconds": f"{reached.seconds:.1f}"}
-        yield reached.tensors, {**numbers, "settings": settings}
-
-
-def _unpack(state: Weights) -> FitState:
-    tensors, strings = state
-    return FitState(int(strings["step"]), float(strings["seconds"]), tensors)
+    yield from go_on(
+        lambda state: train(config, seed, pick_device(device), state),
+        {"config": asdict(config), "seed": seed},
+        steps=config.steps,
+        stored=progress if resume else None,
+    )

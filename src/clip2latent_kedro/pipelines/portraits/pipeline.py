@@ -16,15 +16,31 @@ def create_pipeline() -> Pipeline:
         "trained": "portraits_clip_state",
         "architecture": "params:portraits.clip",
     }
+    vae = {"trained": "portraits_vae_state", "architecture": "params:portraits.vae"}
     return Pipeline(
         [
             _fit("judge", nodes.fit_judge),
             _fit("clip", nodes.fit_clip),
             _fit("clip_finetune", nodes.fit_clip_closer, first_training),
+            _fit("clip_held_out", nodes.fit_held_out_clip),
             _fit("generator", nodes.fit_generator),
+            _fit("vae", nodes.fit_vae),
+            _fit("vae_flow", nodes.fit_vae_flow, vae),
             _ship("judge", nodes.ship_judge, training="judge"),
             _ship("clip", nodes.ship_clip, training="clip_finetune"),
+            _ship("clip_held_out", nodes.ship_clip, training="clip_held_out"),
             _ship("generator", nodes.ship_generator, training="generator"),
+            Node(
+                nodes.ship_vae,
+                inputs=[
+                    "portraits_vae_state",
+                    "params:portraits.vae",
+                    "portraits_vae_flow_state",
+                    "params:portraits.vae_flow",
+                ],
+                outputs="portraits_vae_weights",
+                name="ship_vae",
+            ),
             Node(
                 nodes.choose_prompts,
                 inputs=[
@@ -75,8 +91,35 @@ def create_pipeline() -> Pipeline:
                 name="draw_comparison",
             ),
             Node(
+                nodes.measure_autoencoder,
+                inputs=[
+                    "portraits_vae_state",
+                    "params:portraits.vae",
+                    "portraits_vae_flow_state",
+                    "portraits_judge@model",
+                    "params:portraits.num_measured",
+                    "params:seed",
+                ],
+                outputs="portraits_vae_quality",
+                name="measure_portraits_vae",
+            ),
+            Node(
+                nodes.measure_held_out_clip,
+                inputs=[
+                    "portraits_clip_held_out@model",
+                    "portraits_clip_held_out_state",
+                    "params:seed",
+                ],
+                outputs="portraits_clip_held_out_quality",
+                name="measure_held_out_clip",
+            ),
+            Node(
                 nodes.write_model_card,
-                inputs="portraits_quality",
+                inputs=[
+                    "portraits_quality",
+                    "portraits_clip_held_out_quality",
+                    "portraits_vae_quality",
+                ],
                 outputs="portraits_card",
                 name="write_model_card",
             ),
