@@ -54,6 +54,19 @@ class ColourEncoder:
         return self
 
 
+class TurnedEncoder(ColourEncoder):
+    """Another embedding of the same: the colours after a fixed turn."""
+
+    identity = Identity("turned-clip", "33")
+    TURN = torch.tensor([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]])
+
+    def encode_image(self, image: Tensor) -> Tensor:
+        return super().encode_image(image) @ self.TURN
+
+    def encode_text(self, texts) -> Tensor:
+        return super().encode_text(texts) @ self.TURN
+
+
 class ColourJudge:
     """Sees whether there is some red, and some green."""
 
@@ -124,6 +137,12 @@ def make_sampling(**changes):
     return SamplingConfig(**{**settings, **changes})
 
 
+GIVEN_ROWS = {
+    kind: {"method": kind}
+    for kind in ("random_w", "reference", "generator_bound", "nearest_pair")
+}
+
+
 def make_evaluation(**changes):
     settings = {
         "num_prompts": None,
@@ -133,13 +152,17 @@ def make_evaluation(**changes):
         "latent_batch_size": 1024,
         "image_batch_size": 64,
         "stored_image_size": 64,
+        "generator_images": 40,
         "figure_prompts": 2,
         "timing_prompt": "1 0 0",
         "timing_images": 4,
         "timing_guidance_scale": 2.0,
         "timing_warmups": 1,
         "timing_repeats": 2,
-        "rows": {"fast": {}, "slow": {"num_steps": 20}},
+        "timing_seconds": 1000.0,
+        "baseline": None,
+        "only": None,
+        "rows": {**GIVEN_ROWS, "fast": {}, "slow": {"num_steps": 20}},
     }
     return EvaluationConfig(**{**settings, **changes})
 

@@ -60,10 +60,12 @@ def test_the_default_run_leaves_pictures_and_a_table(project):
     assert scores.clip_score["reference"] > scores.clip_score["random_w"] + 0.1
     gap = pd.read_csv(_latest(project, "modality_gap.csv")).set_index("bridge")
     assert gap.mean_distance["mean shift"] < gap.mean_distance["none"]
-    with np.load(project / "data/test/samples.npz") as samples:
-        assert samples["clip2latent_fast"].shape[2:] == (64, 64, 3)
+    with np.load(project / "data/test/answers/clip2latent_fast.npz") as answers:
+        assert answers["images"].shape[2:] == (64, 64, 3)
     assert _latest(project, "samples.png").stat().st_size > 1000
     assert "<table" in _latest(project, "report.html").read_text()
+    assert _latest(project, "scores.png").stat().st_size > 1000
+    assert "Published figures" in _latest(project, "scores.md").read_text()
 
     sweep = _kedro(project, "run", "--env=test", "--pipeline=sweep")
     assert sweep.returncode == 0, sweep.stderr

@@ -8,11 +8,10 @@ from linear_models import (
     ColourJudge,
     make_evaluation,
     make_queries,
-    make_sampling,
 )
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation import Variant, read_queries, variants_of_rows
+from clip2latent_kedro.evaluation import KINDS, RowSpec, read_queries
 
 
 @pytest.mark.parametrize(
@@ -30,7 +29,28 @@ from clip2latent_kedro.evaluation import Variant, read_queries, variants_of_rows
             {"rows": {"fast": {"prior": "teacher"}}},
             "evaluation.rows.fast.prior must be one of prior, prior_best, student, got",
         ),
-        ({"rows": {"fast": None}}, "rows.fast must be settings of sampling, got None"),
+        ({"rows": {"fast": 3}}, "rows.fast must be settings by name, got 3"),
+        ({"generator_images": 1}, "generator_images must be 2 or more or null, got 1"),
+        ({"baseline": "best"}, "evaluation.baseline must be one of the rows, random_w"),
+        ({"only": "fast,slwo"}, "evaluation.only must be names of rows, of random_w"),
+        (
+            {"rows": {"a": {"method": "gan"}}},
+            "evaluation.rows.a.method must be one of clip2latent, random_w, reference",
+        ),
+        (
+            {"rows": {"a": {"method": "random_w", "psi": 1.0}}},
+            "evaluation.rows.a.psi is not a parameter. Known here: none.",
+        ),
+        (
+            {"rows": {"a": {"num_samples": True}}},
+            "evaluation.rows.a.num_samples must be 1 or more, got True.",
+        ),
+        (
+            {"rows": {"a": {"method": "external", "folder": 3}}},
+            "evaluation.rows.a.folder must be a text, got 3.",
+        ),
+        ({"rows": {"a/b": {}}}, "must be named in letters, digits and _ + - alone"),
+        ({"rows": {"generator_images": {}}}, "cannot be named generator_images"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, message):
@@ -38,14 +58,27 @@ def test_settings_out_of_range_are_refused(changes, message):
         make_evaluation(**changes)
 
 
-def test_rows_change_what_they_name_and_keep_the_rest():
-    rows = {"fast": {}, "slow": {"prior": "student", "num_steps": 20}}
-    assert variants_of_rows(make_sampling(), rows) == {
-        "fast": Variant("prior", make_sampling()),
-        "slow": Variant("student", make_sampling(num_steps=20)),
+def test_rows_are_of_clip2latent_unless_they_say_otherwise():
+    rows = {
+        "fast": {"num_samples": 4, "eta": 0.5},
+        "floor": {"method": "random_w", "num_prompts": 2},
+        "gone": None,
     }
-    with pytest.raises(InputError, match=r"evaluation.rows.slow: .*eta must be 0 to 1"):
-        variants_of_rows(make_sampling(), {"slow": {"eta": 3.0}})
+    config = make_evaluation(rows=rows)
+    assert config.read_rows() == {
+        "fast": RowSpec("fast", "clip2latent", {"eta": 0.5}, num_samples=4),
+        "floor": RowSpec("floor", "random_w", {}, num_prompts=2),
+    }
+    chosen = make_evaluation(rows=rows, only=" floor,")
+    assert list(chosen.read_rows()) == ["floor"]
+
+
+def test_the_group_that_a_row_changes_may_depend_on_its_settings():
+    allowed = KINDS["direct"].allowed
+    assert allowed.group_of({"lr": 0.1}) == "baselines.optimisation.strong"
+    article = {"variant": "article", "lr": 0.1}
+    assert allowed.group_of(article) == "baselines.optimisation.article"
+    assert allowed.changes(article) == {"lr": 0.1}
 
 
 def test_queries_hold_the_prompts_and_what_they_state():

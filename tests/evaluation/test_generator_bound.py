@@ -3,15 +3,10 @@ import re
 import numpy as np
 import pytest
 import torch
-from linear_models import (
-    ColourEncoder,
-    ColourGenerator,
-    make_evaluation,
-    make_queries,
-)
+from linear_models import ColourGenerator, make_queries
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation import GeneratorBound, time_rows
+from clip2latent_kedro.evaluation import GeneratorBound
 
 Z = np.random.default_rng(0).standard_normal((3, 4, 3)).astype(np.float32)
 
@@ -38,9 +33,3 @@ def test_z_of_other_prompts_or_another_generator_are_refused(shape, message):
         GeneratorBound(ColourGenerator(), np.zeros(shape, np.float32)).sample(
             make_queries(), num_samples=2, seed=0
         )
-
-
-def test_it_is_not_timed_for_it_is_not_made_from_text():
-    methods = {"generator_bound": GeneratorBound(ColourGenerator(), Z)}
-    queries, config = make_queries(), make_evaluation()
-    assert time_rows(methods, queries, ColourEncoder(), config, seed=0) == {}

@@ -42,6 +42,8 @@ def test_scores_of_a_case_worked_by_hand(drawn, queries):
     expected = {
         "clip_score": [0.7, 1],
         "clip_score_best": [0.8, 1],
+        "held_out_score": [np.nan, np.nan],
+        "held_out_score_best": [np.nan, np.nan],
         "accuracy": [0.75, np.nan],
         "accuracy_best": [1, np.nan],
         "all_right": [0.5, np.nan],
@@ -53,6 +55,17 @@ def test_scores_of_a_case_worked_by_hand(drawn, queries):
     for name, values in expected.items():
         np.testing.assert_allclose(scores[name], values, atol=1e-12, err_msg=name)
     assert best_samples(drawn, queries).tolist() == [1, 0]
+
+
+def test_the_held_out_score_is_of_the_sample_that_clip_likes_best(drawn, queries):
+    by_another = np.array([[[0, 1.0], [1, 1]], [[0, 5], [5, 0]]])
+    scores = score_prompts(
+        replace(drawn, held_out_embedding=by_another),
+        replace(queries, held_out_embedding=torch.tensor([[0.0, 1], [0, 1]])),
+    )
+    np.testing.assert_allclose(scores["held_out_score"], [(1 + 0.5**0.5) / 2, 0.5])
+    # CLIP likes the second sample of the first prompt, the held-out CLIP the first.
+    np.testing.assert_allclose(scores["held_out_score_best"], [0.5**0.5, 1])
 
 
 def test_a_single_sample_and_no_judge_leave_scores_empty(drawn, queries):

@@ -21,10 +21,10 @@ from clip2latent_kedro.evaluation import (
     draw_row,
     score_prompts,
 )
+from clip2latent_kedro.evaluation.digests import digest_prior
 from clip2latent_kedro.evaluation.sweep import (
     SweepConfig,
     TrialResult,
-    digest_prior,
     key_of,
     plan_trials,
     run_trials,

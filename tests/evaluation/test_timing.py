@@ -1,17 +1,18 @@
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 import torch
 from linear_models import (
     ColourEncoder,
+    ColourGenerator,
     make_evaluation,
-    make_model,
+    make_prior,
     make_queries,
     make_sampling,
 )
 
-from clip2latent_kedro.evaluation import STAGES, Clip2Latent, References, time_rows
+from clip2latent_kedro.evaluation import STAGES, Models, RowSpec, time_rows
+from clip2latent_kedro.evaluation.kinds import clip2latent
 
 
 class Clock:
@@ -60,14 +61,15 @@ class SlowEncoder(ColourEncoder):
 def test_stages_are_told_apart_methods_take_turns_and_warm_ups_do_not_count(clock):
     calls: list[str] = []
     methods = {name: SlowMethod(name, clock, calls) for name in ("a", "b")}
-    methods["reference"] = References(np.zeros((3, 1, 4, 4, 3), np.uint8))
-    seconds = time_rows(
-        methods,
-        make_queries(),
-        SlowEncoder(clock),
-        make_evaluation(image_batch_size=2),
-        seed=0,
-        clock=clock,
+    seconds = dict(
+        time_rows(
+            methods,
+            make_queries(),
+            SlowEncoder(clock),
+            make_evaluation(image_batch_size=2),
+            seed=0,
+            clock=clock,
+        )
     )
     expected = {"prior": [2.0, 1.0], "synthesis": [1.0, 1.0], "reranking": [0.25] * 2}
     assert seconds == {"a": expected, "b": expected}
@@ -75,16 +77,36 @@ def test_stages_are_told_apart_methods_take_turns_and_warm_ups_do_not_count(cloc
     assert calls == ["a", "b"] * 3
 
 
-def test_clip2latent_is_timed_with_the_guidance_of_the_protocol(clock):
-    scales = []
-
-    class Watched(Clip2Latent):
-        def sample(self, queries, *, num_samples, seed):
-            scales.append(self.sampling.guidance_scale)
-            return super().sample(queries, num_samples=num_samples, seed=seed)
-
-    method = Watched(make_model(), make_sampling(guidance_scale=1.0))
-    time_rows(
-        {"fast": method}, make_queries(), ColourEncoder(), make_evaluation(), seed=0
+def test_a_slow_method_is_timed_once_and_comes_first(clock):
+    calls: list[str] = []
+    methods = {name: SlowMethod(name, clock, calls) for name in ("a", "slow", "b")}
+    methods["slow"].durations = iter([60.0])
+    config = make_evaluation(image_batch_size=2, timing_seconds=50.0)
+    timed = time_rows(
+        methods, make_queries(), SlowEncoder(clock), config, seed=0, clock=clock
     )
-    assert scales == [2.0] * 3
+    name, seconds = next(timed)
+    assert calls == ["a", "slow"]
+    assert (name, seconds["prior"]) == ("slow", [60.0])
+    assert {name: seconds["prior"] for name, seconds in timed} == {
+        "a": [2.0, 1.0],
+        "b": [2.0, 1.0],
+    }
+
+
+def test_clip2latent_is_timed_with_the_guidance_of_the_protocol():
+    models = Models(
+        generator=ColourGenerator(),
+        encoder=ColourEncoder(),
+        priors={"prior": make_prior()},
+        latent_repeats=[2],
+        latent_batch_size=8,
+        image_batch_size=8,
+        device="cpu",
+        groups={"sampling": make_sampling(guidance_scale=1.0)},
+        timing_guidance_scale=2.5,
+    )
+    spec = RowSpec("fast", "clip2latent", {"num_steps": 4})
+    row = clip2latent.build(spec, models, make_queries())
+    assert row.method.sampling == make_sampling(num_steps=4, guidance_scale=1.0)
+    assert row.timed.sampling == make_sampling(num_steps=4, guidance_scale=2.5)

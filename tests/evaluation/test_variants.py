@@ -4,11 +4,11 @@ import pytest
 from linear_models import make_prior, make_sampling
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.evaluation.models import find_prior
 from clip2latent_kedro.evaluation.variants import (
     Variant,
     check_overrides,
     expand_grid,
-    find_prior,
     label_overrides,
     make_variant,
 )
@@ -46,7 +46,7 @@ def test_a_grid_is_a_product_whose_last_setting_changes_fastest():
             {"steps": 3},
             "here.steps is not a parameter. Known here: prior, sampler",
         ),
-        (None, "here must be settings of sampling, got None"),
+        (None, "here must be settings by name, got None"),
         (
             {"prior": "teacher"},
             "here.prior must be one of prior, prior_best, student, got 'teacher'",

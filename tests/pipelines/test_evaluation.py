@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from linear_models import (
     ColourEncoder,
     ColourGenerator,
     ColourJudge,
+    TurnedEncoder,
     make_colour_pairs,
     make_evaluation,
     make_model,
@@ -23,13 +25,19 @@ from linear_models import (
     make_sampling,
 )
 
-from clip2latent_kedro.datasets import HTMLReportDataset, PicturesDataset
+from clip2latent_kedro.baselines.optimisation import OptimisationConfig
+from clip2latent_kedro.datasets import (
+    ArrayFolderDataset,
+    HTMLReportDataset,
+    JsonFolderDataset,
+    PicturesDataset,
+)
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation import Clip2Latent
+from clip2latent_kedro.evaluation import Clip2Latent, NearestPair
 from clip2latent_kedro.latents import measure_cloud
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.evaluation import create_pipeline
-from clip2latent_kedro.pipelines.evaluation.report import markdown_table, score_cells
+from clip2latent_kedro.pipelines.evaluation.tables import markdown_table, score_cells
 
 ROWS = ["random_w", "reference", "generator_bound", "nearest_pair", "fast", "slow"]
 NOT_FROM_TEXT = ("reference", "generator_bound")
@@ -66,45 +74,80 @@ class KeptDataset(MemoryDataset):
         pass
 
 
+def stored(folder):
+    """The catalog entries of what is stored row by row."""
+    answers = ArrayFolderDataset(filepath=str(folder / "answers"))
+    timed = JsonFolderDataset(filepath=str(folder / "timed"))
+    return {
+        "answers": answers,
+        "answers_progress": answers,
+        "timed_rows": timed,
+        "timed_rows_progress": timed,
+    }
+
+
+def load_arrays(catalog, name):
+    """One array of each row, by row."""
+    found = {row: arrays for row, (arrays, _) in catalog.load("answers").items()}
+    return {row: found[row][name] for row in ROWS if name in found[row]}
+
+
+def run_in(folder, *outputs, **changes):
+    """Run the pipeline, or what leads to some outputs, on a folder."""
+    given = {
+        "prompts": pd.DataFrame(PROMPTS).replace("", None),
+        "generator": ColourGenerator(),
+        "encoder": ColourEncoder(),
+        "judge": ColourJudge(),
+        "held_out_encoder": TurnedEncoder(),
+        "prior": make_prior(0.5, cloud=CLOUD),
+        "prior_best_if_made": make_prior(0.25, cloud=CLOUD),
+        "student": {},
+        "training_pairs_if_made": make_colour_pairs(),
+        "reference_images": {"images": make_references()},
+        "reference_z": {"z": make_reference_z()},
+        "lafite": {},
+        "clip2gan": {},
+        "params:data": DataConfig(**DATA),
+        "params:sampling": make_sampling(**SAMPLING),
+        "params:baselines": {},
+        "params:evaluation": make_evaluation(),
+        "params:data_generation.psi": 1.0,
+        "params:seed": 5,
+        "params:resume": True,
+        "params:device": "cpu",
+        **changes,
+    }
+    results = create_pipeline().all_outputs()
+    catalog = DataCatalog(
+        {
+            **{n: MemoryDataset(v, copy_mode="assign") for n, v in given.items()},
+            **{name: KeptDataset(copy_mode="assign") for name in results},
+            **stored(folder),
+            "samples_figure": PicturesDataset(filepath=str(folder / "a.png")),
+            "scores_figure": PicturesDataset(filepath=str(folder / "b.png")),
+            "scores_report": HTMLReportDataset(filepath=str(folder / "a.html")),
+        }
+    )
+    pipeline = create_pipeline()
+    wanted = pipeline.to_outputs(*outputs) if outputs else pipeline
+    SequentialRunner().run(wanted, catalog)
+    return catalog
+
+
 @pytest.fixture
 def run(tmp_path):
-    def run(**changes):
-        given = {
-            "prompts": pd.DataFrame(PROMPTS).replace("", None),
-            "generator": ColourGenerator(),
-            "encoder": ColourEncoder(),
-            "judge": ColourJudge(),
-            "prior": make_prior(0.5, cloud=CLOUD),
-            "prior_best": make_prior(0.25, cloud=CLOUD),
-            "student": {},
-            "training_pairs": make_colour_pairs(),
-            "reference_images": {"images": make_references()},
-            "reference_z": {"z": make_reference_z()},
-            "params:data": DataConfig(**DATA),
-            "params:sampling": make_sampling(**SAMPLING),
-            "params:evaluation": make_evaluation(),
-            "params:seed": 5,
-            "params:device": "cpu",
-            **changes,
-        }
-        results = create_pipeline().all_outputs()
-        catalog = DataCatalog(
-            {
-                **{n: MemoryDataset(v, copy_mode="assign") for n, v in given.items()},
-                **{name: KeptDataset(copy_mode="assign") for name in results},
-                "samples_figure": PicturesDataset(filepath=str(tmp_path / "a.png")),
-                "scores_report": HTMLReportDataset(filepath=str(tmp_path / "a.html")),
-            }
-        )
-        SequentialRunner().run(create_pipeline(), catalog)
-        return catalog
-
-    return run
+    return partial(run_in, tmp_path)
 
 
-def test_every_row_is_drawn_scored_and_timed(run):
-    catalog = run()
-    samples, w = catalog.load("samples"), catalog.load("samples_w")
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory):
+    """After a run of everything as it is."""
+    return run_in(tmp_path_factory.mktemp("evaluation"))
+
+
+def test_every_row_is_drawn_scored_and_timed(catalog):
+    samples, w = load_arrays(catalog, "images"), load_arrays(catalog, "w")
     assert list(samples) == ROWS
     assert list(w) == [row for row in ROWS if row != "reference"]
     assert samples["fast"].shape == (3, 3, 4, 4, 3)
@@ -138,8 +181,7 @@ def test_every_row_is_drawn_scored_and_timed(run):
     assert np.isnan(scores.loc["reference", "seconds"])
 
 
-def test_scores_by_prompt_average_to_the_scores(run):
-    catalog = run()
+def test_scores_by_prompt_average_to_the_scores(catalog):
     by_prompt, scores = catalog.load("scores_by_prompt"), catalog.load("scores")
     assert len(by_prompt) == 3 * len(ROWS)
     assert by_prompt["prompt"].tolist()[:3] == [row["prompt"] for row in PROMPTS]
@@ -151,10 +193,11 @@ def test_scores_by_prompt_average_to_the_scores(run):
 
 
 def test_the_same_seed_gives_the_same_bits_whatever_the_batches(run):
-    first = run().load("samples_w")
+    first = load_arrays(run("answers"), "w")
     small = make_evaluation(latent_batch_size=2, image_batch_size=1)
-    again = run(**{"params:evaluation": small}).load("samples_w")
-    other = run(**{"params:seed": 6}).load("samples_w")
+    afresh = {"params:resume": False}
+    again = load_arrays(run("answers", **{"params:evaluation": small}, **afresh), "w")
+    other = load_arrays(run("answers", **{"params:seed": 6}), "w")
     for row in first:
         assert np.array_equal(first[row], again[row])
         unseeded = row in ("nearest_pair", "generator_bound")
@@ -162,15 +205,15 @@ def test_the_same_seed_gives_the_same_bits_whatever_the_batches(run):
 
 
 def test_fewer_prompts_give_the_same_answers_to_those(run):
-    whole = run().load("samples_w")
+    whole = load_arrays(run("answers"), "w")
     fewer = make_evaluation(num_prompts=2)
-    part = run(**{"params:evaluation": fewer}).load("samples_w")
+    part = load_arrays(run("answers", **{"params:evaluation": fewer}), "w")
     for row in whole:
         assert np.array_equal(part[row], whole[row][:2])
 
 
 def test_a_domain_may_lack_references_and_a_judge(run):
-    catalog = run(reference_images={}, reference_z={}, judge={})
+    catalog = run(reference_images={}, reference_z={}, judge={}, held_out_encoder={})
     scores = catalog.load("scores")
     timed = [row for row in ROWS if row not in NOT_FROM_TEXT]
     assert scores["method"].tolist() == timed
@@ -179,6 +222,7 @@ def test_a_domain_may_lack_references_and_a_judge(run):
     report = catalog.load("scores_report")
     assert "<th>attributes right</th>" not in report
     assert "<td>judge</td><td>none</td>" in report
+    assert "<td>held-out encoder</td><td>none</td>" in report
     assert "<h2>Modality gap</h2>" not in report
 
 
@@ -189,19 +233,24 @@ def test_a_row_may_draw_from_another_prior(run):
     for row, spread in (("last", 0.5), ("best", 0.25), ("one", 0.0)):
         method = Clip2Latent(make_model(spread), make_sampling(**SAMPLING))
         w = method.sample(make_queries(), num_samples=3, seed=5)
-        assert np.array_equal(catalog.load("samples_w")[row], w)
+        assert np.array_equal(catalog.load("answers")[row][0]["w"], w)
     report = catalog.load("scores_report")
-    assert "<tr><td>best</td><td>&quot;prior_best&quot;</td>" in report
+    assert "<tr><td>best</td><td>prior &quot;prior_best&quot;, sampler" in report
 
 
-def test_a_row_of_a_student_that_is_not_there_says_who_makes_it(run):
-    rows = {"one_step": {"prior": "student"}}
+def test_a_row_of_a_student_that_is_not_there_is_left_out_or_refused(run, caplog):
+    caplog.set_level("INFO")
+    rows = {"fast": {}, "one_step": {"prior": "student"}}
+    config = make_evaluation(rows=rows)
+    catalog = run("scores", **{"params:evaluation": config})
+    assert catalog.load("scores")["method"].tolist() == ["fast"]
+    assert "Without the row one_step: The prior 'student' has not been" in caplog.text
+    only = make_evaluation(rows=rows, only="one_step")
     with pytest.raises(InputError, match="Run the pipeline distillation first"):
-        run(**{"params:evaluation": make_evaluation(rows=rows)})
+        run(**{"params:evaluation": only})
 
 
-def test_the_modality_gap_is_that_of_prompts_and_their_references(run):
-    catalog = run()
+def test_the_modality_gap_is_that_of_prompts_and_their_references(catalog):
     table = catalog.load("modality_gap").set_index("bridge")
     assert list(table.index)[:2] == ["none", "mean shift"]
     texts = np.array([[1, 0, 0], [-(0.8**0.5), 0.2**0.5, 0], [0, 0, 1]])
@@ -213,24 +262,23 @@ def test_the_modality_gap_is_that_of_prompts_and_their_references(run):
     assert f"<td>none</td><td>{paired:.3f}</td>" in report
 
 
-def test_the_report_says_what_it_rests_on(run):
-    catalog = run()
+def test_the_report_says_what_it_rests_on(catalog):
     report, table = catalog.load("scores_report"), catalog.load("scores_table")
     for said in ("colours@00", "colour-clip@11", "colour-judge@22", "90%", "torch"):
         assert said in report
     assert "<td>seed</td><td>5</td>" in report
-    assert len(re.findall(r"<img [^>]*data:image/png;base64,", report)) == 1
-    lines = table.splitlines()
+    assert len(re.findall(r"<img [^>]*data:image/png;base64,", report)) == 2
+    assert "<td>clip2latent, respaced</td><td>0.315</td><td>0.244</td>" in report
+    lines = table.split("\n\n")[0].splitlines()
     assert [line.split("|")[1].strip() for line in lines[2:]] == ROWS
     assert len({line.count("|") for line in lines}) == 1
     score = catalog.load("scores")["clip_score"][3]
     assert f"{score:.3f} [" in lines[5]
 
 
-def test_the_figure_shows_the_first_sample_and_the_best(run):
-    catalog = run()
-    figure, samples = catalog.load("samples_figure"), catalog.load("samples")
-    by_prompt = catalog.load("drawn")["fast"].image_embedding
+def test_the_figure_shows_the_first_sample_and_the_best(catalog):
+    figure, samples = catalog.load("samples_figure"), load_arrays(catalog, "images")
+    by_prompt = load_arrays(catalog, "image_embedding")["fast"]
     texts = np.array([[1, 0, 0], [-1, 0.5, 0]])
     cosine = (by_prompt[:2] / np.linalg.norm(by_prompt[:2], axis=2, keepdims=True)) @ (
         texts / np.linalg.norm(texts, axis=1, keepdims=True)
@@ -268,6 +316,9 @@ def test_kedro_builds_the_configs_from_the_annotations():
         "data": DATA,
         "sampling": asdict(make_sampling()),
         "evaluation": asdict(make_evaluation()),
+        "baselines": {},
+        "data_generation": {"psi": 1.0},
+        "resume": True,
         "seed": 1,
         "device": "cpu",
     }
@@ -276,3 +327,155 @@ def test_kedro_builds_the_configs_from_the_annotations():
     )
     assert built["sampling"] == make_sampling()
     assert built["evaluation"] == make_evaluation()
+
+
+def modified(catalog):
+    """When the file of each row was written."""
+    folder = catalog["answers"]._filepath
+    return {path.stem: path.stat().st_mtime_ns for path in folder.glob("*.npz")}
+
+
+def test_only_rows_that_change_are_answered_again(run, caplog):
+    caplog.set_level("INFO")
+    before = modified(run("answers"))
+    assert set(before) == {*ROWS, "generator_images"}
+    rows = {**make_evaluation().rows, "slow": {"num_steps": 10}}
+    config = make_evaluation(rows=rows)
+    catalog = run("answers", **{"params:evaluation": config})
+    after = modified(catalog)
+    assert {name for name in before if after[name] != before[name]} == {"slow"}
+    assert "The answers of fast are stored already." in caplog.text
+    said = "The answers of slow are due again: settings.num_steps (stored 20, asked 10)"
+    assert said in caplog.text
+    fresh = modified(run("answers", **{"params:resume": False}))
+    assert all(fresh[name] != after[name] for name in fresh)
+
+
+def test_another_prior_or_judge_or_prompt_is_another_answer(run):
+    before = modified(run("answers"))
+    after = modified(run("answers", prior=make_prior(0.25, cloud=CLOUD)))
+    changed = {name for name in before if after[name] != before[name]}
+    assert changed == {"fast", "slow"}
+    other = modified(run("answers", prior=make_prior(0.25, cloud=CLOUD), judge={}))
+    changed = {name for name in before if after[name] != other[name]}
+    assert changed == set(ROWS)
+
+
+class InterruptionError(Exception):
+    """Stands for a kill."""
+
+
+def test_a_killed_run_goes_on_with_the_next_row_to_the_same_bits(run, monkeypatch):
+    def die(self, samples):
+        raise InterruptionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(NearestPair, "synthesise", die)
+        with pytest.raises(InterruptionError):
+            run("answers")
+    catalog = run("answers")
+    times = modified(catalog)
+    assert times["reference"] < times["nearest_pair"]
+    resumed = load_arrays(catalog, "image_embedding")
+    whole = load_arrays(run("answers", **{"params:resume": False}), "image_embedding")
+    assert resumed.keys() == whole.keys() == set(ROWS)
+    assert all(np.array_equal(resumed[row], whole[row]) for row in ROWS)
+
+
+def test_seconds_are_kept_for_the_same_row_protocol_and_machine(run):
+    first = run("timings").load("timings")["seconds"]
+    rows = {**make_evaluation().rows, "slow": {"num_steps": 10}}
+    changed = {"params:evaluation": make_evaluation(rows=rows)}
+    again = run("timings", **changed).load("timings")
+    kept = [row for row in first if first[row] == again["seconds"][row]]
+    assert kept == [row for row in first if row != "slow"]
+    longer = make_evaluation(timing_images=5)
+    other = run("timings", **{"params:evaluation": longer}).load("timings")["seconds"]
+    assert all(first[row] != other[row] for row in first)
+
+
+def test_chosen_rows_are_all_that_is_computed_and_reported(run):
+    catalog = run(
+        "scores", **{"params:evaluation": make_evaluation(only="fast, random_w")}
+    )
+    assert set(modified(catalog)) == {"random_w", "fast", "generator_images"}
+    assert catalog.load("scores")["method"].tolist() == ["random_w", "fast"]
+
+
+def test_rows_may_have_their_own_numbers_of_prompts_and_samples(run):
+    rows = {
+        "fast": {},
+        "few": {"num_prompts": 2, "num_samples": 2},
+        "one": {"num_samples": 1},
+    }
+    config = make_evaluation(rows=rows, baseline="fast")
+    catalog = run("scores", "score_differences", **{"params:evaluation": config})
+    scores = catalog.load("scores").set_index("method")
+    assert scores["num_prompts"].tolist() == [3, 2, 3]
+    assert scores["num_samples"].tolist() == [3, 2, 1]
+    assert np.isnan(scores.loc["one", "clip_diversity"])
+    differences = catalog.load("score_differences").set_index("method")
+    # The same first samples of the same prompts.
+    by_prompt = catalog.load("scores_by_prompt").set_index("method")
+    fast, few = (
+        by_prompt.loc[name].set_index("prompt_index") for name in rows if name != "one"
+    )
+    expected = (few["clip_score"] - fast["clip_score"]).dropna().mean()
+    assert differences.loc["few", "clip_score"] == pytest.approx(expected)
+    assert "clip_score_best" not in differences  # of other numbers of samples
+
+
+def test_differences_are_paired_with_the_baseline(run):
+    config = make_evaluation(baseline="fast")
+    catalog = run(**{"params:evaluation": config})
+    by_prompt = catalog.load("scores_by_prompt").pivot(
+        index="prompt_index", columns="method", values="clip_score"
+    )
+    differences = catalog.load("score_differences").set_index("method")
+    assert list(differences.index) == [row for row in ROWS if row != "fast"]
+    for row in differences.index:
+        found = differences.loc[row]
+        apart = by_prompt[row] - by_prompt["fast"]
+        assert found["clip_score"] == pytest.approx(apart.mean())
+        assert apart.min() <= found["clip_score_low"] <= found["clip_score"]
+        assert found["clip_score"] <= found["clip_score_high"] <= apart.max()
+    assert "## Differences from fast" in catalog.load("scores_table")
+    assert "20 steps instead of" not in catalog.load("scores_table")
+    assert "5 steps instead of 20 cost nothing" in catalog.load("scores_table")
+
+
+def test_the_held_out_clip_scores_but_does_not_choose(run, catalog):
+    scores = catalog.load("scores").set_index("method")
+    # It turns texts and images alike, so that the cosines are the same.
+    np.testing.assert_allclose(scores["held_out_score"], scores["clip_score"], 1e-5)
+    without = run("scores", held_out_encoder={})
+    assert "held_out_score" not in without.load("scores")
+
+
+def test_images_are_compared_with_the_generators_own(run, catalog):
+    scores = catalog.load("scores").set_index("method")
+    assert scores.loc["random_w", "fid"] < scores.loc["reference", "fid"]
+    assert scores.loc["random_w", "cmmd"] < scores.loc["reference", "cmmd"]
+    assert (scores["kid"].notna()).all()
+    without = make_evaluation(generator_images=None)
+    catalog = run("scores", **{"params:evaluation": without})
+    assert "fid" not in catalog.load("scores")
+
+
+def test_a_search_is_drawn_along_its_way(run):
+    search = OptimisationConfig(start="mean", num_steps=6, lr=0.1, record_steps=[0, 6])
+    rows = {"fast": {}, "direct": {"method": "direct", "num_samples": 1}}
+    config = make_evaluation(rows=rows, baseline="fast")
+    baselines = {"optimisation": {"strong": asdict(search)}}
+    catalog = run(**{"params:evaluation": config, "params:baselines": baselines})
+    curve = catalog.load("answers")["direct"][0]
+    assert curve["curve_steps"].tolist() == [0, 6]
+    assert curve["curve_clip_score"].shape == (2, 3, 1)
+    np.testing.assert_allclose(
+        curve["curve_clip_score"], curve["curve_held_out_score"], rtol=1e-5
+    )
+    score = catalog.load("scores").set_index("method").loc["direct", "clip_score"]
+    assert curve["curve_clip_score"][-1].mean() == pytest.approx(score, abs=1e-5)
+    assert "fast is near direct by the CLIP that ranks, at a" in catalog.load(
+        "scores_report"
+    )

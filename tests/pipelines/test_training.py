@@ -118,7 +118,7 @@ def steps(monkeypatch):
 
 @pytest.fixture
 def run(tmp_path):
-    def run(data=None, train=None, prompt_bank=None, **changes):
+    def run(data=None, train=None, prompt_bank=None, encoder=None, **changes):
         parameters = build(
             {
                 **PARAMETERS,
@@ -132,7 +132,9 @@ def run(tmp_path):
         catalog = DataCatalog(
             {
                 "generator": MemoryDataset(ColourGenerator(), copy_mode="assign"),
-                "encoder": MemoryDataset(ColourEncoder(), copy_mode="assign"),
+                "encoder": MemoryDataset(
+                    encoder or ColourEncoder(), copy_mode="assign"
+                ),
                 "prompt_bank": MemoryDataset(
                     pd.DataFrame(PROMPTS) if prompt_bank is None else prompt_bank
                 ),
@@ -244,6 +246,25 @@ def test_there_may_be_no_texts_and_no_validation(run):
     last, best = (catalog.load(name) for name in ("prior", "prior_best"))
     for name, weight in last.network.state_dict().items():
         assert torch.equal(best.network.state_dict()[name], weight)
+
+
+class TextlessEncoder(ColourEncoder):
+    def encode_text(self, texts):
+        raise InputError("There are no texts here.")
+
+
+def test_an_encoder_may_know_no_text(run):
+    catalog = run(
+        encoder=TextlessEncoder(),
+        prompt_bank={},
+        train={"best_by": "image_similarity"},
+        validation={**PARAMETERS["validation"], "num_prompts": 0},
+    )
+    history = catalog.load("training_history").set_index("step")
+    assert list(history.columns) == ["loss", "validation_loss", "image_similarity"]
+    best = history["image_similarity"].idxmax()
+    assert catalog.load("prior_checkpoint").best_step == best
+    assert list(catalog.load("validation_pictures")) == [3, 6, 9, 12]
 
 
 def test_every_validation_leaves_a_picture_until_a_fresh_run(run):

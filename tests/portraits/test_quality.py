@@ -17,6 +17,7 @@ from clip2latent_kedro.portraits.quality import (
     compare_pictures,
     measure_generator,
     measure_judge,
+    measure_reconstruction,
 )
 from clip2latent_kedro.portraits.renderer import render
 from clip2latent_kedro.runtime import make_generator
@@ -102,3 +103,19 @@ def test_references_show_what_their_prompt_states():
     pictures = render_references(captions[:2], 3, seed=0)
     assert pictures.shape == (2, 3, 64, 64, 3)
     assert len({picture.tobytes() for picture in pictures.reshape(6, -1)}) == 6
+
+
+def test_what_is_drawn_again_is_compared_with_the_render():
+    """Blanking the pictures leaves their mean square, and the judge's guess at grey."""
+    judge = BackgroundJudge()
+    accuracy, psnr = measure_reconstruction(torch.zeros_like, judge, seed=3, num=200)
+    z = sample_z(200, make_generator(3, "held_out_renders"))
+    image = render(z)
+    expected = 10 * torch.log10(4 / image.square().mean())
+    assert psnr == pytest.approx(expected.item(), abs=1e-3)
+    grey = judge.classify(torch.zeros_like(image))
+    assert accuracy == pytest.approx(accuracy_by_attribute(grey, labels_of(z)))
+    assert measure_reconstruction(lambda image: image, judge, seed=3, num=200) == (
+        measure_judge(judge, seed=3, num=200),
+        float("inf"),
+    )

@@ -279,3 +279,13 @@ def test_trains_on_a_gpu(precision):
     straight = list(train(**settings))
     resumed = list(train(**settings, start=straight[0]))
     torch.testing.assert_close(resumed[-1].ema, straight[-1].ema)
+
+
+def test_time_is_counted_over_all_runs():
+    first, *_, last = train(save_it=4)
+    assert 0 < first.seconds < last.seconds
+    resumed = list(train(save_it=4, start=replace(first, seconds=100.0)))
+    assert resumed[-1].seconds > 100
+    assert prior_from_checkpoint(resumed[-1]).training_seconds == resumed[-1].seconds
+    (unknown, *_) = train(save_it=4, start=replace(first, seconds=None))
+    assert unknown.seconds is None

@@ -1,4 +1,6 @@
-"""The project's `kedro run`: Kedro's own, with kinder overrides and refusals.
+"""The project's commands: `kedro compare-scores`, and its own `kedro run`.
+
+That is Kedro's, with kinder overrides and refusals:
 
 - `--params=data.bs:128` and `--params=data.bs=128` both work, may be repeated, may
   hold lists, and are laid over the `params` of a `--config` file.
@@ -17,12 +19,14 @@ from kedro.framework.cli import project
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from clip2latent_kedro.cli.comparison import compare_tables, load_versions
 from clip2latent_kedro.cli.overrides import merge_overrides, parse_overrides
 from clip2latent_kedro.cli.refusals import (
     check_environment,
     check_pipelines,
     explain,
 )
+from clip2latent_kedro.errors import InputError
 
 FILE_PARAMS = f"{__name__}.file_params"  # where a --config file's params wait
 PARAMS_HELP = """Override parameters: KEY:VALUE or KEY=VALUE, separated by commas,
@@ -126,3 +130,30 @@ run = copy.copy(project.run)
 run.params = [adapt_option(option) for option in project.run.params]
 run.callback = run_or_refuse
 cli.add_command(run)
+
+
+@cli.command("compare-scores")
+@click.argument("versions", nargs=-1)
+@click.option("--entry", default="scores", help="Catalog entry of the table.")
+@click.option("--env", default=None, help="Environment of the configuration.")
+def compare_scores(versions: tuple[str, ...], entry: str, env: str | None) -> None:
+    """Print what changed beyond the intervals between two versions of the scores.
+
+    VERSIONS are two of them, or the beginnings of their names; the last two without.
+    """
+    try:
+        if len(versions) not in (0, 2):
+            msg = f"compare-scores takes two versions or none, got {len(versions)}."
+            raise InputError(msg)
+        check_environment(env, None)
+        tables = load_versions(entry, versions, env)
+        (before, older), (after, newer) = tables.items()
+        comparison = compare_tables(older, newer)
+    except Exception as error:
+        sentence = explain(error)
+        if sentence is None:
+            raise
+        raise Refusal(sentence) from error
+    click.echo(f"{entry}: {before} -> {after}")
+    for line in comparison.lines():
+        click.echo(line)

@@ -1,15 +1,37 @@
 """The comparison: methods that answer prompts, their scores, and what they cost."""
 
+from clip2latent_kedro.evaluation.answers import (
+    Answers,
+    Stored,
+    as_record,
+    curve_from_arrays,
+    from_arrays,
+    name_changes,
+    to_arrays,
+)
 from clip2latent_kedro.evaluation.bridging import measure_bridges
-from clip2latent_kedro.evaluation.clip2latent import Clip2Latent
-from clip2latent_kedro.evaluation.config import EvaluationConfig, variants_of_rows
-from clip2latent_kedro.evaluation.drawing import Drawn, draw_row
-from clip2latent_kedro.evaluation.generator_bound import GeneratorBound
-from clip2latent_kedro.evaluation.method import Method, Queries
-from clip2latent_kedro.evaluation.nearest_pair import NearestPair
+from clip2latent_kedro.evaluation.config import EvaluationConfig
+from clip2latent_kedro.evaluation.distances import (
+    DISTANCES,
+    GeneratorImages,
+    embed_generator_images,
+    measure_distances,
+)
+from clip2latent_kedro.evaluation.drawing import Curve, Drawn, draw_row
+from clip2latent_kedro.evaluation.kinds import KINDS
+from clip2latent_kedro.evaluation.kinds.clip2latent import Clip2Latent
+from clip2latent_kedro.evaluation.kinds.external import External
+from clip2latent_kedro.evaluation.kinds.generator_bound import GeneratorBound
+from clip2latent_kedro.evaluation.kinds.lafite import Lafite
+from clip2latent_kedro.evaluation.kinds.nearest_pair import NearestPair
+from clip2latent_kedro.evaluation.kinds.optimisation import Optimisation
+from clip2latent_kedro.evaluation.kinds.random_w import RandomW
+from clip2latent_kedro.evaluation.kinds.references import References
+from clip2latent_kedro.evaluation.method import Method, Queries, Trajectory
+from clip2latent_kedro.evaluation.models import Models, find_prior
+from clip2latent_kedro.evaluation.planning import PlannedRow, plan_rows
 from clip2latent_kedro.evaluation.prompts import read_queries
-from clip2latent_kedro.evaluation.random_w import RandomW
-from clip2latent_kedro.evaluation.references import References
+from clip2latent_kedro.evaluation.rows import LackingError, Row, RowSpec
 from clip2latent_kedro.evaluation.scoring import (
     SCORES,
     best_samples,
@@ -17,35 +39,52 @@ from clip2latent_kedro.evaluation.scoring import (
     summarise_scores,
 )
 from clip2latent_kedro.evaluation.timing import STAGES, time_rows
-from clip2latent_kedro.evaluation.variants import (
-    PriorName,
-    Variant,
-    find_prior,
-    make_variant,
-)
+from clip2latent_kedro.evaluation.variants import PriorName, Variant, make_variant
 
 __all__ = [
+    "DISTANCES",
+    "KINDS",
     "SCORES",
     "STAGES",
+    "Answers",
     "Clip2Latent",
+    "Curve",
     "Drawn",
     "EvaluationConfig",
+    "External",
     "GeneratorBound",
+    "GeneratorImages",
+    "LackingError",
+    "Lafite",
     "Method",
+    "Models",
     "NearestPair",
+    "Optimisation",
+    "PlannedRow",
     "PriorName",
     "Queries",
     "RandomW",
     "References",
+    "Row",
+    "RowSpec",
+    "Stored",
+    "Trajectory",
     "Variant",
+    "as_record",
     "best_samples",
+    "curve_from_arrays",
     "draw_row",
+    "embed_generator_images",
     "find_prior",
+    "from_arrays",
     "make_variant",
     "measure_bridges",
+    "measure_distances",
+    "name_changes",
+    "plan_rows",
     "read_queries",
     "score_prompts",
     "summarise_scores",
     "time_rows",
-    "variants_of_rows",
+    "to_arrays",
 ]

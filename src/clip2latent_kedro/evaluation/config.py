@@ -1,17 +1,11 @@
 """What is compared, and how: `params:evaluation`."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation.variants import (
-    Overrides,
-    Variant,
-    check_overrides,
-    make_variant,
-)
-from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.evaluation.kinds import read_rows
+from clip2latent_kedro.evaluation.rows import RowSpec
 
 
 @dataclass(frozen=True)
@@ -27,14 +21,21 @@ class EvaluationConfig:
         image_batch_size: Images synthesised at a time.
         stored_image_size: Largest side of images as they are stored; scores see
             them before.
+        generator_images: Images of random w, which a row's are compared with as a
+            whole; None leaves the distances out.
         figure_prompts: Prompts in the figure.
         timing_prompt: What is timed: this text, ...
         timing_images: ... this many images of it, ...
         timing_guidance_scale: ... with this guidance, ...
         timing_warmups: ... after this many times that do not count, ...
         timing_repeats: ... so many times.
-        rows: Rows of clip2latent by name, each with the settings in which it
-            differs from `params:sampling`; `prior` among them names another prior.
+        timing_seconds: A row that takes longer is timed once, and that time counts.
+        baseline: The row that the others are compared with; None for none.
+        only: Names of the rows to compute and report, with commas between; None for
+            all.
+        rows: By name: the kind of method (`method`, clip2latent if there is none),
+            the settings in which it differs from the parameters of its kind, and
+            `num_samples` and `num_prompts` of its own; None leaves a row out.
     """
 
     num_prompts: int | None
@@ -44,16 +45,20 @@ class EvaluationConfig:
     latent_batch_size: int
     image_batch_size: int
     stored_image_size: int
+    generator_images: int | None
     figure_prompts: int
     timing_prompt: str
     timing_images: int
     timing_guidance_scale: float
     timing_warmups: int
     timing_repeats: int
-    rows: dict[str, dict[str, Any]]
+    timing_seconds: float
+    baseline: str | None
+    only: str | None
+    rows: dict[str, dict[str, Any] | None]
 
     def __post_init__(self) -> None:
-        """Check ranges, and that rows set nothing but sampling and the prior."""
+        """Check ranges, and that rows are of known kinds with known settings."""
         at_least = {
             "num_samples": 2,  # diversity compares samples of one prompt
             "num_resamples": 100,
@@ -65,35 +70,33 @@ class EvaluationConfig:
             "timing_guidance_scale": 0,
             "timing_warmups": 0,
             "timing_repeats": 1,
+            "timing_seconds": 0,
         }
         for name, low in at_least.items():
             self._check(name, getattr(self, name) >= low, f"{low} or more")
-        prompts = self.num_prompts
+        prompts, images = self.num_prompts, self.generator_images
         self._check("num_prompts", prompts is None or prompts >= 1, "1 or more or null")
+        many = images is None or images >= 2
+        self._check("generator_images", many, "2 or more or null")
         self._check("confidence", 0 < self.confidence < 1, "above 0 and below 1")
         self._check("timing_prompt", bool(self.timing_prompt.strip()), "some text")
-        for row, overrides in self.rows.items():
-            check_overrides(f"evaluation.rows.{row}", overrides)
+        rows = read_rows(self.rows)
+        known = f"one of the rows, {', '.join(rows)}, or null"
+        self._check("baseline", self.baseline in (None, *rows), known)
+        if not self.chosen_names <= rows.keys():
+            self._check("only", False, f"names of rows, of {', '.join(rows)}, or null")
+
+    @property
+    def chosen_names(self) -> set[str]:
+        """The names in `only`."""
+        return {name.strip() for name in (self.only or "").split(",") if name.strip()}
+
+    def read_rows(self) -> dict[str, RowSpec]:
+        """Return the rows to compute and report, by name."""
+        rows, chosen = read_rows(self.rows), self.chosen_names
+        return {name: row for name, row in rows.items() if not chosen or name in chosen}
 
     def _check(self, name: str, is_right: bool, expected: str) -> None:
         if not is_right:
             msg = f"evaluation.{name} must be {expected}, got {getattr(self, name)!r}."
             raise InputError(msg)
-
-
-def variants_of_rows(
-    sampling: SamplingConfig, rows: Mapping[str, Overrides]
-) -> dict[str, Variant]:
-    """Return the full settings of each row of clip2latent.
-
-    Raises:
-        InputError: If a setting is out of its range; the message names the row.
-    """
-    variants = {}
-    for row, overrides in rows.items():
-        try:
-            variants[row] = make_variant(sampling, overrides)
-        except InputError as error:
-            msg = f"evaluation.rows.{row}: {error}"
-            raise InputError(msg) from None
-    return variants

@@ -2,8 +2,12 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DPI = 128
 TEXT_WIDTH, TITLE_HEIGHT = 2.2, 0.45  # inches; a cell is one inch wide
@@ -20,7 +24,6 @@ def draw_comparison(
         columns: By title, uint8 [num_prompts, height, width, 3].
     """
     # Imported here: a machine that only trains and samples may do without it.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     num_rows, num_columns = len(prompts), len(columns)
@@ -49,6 +52,13 @@ def draw_comparison(
         text = textwrap.fill(prompt, 32, max_lines=5)
         axes.text(-0.1, row + 0.5, text, ha="right", va="center", fontsize=7)
     axes.set(xlim=(-TEXT_WIDTH, num_columns), ylim=(num_rows, -TITLE_HEIGHT))
+
+    return render_figure(figure)
+
+
+def render_figure(figure: "Figure") -> np.ndarray:
+    """Return a figure as a picture, uint8 [h, w, 3]."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]

@@ -19,6 +19,7 @@ def read_queries(
     attributes: Mapping[str, Sequence[str]],
     *,
     num_prompts: int | None,
+    held_out: Encoder | None = None,
 ) -> Queries:
     """Return the first prompts of a table, embedded.
 
@@ -27,6 +28,7 @@ def read_queries(
         encoder: Text -> embedding.
         attributes: What a judge can tell: names and their values; empty without one.
         num_prompts: How many; None for all.
+        held_out: The encoder that only scores; None if there is none.
 
     Raises:
         InputError: If there are no prompts, or if they state what the judge does
@@ -44,6 +46,7 @@ def read_queries(
         texts=texts,
         embedding=encoder.encode_text(texts),
         stated=_stated_labels(rows, attributes),
+        held_out_embedding=None if held_out is None else held_out.encode_text(texts),
     )
 
 

@@ -17,6 +17,8 @@ from clip2latent_kedro.runtime import derive_seed
 SCORES = {
     "clip_score": "Cosine of image and text, mean of the samples",
     "clip_score_best": "Cosine of image and text, best of the samples",
+    "held_out_score": "Cosine by the encoder that only scores, mean of the samples",
+    "held_out_score_best": "The same, of the sample that CLIP likes best",
     "accuracy": "Share of the stated attributes that the judge sees, one sample",
     "accuracy_best": "The same, of the sample that CLIP likes best",
     "all_right": "Share of images with every stated attribute right, one sample",
@@ -35,8 +37,9 @@ def score_prompts(
 ) -> dict[str, np.ndarray]:
     """Return the scores of one method, each [num_prompts] (see `SCORES`).
 
-    A score that does not apply is NaN: accuracy where nothing is stated or without
-    a judge, diversity of a single sample, the distance of what has no w.
+    A score that does not apply is NaN: those of an encoder or a judge that is not
+    there, accuracy where nothing is stated, diversity of a single sample, the
+    distance of what has no w.
 
     Args:
         drawn: The method's answers.
@@ -52,9 +55,16 @@ def score_prompts(
         np.take_along_axis(drawn.seen, best, axis=1), queries.stated
     )
     alone = np.full(num_prompts, np.nan)
+    held_out = _held_out_cosines(drawn, queries)
     return {
         "clip_score": best_of(cosine, 1),
         "clip_score_best": best_of(cosine, num_samples),
+        "held_out_score": alone if held_out is None else best_of(held_out, 1),
+        "held_out_score_best": (
+            alone
+            if held_out is None
+            else np.take_along_axis(held_out, best[..., 0], axis=1)[:, 0]
+        ),
         "accuracy": all_samples.by_prompt,
         "accuracy_best": of_best.by_prompt,
         "all_right": all_samples.all_right,
@@ -131,3 +141,11 @@ def _cosines(drawn: Drawn, queries: Queries) -> np.ndarray:
     """Return the cosine of each image with its prompt, [num_prompts, num_samples]."""
     text_embedding = queries.embedding.float().cpu().numpy()
     return clip_scores(drawn.image_embedding, text_embedding)
+
+
+def _held_out_cosines(drawn: Drawn, queries: Queries) -> np.ndarray | None:
+    """Return the same by the encoder that only scores; None without one."""
+    image, text = drawn.held_out_embedding, queries.held_out_embedding
+    if image is None or text is None:
+        return None
+    return clip_scores(image, text.float().cpu().numpy())

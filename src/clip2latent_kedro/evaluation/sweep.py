@@ -8,12 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation.clip2latent import Clip2Latent
 from clip2latent_kedro.evaluation.drawing import draw_row
+from clip2latent_kedro.evaluation.kinds.clip2latent import Clip2Latent
 from clip2latent_kedro.evaluation.method import Queries
 from clip2latent_kedro.evaluation.scoring import score_prompts
 from clip2latent_kedro.evaluation.variants import (
@@ -24,7 +22,6 @@ from clip2latent_kedro.evaluation.variants import (
     make_variant,
 )
 from clip2latent_kedro.interfaces import Judge
-from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.progress import progress_bar
 from clip2latent_kedro.samplers import SamplingConfig
 
@@ -176,7 +173,7 @@ def run_trials(
                 drawn = draw_row(
                     method,
                     queries,
-                    encoder=method.model.encoder,
+                    encoder=method.model.scorer or method.model.encoder,
                     judge=judge,
                     num_samples=num_samples,
                     image_batch_size=image_batch_size,
@@ -207,36 +204,6 @@ def key_of(variant: Variant, circumstances: Mapping[str, Any]) -> str:
     }
     text = json.dumps([settings, circumstances], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def digest_prior(prior: DiffusionPrior) -> str:
-    """Return a SHA-256 (hex) of all that decides what a prior samples."""
-    statistics = prior.embedding_statistics
-    tensors: dict[str, Tensor | None] = {
-        **prior.network.state_dict(),
-        "alpha_bar": prior.alpha_bar,
-        "w_mean": prior.w_mean,
-        **{f"statistics.{k}": v for k, v in vars(prior.statistics).items()},
-    }
-    if statistics is not None:
-        tensors |= {"image_mean": statistics.mean, "text_mean": statistics.text_mean}
-        tensors["norm"] = torch.tensor(statistics.norm)
-    if prior.cloud is not None:
-        tensors |= {f"cloud.{name}": part for name, part in vars(prior.cloud).items()}
-    settings = (
-        repr(prior.network),
-        prior.condition_inputs,
-        prior.predict_x_start,
-        prior.text_embed_scale,
-        prior.embed_noise_scale,
-    )
-    digest = hashlib.sha256(repr(settings).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(name.encode())
-        if tensor is not None:
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _canonical(value: Any) -> Any:

@@ -5,17 +5,14 @@ re-ranking by CLIP included, after some warm-ups.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from clip2latent_kedro.evaluation.clip2latent import Clip2Latent
 from clip2latent_kedro.evaluation.config import EvaluationConfig
-from clip2latent_kedro.evaluation.generator_bound import GeneratorBound
 from clip2latent_kedro.evaluation.method import Method, Queries
-from clip2latent_kedro.evaluation.references import References
 from clip2latent_kedro.interfaces import Encoder
 
 STAGES = {
@@ -23,6 +20,7 @@ STAGES = {
     "synthesis": "Generator",
     "reranking": "CLIP on the images, and their order",
 }
+Seconds = dict[str, list[float]]  # of each repeat, by stage
 
 
 def time_rows(
@@ -33,11 +31,12 @@ def time_rows(
     *,
     seed: int,
     clock: Callable[[], float] = time.perf_counter,
-) -> dict[str, dict[str, list[float]]]:
-    """Return seconds of each repeat for each stage of each method.
+) -> Iterator[tuple[str, Seconds]]:
+    """Yield seconds of each repeat for each stage of each method.
 
-    The methods take turns, so that a slow spell of the machine hits all of them.
-    References and the generator's bound are left out: they are not made from text.
+    Everything is drawn once to begin with. What takes longer than `timing_seconds`
+    comes first, with that one time. The others take turns, so that a slow spell of
+    the machine hits all of them, and come together at the end.
 
     Args:
         methods: By row name, on the device of the encoder.
@@ -47,23 +46,24 @@ def time_rows(
         seed: Seed of the run.
         clock: Seconds.
     """
-    timed = {
-        name: method.guided_by(config.timing_guidance_scale)
-        if isinstance(method, Clip2Latent)
-        else method
-        for name, method in methods.items()
-        if not isinstance(method, References | GeneratorBound)
-    }
-    seconds: dict[str, dict[str, list[float]]] = {
-        name: {stage: [] for stage in STAGES} for name in timed
-    }
-    for repeat in range(-config.timing_warmups, config.timing_repeats):
-        for name, method in timed.items():
-            times = _time_once(method, queries, encoder, config, seed, clock)
-            if repeat >= 0:
-                for stage, duration in zip(STAGES, times, strict=True):
-                    seconds[name][stage].append(duration)
-    return seconds
+    seconds: dict[str, list[tuple[float, ...]]] = {}
+    for name, method in methods.items():
+        times = _time_once(method, queries, encoder, config, seed, clock)
+        if sum(times) > config.timing_seconds:
+            yield name, _by_stage([times])
+        else:
+            seconds[name] = [times]
+    for _ in range(config.timing_warmups + config.timing_repeats - 1):
+        for name in seconds:
+            times = _time_once(methods[name], queries, encoder, config, seed, clock)
+            seconds[name].append(times)
+    for name, repeats in seconds.items():
+        yield name, _by_stage(repeats[config.timing_warmups :])
+
+
+def _by_stage(repeats: list[tuple[float, ...]]) -> Seconds:
+    durations = zip(*repeats, strict=True)
+    return {stage: list(times) for stage, times in zip(STAGES, durations, strict=True)}
 
 
 @torch.no_grad()
@@ -74,7 +74,7 @@ def _time_once(
     config: EvaluationConfig,
     seed: int,
     clock: Callable[[], float],
-) -> tuple[float, float, float]:
+) -> tuple[float, ...]:
     """Return the seconds of the three stages, in the order of `STAGES`."""
 
     def now() -> float:

@@ -98,6 +98,7 @@ class Validator:
         seed: int,
         device: str,
         retrieval_bank: RetrievalBank | None = None,
+        scorer: Encoder | None = None,
     ) -> None:
         """Move the models to the device, and embed the texts.
 
@@ -115,10 +116,13 @@ class Validator:
             device: Where to compute; priors come there.
             retrieval_bank: Embeddings of training images, for sampling with
                 `retrieval_share` only.
+            scorer: Scores images of texts; the encoder if None. Images drawn again
+                are compared by the encoder, which embedded what they are drawn of.
         """
         w, image_embedding = (part[: config.num_images] for part in held_out)
         self._generator = generator.to(device)
         self._encoder = encoder.to(device)
+        self._scorer = scorer or encoder
         self._given_w = repeat_latents(w, latent_repeats).to(device)
         self._image_embedding = image_embedding.to(device)
         self._prompts = list(prompts[: config.num_prompts])
@@ -163,7 +167,8 @@ class Validator:
         grids = []
         scales = self._config.guidance_scales
         if self._prompts and scales:
-            drawn = {scale: self._illustrate(model, scale) for scale in scales}
+            of_texts = replace(model, scorer=self._scorer)
+            drawn = {scale: self._illustrate(of_texts, scale) for scale in scales}
             scores |= {_text_score(g): _mean_score(drawn[g]) for g in scales}
             grids.append(self._illustration_grid(drawn))
         if len(self._image_embedding):

@@ -9,19 +9,18 @@ from dataclasses import asdict, dataclass, fields, replace
 from itertools import product
 from typing import Any, Literal, cast, get_args
 
-from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.prior.diffusion import DiffusionPrior
+from clip2latent_kedro.evaluation.rows import Allowed, check_settings
 from clip2latent_kedro.samplers import SamplingConfig
 
 PriorName = Literal["prior", "prior_best", "student"]
 Overrides = Mapping[str, Any]
 """Names of settings and their values: `prior`, or a field of `SamplingConfig`."""
 
-_MADE_BY = {
-    "prior": "training",
-    "prior_best": "training",
-    "student": "distillation",
-}
+ALLOWED = Allowed(
+    group="sampling",
+    names=[field.name for field in fields(SamplingConfig)],
+    own={"prior": get_args(PriorName)},
+)
 
 
 @dataclass(frozen=True)
@@ -86,40 +85,4 @@ def check_overrides(where: str, overrides: object) -> None:
     Raises:
         InputError: If not; the message lists the settings.
     """
-    known = ["prior", *(field.name for field in fields(SamplingConfig))]
-    if not isinstance(overrides, Mapping):
-        msg = f"{where} must be settings of sampling, got {overrides!r}."
-        raise InputError(msg)
-    for name in overrides:
-        if name not in known:
-            msg = f"{where}.{name} is not a parameter. Known here: {', '.join(known)}."
-            raise InputError(msg)
-    names = get_args(PriorName)
-    if overrides.get("prior", "prior") not in names:
-        msg = (
-            f"{where}.prior must be one of {', '.join(names)}, got "
-            f"{overrides['prior']!r}."
-        )
-        raise InputError(msg)
-
-
-def find_prior(
-    priors: Mapping[str, DiffusionPrior | Mapping[str, Any]], name: PriorName
-) -> DiffusionPrior:
-    """Return a prior by name.
-
-    Args:
-        priors: Those that are there; an empty mapping stands for one that is not.
-        name: Which.
-
-    Raises:
-        InputError: If it is not there; the message names the pipeline that makes it.
-    """
-    prior = priors.get(name)
-    if isinstance(prior, DiffusionPrior):
-        return prior
-    msg = (
-        f"The prior {name!r} has not been made yet. Run the pipeline "
-        f"{_MADE_BY[name]} first."
-    )
-    raise InputError(msg)
+    check_settings(where, overrides, ALLOWED)

@@ -50,6 +50,7 @@ class LafiteConfig(StyleGAN2Config):
             the text; one that is not named does as the published generators do.
         text_encoder: Name and digest of the encoder of its texts, NAME@DIGEST; None
             where nobody knows.
+        training_seconds: Time that the training took; None where nobody knows.
     """
 
     text_dim: int = 512
@@ -57,6 +58,7 @@ class LafiteConfig(StyleGAN2Config):
     text_lr: float = 0.01
     text_layers: Mapping[str, TextLayers] | None = None
     text_encoder: str | None = None
+    training_seconds: float | None = None
 
     def __post_init__(self) -> None:
         """Check the additions too, and name every block in `text_layers`."""

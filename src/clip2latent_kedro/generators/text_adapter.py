@@ -41,6 +41,7 @@ class TextGenerator:
         self.z_dim = network.config.z_dim
         self.text_dim = network.config.text_dim
         self.resolution = network.config.resolution
+        self.training_seconds = network.config.training_seconds
         self._label: Tensor | None = None
         if network.config.c_dim:
             self._label = one_hot_label(class_label, network.config.c_dim)

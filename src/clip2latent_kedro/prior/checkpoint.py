@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,6 +62,7 @@ class Checkpoint:
         settings: Everything that decided the run, as plain JSON: `data`, `model`,
             `train`, `seed` and `pairs` (the recipe of the training pairs). Of another
             program's prior what is known of it, and `clip_dim` in `model`.
+        seconds: Time that the steps took, validation included; None if unknown.
     """
 
     step: int
@@ -77,6 +78,7 @@ class Checkpoint:
     generator_identity: Identity | None
     encoder_identity: Identity | None
     settings: dict[str, Any]
+    seconds: float | None = field(default=None, compare=False)
 
     @property
     def finished(self) -> bool:
@@ -120,6 +122,7 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
         "generator": _plain(checkpoint.generator_identity),
         "encoder": _plain(checkpoint.encoder_identity),
         "settings": checkpoint.settings,
+        "seconds": checkpoint.seconds,
     }
     metadata = {"format": FORMAT, "header": json.dumps(header)}
 
@@ -182,6 +185,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         generator_identity=_identity(header["generator"]),
         encoder_identity=_identity(header["encoder"]),
         settings=header["settings"],
+        seconds=header.get("seconds"),
     )
 
 
@@ -226,6 +230,7 @@ def prior_from_checkpoint(
         clip_dim=checkpoint.clip_dim,
     )
     prior.network.load_state_dict(getattr(checkpoint, which))
+    prior.training_seconds = checkpoint.seconds
     return prior.requires_grad_(False).eval()
 
 

@@ -127,6 +127,7 @@ class DiffusionPrior(nn.Module):
         condition_inputs: What the network takes beside the embedding, in the order
             of the columns: `noise_level`, `guidance_scale`, both or neither.
         embed_noise_scale: Largest noise on the embeddings in training; 0 if unknown.
+        training_seconds: Time that the training took; None if unknown.
     """
 
     alpha_bar: Tensor
@@ -161,6 +162,7 @@ class DiffusionPrior(nn.Module):
         self.cloud = cloud
         self.condition_inputs = condition_inputs
         self.embed_noise_scale = embed_noise_scale
+        self.training_seconds: float | None = None
 
     @property
     def is_distilled(self) -> bool:

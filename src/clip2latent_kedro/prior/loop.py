@@ -37,6 +37,20 @@ def accept_start(
     return start
 
 
+class Stopwatch:
+    """Measures how long a training takes, over all of its runs."""
+
+    def __init__(self, start: Checkpoint | None) -> None:
+        """Start, with the time that the steps of a checkpoint took, if known."""
+        before = 0.0 if start is None else start.seconds
+        self._began = None if before is None else time.perf_counter() - before
+
+    @property
+    def seconds(self) -> float | None:
+        """Time so far; None if that of the first steps is not known."""
+        return None if self._began is None else time.perf_counter() - self._began
+
+
 def run_steps(
     description: str,
     *,

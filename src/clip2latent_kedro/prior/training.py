@@ -20,7 +20,7 @@ from clip2latent_kedro.prior.diffusion import (
     DiffusionConfig,
     EmbeddingStatistics,
 )
-from clip2latent_kedro.prior.loop import accept_start, run_steps
+from clip2latent_kedro.prior.loop import Stopwatch, accept_start, run_steps
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.prior.record import Record, Validate
 from clip2latent_kedro.prior.trainer import Trainer
@@ -136,6 +136,7 @@ def train_prior(
             record.keep_if_best(row, trainer.averaged_weights)
         return row
 
+    stopwatch = Stopwatch(start)
     for step in run_steps(
         "training",
         first=first,
@@ -159,6 +160,7 @@ def train_prior(
             generator_identity=generator_identity,
             encoder_identity=encoder_identity,
             settings=settings,
+            seconds=stopwatch.seconds,
         )
 
 

@@ -1,48 +1,50 @@
-"""Nodes of `evaluation` that answer the prompts, score and time the answers."""
+"""Nodes of `evaluation` that answer the prompts."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import asdict, fields
-from typing import Any
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from clip2latent_kedro.baselines.clip2gan import Clip2Gan
+from clip2latent_kedro.baselines.optimisation import OptimisationConfig
 from clip2latent_kedro.evaluation import (
-    Clip2Latent,
-    Drawn,
+    Answers,
     EvaluationConfig,
-    GeneratorBound,
-    Method,
-    NearestPair,
+    Models,
+    PlannedRow,
     Queries,
-    RandomW,
-    References,
+    Stored,
+    as_record,
     draw_row,
-    find_prior,
-    measure_bridges,
+    embed_generator_images,
+    name_changes,
+    plan_rows,
     read_queries,
-    score_prompts,
-    time_rows,
-    variants_of_rows,
+    to_arrays,
 )
+from clip2latent_kedro.evaluation.rows import GENERATOR_IMAGES
+from clip2latent_kedro.generators.text_adapter import TextGenerator
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
-from clip2latent_kedro.metrics.modality_gap import ModalityGap
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
-from clip2latent_kedro.runtime import describe_machine, pick_device
+from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.text_to_image import TextToImage
 
 logger = logging.getLogger(__name__)
 
 Arrays = dict[str, np.ndarray]
 Absent = Mapping[str, Any]  # an empty mapping, in the place of what a domain lacks
+Rows = dict[str, PlannedRow]
+Model = TypeVar("Model", Encoder, Judge)
 
 
 def embed_prompts(
     prompts: pd.DataFrame,
     encoder: Encoder,
+    held_out_encoder: Encoder | Absent,
     judge: Judge | Absent,
     evaluation: EvaluationConfig,
     device: str,
@@ -52,6 +54,7 @@ def embed_prompts(
     Args:
         prompts: A column `prompt`, and one for each attribute that is stated.
         encoder: Text -> embedding.
+        held_out_encoder: The same; an empty mapping if there is none.
         judge: Knows the attributes; an empty mapping if there is none.
         evaluation: `params:evaluation`.
         device: `params:device`.
@@ -61,217 +64,209 @@ def embed_prompts(
         encoder.to(pick_device(device)),
         judge.attributes if isinstance(judge, Judge) else {},
         num_prompts=evaluation.num_prompts,
+        held_out=present(held_out_encoder, device),
     )
 
 
-def assemble_methods(
+def gather_models(
     generator: Generator,
     encoder: Encoder,
     prior: DiffusionPrior,
-    prior_best: DiffusionPrior,
+    prior_best: DiffusionPrior | Absent,
     student: DiffusionPrior | Absent,
-    training_pairs: TrainingPairs,
+    training_pairs: TrainingPairs | Absent,
     reference_images: Arrays,
     reference_z: Arrays,
+    lafite: TextGenerator | Absent,
+    clip2gan: Clip2Gan | Absent,
     data: DataConfig,
     sampling: SamplingConfig,
+    baselines: dict[str, Any],
     evaluation: EvaluationConfig,
     device: str,
-) -> tuple[dict[str, Method], dict[str, str]]:
-    """Return the rows of the comparison by name, and what they are made of.
+) -> Models:
+    """Return all that rows may draw with, on its device.
 
     Args:
         generator: w -> image.
         encoder: The one that the prior was trained on.
         prior: Averaged weights.
-        prior_best: Those that validated best.
+        prior_best: Those that validated best; an empty mapping if there are none.
         student: One-step prior; an empty mapping if there is none.
-        training_pairs: For retrieval.
+        training_pairs: For retrieval; an empty mapping if there are none.
         reference_images: `images`, uint8 [num_prompts, num_references, h, w, 3]; an
-            empty mapping leaves their row out.
+            empty mapping if there are none.
         reference_z: `z`, [num_prompts, num_references, z_dim]; likewise.
+        lafite: A trained LAFITE; an empty mapping if there is none.
+        clip2gan: A trained CLIP2GAN; likewise.
         data: `params:data`.
         sampling: `params:sampling`.
+        baselines: `params:baselines`, of which the ways of searching are read.
         evaluation: `params:evaluation`.
         device: `params:device`.
     """
-    variants = variants_of_rows(sampling, evaluation.rows)
-    known: dict[str, DiffusionPrior | Absent] = {
-        "prior": prior,
-        "prior_best": prior_best,
-        "student": student,
-    }
-    wanted = [variant.prior for variant in variants.values()]
-    priors = {str(name): find_prior(known, name) for name in dict.fromkeys(wanted)}
-    to_image = {
-        name: TextToImage(
-            generator,
-            encoder,
-            found,
-            data.latent_repeats,
-            latent_batch_size=evaluation.latent_batch_size,
-            image_batch_size=evaluation.image_batch_size,
-            device=pick_device(device),
-            retrieval_bank=training_pairs.clip_embedding,
-        )
-        for name, found in priors.items()
-    }
-    generator.to(pick_device(device))
-    methods: dict[str, Method] = {"random_w": RandomW(generator)}
-    if reference_images:
-        methods["reference"] = References(reference_images["images"])
-    if reference_z:
-        methods["generator_bound"] = GeneratorBound(generator, reference_z["z"])
-    methods["nearest_pair"] = NearestPair(
-        generator, training_pairs, data.latent_repeats
+    device = pick_device(device)
+    return Models(
+        generator=generator.to(device),
+        encoder=data.scorer(encoder).to(device),
+        embedder=data.embedder(encoder),
+        priors={"prior": prior, "prior_best": prior_best, "student": student},
+        latent_repeats=data.latent_repeats,
+        latent_batch_size=evaluation.latent_batch_size,
+        image_batch_size=evaluation.image_batch_size,
+        device=device,
+        groups={
+            "sampling": sampling,
+            **{
+                f"baselines.optimisation.{name}": OptimisationConfig(**settings)
+                for name, settings in baselines.get("optimisation", {}).items()
+            },
+        },
+        timing_guidance_scale=evaluation.timing_guidance_scale,
+        training_pairs=(
+            training_pairs if isinstance(training_pairs, TrainingPairs) else None
+        ),
+        reference_images=reference_images.get("images"),
+        reference_z=reference_z.get("z"),
+        baselines={"lafite": lafite, "clip2gan": clip2gan},
     )
-    for row, variant in variants.items():
-        methods[row] = Clip2Latent(to_image[variant.prior], variant.sampling)
-    models = {
-        "generator": str(generator.identity),
-        "encoder": str(encoder.identity),
-        **{name: _describe_prior(found) for name, found in priors.items()},
-        "training_pairs": f"{len(training_pairs):,}",
-    }
-    return methods, models
 
 
-def draw_samples(
-    methods: dict[str, Method],
+def plan(
+    models: Models,
     queries: Queries,
-    encoder: Encoder,
+    held_out_encoder: Encoder | Absent,
     judge: Judge | Absent,
     evaluation: EvaluationConfig,
     seed: int,
-    device: str,
-) -> tuple[dict[str, Drawn], Arrays, Arrays]:
-    """Return every method's answers, their images alone, and their w alone.
+) -> Rows:
+    """Return the rows of the comparison by name; what they lack leaves them out.
 
     Args:
-        methods: By row name.
+        models: Of `gather_models`.
         queries: Prompts.
-        encoder: For the CLIP score.
-        judge: For the attributes; an empty mapping if there is none.
+        held_out_encoder: An empty mapping if there is none.
+        judge: An empty mapping if there is none.
         evaluation: `params:evaluation`.
         seed: `params:seed`.
-        device: `params:device`.
     """
-    device = pick_device(device)
-    drawn: dict[str, Drawn] = {}
-    for row, method in methods.items():
-        logger.info("Answering %d prompts by %s.", len(queries.texts), row)
-        drawn[row] = draw_row(
-            method,
-            queries,
-            encoder=encoder.to(device),
-            judge=judge.to(device) if isinstance(judge, Judge) else None,
-            num_samples=evaluation.num_samples,
+    return plan_rows(
+        evaluation,
+        models,
+        queries,
+        judge=judge if isinstance(judge, Judge) else None,
+        held_out=held_out_encoder if isinstance(held_out_encoder, Encoder) else None,
+        seed=seed,
+    )
+
+
+def answer_prompts(
+    rows: Rows,
+    models: Models,
+    queries: Queries,
+    held_out_encoder: Encoder | Absent,
+    judge: Judge | Absent,
+    progress: Mapping[str, Stored],
+    evaluation: EvaluationConfig,
+    psi: float,
+    seed: int,
+    resume: bool,
+) -> Iterator[dict[str, tuple[Arrays, dict[str, Any]]]]:
+    """Yield each row's answers as they come, to be stored at once.
+
+    Args:
+        rows: Of `plan`.
+        models: Of `gather_models`.
+        queries: Prompts.
+        held_out_encoder: For scores only; an empty mapping if there is none.
+        judge: For the attributes; an empty mapping if there is none.
+        progress: Answers that are stored; those that depend on the same are kept.
+        evaluation: `params:evaluation`.
+        psi: `params:data_generation.psi`.
+        seed: `params:seed`.
+        resume: `params:resume`; false computes everything again.
+
+    Yields:
+        `generator_images`, features of what the generator draws of random w; then
+        each row (see `evaluation.to_arrays`), with all that it depends on.
+    """
+    held_out = present(held_out_encoder, models.device)
+    kept = progress if resume else {}
+    yield {}  # a folder, even if there is nothing to add
+    if evaluation.generator_images is not None:
+        made_by = as_record(
+            {
+                "generator": models.generator.identity.digest,
+                "encoder": models.encoder.identity.digest,
+                "held_out_encoder": None
+                if held_out is None
+                else str(held_out.identity),
+                "num_images": evaluation.generator_images,
+                "psi": psi,
+                "seed": seed,
+            }
+        )
+        if is_due(GENERATOR_IMAGES, "features", kept, made_by):
+            found = embed_generator_images(
+                models.generator,
+                models.encoder,
+                held_out,
+                num_images=evaluation.generator_images,
+                psi=psi,
+                batch_size=evaluation.image_batch_size,
+                seed=seed,
+            )
+            features = {
+                name: part for name, part in vars(found).items() if part is not None
+            }
+            yield {GENERATOR_IMAGES: (features, made_by)}
+    for number, (name, planned) in enumerate(rows.items(), start=1):
+        if not is_due(name, "answers", kept, planned.answered_by):
+            continue
+        began = time.perf_counter()
+        drawn = draw_row(
+            planned.row.method,
+            queries.take(planned.prompts.tolist()),
+            encoder=models.encoder,
+            judge=present(judge, models.device),
+            num_samples=planned.num_samples,
             image_batch_size=evaluation.image_batch_size,
             stored_image_size=evaluation.stored_image_size,
             seed=seed,
+            held_out=held_out,
         )
-    samples = {row: answers.images for row, answers in drawn.items()}
-    w = {row: answers.w for row, answers in drawn.items() if answers.w is not None}
-    return drawn, samples, w
-
-
-def score_samples(
-    drawn: dict[str, Drawn],
-    queries: Queries,
-    prior: DiffusionPrior,
-    data: DataConfig,
-) -> pd.DataFrame:
-    """Return one row for each method and prompt, with the scores of its samples.
-
-    Args:
-        drawn: The answers by row name.
-        queries: Prompts.
-        prior: Knows the cloud of the training data.
-        data: `params:data`.
-    """
-    tables = [
-        pd.DataFrame(
-            {
-                "method": row,
-                "prompt_index": range(len(queries.texts)),
-                "prompt": queries.texts,
-                "num_samples": answers.images.shape[1],
-                **score_prompts(answers, queries, prior.cloud, data.latent_repeats),
-            }
+        logger.info(
+            "%s has answered %d prompts in %.1f s (row %d of %d).",
+            name,
+            len(planned.prompts),
+            time.perf_counter() - began,
+            number,
+            len(rows),
         )
-        for row, answers in drawn.items()
-    ]
-    return pd.concat(tables, ignore_index=True)
+        arrays = to_arrays(Answers(drawn, planned.prompts))
+        yield {name: (arrays, planned.answered_by)}
 
 
-def measure_gap(
-    drawn: dict[str, Drawn],
-    queries: Queries,
-    prior: DiffusionPrior,
-    training_pairs: TrainingPairs,
-    sampling: SamplingConfig,
-    seed: int,
-) -> pd.DataFrame:
-    """Return the gap between the prompts and their references for each bridge.
+def is_due(
+    name: str, what: str, progress: Mapping[str, Stored], asked: Mapping[str, Any]
+) -> bool:
+    """Return whether something has to be computed, and log why if it was before.
 
     Args:
-        drawn: The answers by row name, `reference` among them.
-        queries: Prompts.
-        prior: Bridges texts by what it knows of embeddings.
-        training_pairs: For retrieval.
-        sampling: `params:sampling`.
-        seed: `params:seed`.
-
-    Returns:
-        A row for each bridge (see `metrics.modality_gap`); none without references.
+        name: Of a row.
+        what: Is due, for the log: its answers or its seconds.
+        progress: What is stored, each with what it depends on.
+        asked: What it would depend on now.
     """
-    columns = ["bridge", *(field.name for field in fields(ModalityGap))]
-    if "reference" not in drawn:
-        return pd.DataFrame(columns=columns)
-    gaps = measure_bridges(
-        prior.to(queries.embedding.device),
-        queries,
-        drawn["reference"].image_embedding,
-        sampling,
-        retrieval_bank=training_pairs.clip_embedding,
-        seed=seed,
-    )
-    rows = [{"bridge": bridge, **gap} for bridge, gap in gaps.items()]
-    return pd.DataFrame(rows, columns=columns)
+    changes = name_changes(progress[name][1] if name in progress else None, asked)
+    if changes == []:
+        logger.info("The %s of %s are stored already.", what, name)
+        return False
+    if changes:
+        logger.info("The %s of %s are due again: %s.", what, name, ", ".join(changes))
+    return True
 
 
-def time_methods(
-    methods: dict[str, Method],
-    queries: Queries,
-    encoder: Encoder,
-    evaluation: EvaluationConfig,
-    seed: int,
-    device: str,
-) -> dict[str, Any]:
-    """Return seconds of each method, stage and repeat, with machine and protocol.
-
-    Args:
-        methods: By row name.
-        queries: Prompts.
-        encoder: For text and re-ranking.
-        evaluation: `params:evaluation`.
-        seed: `params:seed`.
-        device: `params:device`.
-    """
-    device = pick_device(device)
-    logger.info(
-        "Timing %d images of %r.", evaluation.timing_images, evaluation.timing_prompt
-    )
-    protocol = {
-        name: value
-        for name, value in asdict(evaluation).items()
-        if name.startswith("timing_")
-    }
-    seconds = time_rows(methods, queries, encoder.to(device), evaluation, seed=seed)
-    machine = {"device": device, **describe_machine()}
-    return {"machine": machine, "protocol": protocol, "seconds": seconds}
-
-
-def _describe_prior(prior: DiffusionPrior) -> str:
-    num_weights = sum(weight.numel() for weight in prior.parameters())
-    return f"{num_weights:,} weights"
+def present(model: Model | Absent, device: str) -> Model | None:
+    """Return a model on its device, or None in the place of an empty mapping."""
+    return None if isinstance(model, Mapping) else model.to(pick_device(device))

@@ -1,7 +1,6 @@
-"""Nodes of `evaluation` that turn scores into tables, the figure and the report."""
+"""Nodes of `evaluation` that make figures and the report."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -9,127 +8,174 @@ import numpy as np
 import pandas as pd
 
 from clip2latent_kedro.evaluation import (
-    SCORES,
-    Drawn,
     EvaluationConfig,
+    Models,
     Queries,
+    Stored,
     best_samples,
-    summarise_scores,
-    variants_of_rows,
+    curve_from_arrays,
+    from_arrays,
 )
-from clip2latent_kedro.evaluation.figure import draw_comparison
-from clip2latent_kedro.interfaces import Judge
-from clip2latent_kedro.pipelines.evaluation.report import (
-    compose_report,
+from clip2latent_kedro.evaluation.claims import Claim, Scored, judge_claims
+from clip2latent_kedro.evaluation.figure import draw_comparison, render_figure
+from clip2latent_kedro.interfaces import Encoder, Judge
+from clip2latent_kedro.pipelines.evaluation.html import compose_page
+from clip2latent_kedro.pipelines.evaluation.markdown import compose_markdown
+from clip2latent_kedro.pipelines.evaluation.nodes import Absent, Rows
+from clip2latent_kedro.pipelines.evaluation.scatter import draw_scores
+from clip2latent_kedro.pipelines.evaluation.scores import densify
+from clip2latent_kedro.pipelines.evaluation.tables import (
+    difference_cells,
     gap_cells,
-    markdown_table,
     score_cells,
+    timing_cells,
 )
-from clip2latent_kedro.samplers import SamplingConfig
-
-Absent = Mapping[str, Any]  # an empty mapping, in the place of what a domain lacks
 
 
-def summarise(
-    scores_by_prompt: pd.DataFrame,
-    timings: dict[str, Any],
+def draw_samples(
+    answers: Mapping[str, Stored],
+    rows: Rows,
+    queries: Queries,
     evaluation: EvaluationConfig,
-    seed: int,
-) -> pd.DataFrame:
-    """Return one row for each method: means, intervals, seconds.
-
-    Args:
-        scores_by_prompt: Of `score_samples`.
-        timings: Of `time_methods`.
-        evaluation: `params:evaluation`.
-        seed: `params:seed`.
-
-    Returns:
-        For each score its mean, `_low` and `_high`, empty where it does not apply;
-        `seconds_` of each stage, their sum `seconds`, and its standard deviation.
-    """
-    rows: list[dict[str, Any]] = []
-    for method, table in scores_by_prompt.groupby("method", sort=False):
-        intervals = summarise_scores(
-            {name: table[name].to_numpy(float) for name in SCORES},
-            num_resamples=evaluation.num_resamples,
-            confidence=evaluation.confidence,
-            seed=seed,
-        )
-        row: dict[str, Any] = {"method": method}
-        row["num_prompts"], row["num_samples"] = len(table), table["num_samples"].max()
-        for name, interval in intervals.items():
-            row[name] = interval.mean
-            row[f"{name}_low"], row[f"{name}_high"] = interval.low, interval.high
-        stages = timings["seconds"].get(method, {})
-        row |= {f"seconds_{stage}": np.mean(stages[stage]) for stage in stages}
-        if stages:
-            totals = np.sum(list(stages.values()), axis=0)  # [timing_repeats]
-            row["seconds"], row["seconds_std"] = totals.mean(), totals.std()
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def draw_figure(
-    drawn: dict[str, Drawn], queries: Queries, evaluation: EvaluationConfig
 ) -> np.ndarray:
     """Return prompts x methods as a picture, uint8 [h, w, 3].
 
     Args:
-        drawn: The answers by row name.
+        answers: All that are stored.
+        rows: Of `plan`.
         queries: Prompts.
         evaluation: `params:evaluation`.
 
     Returns:
-        The first sample of each method; of clip2latent also the best by CLIP.
+        The first sample of each method; of clip2latent also the best by CLIP. White
+        where a row was not asked a prompt.
     """
-    prompts = np.arange(min(evaluation.figure_prompts, len(queries.texts)))
+    num_prompts = min(evaluation.figure_prompts, len(queries.texts))
     columns = {}
-    for row, answers in drawn.items():
-        columns[row] = answers.images[prompts, 0]
-        if row in evaluation.rows:
-            best = best_samples(answers, queries)[prompts]
-            columns[f"{row}, best"] = answers.images[prompts, best]
-    return draw_comparison([queries.texts[prompt] for prompt in prompts], columns)
+    for name, planned in rows.items():
+        found = from_arrays(answers[name][0])
+        best = best_samples(found.drawn, queries.take(found.prompts.tolist()))
+        images = found.drawn.images
+        chosen = {name: np.zeros_like(best)}
+        if planned.spec.kind == "clip2latent":
+            chosen[f"{name}, best"] = best
+        shown = found.prompts < num_prompts
+        for title, samples in chosen.items():
+            column = np.full((num_prompts, *images.shape[2:]), 255, np.uint8)
+            numbers = np.arange(len(images))[shown]
+            column[found.prompts[shown]] = images[numbers, samples[shown]]
+            columns[title] = column
+    return draw_comparison(queries.texts[:num_prompts], columns)
+
+
+def plot_scores(
+    scores: pd.DataFrame, answers: Mapping[str, Stored], rows: Rows
+) -> np.ndarray:
+    """Return scores against seconds and steps as a picture, uint8 [h, w, 3].
+
+    Args:
+        scores: Of `summarise`.
+        answers: All that are stored.
+        rows: Of `plan`.
+    """
+    curves = {name: curve_from_arrays(answers[name][0]) for name in rows}
+    known = {name: curve for name, curve in curves.items() if curve is not None}
+    return render_figure(draw_scores(scores, known))
 
 
 def write_report(
     scores: pd.DataFrame,
+    scores_by_prompt: pd.DataFrame,
+    differences: pd.DataFrame,
     modality_gap: pd.DataFrame,
     timings: dict[str, Any],
-    samples_figure: np.ndarray,
-    models: dict[str, str],
+    pictures: np.ndarray,
+    plots: np.ndarray,
+    rows: Rows,
+    models: Models,
+    held_out_encoder: Encoder | Absent,
     judge: Judge | Absent,
-    sampling: SamplingConfig,
     evaluation: EvaluationConfig,
     seed: int,
 ) -> tuple[str, str]:
-    """Return the report as HTML, and its table of scores as Markdown.
+    """Return the report as HTML, and its tables in Markdown.
 
     Args:
         scores: Of `summarise`.
+        scores_by_prompt: Of `score_answers`.
+        differences: Of `compare_rows`.
         modality_gap: Of `measure_gap`.
-        timings: Of `time_methods`.
-        samples_figure: Of `draw_figure`.
-        models: Of `assemble_methods`.
+        timings: Of `collect_timings`.
+        pictures: Of `draw_samples`.
+        plots: Of `plot_scores`.
+        rows: Of `plan`.
+        models: Of `gather_models`.
+        held_out_encoder: An empty mapping if there is none.
         judge: An empty mapping if there is none.
-        sampling: `params:sampling`.
         evaluation: `params:evaluation`.
         seed: `params:seed`.
     """
+    claims = _judge_claims(scores_by_prompt, scores, rows, evaluation, seed)
+    table, apart = score_cells(scores), difference_cells(differences)
     packages = ("clip2latent-kedro", "torch", "numpy", "kedro")
+    pairs = models.training_pairs
     facts = {
-        **models,
-        "judge": str(judge.identity) if isinstance(judge, Judge) else "none",
+        "generator": str(models.generator.identity),
+        "encoder": str(models.encoder.identity),
+        "held-out encoder": _name(held_out_encoder),
+        "judge": _name(judge),
+        "training pairs": "none" if pairs is None else f"{len(pairs):,}",
         "seed": str(seed),
         "intervals": f"{evaluation.confidence:.0%}, bootstrap over prompts",
         "versions": ", ".join(f"{name} {version(name)}" for name in packages),
     }
-    settings = {
-        row: {"prior": variant.prior, **asdict(variant.sampling)}
-        for row, variant in variants_of_rows(sampling, evaluation.rows).items()
-    }
-    table = score_cells(scores)
-    gaps = gap_cells(modality_gap)
-    html = compose_report(table, gaps, timings, settings, facts, samples_figure)
-    return html, markdown_table(table)
+    html = compose_page(
+        scores=table,
+        differences=apart,
+        baseline=evaluation.baseline,
+        claims=claims,
+        gaps=gap_cells(modality_gap),
+        timings=timing_cells(timings["seconds"]),
+        protocol=timings["protocol"],
+        machine=timings["machine"],
+        settings={name: planned.row.settings for name, planned in rows.items()},
+        facts=facts,
+        pictures=pictures,
+        plots=plots,
+    )
+    return html, compose_markdown(table, apart, evaluation.baseline, claims)
+
+
+def _judge_claims(
+    scores_by_prompt: pd.DataFrame,
+    scores: pd.DataFrame,
+    rows: Rows,
+    evaluation: EvaluationConfig,
+    seed: int,
+) -> list[Claim]:
+    dense = densify(scores_by_prompt)
+    known = scores.set_index("method")
+    seconds = (
+        known["seconds"].dropna() if "seconds" in known else pd.Series(dtype=float)
+    )
+    scored = [
+        Scored(
+            name,
+            planned.spec.kind,
+            planned.row.settings,
+            dense[name],
+            float(seconds[name]) if name in seconds else None,
+        )
+        for name, planned in rows.items()
+    ]
+    return judge_claims(
+        scored,
+        evaluation.baseline,
+        num_resamples=evaluation.num_resamples,
+        confidence=evaluation.confidence,
+        seed=seed,
+    )
+
+
+def _name(model: Encoder | Judge | Absent) -> str:
+    return "none" if isinstance(model, Mapping) else str(model.identity)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from clip2latent_kedro.evaluation.sweep import Trial
 from clip2latent_kedro.evaluation.variants import label_overrides
-from clip2latent_kedro.pipelines.evaluation.report import TITLES
+from clip2latent_kedro.pipelines.evaluation.tables import TITLES
 
 SHOWN = ("accuracy", "clip_score", "clip_diversity")
 WIDTH, HEIGHT = 4.2, 2.8  # inches of one plot

@@ -18,10 +18,10 @@ from clip2latent_kedro.evaluation import (
     find_prior,
     read_queries,
 )
+from clip2latent_kedro.evaluation.digests import digest_prior
 from clip2latent_kedro.evaluation.sweep import (
     SweepConfig,
     Trial,
-    digest_prior,
     key_of,
     plan_trials,
     run_trials,
@@ -46,7 +46,8 @@ class SweepModels:
 
     Attributes:
         generator: w -> image.
-        encoder: The one that the priors were trained on.
+        encoder: Embeds texts, and images to be scored.
+        embedder: The same, as the priors know images.
         judge: For the attributes; None if there is none.
         priors: By name; an empty mapping for one that has not been made.
         training_pairs: For retrieval.
@@ -54,6 +55,7 @@ class SweepModels:
 
     generator: Generator
     encoder: Encoder
+    embedder: Encoder
     judge: Judge | None
     priors: dict[str, DiffusionPrior | Absent]
     training_pairs: TrainingPairs
@@ -67,6 +69,7 @@ def gather_models(
     prior_best: DiffusionPrior,
     student: DiffusionPrior | Absent,
     training_pairs: TrainingPairs,
+    data: DataConfig,
     device: str,
 ) -> SweepModels:
     """Return the models together, on their device.
@@ -79,12 +82,14 @@ def gather_models(
         prior_best: Those that validated best.
         student: One-step prior; an empty mapping if there is none.
         training_pairs: For retrieval.
+        data: `params:data`.
         device: `params:device`.
     """
     device = pick_device(device)
     return SweepModels(
         generator.to(device),
-        encoder.to(device),
+        data.scorer(encoder).to(device),
+        data.embedder(encoder),
         judge.to(device) if isinstance(judge, Judge) else None,
         {"prior": prior, "prior_best": prior_best, "student": student},
         training_pairs,
@@ -190,13 +195,14 @@ def run(
     def to_image(name: PriorName) -> TextToImage:
         return TextToImage(
             models.generator,
-            models.encoder,
+            models.embedder,
             find_prior(models.priors, name),
             data.latent_repeats,
             latent_batch_size=evaluation.latent_batch_size,
             image_batch_size=evaluation.image_batch_size,
             device=pick_device(device),
             retrieval_bank=models.training_pairs.clip_embedding,
+            scorer=models.encoder,
         )
 
     def make_method(variant: Variant) -> Clip2Latent:

@@ -25,6 +25,7 @@ def create_pipeline() -> Pipeline:
                     "prior_best": "prior_best",
                     "student": "student_if_made",
                     "training_pairs": "training_pairs",
+                    "data": "params:data",
                     "device": "params:device",
                 },
                 outputs="sweep_models",

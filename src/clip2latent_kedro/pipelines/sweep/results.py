@@ -13,7 +13,7 @@ from clip2latent_kedro.evaluation.selection import RULE, choose_best
 from clip2latent_kedro.evaluation.sweep import SweepConfig, Trial, TrialResult
 from clip2latent_kedro.evaluation.variants import changes_any, make_variant
 from clip2latent_kedro.metrics.bootstrap import Interval
-from clip2latent_kedro.pipelines.evaluation.report import markdown_table, score_cells
+from clip2latent_kedro.pipelines.evaluation.tables import markdown_table, score_cells
 from clip2latent_kedro.pipelines.sweep.figure import draw_grids
 from clip2latent_kedro.pipelines.sweep.nodes import Plan, Results
 from clip2latent_kedro.samplers import SamplingConfig

@@ -90,7 +90,7 @@ def prepare_validation(
     w, embedding = training_pairs.take(slice(first, len(training_pairs)))
     return Validator(
         generator,
-        encoder,
+        data.embedder(encoder),
         validation,
         held_out=(torch.from_numpy(w), torch.from_numpy(embedding)),
         prompts=_prompts_of(prompt_bank),
@@ -100,6 +100,7 @@ def prepare_validation(
         seed=seed,
         device=pick_device(device),
         retrieval_bank=training_pairs.clip_embedding,
+        scorer=data.scorer(encoder),
     )
 
 

@@ -22,7 +22,7 @@ from clip2latent_kedro.prior.distillation.objectives import OBJECTIVES, Objectiv
 from clip2latent_kedro.prior.distillation.student import build_student, digest_weights
 from clip2latent_kedro.prior.distillation.teacher import Teacher
 from clip2latent_kedro.prior.ema import ema_decay, update_ema
-from clip2latent_kedro.prior.loop import accept_start, run_steps
+from clip2latent_kedro.prior.loop import Stopwatch, accept_start, run_steps
 from clip2latent_kedro.prior.optimizer import (
     build_optimizer,
     decayed_lr,
@@ -102,6 +102,7 @@ def distill_prior(
     def measure(step: int, loss: float, is_validated: bool) -> dict[str, float]:
         return record.add(step, loss, comparison(trainer.average))
 
+    stopwatch = Stopwatch(start)
     for step in run_steps(
         "distillation",
         first=0 if start is None else start.step,
@@ -124,6 +125,7 @@ def distill_prior(
             best_step=0,
             history=list(record.history),
             settings=settings,
+            seconds=stopwatch.seconds,
         )
 
 

@@ -1,7 +1,7 @@
 """Retrieval: the training pairs whose images CLIP puts closest to the text."""
 
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
@@ -9,6 +9,8 @@ from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation.method import Queries
+from clip2latent_kedro.evaluation.models import Models
+from clip2latent_kedro.evaluation.rows import Row, RowSpec
 from clip2latent_kedro.interfaces import Generator
 from clip2latent_kedro.latents import repeat_latents
 from clip2latent_kedro.metrics.retrieval import nearest_rows
@@ -26,6 +28,8 @@ class NearestPair:
         pairs: What to search.
         latent_repeats: Layers of the generator that each latent stands for.
     """
+
+    gives_w: ClassVar[bool] = True
 
     generator: Generator
     pairs: TrainingPairs
@@ -58,3 +62,15 @@ class NearestPair:
     def synthesise(self, samples: Tensor) -> Tensor:
         """Return images of w."""
         return self.generator.synthesis(samples, noise_mode="const")
+
+
+def build(spec: RowSpec, models: Models, queries: Queries) -> Row:
+    """Return retrieval.
+
+    Raises:
+        LackingError: If there are no pairs.
+    """
+    pairs = models.need_pairs()
+    method = NearestPair(models.generator, pairs, list(models.latent_repeats))
+    made_with = {"training_pairs": dict(pairs.recipe)}
+    return Row(method, settings={}, made_with=made_with, timed=method)

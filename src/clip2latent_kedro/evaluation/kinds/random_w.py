@@ -1,11 +1,14 @@
 """The floor: w at random, whatever the text says."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from clip2latent_kedro.evaluation.method import Queries
+from clip2latent_kedro.evaluation.models import Models
+from clip2latent_kedro.evaluation.rows import Row, RowSpec
 from clip2latent_kedro.interfaces import Generator
 from clip2latent_kedro.runtime import make_generator
 
@@ -13,6 +16,8 @@ from clip2latent_kedro.runtime import make_generator
 @dataclass(frozen=True)
 class RandomW:
     """z ~ N(0, I) through the mapping network, without truncation."""
+
+    gives_w: ClassVar[bool] = True
 
     generator: Generator
 
@@ -31,3 +36,9 @@ class RandomW:
     def synthesise(self, samples: Tensor) -> Tensor:
         """Return images of w."""
         return self.generator.synthesis(samples, noise_mode="const")
+
+
+def build(spec: RowSpec, models: Models, queries: Queries) -> Row:
+    """Return the floor, which any domain has."""
+    method = RandomW(models.generator)
+    return Row(method, settings={}, made_with={}, timed=method)

@@ -1,13 +1,17 @@
 """The ceiling: pictures that are known to show what the prompt says."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.evaluation.digests import digest_arrays
 from clip2latent_kedro.evaluation.method import Queries
+from clip2latent_kedro.evaluation.models import Models
+from clip2latent_kedro.evaluation.rows import LackingError, Row, RowSpec
 from clip2latent_kedro.images import uint8_to_image
 
 
@@ -18,6 +22,8 @@ class References:
     Attributes:
         images: uint8, [num_prompts or more, num_references, h, w, 3].
     """
+
+    gives_w: ClassVar[bool] = False
 
     images: np.ndarray
 
@@ -35,3 +41,17 @@ class References:
     def synthesise(self, samples: Tensor) -> Tensor:
         """Return images of uint8 pictures, [n, h, w, 3]."""
         return uint8_to_image(samples)
+
+
+def build(spec: RowSpec, models: Models, queries: Queries) -> Row:
+    """Return the ceiling.
+
+    Raises:
+        LackingError: If the domain has no such pictures.
+    """
+    if models.reference_images is None:
+        msg = "The catalog has no reference_images. Add pictures that fit each prompt."
+        raise LackingError(msg)
+    images = models.reference_images
+    made_with = {"reference_images": digest_arrays({"images": images})}
+    return Row(References(images), settings={}, made_with=made_with)

@@ -1,13 +1,17 @@
 """The generator's own bound: what it draws of portraits that fit the prompt."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.evaluation.digests import digest_arrays
 from clip2latent_kedro.evaluation.method import Queries
+from clip2latent_kedro.evaluation.models import Models
+from clip2latent_kedro.evaluation.rows import LackingError, Row, RowSpec
 from clip2latent_kedro.interfaces import Generator
 
 
@@ -22,6 +26,8 @@ class GeneratorBound:
         generator: z -> w -> image.
         z: [num_prompts or more, num_references, z_dim].
     """
+
+    gives_w: ClassVar[bool] = True
 
     generator: Generator
     z: np.ndarray
@@ -52,3 +58,17 @@ class GeneratorBound:
     def synthesise(self, samples: Tensor) -> Tensor:
         """Return images of w."""
         return self.generator.synthesis(samples, noise_mode="const")
+
+
+def build(spec: RowSpec, models: Models, queries: Queries) -> Row:
+    """Return the generator's bound.
+
+    Raises:
+        LackingError: If the domain knows no z that fit the prompts.
+    """
+    if models.reference_z is None:
+        msg = "The catalog has no reference_z. Add z that stand for what prompts say."
+        raise LackingError(msg)
+    method = GeneratorBound(models.generator, models.reference_z)
+    made_with = {"reference_z": digest_arrays({"z": models.reference_z})}
+    return Row(method, settings={}, made_with=made_with)

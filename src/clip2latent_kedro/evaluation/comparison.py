@@ -1,0 +1,55 @@
+"""One row against another, prompt by prompt."""
+
+import numpy as np
+
+from clip2latent_kedro.metrics.bootstrap import Interval, bootstrap_difference
+from clip2latent_kedro.runtime import derive_seed
+
+OF_BEST = "_best"  # ends the names of scores of the best sample
+
+
+def compare_scores(
+    values: np.ndarray,
+    baseline: np.ndarray,
+    *,
+    num_resamples: int,
+    confidence: float,
+    seed: int,
+) -> Interval | None:
+    """Return the mean difference, paired by prompt, with its interval.
+
+    Every pair of rows is resampled with the same prompts.
+
+    Args:
+        values: One a prompt, NaN where there is none, [num_prompts].
+        baseline: Likewise, of the same prompts.
+        num_resamples: Bootstrap draws.
+        confidence: Of the interval.
+        seed: Seed of the run.
+
+    Returns:
+        Values - baseline over the prompts that both have; None if there are none.
+    """
+    both = np.isfinite(values) & np.isfinite(baseline)
+    if not both.any():
+        return None
+    return bootstrap_difference(
+        values[both],
+        baseline[both],
+        num_resamples=num_resamples,
+        confidence=confidence,
+        generator=np.random.default_rng(derive_seed(seed, "bootstrap")),
+    )
+
+
+def is_comparable(score: str, num_samples: int, other_num_samples: int) -> bool:
+    """Return whether a score of two rows means the same.
+
+    The best of more samples is higher for no other reason.
+
+    Args:
+        score: Its name.
+        num_samples: Images of each prompt in the one row.
+        other_num_samples: And in the other.
+    """
+    return not score.endswith(OF_BEST) or num_samples == other_num_samples

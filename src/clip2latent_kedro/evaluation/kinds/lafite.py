@@ -1,0 +1,67 @@
+"""LAFITE: a generator that takes the text itself, in one pass."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from clip2latent_kedro.baselines.lafite.sampling import draw_z
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.evaluation.method import Queries
+from clip2latent_kedro.evaluation.models import Models
+from clip2latent_kedro.evaluation.rows import LackingError, Row, RowSpec
+from clip2latent_kedro.generators.text_adapter import TextGenerator
+
+
+@dataclass(frozen=True)
+class Lafite:
+    """Images of z and a text.
+
+    Attributes:
+        model: On the device of the encoder.
+    """
+
+    gives_w: ClassVar[bool] = False
+
+    model: TextGenerator
+
+    def sample(self, queries: Queries, *, num_samples: int, seed: int) -> Tensor:
+        """Return z and text, [num_prompts, num_samples, z_dim + text_dim]."""
+        text = queries.embedding.float()
+        z = draw_z(len(text), num_samples, self.model.z_dim, seed).to(text)
+        return torch.cat([z, text[:, None].expand(-1, num_samples, -1)], dim=2)
+
+    def synthesise(self, samples: Tensor) -> Tensor:
+        """Return images of z and text."""
+        z, text = torch.split(samples, [self.model.z_dim, self.model.text_dim], dim=1)
+        return self.model.sample(z, text).clamp(-1, 1)
+
+
+def build(spec: RowSpec, models: Models, queries: Queries) -> Row:
+    """Return a row of LAFITE.
+
+    Raises:
+        LackingError: If none has been trained or loaded for such embeddings.
+    """
+    model: TextGenerator = models.need_baseline("lafite").to(models.device)
+    if model.text_dim != models.encoder.embed_dim:
+        msg = (
+            f"lafite takes texts of {model.text_dim} numbers, the encoder "
+            f"{models.encoder.identity} gives {models.encoder.embed_dim}. Run the "
+            f"pipeline baselines, or point the catalog entry lafite at another."
+        )
+        raise LackingError(msg)
+    try:
+        model.check_encoder(models.encoder.identity)
+    except InputError as error:
+        raise LackingError(str(error)) from None
+    method = Lafite(model)
+    made_with = {"lafite": model.identity.digest}
+    return Row(
+        method,
+        settings={},
+        made_with=made_with,
+        timed=method,
+        training_seconds=model.training_seconds,
+    )

@@ -1,0 +1,170 @@
+"""The report for people, as one HTML page that stands alone."""
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from clip2latent_kedro.evaluation import DISTANCES, SCORES, STAGES
+from clip2latent_kedro.evaluation.claims import Claim
+from clip2latent_kedro.pipelines.evaluation import published
+from clip2latent_kedro.pipelines.evaluation.tables import TITLES, Cells
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 80em;
+  padding: 0 1em; color: #222; background: #fff; }
+table { border-collapse: collapse; margin: 1em 0; }
+th, td { padding: .3em .7em; border-bottom: 1px solid #ddd; text-align: left;
+  white-space: nowrap; font-variant-numeric: tabular-nums; }
+div { overflow-x: auto; }
+img { max-width: 100%; }
+"""
+
+
+def compose_page(
+    *,
+    scores: Cells,
+    differences: Cells,
+    baseline: str | None,
+    claims: Sequence[Claim],
+    gaps: Cells,
+    timings: Cells,
+    protocol: Mapping[str, Any],
+    machine: Mapping[str, Any],
+    settings: Mapping[str, Mapping[str, Any]],
+    facts: Mapping[str, str],
+    pictures: np.ndarray,
+    plots: np.ndarray,
+) -> str:
+    """Return the page: pictures, scores, claims, timings, what they rest on.
+
+    Args:
+        scores: Of `tables.score_cells`.
+        differences: Of `tables.difference_cells`.
+        baseline: What they are from.
+        claims: Of `evaluation.claims`.
+        gaps: Of `tables.gap_cells`.
+        timings: Of `tables.timing_cells`.
+        protocol: Of the timings.
+        machine: On which they were taken.
+        settings: Of each row, in full.
+        facts: Models, seed, versions.
+        pictures: Prompts x methods, uint8 [h, w, 3].
+        plots: Scores against run-time, uint8 [h, w, 3].
+    """
+    known = {**SCORES, **DISTANCES}
+    shown = [name for name in known if TITLES[name] in scores[0]]
+    meanings = [[TITLES[name], known[name]] for name in shown]
+    stages = "; ".join(f"{stage}: {meaning}" for stage, meaning in STAGES.items())
+    parts = [
+        "<h1>Evaluation</h1>",
+        f'<img alt="prompts x methods" src="{_data_url(pictures)}">',
+        "<h2>Scores</h2>",
+        "<p>Means over the prompts with their intervals. Best: of the samples of a "
+        "prompt, by CLIP. Distances are of all images of a row together, from images "
+        "of the generator; few images make them larger.</p>",
+        _table(scores),
+        f'<img alt="scores against run-time" src="{_data_url(plots)}">',
+        _table([["score", "meaning"], *meanings]),
+        *_difference_section(differences, baseline),
+        *_claim_section(claims),
+        *_gap_section(gaps),
+        "<h2>Timings</h2>",
+        f"<p>Seconds, mean and standard deviation. {stages}. "
+        f"{escape(_describe_protocol(**protocol))}.</p>",
+        _table(timings),
+        _table([["machine", ""], *([key, str(v)] for key, v in machine.items())]),
+        "<h2>Published figures</h2>",
+        f"<p>{escape(published.SOURCE)}</p>",
+        _table(published.TABLE),
+        "<h2>What this rests on</h2>",
+        _table([["", ""], *([name, value] for name, value in facts.items())]),
+        _table(_settings_cells(settings)),
+    ]
+    body = "\n".join(parts)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"<title>clip2latent: evaluation</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def _difference_section(differences: Cells, baseline: str | None) -> list[str]:
+    if len(differences) == 1:
+        return []
+    return [
+        f"<h2>Differences from {escape(str(baseline))}</h2>",
+        "<p>Means over the prompts that both have answered, paired, with their "
+        "intervals: one without 0 tells the two apart on such prompts. The best of "
+        "other numbers of samples is not compared.</p>",
+        _table(differences),
+    ]
+
+
+def _claim_section(claims: Sequence[Claim]) -> list[str]:
+    if not claims:
+        return []
+    items = [
+        f"<li><b>{escape(claim.title)}: {claim.verdict}.</b> "
+        f"{escape(claim.sentence)}</li>"
+        for claim in claims
+    ]
+    return ["<h2>The paper's claims, here</h2>", "<ul>", *items, "</ul>"]
+
+
+def _gap_section(gaps: Cells) -> list[str]:
+    if len(gaps) == 1:
+        return []
+    return [
+        "<h2>Modality gap</h2>",
+        "<p>Between the prompts and their references: the mean cosine of those that "
+        "belong together, the cosine of the two means, and their distance.</p>",
+        _table(gaps),
+    ]
+
+
+def _describe_protocol(
+    timing_prompt: str,
+    timing_images: int,
+    timing_guidance_scale: float,
+    timing_warmups: int,
+    timing_repeats: int,
+    timing_seconds: float,
+) -> str:
+    return (
+        f'{timing_images} images of "{timing_prompt}", clip2latent with guidance '
+        f"{timing_guidance_scale:g}; {timing_warmups} warm-ups, then {timing_repeats} "
+        f"repeats, methods in turn; what takes over {timing_seconds:g} s is timed once"
+    )
+
+
+def _settings_cells(settings: Mapping[str, Mapping[str, Any]]) -> Cells:
+    rows = [
+        [
+            row,
+            ", ".join(f"{name} {json.dumps(value)}" for name, value in all_of.items()),
+        ]
+        for row, all_of in settings.items()
+    ]
+    return [["row", "settings"], *rows]
+
+
+def _table(cells: Cells) -> str:
+    header, *rows = cells
+    lines = [_row(header, "th"), *(_row(row, "td") for row in rows)]
+    return "<div><table>\n" + "\n".join(lines) + "\n</table></div>"
+
+
+def _row(cells: Sequence[str], tag: str) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(c)}</{tag}>" for c in cells) + "</tr>"
+
+
+def _data_url(picture: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,0 +1,128 @@
+"""Tables for people: scores, differences and seconds as cells of text."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from clip2latent_kedro.evaluation import DISTANCES, SCORES, STAGES
+
+Cells = list[list[str]]  # the first row is the header
+
+TITLES = {
+    "clip_score": "CLIP score",
+    "clip_score_best": "CLIP score, best",
+    "held_out_score": "held-out CLIP",
+    "held_out_score_best": "held-out CLIP, best",
+    "accuracy": "attributes right",
+    "accuracy_best": "attributes right, best",
+    "all_right": "all right",
+    "all_right_best": "all right, best",
+    "clip_diversity": "diversity, CLIP",
+    "pixel_diversity": "diversity, pixels",
+    "w_distance": "distance of w",
+    "fid": "FID",
+    "kid": "KID",
+    "cmmd": "CMMD",
+    "training_seconds": "training, s",
+}
+PLAIN = {**dict.fromkeys(DISTANCES, ".3f"), "training_seconds": ",.0f"}
+
+
+def score_cells(scores: pd.DataFrame, labels: Sequence[str] = ("method",)) -> Cells:
+    """Return the scores as text: mean with interval, empty where one does not apply.
+
+    Args:
+        scores: One row for each method (see `scores.summarise`).
+        labels: Columns of texts to begin with.
+    """
+    shown = [name for name in SCORES if name in scores]
+    plain = [name for name in PLAIN if name in scores]
+    timed = ["seconds"] if "seconds" in scores else []
+    titles = [TITLES[name] for name in (*shown, *plain)]
+    cells = [[*labels, "samples", *titles, *timed]]
+    for row in scores.to_dict("records"):
+        seconds = [_with_spread(row["seconds"], row["seconds_std"]) for _ in timed]
+        cells.append(
+            [
+                *(str(row[label]) for label in labels),
+                str(row["num_samples"]),
+                *_intervals(row, shown),
+                *(_number(row[name], PLAIN[name]) for name in plain),
+                *seconds,
+            ]
+        )
+    return cells
+
+
+def difference_cells(differences: pd.DataFrame) -> Cells:
+    """Return how far rows are from the baseline as text; only a header without one.
+
+    Args:
+        differences: Of `scores.compare_rows`.
+    """
+    shown = [name for name in SCORES if name in differences]
+    cells = [["method", *(TITLES[name] for name in shown)]]
+    for row in differences.to_dict("records"):
+        cells.append([str(row["method"]), *_intervals(row, shown, sign="+")])
+    return cells
+
+
+def gap_cells(modality_gap: pd.DataFrame) -> Cells:
+    """Return the gap of each bridge as text; only a header without references.
+
+    Args:
+        modality_gap: Of `scores.measure_gap`.
+    """
+    header = [str(name).replace("_", " ") for name in modality_gap.columns]
+    rows = [
+        [bridge, *(f"{value:.3f}" for value in values)]
+        for bridge, *values in modality_gap.itertuples(index=False)
+    ]
+    return [header, *rows]
+
+
+def timing_cells(seconds: Mapping[str, Mapping[str, Sequence[float]]]) -> Cells:
+    """Return the seconds of each row and stage as text.
+
+    Args:
+        seconds: Of `timings.collect_timings`.
+    """
+    cells = [["method", *STAGES, "together", "repeats"]]
+    for method, stages in seconds.items():
+        together = np.sum(list(stages.values()), axis=0)
+        values = [*(stages[stage] for stage in STAGES), together]
+        spreads = [_with_spread(np.mean(v), np.std(v)) for v in values]
+        cells.append([method, *spreads, str(len(together))])
+    return cells
+
+
+def markdown_table(cells: Cells) -> str:
+    """Return cells as a Markdown table."""
+    header, *rows = (
+        f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in cells
+    )
+    rule = "|" + " --- |" * len(cells[0])
+    return "\n".join([header, rule, *rows]) + "\n"
+
+
+def _intervals(
+    row: Mapping[Any, Any], names: Sequence[str], sign: str = ""
+) -> list[str]:
+    triples = [[row[f"{name}{end}"] for end in ("", "_low", "_high")] for name in names]
+    return [_with_interval(*triple, sign=sign) for triple in triples]
+
+
+def _with_interval(mean: float, low: float, high: float, *, sign: str) -> str:
+    if np.isnan(mean):
+        return ""
+    return f"{mean:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
+
+
+def _with_spread(mean: Any, std: Any) -> str:
+    return "" if mean is None or np.isnan(mean) else f"{mean:.3f} ± {std:.3f}"
+
+
+def _number(value: Any, form: str) -> str:
+    return "" if value is None or np.isnan(value) else f"{value:{form}}"

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+import torch
+from linear_models import ColourEncoder, ColourGenerator, TurnedEncoder
+
+from clip2latent_kedro.evaluation import embed_generator_images, measure_distances
+from clip2latent_kedro.metrics.frechet import frechet_distance
+from clip2latent_kedro.metrics.mmd import clip_mmd, kernel_distance
+
+
+def embed(held_out=None, **changes):
+    settings = {"num_images": 500, "psi": 1.0, "batch_size": 64, "seed": 3}
+    return embed_generator_images(
+        ColourGenerator(), ColourEncoder(), held_out, **{**settings, **changes}
+    )
+
+
+def test_features_are_those_of_w_as_the_pairs_were_drawn():
+    found = embed(psi=0.5)
+    assert found.image_embedding.shape == (500, 3)
+    # w = psi z / 4 is the embedding itself.
+    assert found.image_embedding.std() == pytest.approx(0.125, rel=0.05)
+    whole = embed(psi=0.5, batch_size=500)
+    np.testing.assert_array_equal(found.image_embedding, whole.image_embedding)
+    other = embed(psi=0.5, seed=4)
+    assert not np.array_equal(found.image_embedding, other.image_embedding)
+
+
+def test_the_held_out_features_come_first():
+    alone, both = embed(), embed(TurnedEncoder())
+    assert alone.held_out_embedding is None
+    assert alone.features is alone.image_embedding
+    turned = both.image_embedding @ TurnedEncoder.TURN.numpy()
+    np.testing.assert_array_equal(both.features, turned)
+
+
+def test_distances_are_of_all_images_of_a_row():
+    rng = np.random.default_rng(0)
+    features, reference = rng.standard_normal((4, 5, 3)), rng.standard_normal((30, 3))
+    found = measure_distances(features, reference, seed=1)
+    rows = features.reshape(20, 3)
+    assert found["fid"] == frechet_distance(rows, reference)
+    assert found["cmmd"] == clip_mmd(rows, reference)
+    assert found == measure_distances(features, reference, seed=1)
+    close = kernel_distance(
+        rows,
+        reference,
+        num_subsets=200,
+        subset_size=20,
+        generator=np.random.default_rng(0),
+    )
+    assert found["kid"] == pytest.approx(close, abs=0.3)
+    itself = measure_distances(reference, reference, seed=1)
+    assert itself["fid"] == pytest.approx(0, abs=1e-9)
+    assert torch.tensor(itself["cmmd"]).abs() < 1e-9
