@@ -88,6 +88,9 @@ def kedro_run(project_path, monkeypatch):
         ("repeats:[4,4,2],seed:1", {"repeats": [4, 4, 2], "seed": 1}),
         ("a:{b: 1, c: 2}", {"a": {"b": 1, "c": 2}}),
         ("", {}),
+        ('a.b:"x, y",c:1', {"a": {"b": "x, y"}, "c": 1}),
+        ("a='x: y, z'", {"a": "x: y, z"}),
+        ("a:the girl's,b:it's", {"a": "the girl's", "b": "it's"}),
     ],
 )
 def test_overrides_take_both_separators_and_any_value(text, expected):

@@ -14,13 +14,13 @@ def parse_overrides(text: str) -> dict[str, Any]:
     """Return the nested overrides of one `--params` value.
 
     The first `:` or `=` of an item ends its key, so values may hold either; commas
-    within brackets do not separate. Values are read as YAML.
+    within brackets or quotes do not separate. Values are read as YAML.
 
     Raises:
         click.BadParameter: If an item has no key or its value is not YAML.
     """
     items = []
-    for item in _split_outside_brackets(text):
+    for item in _split_items(text):
         key, separator, value = _partition(item)
         if not key or not separator:
             msg = f"{item!r} must be KEY:VALUE or KEY=VALUE."
@@ -65,11 +65,19 @@ def _partition(item: str) -> tuple[str, str, str]:
     return item[: match.start()].strip(), match.group(), item[match.end() :].strip()
 
 
-def _split_outside_brackets(text: str) -> list[str]:
-    items, depth = [""], 0
+def _split_items(text: str) -> list[str]:
+    """Return the items between commas that are neither in brackets nor in quotes.
+
+    A quote counts where it begins a value; elsewhere it may be an apostrophe.
+    """
+    items, depth, quote = [""], 0, ""
     for character in text:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"" and re.fullmatch(r"[^:=]*[:=]\s*", items[-1]):
+            quote = character
         depth += (character in "[{") - (character in "]}")
-        if character == "," and depth <= 0:
+        if character == "," and depth <= 0 and not quote:
             items.append("")
         else:
             items[-1] += character
