@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from clip2latent_kedro.ablation import AblationConfig
 from clip2latent_kedro.baselines.clip2gan import Clip2GanTrainingConfig
 from clip2latent_kedro.baselines.lafite import LafiteTrainingConfig
 from clip2latent_kedro.baselines.optimisation import OptimisationConfig
@@ -123,6 +124,7 @@ class Parameters(BaseModel):
     sampling: SamplingConfig
     evaluation: EvaluationConfig
     sweep: SweepConfig
+    ablation: AblationConfig
     inference: InferenceConfig
     portraits: PortraitsParameters
     baselines: BaselinesParameters
@@ -157,6 +159,7 @@ def check_parameters(tree: Mapping[str, Any]) -> None:
         except InputError as error:
             msg = f"In {where}, {error}"
             raise InputError(msg) from None
+    _check_studies(tree, parameters.ablation)
 
 
 def _variants(
@@ -171,6 +174,23 @@ def _variants(
     for grid, settings in parameters.sweep.grids.items():
         for overrides in expand_grid(settings):
             yield f"sweep.grids.{grid}", "sampling", SAMPLING.changes(overrides)
+
+
+def _check_studies(tree: Mapping[str, Any], ablation: AblationConfig) -> None:
+    """Check every variant of every ablation, but for what is an ablation's own."""
+    for study in ablation.read_studies().values():
+        budget = ablation.budget if study.retrains else {}
+        for point in study.points():
+            changed: Mapping[str, Any] = tree
+            for name, value in {**budget, **point.overrides}.items():
+                *group, field = name.split(".")
+                if group:
+                    changed = _overlay(changed, group, {field: value})
+            try:
+                _build(changed)
+            except InputError as error:
+                msg = f"In ablation.studies.{study.name}, {error}"
+                raise InputError(msg) from None
 
 
 def _overlay(

@@ -3,6 +3,7 @@
 from kedro.pipeline import Pipeline
 
 from clip2latent_kedro.pipelines import (
+    ablation,
     baselines,
     data_generation,
     distillation,
@@ -17,8 +18,12 @@ from clip2latent_kedro.pipelines import (
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return each pipeline by name; `__default__` is the method from z to scores."""
-    pipelines = {
+    """Return each pipeline by name; `__default__` is the method from z to scores.
+
+    The nodes of each are a namespace of its name, which kedro viz folds into one box:
+    `--nodes=training.plot_history` runs one of them, `--namespaces=training` all.
+    """
+    created = {
         "models": models.create_pipeline(),
         "data_generation": data_generation.create_pipeline(),
         "training": training.create_pipeline(),
@@ -26,10 +31,15 @@ def register_pipelines() -> dict[str, Pipeline]:
         "evaluation": evaluation.create_pipeline(),
         "inference": inference.create_pipeline(),
         "sweep": sweep.create_pipeline(),
+        "ablation": ablation.create_pipeline(),
         "portraits": portraits.create_pipeline(),
         "published": published.create_pipeline(),
         "export": published.create_export_pipeline(),
         "baselines": baselines.create_pipeline(),
+    }
+    pipelines = {
+        name: Pipeline(nodes, namespace=name, prefix_datasets_with_namespace=False)
+        for name, nodes in created.items()
     }
     method = ("data_generation", "training", "distillation", "evaluation")
     default = sum((pipelines[name] for name in method), start=Pipeline([]))

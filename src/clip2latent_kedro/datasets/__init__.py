@@ -12,6 +12,7 @@ from clip2latent_kedro.datasets.pretrained import PretrainedFolderDataset
 from clip2latent_kedro.datasets.prompt_file import PromptFileDataset, PromptTableDataset
 from clip2latent_kedro.datasets.published import PublishedDataset
 from clip2latent_kedro.datasets.report import HTMLReportDataset
+from clip2latent_kedro.datasets.report_folder import ReportFolderDataset
 from clip2latent_kedro.datasets.validation_pictures import ValidationPicturesDataset
 from clip2latent_kedro.datasets.weights import WeightsDataset
 from clip2latent_kedro.datasets.zarr_pairs import ZarrPairsDataset
@@ -31,6 +32,7 @@ __all__ = [
     "PromptFileDataset",
     "PromptTableDataset",
     "PublishedDataset",
+    "ReportFolderDataset",
     "ValidationPicturesDataset",
     "WeightsDataset",
     "ZarrPairsDataset",

@@ -136,7 +136,6 @@ class ClipTrainingConfig:
             image_std=list(OPENAI_DATASET_STD),
         )
 
-
     def _vision(self) -> dict[str, Any]:
         """Return the fields of open_clip's `CLIPVisionCfg`."""
         common = {"width": self.vision_width, "image_size": self.image_size}

@@ -1,0 +1,309 @@
+"""Ablations, run by Kedro in a world of three colours with priors of four steps."""
+
+import io
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import pytest
+from ablation.world import NUM_KEPT, make_data, make_settings, make_train
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+from kedro.validation.parameter_validator import ParameterValidator
+from linear_models import (
+    PROMPTS,
+    ColourEncoder,
+    ColourGenerator,
+    ColourJudge,
+    TurnedEncoder,
+    make_colour_pairs,
+    make_evaluation,
+    make_prior,
+    make_sampling,
+)
+
+from clip2latent_kedro.ablation import AblationConfig
+from clip2latent_kedro.cli.comparison import compare_tables
+from clip2latent_kedro.datasets import ArrayFolderDataset
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.pipelines.ablation import create_pipeline
+
+STUDIES = {
+    "truncation": {
+        "title": "Truncation of <w>",
+        "axis": "sampling.psi",
+        "values": [0.0, 0.5, 1.0],
+        "lines": {
+            "data mean": {},
+            "w_avg": {"sampling.truncation_centre": "w_avg"},
+        },
+        "apart": {"strong": {"sampling.guidance_scale": 3.0}},
+    },
+    "steps": {  # ddpm cannot take 7
+        "axis": "sampling.num_steps",
+        "values": [5, 7],
+    },
+    "noise": {
+        "axis": "data.embed_noise_scale",
+        "values": [0.0, 1.0],
+        "lines": {"text": {}, "image": {"condition": "image"}},
+    },
+    "pairs": {"axis": "num_pairs", "values": [4, 50, None]},  # 4 fill no batch
+    "best_of": {"axis": "best_of", "values": [1, 3]},
+}
+BANK = pd.DataFrame([{"prompt": "9 9 9"}, *PROMPTS])  # the first is the validation's
+NUM_VARIANTS = 7 + 2 + 4 + 3 + 2
+FAILED = ["num_steps 7", "num_pairs 4"]
+CREATED = (
+    "ablation_variants",
+    "ablation_scores",
+    "ablation_studies",
+    "ablation_report",
+    "ablation_table",
+)
+
+
+class KeptDataset(MemoryDataset):
+    """In memory also after the last node that reads it."""
+
+    def _release(self):
+        pass
+
+
+def make_ablation(**changes):
+    settings = {
+        "num_prompts": 3,
+        "num_samples": 2,
+        "num_seeds": 3,
+        "confidence": 0.9,
+        "strip_prompts": 2,
+        "ensemble_size": 6,
+        "budget": {"train.max_it": 3},
+        "only": None,
+        "studies": STUDIES,
+    }
+    return AblationConfig(**{**settings, **changes})
+
+
+@pytest.fixture
+def run(tmp_path):
+    def run(**changes):
+        settings = make_settings()
+        given = {
+            "prompt_bank": BANK,
+            "generator": ColourGenerator(),
+            "encoder": ColourEncoder(),
+            "held_out_encoder": TurnedEncoder(),
+            "judge": ColourJudge(),
+            "prior": make_prior(0.5),
+            "training_pairs": make_colour_pairs(),
+            "params:sampling": settings.sampling,
+            "params:data": settings.data,
+            "params:model.network": settings.network,
+            "params:model.diffusion": settings.diffusion,
+            "params:train": settings.train,
+            "params:evaluation": make_evaluation(),
+            "params:ablation": make_ablation(),
+            "params:validation.num_prompts": 1,
+            "params:seed": 5,
+            "params:device": "cpu",
+            "params:resume": True,
+            **changes,
+        }
+        folder = ArrayFolderDataset(filepath=str(tmp_path / "variants"))
+        catalog = DataCatalog(
+            {
+                **{n: MemoryDataset(v, copy_mode="assign") for n, v in given.items()},
+                **{name: KeptDataset(copy_mode="assign") for name in CREATED},
+                "ablation_bench": KeptDataset(copy_mode="assign"),
+                "ablation_results": folder,
+                "ablation_progress": folder,
+            }
+        )
+        SequentialRunner().run(create_pipeline(), catalog)
+        return catalog
+
+    return run
+
+
+def written(tmp_path):
+    return {p.stem: p.stat().st_mtime_ns for p in (tmp_path / "variants").iterdir()}
+
+
+def test_every_study_has_its_table_figure_pictures_and_paragraph(run):
+    catalog = run()
+    asked = catalog.load("ablation_bench").texts.texts
+    assert asked == [row["prompt"] for row in PROMPTS]
+    scores = catalog.load("ablation_scores")
+    assert len(scores) == NUM_VARIANTS
+    failed = scores["problem"].notna()
+    assert scores["variant"][failed].tolist() == FAILED
+    assert "num_steps" in scores["problem"][failed].iloc[0]
+    assert "data.bs must be at most" in scores["problem"][failed].iloc[1]
+    assert scores["clip_score"].isna().equals(failed)
+    right = scores[~failed]
+    for name in ("clip_score", "held_out_score", "accuracy", "w_distance"):
+        assert (right[f"{name}_low"] <= right[name]).all()
+        assert (right[name] <= right[f"{name}_high"]).all()
+    by_name = scores.set_index(["study", "variant"])
+    still = by_name.loc[("truncation", "data mean, psi 0.0")]
+    assert still["clip_diversity"] == pytest.approx(0, abs=1e-9)
+    one, three = (by_name.loc["best_of"]["clip_score"][f"best_of {n}"] for n in (1, 3))
+    assert three > one
+
+    files = catalog.load("ablation_studies")
+    ends = (".csv", ".png", "_pictures.png", ".md")
+    assert set(files) == {f"{name}{end}" for name in STUDIES for end in ends}
+    table = pd.read_csv(io.StringIO(files["noise.csv"]))
+    assert table["variant"].tolist() == [
+        f"{asked}, embed_noise_scale {scale}"
+        for asked in ("text", "image")
+        for scale in ("0.0", "1.0")
+    ]
+    assert "1 variant could not be scored." in files["steps.md"]
+    assert files["truncation.md"].count("highest at") == 3
+    strip = files["noise_pictures.png"]
+    assert strip.dtype == np.uint8
+    assert strip.shape[2] == 3
+
+    comparison = compare_tables(scores, scores)
+    assert comparison.num_compared == 5 * (~failed).sum()
+    assert comparison.changes == []
+
+
+def test_the_report_stands_alone_and_says_what_it_rests_on(run):
+    catalog = run()
+    page, text = catalog.load("ablation_report"), catalog.load("ablation_table")
+    assert page.count("data:image/png;base64,") == 2 * len(STUDIES)
+    assert "http" not in page
+    assert "Truncation of &lt;w&gt;" in page
+    for report in (page, text):
+        for name in (
+            "train.max_it 3",  # the budget
+            "sampling.guidance_scale",
+            "colours@00",
+            "colour-judge@22",
+            "5 to 7",  # seeds
+            "torch",
+            "commit",
+            "num_steps 7: ",
+            "190",  # pairs
+        ):
+            assert name in report, name
+    trained = text.split("## noise")[1].split("## pairs")[0]
+    assert "reduced budget" in trained
+    assert "reduced budget" not in text.split("## steps")[1].split("## noise")[0]
+
+
+def test_what_is_stored_is_not_run_again(run, tmp_path):
+    only = {name: STUDIES[name] for name in ("steps", "noise", "best_of")}
+    few = {"params:ablation": make_ablation(studies=only)}
+    first = run(**few)
+    times, scores = written(tmp_path), first.load("ablation_scores")
+    failed = set(scores.query("problem.notna()")["result"])
+    missing = scores.query("study == 'noise'")["result"].iloc[1]
+    (tmp_path / "variants" / f"{missing}.npz").unlink()
+
+    again = run(**few)
+    changed = {key for key, time in written(tmp_path).items() if times[key] != time}
+    assert changed == {*failed, missing}
+    compared = ["study", "variant", "clip_score", "clip_score_low", "accuracy"]
+    pd.testing.assert_frame_equal(
+        again.load("ablation_scores")[compared], scores[compared], rtol=1e-4
+    )
+    run(**few, **{"params:resume": False})
+    assert all(times[key] != time for key, time in written(tmp_path).items())
+
+    times = written(tmp_path)
+    run(prior=make_prior(0.75), **few)  # which decides nothing where priors are trained
+    now = written(tmp_path)
+    new = set(now) - set(times)
+    untrained = scores[scores["study"].isin(["steps", "best_of"])]
+    assert len(new) == untrained["result"].nunique()
+
+
+def test_a_run_that_breaks_off_goes_on(run, tmp_path, monkeypatch):
+    save, count = ArrayFolderDataset.save, []
+
+    def fail_at_the_eighth(self, data):
+        count.append(data)
+        if len(count) == 8:
+            raise KeyboardInterrupt
+        save(self, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ArrayFolderDataset, "save", fail_at_the_eighth)
+        with pytest.raises(KeyboardInterrupt):
+            run()  # before any figure is drawn
+    kept = written(tmp_path)
+    assert 0 < len(kept) < 8
+    scores = run().load("ablation_scores")
+    assert {key: written(tmp_path)[key] for key in kept} == kept
+    assert scores["problem"].notna().sum() == len(FAILED)
+
+
+def test_together_or_alone_trains_the_same_priors(run, tmp_path):
+    only = {"noise": STUDIES["noise"]}
+    columns = ["clip_score", "accuracy", "clip_diversity", "w_distance"]
+    together = run(**{"params:ablation": make_ablation(studies=only)})
+    results = [
+        run(
+            **{
+                "params:ablation": make_ablation(studies=only, ensemble_size=size),
+                "params:resume": False,
+            }
+        )
+        for size in (1, 3)
+    ]
+    for other in results:
+        np.testing.assert_allclose(
+            other.load("ablation_scores")[columns],
+            together.load("ablation_scores")[columns],
+            rtol=1e-3,
+        )
+
+
+def test_without_judge_and_held_out_encoder(run):
+    only = {name: STUDIES[name] for name in ("truncation", "noise")}
+    catalog = run(
+        judge={},
+        held_out_encoder={},
+        prompt_bank=BANK[["prompt"]],
+        **{"params:ablation": make_ablation(studies=only)},
+    )
+    scores = catalog.load("ablation_scores")
+    assert not {"accuracy", "held_out_score"} & set(scores.columns)
+    assert scores["problem"].isna().all()
+
+
+def test_too_few_pictures_kept_from_training(run):
+    few = make_train(val_pairs=2)
+    with pytest.raises(InputError, match=r"train\.val_pairs must be 3 or more"):
+        run(**{"params:train": few})
+    assert make_train().val_pairs == NUM_KEPT
+
+
+def test_a_bank_that_is_too_small_is_refused(run):
+    with pytest.raises(InputError, match=r"num_prompts must be at most 3, .* got 4"):
+        run(**{"params:ablation": make_ablation(num_prompts=4)})
+
+
+def test_kedro_builds_the_config_from_the_annotations():
+    settings = make_settings()
+    raw = {
+        "ablation": asdict(make_ablation()),
+        "data": asdict(make_data()),
+        "sampling": asdict(make_sampling()),
+        "model": {
+            "network": asdict(settings.network),
+            "diffusion": asdict(settings.diffusion),
+        },
+        "train": asdict(make_train()),
+        "evaluation": asdict(make_evaluation()),
+        "validation": {"num_prompts": 1},
+        "seed": 1,
+        "device": "cpu",
+        "resume": True,
+    }
+    built = ParameterValidator({"a": create_pipeline()}).validate_raw_params(raw)
+    assert built["ablation"] == make_ablation()
