@@ -64,6 +64,15 @@ def read_config(folder):
     return {item.key: json.loads(item.value_json) for item in run.config.update}
 
 
+def read_summary(folder):
+    """Return the last value of all that is in the run's summary, by key."""
+    summary = {}
+    for record in read_records(folder):
+        for item in record.summary.update:
+            summary[item.key or "/".join(item.nested_key)] = json.loads(item.value_json)
+    return summary
+
+
 def read_artifacts(folder):
     """Return type and files of each artifact that is not a table, by name."""
     artifacts = [record.artifact for record in read_records(folder)]

@@ -9,18 +9,21 @@ import types
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from kedro.framework.hooks.manager import _create_hook_manager
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
+from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import CSVDataset
-from offline_run import read_artifacts, read_config, read_history
+from offline_run import read_artifacts, read_config, read_history, read_summary
 from prior.toy import train
 
 from clip2latent_kedro.datasets import (
     CheckpointDataset,
     PriorDataset,
     ValidationPicturesDataset,
+    WeightsDataset,
 )
 from clip2latent_kedro.evaluation.validation import (
     ValidationPictures,
@@ -202,6 +205,115 @@ def test_whatever_can_be_looked_at_is_logged(tmp_path, monkeypatch):
     assert json.loads(path.read_text())["data"] == [[0.5, "a", 1], [None, None, 2]]
 
 
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    """Save entries of a catalog in a run that is logged; return its folder."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+
+    def log(saved, **datasets):
+        catalog, hooks = DataCatalog(datasets), open_hooks()
+        run_params = {"pipeline_names": None, "project_path": str(tmp_path)}
+        hooks.before_pipeline_run(run_params, catalog)
+        for name, data in saved.items():
+            if name in datasets:
+                catalog.save(name, data)
+            hooks.after_dataset_saved(name, data)
+        hooks.after_pipeline_run()
+        return tmp_path
+
+    return log
+
+
+def test_scores_are_in_the_summary_to_compare_runs_by(log, tmp_path):
+    scores = pd.DataFrame(
+        {
+            "method": ["fast", "random_w"],
+            "num_prompts": [64, 64],
+            "clip_score": [0.5, 0.25],
+            "clip_score_low": [0.25, 0.125],
+            "clip_score_high": [0.75, 0.5],
+            "accuracy": [0.75, None],
+        }
+    )
+    by_prompt = pd.DataFrame({"method": ["fast", "fast"], "clip_score": [0.5, 0.5]})
+    quality = {"mean": {"score": 0.5, "n": 3}, "best_bridge": "none", "list": [1, 2]}
+    folder = log(
+        {"scores": scores, "scores_by_prompt": by_prompt, "quality": quality},
+        quality=JSONDataset(filepath=str(tmp_path / "quality.json")),
+    )
+    summary = read_summary(folder)
+    logged = {k: v for k, v in summary.items() if type(v) is float and k[0] != "_"}
+    assert logged == {
+        "scores/fast/clip_score": 0.5,
+        "scores/fast/accuracy": 0.75,
+        "scores/random_w/clip_score": 0.25,
+        "quality/mean/score": 0.5,
+        "quality/mean/n": 3.0,
+    }
+    tables = [row for row in read_history(folder) if "scores/nrows" in row]
+    assert [(t["scores/nrows"], t["scores/ncols"]) for t in tables] == [(2, 6)]
+
+
+def test_the_evaluation_is_logged_as_tables_pictures_and_a_page(log):
+    picture = np.zeros((4, 5, 3), np.uint8)
+    table = pd.DataFrame({"method": ["a"], "baseline": ["b"], "accuracy": [0.5]})
+    folder = log(
+        {
+            "scores": table,
+            "score_differences": table,
+            "samples_figure": picture,
+            "studies": {"a.png": picture, "a.md": "# A", "b.png": picture},
+            "scores_table": "a < b",
+            "scores_report": "<!doctype html><p>scores</p>",
+            "answers": {"row": ({"images": picture[None]}, {"seed": 0})},
+        }
+    )
+    history = read_history(folder)
+    types = {
+        key.removesuffix("/_type"): row[key]
+        for row in history
+        for key in row
+        if key.endswith("/_type")
+    }
+    assert types == {
+        "scores": "table-file",
+        "score_differences": "table-file",
+        "samples_figure": "images/separated",
+        "studies": "images/separated",
+        "scores_table": "html-file",
+        "scores_report": "html-file",
+    }
+    (studies,) = [row for row in history if "studies/_type" in row]
+    assert studies["studies/captions"] == ["a.png", "b.png"]
+    pages = {p.read_text() for p in folder.glob("wandb/*/files/media/html/*.html")}
+    assert any("<pre>a &lt; b</pre>" in page for page in pages)
+    assert any("<p>scores</p>" in page for page in pages)
+
+
+def test_losses_of_a_training_without_checkpoints_are_curves_too(log):
+    history = pd.DataFrame({"step": [2, 4], "loss": [0.5, 0.25], "score": [None, 1.0]})
+    folder = log({"gan_history": history})
+    assert rows_of(folder, "gan_history_curves") == [
+        {"step": 2, "loss": 0.5},
+        {"step": 4, "loss": 0.25, "score": 1.0},
+    ]
+    assert any("gan_history/nrows" in row for row in read_history(folder))
+
+
+def test_the_catalog_marks_what_else_becomes_an_artifact(log, tmp_path):
+    weights = ({"w": torch.ones(2)}, {"kind": "gan"})
+    entry = {"filepath": str(tmp_path / "gan.safetensors")}
+    state = {"filepath": str(tmp_path / "state.safetensors")}
+    marked = {"wandb": {"artifact": "model"}}
+    folder = log(
+        {"state": weights, "gan@weights": weights},
+        **{"gan@weights": WeightsDataset(**entry, metadata=marked)},
+        state=WeightsDataset(**state, metadata={"kedro-viz": {"layer": "x"}}),
+    )
+    assert read_artifacts(folder) == {"gan": ("model", ["gan.safetensors"])}
+
+
 def kedro(folder, *arguments, **variables):
     """Run Kedro in a process of its own; say in the end whether it imported wandb."""
     script = (
@@ -234,7 +346,7 @@ def history_path(project_path):
     return path
 
 
-PLOT = ("--pipelines=training", "--nodes=plot_history")
+PLOT = ("--pipelines=training", "--nodes=training.plot_history")
 
 
 def test_wandb_is_not_imported_unless_it_is_wanted(project_path, history_path):

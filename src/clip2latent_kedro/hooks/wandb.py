@@ -1,22 +1,29 @@
 """A run on Weights & Biases, for who asks for it with `logging: wandb`."""
 
+import logging
 import os
-from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from kedro_datasets.json import JSONDataset
 
 from clip2latent_kedro.datasets import CheckpointDataset, PriorDataset
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation.validation import ValidationPictures
 from clip2latent_kedro.hooks.results import saved_path
-from clip2latent_kedro.inference import LabelledPicture
+from clip2latent_kedro.hooks.wandb_values import (
+    numbers_of_rows,
+    numbers_of_tree,
+    to_images,
+    to_page,
+    to_table,
+)
 from clip2latent_kedro.prior.checkpoint import Checkpoint
+
+logger = logging.getLogger(__name__)
 
 WAY_OUT = "Run `wandb login`, or set WANDB_MODE=offline, or logging to null."
 
@@ -25,9 +32,12 @@ class WandbHooks:
     """Logs a run while it goes on; wandb is imported only where it is wanted.
 
     Parameters become the run's config. Every saved table becomes a wandb table,
-    every picture and figure an image, every prior an artifact. A checkpoint adds
-    what has been measured since the one before it, and validation its pictures, each
-    over its training step.
+    every picture and figure an image, every report a page, and every prior an
+    artifact, as does what the catalog marks with `metadata: {wandb: {artifact:
+    TYPE}}`. Numbers of JSON entries, and of tables with named rows, are in the run's
+    summary. A checkpoint adds what has been measured since the one before it, and
+    validation its pictures, each over its training step; so does, at the end, a
+    table with a column `step` whose training stored no checkpoints.
     """
 
     def __init__(self) -> None:
@@ -72,27 +82,24 @@ class WandbHooks:
         """Log what was saved, if it is something to look at."""
         if self._run is None:
             return
-        if isinstance(data, Checkpoint):
-            dataset = self._catalog.get(dataset_name)
-            if isinstance(dataset, CheckpointDataset):
-                self._log_new_rows(dataset_name, data, saved_path(dataset))
-            if isinstance(dataset, PriorDataset):
-                self._log_file(dataset_name, saved_path(dataset))
+        dataset = self._catalog.get(dataset_name)
+        name = dataset_name.partition("@")[0]
+        if isinstance(dataset, CheckpointDataset):
+            self._log_new_rows(name, data.history, saved_path(dataset))
         elif isinstance(data, ValidationPictures):
-            self._log_over_steps(dataset_name, dataset_name)
+            self._log_over_steps(name, name)
             for step, picture in data.pictures.items():
-                images = _to_images(picture)
-                self._run.log({dataset_name: images, f"{dataset_name}/step": step})
+                self._run.log({name: to_images(picture), f"{name}/step": step})
         elif isinstance(data, pd.DataFrame):
-            import wandb
-
-            rows = data.astype(object).to_numpy()
-            rows[data.isna().to_numpy()] = None
-            columns: list[str | int] = [*data.columns]
-            table = wandb.Table(columns, list(rows.tolist()), allow_mixed_types=True)
-            self._run.log({dataset_name: table})
-        elif images := _to_images(data):
-            self._run.log({dataset_name: images})
+            self._log_table(name, data)
+        elif isinstance(data, str):
+            self._run.log({name: to_page(data)})
+        elif isinstance(dataset, JSONDataset):
+            self._summarise(name, dict(numbers_of_tree(data)))
+        elif images := to_images(data):
+            self._run.log({name: images})
+        if kind := artifact_type(dataset):
+            self._log_file(name, kind, saved_path(dataset))
 
     @hook_impl
     def after_pipeline_run(self) -> None:
@@ -104,24 +111,48 @@ class WandbHooks:
         """Close the wandb run as failed."""
         self._finish(exit_code=1)
 
-    def _log_new_rows(self, name: str, checkpoint: Checkpoint, path: Any) -> None:
-        rows, logged = checkpoint.history, self._logged.get(path, [])
+    def _log_new_rows(self, name: str, rows: list[dict[str, float]], key: Any) -> None:
+        logged = self._logged.get(key, [])
         if rows[: len(logged)] != logged:
             logged = []  # of a run that was replaced
         self._log_over_steps(name, f"{name}/*")
         for row in rows[len(logged) :]:
-            self._run.log({f"{name}/{key}": row[key] for key in row})
-        self._logged[path] = rows
+            self._run.log({f"{name}/{measured}": row[measured] for measured in row})
+        self._logged[key] = rows
+
+    def _log_table(self, name: str, data: pd.DataFrame) -> None:
+        self._run.log({name: to_table(data)})
+        self._summarise(name, numbers_of_rows(data))
+        if "step" not in data or not data["step"].is_unique:
+            return
+        steps = data["step"].tolist()
+        if all(
+            [row["step"] for row in rows] != steps for rows in self._logged.values()
+        ):
+            curves = data.select_dtypes("number")
+            rows = [
+                {str(key): row[key] for key in row if not pd.isna(row[key])}
+                for row in curves.to_dict("records")
+            ]
+            self._log_new_rows(f"{name}_curves", rows, name)
+
+    def _summarise(self, name: str, measured: dict[str, float]) -> None:
+        self._run.summary.update(
+            {f"{name}/{path}": measured[path] for path in measured}
+        )
 
     def _log_over_steps(self, name: str, metric: str) -> None:
         """Tell wandb to draw a metric over training steps."""
         self._run.define_metric(f"{name}/step", hidden=True)
         self._run.define_metric(metric, step_metric=f"{name}/step")
 
-    def _log_file(self, name: str, path: Any) -> None:
+    def _log_file(self, name: str, kind: str, path: str | None) -> None:
         import wandb
 
-        artifact = wandb.Artifact(name, type="model")
+        if path is None or not Path(path).is_file():
+            logger.info("%s is at %s, not on this machine: no artifact.", name, path)
+            return
+        artifact = wandb.Artifact(name, type=kind)
         artifact.add_file(path)
         self._run.log_artifact(artifact)
 
@@ -153,20 +184,8 @@ def open_run(**settings: Any) -> Any:
         raise InputError(msg) from error
 
 
-def _to_images(data: Any) -> list[Any]:
-    """Return wandb images of a picture, a figure or several; none of other data."""
-    import wandb
-
-    if isinstance(data, Figure):
-        canvas = FigureCanvasAgg(data)
-        canvas.draw()  # type: ignore[no-untyped-call]
-        return [wandb.Image(np.array(canvas.buffer_rgba()))]  # type: ignore[no-untyped-call]
-    if isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.ndim == 3:
-        return [wandb.Image(data)]
-    if not isinstance(data, Mapping):
-        return []
-    return [
-        wandb.Image(picture.image_u8, caption=picture.labels.get("prompt", name))
-        for name, picture in data.items()
-        if isinstance(picture, LabelledPicture)
-    ]
+def artifact_type(dataset: Any) -> str | None:
+    """Return the type of the artifact that a saved dataset becomes; None for none."""
+    metadata = getattr(dataset, "metadata", None) or {}
+    marked: str | None = metadata.get("wandb", {}).get("artifact")
+    return "model" if isinstance(dataset, PriorDataset) else marked

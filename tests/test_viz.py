@@ -1,0 +1,79 @@
+"""The flowchart that `kedro viz` shows."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+METHOD = ["data_generation", "training", "distillation", "evaluation"]
+LAYERS = ["models", "pairs", "prior", "evaluation", "reporting"]
+
+
+def fetch(address):
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        return answer.read().decode()
+
+
+@pytest.fixture
+def viz(project_path, monkeypatch):
+    """Serve the project; return the address."""
+    monkeypatch.setenv("KEDRO_DISABLE_TELEMETRY", "1")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = Path("viz.log")
+    command = ["viz", "run", "--no-browser", "--port", str(port)]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kedro", *command],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        address = f"http://127.0.0.1:{port}"
+        try:
+            deadline = time.monotonic() + 120
+            while process.poll() is None and time.monotonic() < deadline:
+                try:
+                    fetch(f"{address}/api/main")
+                    break
+                except urllib.error.URLError:
+                    time.sleep(0.2)
+            else:
+                pytest.fail(log.read_text())
+            yield address
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def test_the_flowchart_reads_like_the_method(viz):
+    assert "Kedro-Viz" in fetch(viz)
+    chart = json.loads(fetch(f"{viz}/api/main"))
+    assert chart["selected_pipeline"] == "__default__"
+    names = {node["id"]: node["name"] for node in chart["nodes"]}
+
+    boxes = chart["modular_pipelines"]
+    assert set(boxes) == {"__root__", *METHOD}
+    for before, after in pairwise(METHOD):
+        assert set(boxes[before]["outputs"]) & set(boxes[after]["inputs"])
+    tasks = [node for node in chart["nodes"] if node["type"] == "task"]
+    assert all(set(task["modular_pipelines"] or []) & set(METHOD) for task in tasks)
+
+    used = {node.get("layer") for node in chart["nodes"] if node["type"] == "data"}
+    assert [layer for layer in chart["layers"] if layer in used] == LAYERS
+    assert used == set(LAYERS)  # no data without a layer
+
+    joined = {edge[end] for edge in chart["edges"] for end in ("source", "target")}
+    assert not {names[i] for i in set(names) - joined}
+
+    (prompts,) = [i for i, name in names.items() if name == "prompts"]
+    node = json.loads(fetch(f"{viz}/api/nodes/{prompts}"))
+    assert node["preview_type"] == "TablePreview"
+    assert node["preview"]["columns"][0] == "prompt"
