@@ -8,6 +8,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("WANDB_MODE", "offline")
+os.environ.setdefault("KEDRO_DISABLE_TELEMETRY", "1")
 
 import pytest
 
@@ -30,7 +31,8 @@ def pytest_collection_modifyitems(config, items):
 def project_path(tmp_path, monkeypatch):
     """A copy of the project, as the working directory; data are written there."""
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in ("pyproject.toml", ".telemetry"):
+        shutil.copy(ROOT / name, tmp_path)
     portraits = Path("src/clip2latent_kedro/portraits")
     (tmp_path / portraits).mkdir(parents=True)
     (tmp_path / portraits / "weights").symlink_to(ROOT / portraits / "weights")

@@ -3,7 +3,7 @@ import pytest
 from kedro.io import DatasetError
 from PIL import Image
 
-from clip2latent_kedro.datasets import PictureFolderDataset, PromptFileDataset
+from clip2latent_kedro.datasets import PictureFolderDataset
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import LabelledPicture
 
@@ -55,19 +55,3 @@ def test_a_damaged_picture_is_named(folder, tmp_path):
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(InputError, match=r"a\.png must be a PNG picture, but cannot"):
         folder.load()["a"]()
-
-
-def test_prompts_of_a_file(tmp_path):
-    path = tmp_path / "prompts.txt"
-    path.write_text("ein Bär\n", encoding="utf-8")
-    assert PromptFileDataset(filepath=str(path)).load() == {"lines": "ein Bär\n"}
-    assert PromptFileDataset(filepath=None).load() == {}
-
-
-@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])
-def test_a_wrong_file_of_prompts_is_explained(tmp_path, content):
-    path = tmp_path / "prompts.txt"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(DatasetError, match=r"must be a text file in UTF-8"):
-        PromptFileDataset(filepath=str(path)).load()
