@@ -114,7 +114,7 @@ def test_versions_may_be_named_by_their_beginnings(compare):
         (["--entry=prompts"], "entry must be versioned in the catalog, got 'prompts'."),
         (["--entry=nothing"], "entry must be a table of the catalog, got 'nothing'."),
         (["--entry=sweep_scores"], "sweep_scores must have two versions to compare"),
-        (["--env=nowhere"], "env must be one of base,"),
+        (["--env=nowhere"], "env must be one of ablation_quick, base,"),
     ],
 )
 def test_what_cannot_be_compared_is_said_in_a_sentence(compare, arguments, message):

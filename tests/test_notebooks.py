@@ -46,6 +46,8 @@ def test_every_cell_runs_on_the_artifacts_of_a_run(project_path, monkeypatch):
         if cells:
             cells.append(new_code_cell("%reset -f\n%reload_kedro"))
         cells += nbformat.read(path, as_version=4).cells
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cell-{number}"  # each notebook counts its own
     place = {"metadata": {"path": str(folder)}}
     NotebookClient(new_notebook(cells=cells), timeout=300, resources=place).execute()
     pictures = [
