@@ -1,6 +1,8 @@
 """The flowchart that `kedro viz` shows."""
 
+import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -21,13 +23,20 @@ def fetch(address):
         return answer.read().decode()
 
 
+def find_port():
+    """Return a free port; kedro viz takes none above 49151."""
+    for port in range(20_000 + os.getpid() % 10_000, 49_000):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    pytest.fail("There is no free port from 20000 to 49000.")
+
+
 @pytest.fixture
 def viz(project_path, monkeypatch):
     """Serve the project; return the address."""
     monkeypatch.setenv("KEDRO_DISABLE_TELEMETRY", "1")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = find_port()
     log = Path("viz.log")
     command = ["viz", "run", "--no-browser", "--port", str(port)]
     with log.open("w") as output:
