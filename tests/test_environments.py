@@ -59,6 +59,19 @@ SIZES = {
     "validation": {"num_images": 2, "num_prompts": 2, "num_samples": 1},
     "inference": {"num_samples": 1},
 }
+COMPARISON = {
+    "num_prompts": 2,
+    "num_samples": 2,
+    "num_resamples": 100,
+    "generator_images": 16,
+    "timing_images": 2,
+    "timing_warmups": 0,
+    "timing_repeats": 1,
+    "rows": {
+        "clip2latent_1000": {"sampler": "ddpm", "num_steps": 20},  # of the small prior
+        **dict.fromkeys(["clip2latent_100", "direct", "direct_article", "styleclip"]),
+    },
+}
 NUM_WS = 6  # of the small generators, of 16 px
 GENERATOR = {
     "ffhq": "/ngc/stylegan2-ffhq-1024x1024.pkl",
@@ -188,6 +201,15 @@ def test_the_published_checkpoint_draws_without_training(project, server):
     run("ffhq", "inference")
     assert len(list(Path("data/ffhq/inference/pictures").glob("*.png"))) == 3
     assert (f"{PUBLISHED}/ffhq-sg2-510.ckpt", None) in server.requests
+
+    run("ffhq", "evaluation", evaluation=COMPARISON)
+    (path,) = Path("data/ffhq/scores.csv").glob("*/scores.csv")
+    scores = pd.read_csv(path).set_index("method")
+    of_the_prior = {"clip2latent_1000", "clip2latent_respaced", "clip2latent_fast"}
+    assert {"random_w", "refinement_5", *of_the_prior} <= set(scores.index)
+    need_pairs = {"nearest_pair", "clip2latent_retrieval", "clip2latent_shift"}
+    assert not {"clip2latent_one_step", "lafite", *need_pairs} & set(scores.index)
+    assert scores["clip_score"].between(-1, 1).all()
 
 
 def test_without_the_network_every_file_has_a_place(project, server, monkeypatch):
