@@ -11,7 +11,7 @@ from torch import Tensor
 from clip2latent_kedro.ablation.settings import Settings
 from clip2latent_kedro.conditioning import condition_on_image
 from clip2latent_kedro.evaluation import Clip2Latent, Drawn, Queries, draw_row
-from clip2latent_kedro.evaluation.drawing import _shrink
+from clip2latent_kedro.evaluation.drawing import shrink_images
 from clip2latent_kedro.evaluation.scoring import score_prompts
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
@@ -247,4 +247,6 @@ def image_queries(
         stated=stated,
         held_out_embedding=None if held_out is None else held_out.encode_image(image),
     )
-    return queries, image_to_uint8(_shrink(image[:strip_prompts], stored_image_size))
+    return queries, image_to_uint8(
+        shrink_images(image[:strip_prompts], stored_image_size)
+    )

@@ -97,7 +97,7 @@ def draw_row(
             held_out_embeddings.append(held_out.encode_image(image).float().cpu())
         if judge is not None:
             labels.append(judge.classify(image).cpu().numpy())
-        images.append(image_to_uint8(_shrink(image, stored_image_size)))
+        images.append(image_to_uint8(shrink_images(image, stored_image_size)))
 
     def by_prompt(batches: list[np.ndarray]) -> np.ndarray:
         rows = np.concatenate(batches)
@@ -154,7 +154,8 @@ def _score_trajectory(
     )
 
 
-def _shrink(image: Tensor, size: int) -> Tensor:
+def shrink_images(image: Tensor, size: int) -> Tensor:
+    """Return images, [n, 3, h, w], by area to a side of `size`, if they are larger."""
     if max(image.shape[-2:]) <= size:
         return image
     return functional.interpolate(image, size=(size, size), mode="area")

@@ -307,7 +307,7 @@ def _draw_batch(
     """Return what `DiffusionPrior.loss` takes, as the member's own trainer draws it."""
     generator = make_generator(member.seed, "step", step, device=str(x0.device))
     keep = torch.rand(len(x0), generator=generator, device=x0.device)
-    drawn = trainer._draw(x0, clip_embedding, generator)
+    drawn = trainer.draw(x0, clip_embedding, generator)
     return {"x0": x0, "keep": keep >= member.diffusion.cond_drop_prob, **drawn}
 
 

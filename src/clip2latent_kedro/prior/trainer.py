@@ -86,7 +86,7 @@ class Trainer:
         batch = {
             "x0": x0,
             "keep": keep >= self._cond_drop_prob,
-            **self._draw(x0, clip_embedding, generator),
+            **self.draw(x0, clip_embedding, generator),
         }
         self._optimizer.zero_grad()
         loss = self._backward(batch)
@@ -119,7 +119,7 @@ class Trainer:
             rows = slice(first, first + batch_size)
             x0_part = x0[rows].to(self._device)
             embedding_part = clip_embedding[rows].to(self._device)
-            drawn = self._draw(x0_part, embedding_part, generator)
+            drawn = self.draw(x0_part, embedding_part, generator)
             loss = self.average.loss(x0_part, **drawn, keep=None)
             total += float(loss) * len(x0_part)
         return total / len(x0)
@@ -158,10 +158,16 @@ class Trainer:
             total += loss.detach()
         return total
 
-    def _draw(
+    def draw(
         self, x0: Tensor, clip_embedding: Tensor, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """Return what the loss takes: timesteps, noise, and noisy conditions."""
+        """Return what the loss takes: timesteps, noise, and noisy conditions.
+
+        Args:
+            x0: Clean latents, [n, num_latents, latent_dim].
+            clip_embedding: [n, clip_dim].
+            generator: Of all random numbers of the step.
+        """
         device, prior = self._device, self.prior
 
         def normal_like(tensor: Tensor) -> Tensor:

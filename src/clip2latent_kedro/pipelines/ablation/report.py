@@ -12,8 +12,8 @@ from clip2latent_kedro.ablation import StudySpec
 from clip2latent_kedro.pipelines.ablation.origin import flatten
 from clip2latent_kedro.pipelines.evaluation.html import (
     STYLE,
-    _data_url,
-    _table,
+    data_url,
+    html_table,
 )
 from clip2latent_kedro.pipelines.evaluation.tables import Cells, markdown_table
 
@@ -77,9 +77,9 @@ def compose_html(
         "</ul>",
         *(line for section in sections for line in _study_lines(section, budget)),
         "<h2>What this rests on</h2>",
-        _table([["", ""], *([name, value] for name, value in facts.items())]),
+        html_table([["", ""], *([name, value] for name, value in facts.items())]),
         "<h2>Parameters</h2>",
-        _table(_parameter_cells(base)),
+        html_table(_parameter_cells(base)),
     ]
     body = "\n".join(parts)
     return (
@@ -122,10 +122,10 @@ def _study_lines(section: Section, budget: Mapping[str, Any]) -> list[str]:
         lines += ["<p>Not scored:</p>", "<ul>", *items, "</ul>"]
     return [
         *lines,
-        f'<img alt="scores of {title}" src="{_data_url(section.figure)}">',
-        f'<img alt="pictures of {title}" src="{_data_url(section.strip)}">',
-        _table(section.scores),
-        _table(_study_cells(spec)),
+        f'<img alt="scores of {title}" src="{data_url(section.figure)}">',
+        f'<img alt="pictures of {title}" src="{data_url(section.strip)}">',
+        html_table(section.scores),
+        html_table(_study_cells(spec)),
     ]
 
 

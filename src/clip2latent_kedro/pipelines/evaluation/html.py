@@ -63,28 +63,28 @@ def compose_page(
     stages = "; ".join(f"{stage}: {meaning}" for stage, meaning in STAGES.items())
     parts = [
         "<h1>Evaluation</h1>",
-        f'<img alt="prompts x methods" src="{_data_url(pictures)}">',
+        f'<img alt="prompts x methods" src="{data_url(pictures)}">',
         "<h2>Scores</h2>",
         "<p>Means over the prompts with their intervals. Best: of the samples of a "
         "prompt, by CLIP. Distances are of all images of a row together, from images "
         "of the generator; few images make them larger.</p>",
-        _table(scores),
-        f'<img alt="scores against run-time" src="{_data_url(plots)}">',
-        _table([["score", "meaning"], *meanings]),
+        html_table(scores),
+        f'<img alt="scores against run-time" src="{data_url(plots)}">',
+        html_table([["score", "meaning"], *meanings]),
         *_difference_section(differences, baseline),
         *_claim_section(claims),
         *_gap_section(gaps),
         "<h2>Timings</h2>",
         f"<p>Seconds, mean and standard deviation. {stages}. "
         f"{escape(_describe_protocol(**protocol))}.</p>",
-        _table(timings),
-        _table([["machine", ""], *([key, str(v)] for key, v in machine.items())]),
+        html_table(timings),
+        html_table([["machine", ""], *([key, str(v)] for key, v in machine.items())]),
         "<h2>Published figures</h2>",
         f"<p>{escape(published.SOURCE)}</p>",
-        _table(published.TABLE),
+        html_table(published.TABLE),
         "<h2>What this rests on</h2>",
-        _table([["", ""], *([name, value] for name, value in facts.items())]),
-        _table(_settings_cells(settings)),
+        html_table([["", ""], *([name, value] for name, value in facts.items())]),
+        html_table(_settings_cells(settings)),
     ]
     body = "\n".join(parts)
     return (
@@ -102,7 +102,7 @@ def _difference_section(differences: Cells, baseline: str | None) -> list[str]:
         "<p>Means over the prompts that both have answered, paired, with their "
         "intervals: one without 0 tells the two apart on such prompts. The best of "
         "other numbers of samples is not compared.</p>",
-        _table(differences),
+        html_table(differences),
     ]
 
 
@@ -124,7 +124,7 @@ def _gap_section(gaps: Cells) -> list[str]:
         "<h2>Modality gap</h2>",
         "<p>Between the prompts and their references: the mean cosine of those that "
         "belong together, the cosine of the two means, and their distance.</p>",
-        _table(gaps),
+        html_table(gaps),
     ]
 
 
@@ -154,7 +154,8 @@ def _settings_cells(settings: Mapping[str, Mapping[str, Any]]) -> Cells:
     return [["row", "settings"], *rows]
 
 
-def _table(cells: Cells) -> str:
+def html_table(cells: Cells) -> str:
+    """Return cells, the first row of which is the header, as a table."""
     header, *rows = cells
     lines = [_row(header, "th"), *(_row(row, "td") for row in rows)]
     return "<div><table>\n" + "\n".join(lines) + "\n</table></div>"
@@ -164,7 +165,8 @@ def _row(cells: Sequence[str], tag: str) -> str:
     return "<tr>" + "".join(f"<{tag}>{escape(c)}</{tag}>" for c in cells) + "</tr>"
 
 
-def _data_url(picture: np.ndarray) -> str:
+def data_url(picture: np.ndarray) -> str:
+    """Return a picture, uint8 [h, w, 3], as the address of an image in a page."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format="PNG")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
