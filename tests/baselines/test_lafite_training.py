@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from clip2latent_kedro.baselines.lafite import (
     export_lafite,
-    measure_samples,
     sample_lafite,
     tabulate_history,
     train_lafite,
@@ -21,6 +20,7 @@ from clip2latent_kedro.baselines.lafite.networks import (
     shift_styles,
 )
 from clip2latent_kedro.baselines.lafite.training import averaged_lafite
+from clip2latent_kedro.baselines.measuring import measure_samples
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators import load_generator
 from clip2latent_kedro.generators.adapters import StyleGANGenerator

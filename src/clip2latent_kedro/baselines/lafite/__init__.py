@@ -5,7 +5,6 @@ from it as a text of it would; when it is trained it is given those of texts.
 """
 
 from clip2latent_kedro.baselines.lafite.config import LafiteTrainingConfig
-from clip2latent_kedro.baselines.lafite.measuring import measure_samples
 from clip2latent_kedro.baselines.lafite.sampling import sample_lafite
 from clip2latent_kedro.baselines.lafite.training import (
     export_lafite,
@@ -16,7 +15,6 @@ from clip2latent_kedro.baselines.lafite.training import (
 __all__ = [
     "LafiteTrainingConfig",
     "export_lafite",
-    "measure_samples",
     "sample_lafite",
     "tabulate_history",
     "train_lafite",

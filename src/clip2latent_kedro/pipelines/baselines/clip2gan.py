@@ -18,7 +18,7 @@ from clip2latent_kedro.baselines.clip2gan import (
     tabulate_history,
     train_clip2gan,
 )
-from clip2latent_kedro.baselines.lafite import measure_samples
+from clip2latent_kedro.baselines.measuring import measure_samples
 from clip2latent_kedro.evaluation import read_queries
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge

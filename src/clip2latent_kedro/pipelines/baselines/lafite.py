@@ -11,11 +11,11 @@ import pandas as pd
 from clip2latent_kedro.baselines.lafite import (
     LafiteTrainingConfig,
     export_lafite,
-    measure_samples,
     sample_lafite,
     tabulate_history,
     train_lafite,
 )
+from clip2latent_kedro.baselines.measuring import measure_samples
 from clip2latent_kedro.evaluation import read_queries
 from clip2latent_kedro.generators.text_adapter import TextGenerator
 from clip2latent_kedro.images import image_to_uint8

@@ -1,4 +1,4 @@
-"""How well LAFITE draws what it is told, by the same scores as everything else."""
+"""How well a trained method draws what it is told, by the same scores as all else."""
 
 import numpy as np
 import torch
