@@ -6,6 +6,7 @@ import pytest
 import torch
 import yaml
 from portraits_checkpoint import WEIGHTS, make_portraits_checkpoint
+from prior.published_toys import average_buffers
 
 from clip2latent_kedro.api import Clip2StyleGAN
 from clip2latent_kedro.errors import InputError
@@ -76,6 +77,18 @@ def test_the_original_call_with_the_original_yaml(published, expected, tmp_path)
     del original["data"]["sg_pkl"]
     with pytest.raises(InputError, match=r"must name the generator as data.sg_pkl, go"):
         Clip2StyleGAN(original, "cpu", published)
+
+
+def test_buffers_that_an_average_has_rounded(published, expected, tmp_path):
+    path = tmp_path / "paper.ckpt"
+    write_published(make_portraits_checkpoint(), path)
+    average_buffers(path)
+    exact = Clip2StyleGAN(SETTINGS, "cpu", path, published_buffers="exact")
+    assert torch.equal(exact(PROMPTS, 2, return_w=True)[2], expected)
+    as_stored = Clip2StyleGAN(SETTINGS, "cpu", path)(PROMPTS, 2, return_w=True)[2]
+    assert 0 < (as_stored - expected).abs().max() < 0.1
+    with pytest.raises(InputError, match="must be as_stored or exact, got 'stored'"):
+        Clip2StyleGAN(SETTINGS, "cpu", path, published_buffers="stored")
 
 
 def test_a_clip_variant_is_openais_name():

@@ -14,6 +14,7 @@ from clip2latent_kedro.api.inputs import Edit, as_queries, read_edit
 from clip2latent_kedro.api.sources import Models, open_models, open_shared
 from clip2latent_kedro.conditioning import RetrievalBank
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.prior.published import Buffers
 from clip2latent_kedro.prior.sampling import suit_sampling
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
@@ -39,6 +40,7 @@ class Clip2StyleGAN:
         checkpoint: str | Path | None = None,
         *,
         env: str | None = None,
+        published_buffers: Buffers = "as_stored",
         retrieval_bank: RetrievalBank | None = None,
         latent_batch_size: int = 1024,
         image_batch_size: int = 16,
@@ -58,6 +60,9 @@ class Clip2StyleGAN:
                 None for the entry `prior`. A `.ckpt` is read as the original project
                 writes it, with the YAML beside it or that which `cfg` has as `config`.
             env: Kedro environment.
+            published_buffers: Of a `.ckpt`, what is not learned: `as_stored`, which
+                the original samples with, or `exact`, as it was before an average
+                rounded it.
             retrieval_bank: Embeddings of images, [N, clip_dim], for sampling with
                 `retrieval_share`; None for the training pairs of the project.
             latent_batch_size: Latents denoised at a time.
@@ -67,7 +72,7 @@ class Clip2StyleGAN:
             InputError: If something cannot be loaded, or does not belong together.
         """
         self._set_up(
-            open_models(cfg, checkpoint, env),
+            open_models(cfg, checkpoint, env, published_buffers),
             device=device,
             retrieval_bank=retrieval_bank,
             latent_batch_size=latent_batch_size,
