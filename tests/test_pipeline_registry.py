@@ -37,12 +37,17 @@ def test_every_catalog_entry_is_used(loader):
     assert set(loader["catalog"]) <= used
 
 
-def test_clip_variant_on_the_command_line_chooses_the_encoder():
-    params = {"data": {"clip_variant": "ViT-B/32"}}
+@pytest.mark.parametrize(
+    ("variant", "model"),
+    [("ViT-B/32", "ViT-B-32"), ("ViT-L/14@336px", "ViT-L-14-336")],
+)
+def test_clip_variant_on_the_command_line_chooses_the_encoder(variant, model):
+    params = {"data": {"clip_variant": variant}}
     loader = OmegaConfigLoader(
         str(CONF), env="base", runtime_params=params, **CONFIG_LOADER_ARGS
     )
-    assert loader["catalog"]["encoder"]["options"]["model"] == "ViT-B-32-quickgelu"
+    options = loader["catalog"]["encoder"]["options"]
+    assert options["model"] == f"{model}-quickgelu"
 
 
 def walk(tree, prefix=""):

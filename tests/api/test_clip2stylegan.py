@@ -60,6 +60,40 @@ def test_guidance_truncation_and_edit_in_closed_form():
     torch.testing.assert_close(w, expected[:, None] + edit, rtol=1e-4, atol=1e-5)
 
 
+def test_an_edit_has_the_shapes_of_the_originals_own_directions(tmp_path):
+    """age and smile are [1, w_dim], pose is [1, num_ws, w_dim]."""
+    plain = make_api()(PROMPTS, 2, return_w=True)[2]
+    for shape in ((1, 3), (1, 2, 3), (1, 1, 3), (4, 2, 3)):
+        edit = torch.arange(1.0, 1 + torch.Size(shape).numel()).view(shape)
+        torch.save(edit, tmp_path / "pose.pt")
+        for given in (edit, tmp_path / "pose.pt"):
+            w = make_api()(PROMPTS, 2, edit=given, return_w=True)[2]
+            torch.testing.assert_close(w, plain + edit)
+    with pytest.raises(InputError, match=r"or \[1 or 4, 1 or 2, 3\], got \[3, 2, 3\]"):
+        make_api()(PROMPTS, 2, edit=torch.zeros(3, 2, 3))
+
+
+def test_truncation_above_one_is_none():
+    model = make_api()
+    expected = model(PROMPTS, 2, truncation=1.0, return_w=True)[2]
+    for truncation in (1.5, 2):
+        w = model(PROMPTS, 2, truncation=truncation, return_w=True)[2]
+        assert torch.equal(w, expected)
+    w = model(PROMPTS, 2, sampling={"psi": 2.0}, return_w=True)[2]
+    mean = STATISTICS.mean
+    torch.testing.assert_close(w - mean, 2 * (expected - mean))
+
+
+def test_prompts_may_be_called_text_samples():
+    model = make_api()
+    expected = model(PROMPTS, 2)[0]
+    assert torch.equal(model(text_samples=PROMPTS, n_samples_per_txt=2)[0], expected)
+    with pytest.raises(InputError, match="or text_samples must be given, got neither"):
+        model()
+    with pytest.raises(InputError, match="or text_samples must be given, got both"):
+        model(PROMPTS, text_samples=PROMPTS)
+
+
 def test_truncation_is_by_psi_whatever_is_configured():
     model = make_api(settings={"truncation": "auto", "psi": 0.3})
     _, _, w = model(PROMPTS, 2, truncation=0.0, return_w=True)

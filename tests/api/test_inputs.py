@@ -13,39 +13,73 @@ class Bomb:
         return (exec, ("raise SystemExit('ran')",))
 
 
-@pytest.mark.parametrize("shape", [(3,), (2, 3)])
+@pytest.mark.parametrize(
+    "shape", [(3,), (2, 3), (1, 3), (1, 2, 3), (1, 1, 3), (4, 1, 3), (4, 2, 3)]
+)
 def test_a_direction_is_read_from_anywhere(tmp_path, shape):
     direction = np.random.default_rng(0).standard_normal(shape)
-    expected = torch.from_numpy(direction).float()
+    tensor = torch.from_numpy(direction)
+    expected = torch.zeros(4, 2, 3) + tensor.float()  # as the original adds it
     np.save(tmp_path / "age.npy", direction)
-    torch.save(torch.from_numpy(direction), tmp_path / "age.pt")
-    sources = [direction, expected, tmp_path / "age.npy", str(tmp_path / "age.pt")]
-    for source in sources:
-        assert torch.equal(read_edit(source, num_ws=2, w_dim=3), expected)
+    torch.save(tensor, tmp_path / "age.pt")
+    torch.save(tensor, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    torch.save(torch.nn.Parameter(tensor), tmp_path / "learned.pt")
+    files = [tmp_path / name for name in ("age.npy", "old.pt", "learned.pt")]
+    learned = tensor.clone().requires_grad_()
+    for source in (direction, tensor, learned, str(tmp_path / "age.pt"), *files):
+        found = read_edit(source, num_images=4, num_ws=2, w_dim=3)
+        assert torch.equal(torch.zeros(4, 2, 3) + found, expected)
 
 
-@pytest.mark.parametrize("shape", [(2,), (3, 2), (1, 3), (1, 2, 3)])
+@pytest.mark.parametrize(
+    "shape", [(), (2,), (3, 2), (4, 3), (3, 3), (3, 2, 3), (2, 4, 3), (1, 1, 1, 3)]
+)
 def test_a_direction_must_fit_the_generator(shape):
-    with pytest.raises(InputError, match=r"shape \[3\] or \[2, 3\], got \["):
-        read_edit(torch.zeros(shape), num_ws=2, w_dim=3)
+    message = r"shape \[3\], \[1 or 2, 3\] or \[1 or 4, 1 or 2, 3\], got \["
+    with pytest.raises(InputError, match=message):
+        read_edit(torch.zeros(shape), num_images=4, num_ws=2, w_dim=3)
 
 
-def test_nothing_but_an_array_is_a_direction(tmp_path):
+def read(path):
+    return read_edit(path, num_images=1, num_ws=2, w_dim=3)
+
+
+def test_nothing_but_numbers_is_a_direction(tmp_path):
     torch.save({"w": torch.zeros(3)}, tmp_path / "age.pt")
-    with pytest.raises(InputError, match=r"shape \[3\] or \[2, 3\], got dict"):
-        read_edit(tmp_path / "age.pt", num_ws=2, w_dim=3)
+    with pytest.raises(InputError, match="holds an object of type dict instead of a t"):
+        read(tmp_path / "age.pt")
+    with pytest.raises(InputError, match="or 2, 3\\], got list"):
+        read([0.0, 1.0, 2.0])
+    for numbers in ([0, np.nan, 1], [0, 1j, 0], ["a", "b", "c"]):
+        with pytest.raises(InputError, match="edit must hold finite numbers, got"):
+            read(np.array(numbers))
+
+
+def test_a_file_runs_nothing(tmp_path):
+    content = pickle.dumps(Bomb(), protocol=2)
+    for name, message in (("a.npy", "cannot be read"), ("a.pt", "is refused because")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=f"{name} {message}"):
+            read(tmp_path / name)
+    torch.save(Bomb(), tmp_path / "zip.pt")
+    with pytest.raises(InputError, match=r"names the global '(builtins|__builtin__)"):
+        read(tmp_path / "zip.pt")
+
+
+def test_a_shape_that_the_file_does_not_hold_costs_nothing(tmp_path):
+    path = tmp_path / "age.npy"
+    np.save(path, np.zeros(3))
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"(3,), }" + 13 * b" ", b"(30000000000000,), }"))
+    assert path.read_bytes() != whole
+    with pytest.raises(InputError, match=r"age.npy cannot be read \(mmap length is"):
+        read(path)
 
 
 @pytest.mark.parametrize("name", ["age.pt", "age.npy"])
-def test_a_file_runs_nothing(tmp_path, name):
-    (tmp_path / name).write_bytes(pickle.dumps(Bomb(), protocol=2))
-    with pytest.raises(InputError, match=f"{name} could not be read"):
-        read_edit(tmp_path / name, num_ws=2, w_dim=3)
-
-
 @pytest.mark.parametrize("content", [None, b"", b"not a tensor"])
-def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
+def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content):
     if content is not None:
-        (tmp_path / "age.pt").write_bytes(content)
-    with pytest.raises(InputError, match=r"age.pt could not be read"):
-        read_edit(tmp_path / "age.pt", num_ws=2, w_dim=3)
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"{name} (cannot be read|is refused)"):
+        read(tmp_path / name)

@@ -2,10 +2,13 @@
 
 import json
 
+import open_clip
 import pytest
 import torch
 import yaml
+from omegaconf import OmegaConf
 from portraits_checkpoint import WEIGHTS, make_portraits_checkpoint
+from prior.published_toys import average_buffers
 
 from clip2latent_kedro.api import Clip2StyleGAN
 from clip2latent_kedro.errors import InputError
@@ -78,12 +81,57 @@ def test_the_original_call_with_the_original_yaml(published, expected, tmp_path)
         Clip2StyleGAN(original, "cpu", published)
 
 
-def test_a_clip_variant_is_openais_name():
+def test_buffers_that_an_average_has_rounded(published, expected, tmp_path):
+    path = tmp_path / "paper.ckpt"
+    write_published(make_portraits_checkpoint(), path)
+    average_buffers(path)
+    exact = Clip2StyleGAN(SETTINGS, "cpu", path, published_buffers="exact")
+    assert torch.equal(exact(PROMPTS, 2, return_w=True)[2], expected)
+    as_stored = Clip2StyleGAN(SETTINGS, "cpu", path)(PROMPTS, 2, return_w=True)[2]
+    assert 0 < (as_stored - expected).abs().max() < 0.1
+    with pytest.raises(InputError, match="must be as_stored or exact, got 'stored'"):
+        Clip2StyleGAN(SETTINGS, "cpu", path, published_buffers="stored")
+
+
+def test_a_configuration_may_be_an_object_of_omegaconf(published, expected):
+    own = OmegaConf.create(SETTINGS)
+    overrides = OmegaConf.create({"guidance_interval": [0.0, 1.0]})
+    model = Clip2StyleGAN(own, "cpu", published)
+    w = model(PROMPTS, 2, sampling=overrides, return_w=True)[2]
+    assert torch.equal(w, expected)
+
+    original = published_config(make_portraits_checkpoint())
+    original["data"] |= {
+        "sg_pkl": str(WEIGHTS / "generator.safetensors"),
+        "clip_variant": "${encoder_file}",
+    }
+    original["model"]["diffusion"]["timesteps"] = "${model.network.num_timesteps}"
+    original["encoder_file"] = str(WEIGHTS / "clip.safetensors")
+    original["unused"] = "${oc.env:NO_SUCH_VARIABLE}"
+    model = Clip2StyleGAN(OmegaConf.create(original), "cpu", published)
+    w = model(PROMPTS, 2, 2.0, 1.0, 5, return_w=True)[2]
+    upstream = {"sampling": {**SETTINGS["sampling"], "variance": "upstream"}}
+    reference = Clip2StyleGAN({**SETTINGS, **upstream}, "cpu", published)
+    assert torch.equal(w, reference(PROMPTS, 2, return_w=True)[2])
+
+
+@pytest.mark.parametrize(
+    ("variant", "model"),
+    [
+        ("ViT-B/32", "ViT-B-32"),
+        ("ViT-B/16", "ViT-B-16"),
+        ("ViT-L/14", "ViT-L-14"),
+        ("ViT-L/14@336px", "ViT-L-14-336"),
+        ("RN50x64", "RN50x64"),
+    ],
+)
+def test_a_clip_variant_is_openais_name(variant, model):
     from clip2latent_kedro.api.original import read_original
 
-    cfg = {"data": {"sg_pkl": "https://x.org/g.pkl", "clip_variant": "ViT-B/32"}}
+    cfg = {"data": {"sg_pkl": "https://x.org/g.pkl", "clip_variant": variant}}
     settings = read_original({**cfg, "model": {}}, WEIGHTS)
-    options = {"model": "ViT-B-32-quickgelu", "pretrained": "openai"}
+    options = {"model": f"{model}-quickgelu", "pretrained": "openai"}
+    assert (options["model"], "openai") in open_clip.list_pretrained()
     assert settings["encoder"] == {"kind": "open_clip", "options": options}
     assert settings["generator"]["filepath"] == "https://x.org/g.pkl"
     assert settings["sampling"]["num_steps"] == 1000

@@ -203,7 +203,12 @@ def stylegan2_attributes(config, *, nested=True):
             gain = lr / np.sqrt(module.weight.shape[1])
             return {"activation": "lrelu", "weight_gain": gain, "bias_gain": lr}
         if path.endswith(("conv0", "conv1")):
-            return {"activation": "lrelu", "conv_clamp": config.conv_clamp, "up": 1}
+            own = {"activation": "lrelu", "conv_clamp": config.conv_clamp, "up": 1}
+            if path.endswith("conv1"):  # is not told the generator's filter
+                default = torch.outer(*2 * [torch.tensor([1.0, 3.0, 3.0, 1.0])]) / 64
+                buffers = module._buffers | {"resample_filter": default}
+                own["_buffers"] = OrderedDict(buffers)
+            return own
         return {"_init_args": (), "_init_kwargs": {}}
 
     return attributes

@@ -10,6 +10,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
 from portraits_checkpoint import load_portraits, make_portraits_checkpoint
+from prior.published_toys import EMA, average_buffers
 
 from clip2latent_kedro.api import Clip2StyleGAN
 from clip2latent_kedro.datasets import PriorDataset, PublishedDataset
@@ -51,6 +52,7 @@ def make_data(**changes):
 def test_it_becomes_the_prior_and_goes_out_again(project_path, tmp_path):
     published = tmp_path / "elsewhere" / "paper.ckpt"
     write_published(make_portraits_checkpoint(), published)
+    averaged = average_buffers(published, num_updates=200)
     name_checkpoint(project_path, published)
     run(project_path, "published")
     (folder,) = (project_path / "data/test/prior.safetensors").iterdir()
@@ -73,6 +75,9 @@ def test_it_becomes_the_prior_and_goes_out_again(project_path, tmp_path):
     for name, weight in original.ema.items():
         assert torch.equal(exported.ema[name], weight), name
     assert exported.settings == original.settings
+    again = torch.load(export / "prior.ckpt", weights_only=True)["state_dict"]
+    for key in (k for k in averaged if k.startswith(EMA)):
+        assert torch.equal(again[key], averaged[key]), key
     config = json.loads((export / "pretrained/config.json").read_text())
     assert config["generator"]["identity"]["digest"] == generator.identity.digest
     images = Clip2StyleGAN.from_pretrained(export / "pretrained", "cpu")([PROMPT])[0]
@@ -158,4 +163,19 @@ def test_the_entry_takes_addresses_and_finds_the_yaml_there(tmp_path):
         PublishedDataset(filepath="https://x.org/a.ckpt").save(dataset.load())
     assert not PublishedDataset(filepath=None).exists()
     assert PublishedDataset(filepath=None).fetch_files() == {}
-    assert dataset._describe() == {"filepath": path.as_uri(), "config": None}
+    assert dataset._describe() == {
+        "filepath": path.as_uri(),
+        "config": None,
+        "buffers": "as_stored",
+    }
+
+
+def test_the_entry_takes_the_average_of_constants_or_the_constants(tmp_path):
+    path = tmp_path / "paper.ckpt"
+    write_published(make_portraits_checkpoint(), path)
+    average_buffers(path, num_updates=200)
+    for buffers in ("as_stored", "exact"):
+        read = PublishedDataset(filepath=str(path), buffers=buffers).load()
+        assert bool(read.buffers) == (buffers == "as_stored")
+    with pytest.raises(DatasetError, match="must be as_stored or exact, got 'none'"):
+        PublishedDataset(filepath=str(path), buffers="none").load()

@@ -9,6 +9,7 @@ from clip2latent_kedro.prior.checkpoint import Checkpoint
 from clip2latent_kedro.prior.network import NetworkConfig, build_network
 
 DIM = 8
+EMA = "ema_diffusion_prior.ema_model."
 NETWORK = {
     "kind": "clip2latent",
     "dim": DIM,
@@ -72,3 +73,30 @@ def make_checkpoint(*, num_latents=1, seed=0, **changes):
         },
     )
     return replace(checkpoint, **changes)
+
+
+def average_buffers(path, *, beta=0.99999, num_updates=3000):
+    """Average what is not learned, in the averaged copy of a file, as weights are.
+
+    Returns the file's state dict after so many updates, old * beta + (1 - beta) * new,
+    of values that stay the same.
+    """
+    content = torch.load(path, weights_only=True)
+    state = content["state_dict"]
+    constant = ("betas", "alphas_", "sqrt_", "log_", "posterior_", "latent_", "net.")
+    keys = [
+        key
+        for key in state
+        if key.startswith(EMA)
+        and key.removeprefix(EMA).startswith(constant)
+        and (".net." not in key or key.endswith(("freqs", "beta")))
+    ]
+    new = torch.cat([state[key].flatten() for key in keys])
+    old = new.clone()
+    for _ in range(num_updates):
+        old = old * beta + (1 - beta) * new
+    sizes = [state[key].numel() for key in keys]
+    for key, value in zip(keys, old.split(sizes), strict=True):
+        state[key] = value.view_as(state[key]).clone()
+    torch.save(content, path)
+    return state

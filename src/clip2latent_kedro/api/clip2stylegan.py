@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from clip2latent_kedro.api.hub import find_pretrained, push_model
-from clip2latent_kedro.api.inputs import Edit, as_queries, read_edit
+from clip2latent_kedro.api.inputs import Edit, as_queries, plain_config, read_edit
 from clip2latent_kedro.api.sources import Models, open_models, open_shared
 from clip2latent_kedro.conditioning import RetrievalBank
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.prior.published import Buffers
 from clip2latent_kedro.prior.sampling import suit_sampling
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
@@ -39,6 +40,7 @@ class Clip2StyleGAN:
         checkpoint: str | Path | None = None,
         *,
         env: str | None = None,
+        published_buffers: Buffers = "as_stored",
         retrieval_bank: RetrievalBank | None = None,
         latent_batch_size: int = 1024,
         image_batch_size: int = 16,
@@ -51,13 +53,16 @@ class Clip2StyleGAN:
                 mapping or the path of a YAML file with `generator` and `encoder`
                 (each `kind`, `filepath` and `options`) and `sampling`, and perhaps
                 `data` with `embed_preprocess` and `score_preprocess`. Or a YAML of
-                the original project, or its address.
+                the original project, or its address. A mapping may be OmegaConf's.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
             checkpoint: The prior: an entry of the catalog, a file, or an address
                 (`https://`, `file://`, `s3://` with fsspec), which is downloaded once.
                 None for the entry `prior`. A `.ckpt` is read as the original project
                 writes it, with the YAML beside it or that which `cfg` has as `config`.
             env: Kedro environment.
+            published_buffers: Of a `.ckpt`, what is not learned: `as_stored`, which
+                the original samples with, or `exact`, as it was before an average
+                rounded it.
             retrieval_bank: Embeddings of images, [N, clip_dim], for sampling with
                 `retrieval_share`; None for the training pairs of the project.
             latent_batch_size: Latents denoised at a time.
@@ -67,7 +72,7 @@ class Clip2StyleGAN:
             InputError: If something cannot be loaded, or does not belong together.
         """
         self._set_up(
-            open_models(cfg, checkpoint, env),
+            open_models(plain_config(cfg), checkpoint, env, published_buffers),
             device=device,
             retrieval_bank=retrieval_bank,
             latent_batch_size=latent_batch_size,
@@ -201,7 +206,7 @@ class Clip2StyleGAN:
 
     def __call__(
         self,
-        prompts: Any,
+        prompts: Any = None,
         n_samples_per_txt: int = 1,
         cond_scale: float | None = None,
         truncation: float | None = None,
@@ -209,6 +214,7 @@ class Clip2StyleGAN:
         clip_sort: bool = False,
         edit: Edit | None = None,
         *,
+        text_samples: Any = None,
         seed: int = 0,
         negative: Any = None,
         return_w: bool = False,
@@ -222,12 +228,15 @@ class Clip2StyleGAN:
                 of these.
             n_samples_per_txt: Images of each prompt.
             cond_scale: Guidance; 1 is none.
-            truncation: psi of w; 1 is none.
+            truncation: psi of w; 1 is none and, as in the original, so is more. To go
+                away from the mean, say `sampling={"psi": ...}`.
             skips: Timesteps from one step to the next, as in the original: ddpm with
                 its variance and T / skips steps. None for the sampler as configured.
             clip_sort: Whether to put the best image of each prompt first.
-            edit: Direction to add to w after truncation, [w_dim] or [num_ws, w_dim],
-                or the path of a `.pt` or `.npy` file.
+            edit: Direction to add to w after truncation, or the path of a `.pt` or
+                `.npy` file: [w_dim], [1 or num_ws, w_dim], or for each image
+                [1 or b, 1 or num_ws, w_dim].
+            text_samples: The original's name of `prompts`.
             seed: Image j of prompt i depends on (seed, i, j) alone.
             negative: What guidance leads away from: a prompt, or one for each.
             return_w: Whether to return w as well.
@@ -243,7 +252,13 @@ class Clip2StyleGAN:
         if n_samples_per_txt < 1:
             msg = f"n_samples_per_txt must be 1 or more, got {n_samples_per_txt}."
             raise InputError(msg)
-        settings = self._settings(cond_scale, truncation, skips, sampling or {})
+        if (prompts is None) == (text_samples is None):
+            got = "neither" if prompts is None else "both"
+            msg = f"Either prompts or text_samples must be given, got {got}."
+            raise InputError(msg)
+        prompts = text_samples if prompts is None else prompts
+        overrides = plain_config(sampling or {})
+        settings = self._settings(cond_scale, truncation, skips, overrides)
         model = self._model_for(settings)
         w, direction = model.answer(
             as_queries(prompts),
@@ -253,8 +268,9 @@ class Clip2StyleGAN:
             negative=None if negative is None else as_queries(negative),
         )
         if edit is not None:
-            num_ws, w_dim = w.shape[-2:]
-            w = w + read_edit(edit, num_ws, w_dim).to(w)
+            num, num_samples, num_ws, w_dim = w.shape
+            offset = read_edit(edit, num * num_samples, num_ws, w_dim)
+            w = (w.flatten(0, 1) + offset.to(w)).view_as(w)
 
         drawn = model.draw(w, direction, rank=clip_sort, keep=_as_floats)
         assert drawn.scores is not None
@@ -282,7 +298,7 @@ class Clip2StyleGAN:
         if cond_scale is not None:
             changes["guidance_scale"] = cond_scale
         if truncation is not None:
-            changes |= {"truncation": "fixed", "psi": truncation}
+            changes |= {"truncation": "fixed", "psi": min(truncation, 1.0)}
         known = [field.name for field in fields(SamplingConfig)]
         if unknown := sorted(set(overrides) - set(known)):
             msg = f"sampling must set {', '.join(known)}, got {unknown[0]!r}."

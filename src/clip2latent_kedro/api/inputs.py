@@ -1,8 +1,7 @@
-"""What a caller hands over: prompts in all their forms, and directions of edits."""
+"""What a caller hands over: configurations, prompts and directions of edits."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,28 @@ from torch import Tensor
 
 from clip2latent_kedro.conditioning import Query
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.generators.files.opcodes import Refusal
+from clip2latent_kedro.generators.files.torch_tensors import TensorRecord
+from clip2latent_kedro.generators.files.unpickling import Budget
+from clip2latent_kedro.generators.files.untrusted import (
+    read_torch_object,
+    read_untrusted,
+)
 from clip2latent_kedro.images import uint8_to_image
 
 Edit = Tensor | np.ndarray | str | Path
+
+
+def plain_config(cfg: Any) -> Any:
+    """Return a configuration of OmegaConf as plain containers; anything else as it is.
+
+    References in it stay as they are written.
+    """
+    if not type(cfg).__module__.startswith("omegaconf."):
+        return cfg
+    from omegaconf import OmegaConf  # as the caller has
+
+    return OmegaConf.to_container(cfg)
 
 
 def as_queries(prompts: Any) -> list[Query]:
@@ -37,29 +55,40 @@ def as_queries(prompts: Any) -> list[Query]:
     return [_as_query(prompt) for prompt in prompts]
 
 
-def read_edit(edit: Edit, num_ws: int, w_dim: int) -> Tensor:
-    """Return a direction that can be added to w, [w_dim] or [num_ws, w_dim].
+def read_edit(edit: Edit, num_images: int, num_ws: int, w_dim: int) -> Tensor:
+    """Return directions that can be added to w, [num_images or 1, num_ws or 1, w_dim].
 
     Args:
         edit: Tensor, array, or the path of a `.pt` or `.npy` file, which is read
-            without running anything that it may hold.
+            without running anything that it may hold. [w_dim] is one for all layers
+            and images, [num_ws, w_dim] one for each layer; a further axis in front is
+            that of the images.
+        num_images: How many w there are.
         num_ws: Layers of the generator.
         w_dim: Channels of w.
 
     Raises:
-        InputError: If the file or the shape is wrong.
+        InputError: If the file, the shape or a number is wrong.
     """
-    direction = _read_file(Path(edit)) if isinstance(edit, str | Path) else edit
-    shapes = ((w_dim,), (num_ws, w_dim))
-    is_array = isinstance(direction, Tensor | np.ndarray)
-    if not is_array or tuple(direction.shape) not in shapes:
-        found = list(direction.shape) if is_array else type(direction).__name__
+    given = _read_file(Path(edit)) if isinstance(edit, str | Path) else edit
+    is_array = isinstance(given, Tensor | np.ndarray)
+    shape = tuple(given.shape) if is_array else ()
+    images, layers, channels = (*(1,) * (3 - len(shape)), *shape)[:3]
+    fits = images in (1, num_images) and layers in (1, num_ws) and channels == w_dim
+    if not is_array or not 1 <= len(shape) <= 3 or not fits:
+        found = list(shape) if is_array else type(given).__name__
         msg = (
-            f"edit must have shape [{w_dim}] or [{num_ws}, {w_dim}], got {found}. Use "
-            f"a direction of this generator's w."
+            f"edit must have the shape [{w_dim}], [1 or {num_ws}, {w_dim}] or [1 or "
+            f"{num_images}, 1 or {num_ws}, {w_dim}], got {found}. Use a direction of "
+            f"this generator's w."
         )
         raise InputError(msg)
-    return torch.as_tensor(direction).float()
+    if isinstance(given, np.ndarray) and given.dtype.kind in "fiu":
+        given = torch.from_numpy(given.astype(np.float32))
+    if not isinstance(given, Tensor) or not given.isfinite().all():
+        msg = f"edit must hold finite numbers, got {given.dtype} that are not."
+        raise InputError(msg)
+    return given.detach().float().cpu().view(images, layers, channels)
 
 
 def _as_query(prompt: Any) -> Query:
@@ -85,15 +114,21 @@ def _is_weighted_list(prompts: Sequence[Any]) -> bool:
     )
 
 
-def _read_file(path: Path) -> Any:
-    try:
-        if path.suffix == ".npy":
-            return np.load(path, allow_pickle=False)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError) as error:
+def _read_file(path: Path) -> Tensor | np.ndarray:
+    expected = "the path of a .npy file, or of a .pt file with one tensor, as edit"
+    if path.suffix != ".npy" and path.is_file():
+        return read_untrusted(path, _read_tensor, expected=expected)
+    try:  # mapped, so that a shape that the file does not hold costs nothing
+        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        msg = (
-            f"edit must be the path of a .npy file or of a .pt file with one tensor, "
-            f"but {path} could not be read ({reason})."
-        )
+        msg = f"{path} cannot be read ({reason}); give {expected}."
         raise InputError(msg) from error
+
+
+def _read_tensor(data: memoryview, budget: Budget) -> Tensor:
+    content = read_torch_object(data, budget)
+    if not isinstance(content, TensorRecord):
+        msg = f"holds an object of type {type(content).__name__} instead of a tensor"
+        raise Refusal(msg)
+    return content.read(budget)

@@ -6,6 +6,7 @@ from typing import Any
 
 from clip2latent_kedro.downloads import is_address
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.prior.published_config import check_config
 from clip2latent_kedro.sharing import PREPROCESS
 
 _SECTIONS = ("data", "model")
@@ -30,8 +31,9 @@ def read_original(cfg: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     Raises:
         InputError: If one of the two is missing.
     """
-    data = cfg["data"]
     own = {k: cfg[k] for k in ("generator", "encoder", "sampling") if k in cfg}
+    config = check_config({k: v for k, v in cfg.items() if k not in own}, "cfg")
+    data, network = config["data"], config["model"].get("network") or {}
     for key, role in (("sg_pkl", "generator"), ("clip_variant", "encoder")):
         if role not in own and not isinstance(data.get(key), str):
             msg = f"cfg must name the {role} as data.{key}, got {data.get(key)!r}."
@@ -40,12 +42,12 @@ def read_original(cfg: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "data": {key: data[key] for key in PREPROCESS if key in data},
         "sampling": {
             "sampler": "ddpm",
-            "num_steps": cfg["model"].get("network", {}).get("num_timesteps", 1000),
+            "num_steps": network.get("num_timesteps", 1000),
             "guidance_scale": 1.0,
             "variance": "upstream",
         },
         **own,
-        "config": {k: v for k, v in cfg.items() if k not in own},
+        "config": config,
     }
     if "generator" not in own:
         place = _place(data["sg_pkl"], folder)
@@ -56,11 +58,12 @@ def read_original(cfg: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _encoder(variant: str, folder: Path) -> dict[str, Any]:
-    """Return the encoder that OpenAI calls so, such as ViT-B/32, or a file's."""
+    """Return the encoder that OpenAI calls so, such as ViT-L/14@336px, or a file's."""
     if variant.endswith(".safetensors"):
         return {"kind": "compact_clip", "filepath": _place(variant, folder)}
-    model = f"{variant.replace('/', '-').replace('@', '-')}-quickgelu"
-    return {"kind": "open_clip", "options": {"model": model, "pretrained": "openai"}}
+    name = variant.replace("/", "-").replace("@", "-").removesuffix("px")
+    options = {"model": f"{name}-quickgelu", "pretrained": "openai"}
+    return {"kind": "open_clip", "options": options}
 
 
 def _place(place: str, folder: Path) -> str:

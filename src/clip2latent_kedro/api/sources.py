@@ -21,7 +21,12 @@ from clip2latent_kedro.prior.checkpoint import (
     read_checkpoint,
 )
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
-from clip2latent_kedro.prior.published import is_published_file, read_published
+from clip2latent_kedro.prior.published import (
+    Buffers,
+    check_buffers,
+    is_published_file,
+    read_published,
+)
 from clip2latent_kedro.prior.published_sources import open_published
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.sharing import (
@@ -65,19 +70,21 @@ def open_models(
     cfg: str | Path | Mapping[str, Any] | None,
     checkpoint: str | Path | None,
     env: str | None,
+    buffers: Buffers,
 ) -> Models:
     """Return the models that a configuration and a checkpoint name.
 
     Arguments and errors are those of `Clip2StyleGAN`.
     """
+    check_buffers(buffers)
     if isinstance(cfg, Mapping):
-        return _from_settings(cfg, Path(), checkpoint)
+        return _from_settings(cfg, Path(), checkpoint, buffers)
     if cfg is not None and is_address(str(cfg)):
-        return _from_settings(_read_yaml(fetch(str(cfg))), Path(), checkpoint)
+        return _from_settings(_read_yaml(fetch(str(cfg))), Path(), checkpoint, buffers)
     path = Path(cfg or ".")
     if path.is_file():
-        return _from_settings(_read_yaml(path), path.parent, checkpoint)
-    return _from_project(path, checkpoint, env)
+        return _from_settings(_read_yaml(path), path.parent, checkpoint, buffers)
+    return _from_project(path, checkpoint, env, buffers)
 
 
 def open_shared(model: SharedModel) -> Models:
@@ -101,7 +108,7 @@ def open_shared(model: SharedModel) -> Models:
 
 
 def _from_project(
-    folder: Path, checkpoint: str | Path | None, env: str | None
+    folder: Path, checkpoint: str | Path | None, env: str | None, buffers: Buffers
 ) -> Models:
     """Return the models of a Kedro project's catalog."""
     try:
@@ -147,7 +154,7 @@ def _from_project(
         entry: Any = catalog.get(name)
         read = entry.load_checkpoint
     else:
-        read = partial(_read_checkpoint, name, None, generator, encoder)
+        read = partial(_read_checkpoint, name, None, buffers, generator, encoder)
         prior, latent_repeats = _prior_of(read())
 
     def share() -> SharedModel:
@@ -170,7 +177,10 @@ def _from_project(
 
 
 def _from_settings(
-    cfg: Mapping[str, Any], folder: Path, checkpoint: str | Path | None
+    cfg: Mapping[str, Any],
+    folder: Path,
+    checkpoint: str | Path | None,
+    buffers: Buffers,
 ) -> Models:
     """Return models of files; relative paths start at `folder`."""
     if is_original(cfg):
@@ -199,7 +209,9 @@ def _from_settings(
         config = _absolute(str(config), folder)
     generator, loaded = load_models(*references)
     encoder, scorer = _views(loaded, preprocess)
-    read = partial(_read_checkpoint, str(checkpoint), config, generator, encoder)
+    read = partial(
+        _read_checkpoint, str(checkpoint), config, buffers, generator, encoder
+    )
     prior, latent_repeats = _prior_of(read())
     return Models(
         generator=generator,
@@ -228,6 +240,7 @@ def _locate(place: str) -> None:
 def _read_checkpoint(
     place: str,
     config: str | Mapping[str, Any] | None,
+    buffers: Buffers,
     generator: Generator,
     encoder: Encoder,
 ) -> Checkpoint:
@@ -236,15 +249,16 @@ def _read_checkpoint(
     Args:
         place: Path or address.
         config: The YAML of an original one; None for the one beside it.
+        buffers: Of an original one, see `read_published`.
         generator: What an original one is taken to be trained for.
         encoder: Likewise.
     """
     if not is_published_file(Path(urlsplit(place).path)):
         return read_checkpoint(fetch(place))
     if isinstance(config, Mapping):
-        found = read_published(fetch(place), config=config)
+        found = read_published(fetch(place), config=config, buffers=buffers)
     else:
-        found = open_published(place, config)
+        found = open_published(place, config, buffers=buffers)
     data = DataConfig(
         bs=1,
         embed_noise_scale=found.settings["data"]["embed_noise_scale"],

@@ -10,7 +10,7 @@ from clip2latent_kedro.datasets.remote_file import RemoteFile
 from clip2latent_kedro.downloads import FetchedFile, is_address
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.checkpoint import Checkpoint
-from clip2latent_kedro.prior.published import write_published
+from clip2latent_kedro.prior.published import Buffers, write_published
 from clip2latent_kedro.prior.published_sources import open_published
 
 _OF_ONE_FILE = ("sha256", "num_bytes")
@@ -24,6 +24,7 @@ class PublishedDataset(AbstractDataset[Checkpoint | Mapping[str, Any], Checkpoin
         *,
         filepath: str | None,
         config: str | None = None,
+        buffers: Buffers = "as_stored",
         download: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
@@ -32,12 +33,14 @@ class PublishedDataset(AbstractDataset[Checkpoint | Mapping[str, Any], Checkpoin
         Args:
             filepath: Path or address of the `.ckpt`; None where there is none.
             config: Path or address of the YAML; None for that of the same name.
+            buffers: `as_stored` or `exact` (see `read_published`).
             download: How to fetch the `.ckpt` (see `downloads.DownloadConfig`), and
                 but for its hash and size the YAML.
             metadata: For Kedro plugins.
         """
         self._filepath = filepath
         self._config = config
+        self._buffers: Buffers = buffers
         self._download = dict(download or {})
         self.metadata = metadata
 
@@ -47,7 +50,9 @@ class PublishedDataset(AbstractDataset[Checkpoint | Mapping[str, Any], Checkpoin
         Raises:
             InputError: If there is none, or it cannot be had or read.
         """
-        return open_published(self._place(), self._config, get=self._get)
+        return open_published(
+            self._place(), self._config, buffers=self._buffers, get=self._get
+        )
 
     def save(self, data: Checkpoint | Mapping[str, Any]) -> None:
         """Write the `.ckpt`, and its YAML beside it; an empty mapping writes nothing.
@@ -94,4 +99,8 @@ class PublishedDataset(AbstractDataset[Checkpoint | Mapping[str, Any], Checkpoin
         return self._filepath is not None and self._file(self._filepath).exists()
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath, "config": self._config}
+        return {
+            "filepath": self._filepath,
+            "config": self._config,
+            "buffers": self._buffers,
+        }

@@ -29,6 +29,9 @@ def digest_prior(prior: DiffusionPrior) -> str:
         "w_mean": prior.w_mean,
         **{f"statistics.{k}": v for k, v in vars(prior.statistics).items()},
     }
+    if prior.stored_schedule is not None:
+        names = ("stored_alpha_bar", "stored_std")
+        tensors |= dict(zip(names, prior.stored_schedule, strict=True))
     if statistics is not None:
         tensors |= {"image_mean": statistics.mean, "text_mean": statistics.text_mean}
         tensors["norm"] = torch.tensor(statistics.norm)

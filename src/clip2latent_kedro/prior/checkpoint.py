@@ -62,6 +62,9 @@ class Checkpoint:
         settings: Everything that decided the run, as plain JSON: `data`, `model`,
             `train`, `seed` and `pairs` (the recipe of the training pairs). Of another
             program's prior what is known of it, and `clip_dim` in `model`.
+        buffers: What another program has stored of the schedule and the statistics of
+            its copies `ema` and `network`, by copy and name; empty where they are
+            computed.
         seconds: Time that the steps took, validation included; None if unknown.
     """
 
@@ -78,6 +81,7 @@ class Checkpoint:
     generator_identity: Identity | None
     encoder_identity: Identity | None
     settings: dict[str, Any]
+    buffers: dict[str, Tensor] = field(default_factory=dict)
     seconds: float | None = field(default=None, compare=False)
 
     @property
@@ -101,6 +105,7 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
         "ema": checkpoint.ema,
         "optimizer": checkpoint.optimizer,
         "best": checkpoint.best,
+        "buffers": checkpoint.buffers,
         "cloud": {} if checkpoint.cloud is None else vars(checkpoint.cloud),
         "statistics": vars(checkpoint.statistics),
     }
@@ -185,6 +190,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         generator_identity=_identity(header["generator"]),
         encoder_identity=_identity(header["encoder"]),
         settings=header["settings"],
+        buffers=_group(tensors, "buffers"),
         seconds=header.get("seconds"),
     )
 
@@ -230,6 +236,11 @@ def prior_from_checkpoint(
         clip_dim=checkpoint.clip_dim,
     )
     prior.network.load_state_dict(getattr(checkpoint, which))
+    buffers = _group(checkpoint.buffers, which)
+    if buffers:
+        log_variance = buffers["posterior_log_variance_clipped"].double()
+        std = (log_variance / 2).exp()
+        prior.stored_schedule = (buffers["alphas_cumprod"].double(), std)
     prior.training_seconds = checkpoint.seconds
     return prior.requires_grad_(False).eval()
 

@@ -127,6 +127,9 @@ class DiffusionPrior(nn.Module):
         condition_inputs: What the network takes beside the embedding, in the order
             of the columns: `noise_level`, `guidance_scale`, both or neither.
         embed_noise_scale: Largest noise on the embeddings in training; 0 if unknown.
+        stored_schedule: alpha_bar and the standard deviation of each single step as
+            another program stored them, rounded, [T] each; None if it stored none.
+            They serve its own sampler alone (see `samplers.ddpm`).
         training_seconds: Time that the training took; None if unknown.
     """
 
@@ -162,6 +165,7 @@ class DiffusionPrior(nn.Module):
         self.cloud = cloud
         self.condition_inputs = condition_inputs
         self.embed_noise_scale = embed_noise_scale
+        self.stored_schedule: tuple[Tensor, Tensor] | None = None
         self.training_seconds: float | None = None
 
     @property

@@ -10,7 +10,7 @@ latent_prior.py; lucidrains/DALLE2-pytorch 0.2.38.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -43,6 +43,8 @@ from clip2latent_kedro.schedules import SCHEDULES
 
 SUFFIXES = (".ckpt", ".pt", ".pth")
 
+Buffers = Literal["as_stored", "exact"]
+
 
 def is_published_file(path: Path) -> bool:
     """Return whether a file's name is that of a checkpoint of the original trainer."""
@@ -53,6 +55,7 @@ def read_published(
     path: str | os.PathLike[str],
     *,
     config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    buffers: Buffers = "as_stored",
 ) -> Checkpoint:
     """Return a checkpoint of the original trainer, read without running it.
 
@@ -61,6 +64,10 @@ def read_published(
         config: Its YAML, or what that holds. None takes the YAML beside the file (of
             the same name, with `.yaml` or `.yml`), else the file's own `cfg`, else
             what the weights tell.
+        buffers: What is not learned, and yet was averaged as weights are: schedule,
+            rotary frequencies, statistics of w. `as_stored` takes the averages,
+            which rounding has moved, as the original does when it samples; `exact`
+            computes the first two, and has the last as training had them.
 
     Returns:
         `ema` as averaged, `network` as it was (empty if the file lacks it); without
@@ -71,6 +78,7 @@ def read_published(
         InputError: If the file is refused, lacks a key, has another one or another
             shape, or contradicts its configuration.
     """
+    check_buffers(buffers)
     path = Path(path)
     file = read_published_file(path)
     copies = split_copies(file.tensors, path)
@@ -95,16 +103,25 @@ def read_published(
             network,
             num_latents=num_latents,
             alpha_bar=alpha_bar,
+            as_stored=buffers == "as_stored",
             path=path,
         )
         for prefix, copy in copies.items()
         if copy
     }
+    online = copies[ONLINE] or copies[PLAIN]
     shape = (num_latents, network.dim)
     mean, std = (
-        ema.get(key, default(shape)).view(shape)
+        (ema if buffers == "as_stored" else {**ema, **online})
+        .get(key, default(shape))
+        .view(shape)
         for key, default in zip(STATISTICS, (torch.zeros, torch.ones), strict=True)
     )
+    computed = schedule_buffers(alpha_bar) | {
+        key: value.view_as(ema[key])
+        for key, value in zip(STATISTICS, (mean, std), strict=True)
+        if key in ema
+    }
     return Checkpoint(
         step=_step(file.tensors),
         network=weights.get(ONLINE, weights.get(PLAIN, {})),
@@ -119,7 +136,20 @@ def read_published(
         generator_identity=None,
         encoder_identity=None,
         settings=settings,
+        buffers=_differing(ema, online, computed) if buffers == "as_stored" else {},
     )
+
+
+def check_buffers(buffers: str) -> None:
+    """Check the setting of `read_published`.
+
+    Raises:
+        InputError: If it is none of the two.
+    """
+    if buffers not in get_args(Buffers):
+        known = " or ".join(get_args(Buffers))
+        msg = f"The buffers of a published checkpoint must be {known}, got {buffers!r}."
+        raise InputError(msg)
 
 
 def write_published(
@@ -147,15 +177,20 @@ def write_published(
     schedule = checkpoint.settings["model"]["diffusion"]["beta_schedule"]
     shared = schedule_buffers(SCHEDULES[schedule](network.num_timesteps))
     if checkpoint.settings["train"]["znorm_latent"]:
-        stored = (checkpoint.statistics.mean, checkpoint.statistics.std)
-        for key, value in zip(STATISTICS, stored, strict=True):
+        statistics = (checkpoint.statistics.mean, checkpoint.statistics.std)
+        for key, value in zip(STATISTICS, statistics, strict=True):
             shared[key] = value[0] if len(value) == 1 else value
 
-    def copy(prefix: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        named = {**shared, **{f"{NET}{key}": value for key, value in weights.items()}}
+    def copy(prefix: str, group: str) -> dict[str, Tensor]:
+        weights: Mapping[str, Tensor] = getattr(checkpoint, group)
+        named = {
+            key: checkpoint.buffers.get(f"{group}.{key}", value)
+            for key, value in shared.items()
+        }
+        named |= {f"{NET}{key}": value for key, value in weights.items()}
         return {f"{prefix}{key}": v.contiguous() for key, v in named.items()}
 
-    online = checkpoint.network or checkpoint.ema
+    online = "network" if checkpoint.network else "ema"
     counter = torch.tensor([float(step)])
     state_dict = {
         "step": counter,
@@ -163,7 +198,7 @@ def write_published(
         "ema_diffusion_prior.initted": torch.ones(1),
         "ema_diffusion_prior.step": counter.clone(),
         **copy(ONLINE, online),
-        **copy(EMA, checkpoint.ema),
+        **copy(EMA, "ema"),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     yaml_path = path.with_suffix(".yaml")
@@ -225,6 +260,19 @@ def _find_config(
     if stored is not None:
         return check_config(stored, f"cfg in {path}"), f"cfg in {path}"
     return {}, str(path)
+
+
+def _differing(
+    ema: Mapping[str, Tensor], online: Mapping[str, Tensor], computed: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return `Checkpoint.buffers`: of each copy that has others than are computed."""
+    return {
+        f"{group}.{name}": copy[name].clone()
+        for group, copy in (("ema", ema), ("network", online))
+        if any(not torch.equal(copy.get(k, v), v) for k, v in computed.items())
+        for name in computed
+        if name in copy
+    }
 
 
 def _step(tensors: Mapping[str, Tensor]) -> int:

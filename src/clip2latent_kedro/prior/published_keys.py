@@ -13,6 +13,7 @@ from torch import Tensor
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.prior.published_schedule import (
+    DRIFT,
     differing_buffer,
     schedule_buffers,
 )
@@ -100,6 +101,7 @@ def check_copy(
     *,
     num_latents: int,
     alpha_bar: Tensor,
+    as_stored: bool,
     path: Path,
 ) -> dict[str, Tensor]:
     """Return the state dict of a copy's network, once all of the copy is checked.
@@ -110,6 +112,8 @@ def check_copy(
         network: Its configuration.
         num_latents: Latents of the prior.
         alpha_bar: The noise schedule, [T] float64.
+        as_stored: Whether to return what is not learned as it is in the file, or as
+            it is computed.
         path: Of its file, for messages.
 
     Raises:
@@ -125,7 +129,8 @@ def check_copy(
         if key not in expected and key not in _WITHOUT_EFFECT:
             raise InputError(_has(path, prefix + key))
     freqs = RotaryEmbedding(min(ROTARY_DIM, network.dim_head)).freqs
-    whole = {**_unlearned(shapes, freqs), **copy}
+    unlearned = _unlearned(shapes, freqs)
+    whole = {**unlearned, **copy}
     for key, shape in expected.items():
         if key not in whole:
             raise InputError(_lacks(path, prefix + key))
@@ -140,6 +145,8 @@ def check_copy(
             f"betas. Get the file again."
         )
         raise InputError(msg)
+    if not as_stored:
+        whole |= unlearned
     return {key.removeprefix(NET): whole[key] for key in shapes}
 
 
@@ -204,7 +211,7 @@ def _problem(
         return f"have the shape {list(shape)}, got {list(tensor.shape)}"
     if not torch.isfinite(tensor).all():
         return "be finite, got numbers that are not"
-    if key.endswith(_FREQS) and not torch.allclose(tensor, freqs):
+    if key.endswith(_FREQS) and not torch.allclose(tensor, freqs, rtol=DRIFT, atol=0):
         return "be the rotary frequencies 10000^(-2i / d), got others"
     if key == "latent_std" and not (tensor > 0).all():
         return "be above 0, got less"

@@ -75,7 +75,14 @@ def sample_prior(
             scales,
             negative=None if negative is None else negative[rows].flatten(0, -2),
         )
-        x0 = sample(denoise, x_T, prior.alpha_bar, sampling, noise)
+        x0 = sample(
+            denoise,
+            x_T,
+            prior.alpha_bar,
+            sampling,
+            noise,
+            stored=prior.stored_schedule,
+        )
         batches.append(prior.statistics.denormalise(x0))
     w = torch.cat(batches)
     return w.view(len(condition), num_samples, *w.shape[1:])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from clip2latent_kedro.samplers.config import Variance
@@ -17,6 +18,7 @@ def sample_ddpm(
     *,
     generator: NoiseSource,
     variance: Variance = "corrected",
+    stored: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """Return x0 by drawing each step from the posterior q(x_prev | x_t, x0).
 
@@ -30,20 +32,24 @@ def sample_ddpm(
             `upstream` is what the published clip2latent does: after respacing, the
             variance stays that of the single step t -> t - 1 of the full schedule,
             so that few steps are almost deterministic.
+        stored: What `upstream` goes by instead of `alpha_bar` and its standard
+            deviations of single steps, [T] each, where a file has its own.
 
     Returns:
         Samples, [n, num_latents, d], normalised.
     """
+    single_std = None
+    if variance == "upstream":
+        alpha_bar, single_std = stored or (alpha_bar, single_step_std(alpha_bar))
     levels = visited_levels(alpha_bar, timesteps)
-    full = alpha_bar.detach().double().cpu()
 
     x_t = x_T
     for step, t in enumerate(timesteps):
         x0 = denoise(x_t, t)
         x_t, std = ddpm_posterior(x0, x_t, levels[step], levels[step + 1])
-        if std > 0:  # zero for the last step, which ends at x0 itself
-            if variance == "upstream":
-                std = posterior_std(full[t], full[t - 1])
+        if step + 1 < len(timesteps):  # the last step ends at x0 itself
+            if single_std is not None:
+                std = single_std[t].double().cpu()
             x_t = x_t + std * draw_noise(x_t, generator)
     return x_t
 
@@ -69,7 +75,13 @@ def ddpm_posterior(
     return mean, posterior_std(alpha_bar_t, alpha_bar_prev)
 
 
+def single_step_std(alpha_bar: Tensor) -> Tensor:
+    """Return the standard deviation of each step t -> t - 1, [T] float64 on the CPU."""
+    levels = alpha_bar.detach().double().cpu()
+    return posterior_std(levels, torch.cat([levels.new_ones(1), levels[:-1]]))
+
+
 def posterior_std(alpha_bar_t: Tensor, alpha_bar_prev: Tensor) -> Tensor:
-    """Return the scalar standard deviation of q(x_prev | x_t, x0) (Eq. 7)."""
+    """Return the standard deviation of q(x_prev | x_t, x0), of the levels' shape."""
     beta_t = 1 - alpha_bar_t / alpha_bar_prev
     return (beta_t * (1 - alpha_bar_prev) / (1 - alpha_bar_t)).sqrt()

@@ -51,6 +51,7 @@ def sample(
     config: SamplingConfig,
     generator: NoiseSource,
     *,
+    stored: tuple[Tensor, Tensor] | None = None,
     on_step: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
     """Return x0 drawn with the configured sampler.
@@ -63,6 +64,7 @@ def sample(
         alpha_bar: Cumulative signal levels that the prior was trained with, [T].
         config: `params:sampling`.
         generator: Noise of the stochastic samplers.
+        stored: `DiffusionPrior.stored_schedule`.
         on_step: Called with t and the predicted x0 after each of the steps.
 
     Returns:
@@ -80,7 +82,7 @@ def sample(
 
     timesteps = plan_timesteps(config, alpha_bar)
     own_settings: dict[str, dict[str, Any]] = {
-        "ddpm": {"variance": config.variance},
+        "ddpm": {"variance": config.variance, "stored": stored},
         "ddim": {"eta": config.eta},
         "dpmpp_2m": {},
         "unipc": {},

@@ -48,7 +48,9 @@ VARIANTS = [
     {"resample_filter": (1, 2, 1), "architecture": "resnet"},
     {"resample_filter": (1, 5, 4, 2), "architecture": "resnet"},
     {"resample_filter": (1, 1)},
+    {"resample_filter": (1, 4, 9, 8, 5, 2), "architecture": "resnet"},
     {"resample_filter": (1, 7, 21, 35, 35, 21, 7, 1)},
+    {"resample_filter": (3, 5, 9, 14, 20, 31, 30, 22, 13, 9, 4, 2)},
     {"img_channels": 1, "z_dim": 10},
 ]
 
@@ -110,7 +112,9 @@ def test_a_snapshot_of_either_repository_in_any_protocol(tmp_path, protocol, nes
 @pytest.mark.parametrize("changes", VARIANTS)
 def test_a_snapshot_of_any_architecture(tmp_path, changes):
     network = make_stylegan2(**changes)
-    assert_same_outputs(load(write_nvidia(network, tmp_path / "g.pkl")), network)
+    read = load(write_nvidia(network, tmp_path / "g.pkl"))
+    assert_same_outputs(read, network)
+    assert len(read.config.resample_filter) == len(network.config.resample_filter)
 
 
 def test_positional_arguments_are_read_as_well(tmp_path):
@@ -224,14 +228,19 @@ def test_a_pickle_of_the_tensorflow_program(tmp_path, changes, protocol):
 
 
 @pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
+@pytest.mark.parametrize("taps", [(1, 3, 3, 1), (1, 2, 1), (1, 1), (1, 4, 9, 8, 5, 2)])
 @torch.inference_mode()
-def test_tensorflow_variables_give_the_picture_of_that_program(tmp_path, architecture):
-    network = make_stylegan2(architecture=architecture)
-    path = write_tensorflow(network, tmp_path / "g.pkl")
+def test_tensorflow_variables_give_the_picture_of_that_program(
+    tmp_path, architecture, taps
+):
+    network = make_stylegan2(architecture=architecture, resample_filter=taps)
+    path = write_tensorflow(network, tmp_path / "g.pkl", resample_kernel=list(taps))
     z = torch.randn(2, network.config.z_dim, dtype=torch.float64)
-    expected = tensorflow_image(tensorflow_variables(network), z, 16, architecture)
+    variables = tensorflow_variables(network)
+    expected = tensorflow_image(variables, z, 16, architecture, taps)
     read = load(path).double()
-    torch.testing.assert_close(read.synthesis(read.mapping(z)), expected)
+    exact = {"rtol": 1e-6, "atol": 1e-6}  # filters are kept in float32
+    torch.testing.assert_close(read.synthesis(read.mapping(z)), expected, **exact)
 
 
 def test_tensorflow_arguments_that_change_the_network_are_refused(tmp_path):
@@ -281,8 +290,9 @@ def test_a_checkpoint_without_its_mean_of_w_gets_the_same_one_each_time(tmp_path
     torch.testing.assert_close(first.mapping.w_avg, second.mapping.w_avg, **EXACT)
 
 
-def test_lafite_is_recognised_with_its_tensors(tmp_path):
-    network = make_lafite()
+@pytest.mark.parametrize("taps", [(1, 3, 3, 1), (1, 2, 1)])
+def test_lafite_is_recognised_with_its_tensors(tmp_path, taps):
+    network = make_lafite(resample_filter=taps)
     weights = read_stylegan_file(write_lafite(network, tmp_path / "l.pkl"))
     assert weights.kind == "lafite"
     assert LafiteConfig(**weights.config) == network.config

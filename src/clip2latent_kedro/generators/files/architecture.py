@@ -29,6 +29,7 @@ from clip2latent_kedro.runtime import make_generator
 Kind = Literal["stylegan2", "stylegan3", "lafite"]
 
 _NUM_Z_FOR_W_AVG = 4096
+_UNUSED_FILTER = ".conv1.resample_filter"
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,9 @@ def completed(
 ) -> dict[str, Tensor]:
     """Return a whole state dict: with filters and mean of w where they are left out.
 
+    The filter of a layer `conv1`, which does not resample, is left unread: NVIDIA's
+    classes store the default one there, whatever the generator's is.
+
     Args:
         config: Of the generator.
         shapes: Of its whole state dict.
@@ -107,7 +111,7 @@ def completed(
         for name in shapes
         if name.endswith("resample_filter")
     }
-    whole |= tensors
+    whole |= {k: v for k, v in tensors.items() if not k.endswith(_UNUSED_FILTER)}
     has_mean = "mapping.w_avg" in whole
     whole.setdefault("mapping.w_avg", torch.empty(config.w_dim, device="meta"))
     check_shapes(shapes, whole)

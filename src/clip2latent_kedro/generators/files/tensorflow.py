@@ -35,17 +35,20 @@ _EXPECTED = {
     "mapping_nonlinearity": ("lrelu",),
     "normalize_latents": (True,),
     "fmap_decay": (1,),
+    **dict.fromkeys(("is_training", "is_validation", "return_dlatents"), (False,)),
 }
+_SIDES = ("resolution", "resolution_w", "resolution_h")
 # Arguments that shapes show, or that change nothing once training is over.
 _KNOWN = {
-    *("latent_size", "label_size", "dlatent_size", "resolution", "num_channels"),
+    *("latent_size", "label_size", "dlatent_size", "num_channels", *_SIDES),
     *("fmap_base", "fmap_max", "fmap_min", "fmap_const", "architecture", "use_noise"),
     *("mapping_layers", "mapping_fmaps", "label_fmaps", "mapping_lrmul"),
     *("conv_clamp", "resample_kernel", "num_fp16_res", "dtype", "fused_modconv"),
     *("truncation_psi", "truncation_cutoff", "truncation_psi_val", "structure"),
     *("truncation_cutoff_val", "style_mixing_prob", "dlatent_avg_beta", "w_avg_beta"),
     *("randomize_noise", "conditioning", "mapping_func", "synthesis_func"),
-    *("is_template_graph", "dlatent_broadcast", "func_name", "name"),
+    *("is_template_graph", "force_clean_graph", "dlatent_broadcast"),
+    *("func_name", "name"),
 }
 
 
@@ -79,6 +82,10 @@ def _record(arguments: Mapping[str, Any]) -> Record:
         if expected is not None and value not in expected:
             msg = f"has a network whose {name} is not {expected[0]}"
             raise Refusal(msg)
+    sides = [arguments[name] for name in _SIDES if name in arguments]
+    if any(side != sides[0] for side in sides):
+        msg = f"has a network of images that are not square ({sides[:3]})"
+        raise Refusal(msg)
     base = arguments.get("fmap_base", 16 << 10)
     # No kernel is a box there (upfirdn_2d.py).
     taps = arguments.get("resample_kernel", Record.resample_filter) or (1, 1)
