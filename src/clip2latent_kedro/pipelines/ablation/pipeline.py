@@ -1,6 +1,6 @@
 """Wiring of `ablation`."""
 
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from clip2latent_kedro.pipelines.ablation.nodes import plan, prepare, run
 from clip2latent_kedro.pipelines.ablation.results import (
@@ -8,100 +8,42 @@ from clip2latent_kedro.pipelines.ablation.results import (
     tabulate,
     write_report,
 )
-
-PARAMETERS = {
-    "sampling": "params:sampling",
-    "data": "params:data",
-    "network": "params:model.network",
-    "diffusion": "params:model.diffusion",
-    "train": "params:train",
-}
+from clip2latent_kedro.pipelines.wiring import wire
 
 
 def create_pipeline() -> Pipeline:
     """Return prior and pairs -> results of variants -> tables, figures, report."""
+    bench = {"bench": "ablation_bench"}
+    variants = {"variants": "ablation_variants"}
+    drawn = {"results": "ablation_results", **variants}
     return Pipeline(
         [
-            Node(
-                prepare,
-                inputs={
-                    "prompt_bank": "prompt_bank",
-                    "generator": "generator",
-                    "encoder": "encoder",
-                    "held_out_encoder": "held_out_encoder",
-                    "judge": "judge",
-                    "prior": "prior",
-                    "training_pairs": "training_pairs",
-                    "data": "params:data",
-                    "train": "params:train",
-                    "evaluation": "params:evaluation",
-                    "ablation": "params:ablation",
-                    "num_validation_prompts": "params:validation.num_prompts",
-                    "device": "params:device",
-                },
-                outputs="ablation_bench",
-                name="prepare_ablation",
-            ),
-            Node(
-                plan,
-                inputs={
-                    "bench": "ablation_bench",
-                    **PARAMETERS,
-                    "ablation": "params:ablation",
-                    "seed": "params:seed",
-                },
-                outputs="ablation_variants",
-                name="plan_ablation",
-            ),
-            Node(
+            wire(prepare, "ablation_bench", name="prepare_ablation"),
+            wire(plan, "ablation_variants", name="plan_ablation", **bench),
+            wire(
                 run,
-                inputs={
-                    "bench": "ablation_bench",
-                    "variants": "ablation_variants",
-                    "progress": "ablation_progress",
-                    "ablation": "params:ablation",
-                    "seed": "params:seed",
-                    "resume": "params:resume",
-                },
-                outputs="ablation_results",
+                "ablation_results",
                 name="run_ablation",
+                progress="ablation_progress",
+                **bench,
+                **variants,
             ),
-            Node(
-                tabulate,
-                inputs={
-                    "results": "ablation_results",
-                    "variants": "ablation_variants",
-                    "ablation": "params:ablation",
-                },
-                outputs="ablation_scores",
-                name="tabulate_ablation",
-            ),
-            Node(
+            wire(tabulate, "ablation_scores", name="tabulate_ablation", **drawn),
+            wire(
                 report_studies,
-                inputs={
-                    "scores": "ablation_scores",
-                    "results": "ablation_results",
-                    "variants": "ablation_variants",
-                    "bench": "ablation_bench",
-                    "ablation": "params:ablation",
-                },
-                outputs="ablation_studies",
-                name="report_studies",
+                "ablation_studies",
+                scores="ablation_scores",
+                **bench,
+                **drawn,
             ),
-            Node(
+            wire(
                 write_report,
-                inputs={
-                    "studies": "ablation_studies",
-                    "scores": "ablation_scores",
-                    "results": "ablation_results",
-                    "variants": "ablation_variants",
-                    "bench": "ablation_bench",
-                    **PARAMETERS,
-                    "ablation": "params:ablation",
-                    "seed": "params:seed",
-                },
-                outputs=["ablation_report", "ablation_table"],
+                ["ablation_report", "ablation_table"],
                 name="write_ablation_report",
+                studies="ablation_studies",
+                scores="ablation_scores",
+                **bench,
+                **drawn,
             ),
         ]
     )

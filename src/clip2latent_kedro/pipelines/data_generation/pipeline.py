@@ -1,37 +1,24 @@
 """Wiring of `data_generation`."""
 
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from clip2latent_kedro.pipelines.data_generation.nodes import (
     generate_training_pairs,
     measure_latent_statistics,
 )
+from clip2latent_kedro.pipelines.wiring import wire
 
 
 def create_pipeline() -> Pipeline:
     """Return z -> w -> image -> clip_embedding, then the statistics of w."""
     return Pipeline(
         [
-            Node(
+            wire(
                 generate_training_pairs,
-                inputs={
-                    "generator": "generator",
-                    "encoder": "encoder",
-                    "data": "params:data",
-                    "generation": "params:data_generation",
-                    "seed": "params:seed",
-                    "device": "params:device",
-                    "resume": "params:resume",
-                    "progress": "training_pairs_progress",
-                },
-                outputs="training_pairs",
-                name="generate_training_pairs",
+                "training_pairs",
+                generation="params:data_generation",
+                progress="training_pairs_progress",
             ),
-            Node(
-                measure_latent_statistics,
-                inputs="training_pairs",
-                outputs="latent_statistics",
-                name="measure_latent_statistics",
-            ),
+            wire(measure_latent_statistics, "latent_statistics"),
         ]
     )

@@ -1,6 +1,6 @@
 """Wiring of `evaluation`."""
 
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from clip2latent_kedro.pipelines.evaluation.nodes import (
     answer_prompts,
@@ -24,6 +24,10 @@ from clip2latent_kedro.pipelines.evaluation.timings import (
     collect_timings,
     time_methods,
 )
+from clip2latent_kedro.pipelines.wiring import wire
+
+MODELS = {"models": "evaluation_models"}
+ROWS = {"rows": "evaluation_rows"}
 
 
 def create_pipeline() -> Pipeline:
@@ -35,84 +39,29 @@ def _answering() -> Pipeline:
     """Return everything that takes time; what it makes is stored row by row."""
     return Pipeline(
         [
-            Node(
-                embed_prompts,
-                inputs={
-                    "prompts": "prompts",
-                    "encoder": "encoder",
-                    "held_out_encoder": "held_out_encoder",
-                    "judge": "judge",
-                    "evaluation": "params:evaluation",
-                    "device": "params:device",
-                },
-                outputs="queries",
-                name="embed_prompts",
-            ),
-            Node(
+            wire(embed_prompts, "queries"),
+            wire(
                 gather_models,
-                inputs={
-                    "generator": "generator",
-                    "encoder": "encoder",
-                    "prior": "prior",
-                    "prior_best": "prior_best_if_made",
-                    "student": "student",
-                    "training_pairs": "training_pairs_if_made",
-                    "reference_images": "reference_images",
-                    "reference_z": "reference_z",
-                    "lafite": "lafite",
-                    "clip2gan": "clip2gan",
-                    "data": "params:data",
-                    "sampling": "params:sampling",
-                    "baselines": "params:baselines",
-                    "evaluation": "params:evaluation",
-                    "device": "params:device",
-                },
-                outputs="evaluation_models",
+                "evaluation_models",
                 name="gather_evaluation_models",
+                prior_best="prior_best_if_made",
+                training_pairs="training_pairs_if_made",
             ),
-            Node(
-                plan,
-                inputs={
-                    "models": "evaluation_models",
-                    "queries": "queries",
-                    "held_out_encoder": "held_out_encoder",
-                    "judge": "judge",
-                    "evaluation": "params:evaluation",
-                    "seed": "params:seed",
-                },
-                outputs="evaluation_rows",
-                name="plan_rows",
-            ),
-            Node(
+            wire(plan, "evaluation_rows", name="plan_rows", **MODELS),
+            wire(
                 answer_prompts,
-                inputs={
-                    "rows": "evaluation_rows",
-                    "models": "evaluation_models",
-                    "queries": "queries",
-                    "held_out_encoder": "held_out_encoder",
-                    "judge": "judge",
-                    "progress": "answers_progress",
-                    "evaluation": "params:evaluation",
-                    "psi": "params:data_generation.psi",
-                    "seed": "params:seed",
-                    "resume": "params:resume",
-                },
-                outputs="answers",
-                name="answer_prompts",
+                "answers",
+                progress="answers_progress",
+                psi="params:data_generation.psi",
+                **ROWS,
+                **MODELS,
             ),
-            Node(
+            wire(
                 time_methods,
-                inputs={
-                    "rows": "evaluation_rows",
-                    "models": "evaluation_models",
-                    "queries": "queries",
-                    "progress": "timed_rows_progress",
-                    "evaluation": "params:evaluation",
-                    "seed": "params:seed",
-                    "resume": "params:resume",
-                },
-                outputs="timed_rows",
-                name="time_methods",
+                "timed_rows",
+                progress="timed_rows_progress",
+                **ROWS,
+                **MODELS,
             ),
         ]
     )
@@ -122,75 +71,24 @@ def _scoring() -> Pipeline:
     """Return stored answers and seconds -> tables."""
     return Pipeline(
         [
-            Node(
-                score_answers,
-                inputs={
-                    "answers": "answers",
-                    "rows": "evaluation_rows",
-                    "queries": "queries",
-                    "prior": "prior",
-                    "models": "evaluation_models",
-                },
-                outputs="scores_by_prompt",
-                name="score_answers",
-            ),
-            Node(
-                measure_row_distances,
-                inputs={
-                    "answers": "answers",
-                    "rows": "evaluation_rows",
-                    "evaluation": "params:evaluation",
-                    "seed": "params:seed",
-                },
-                outputs="row_distances",
-                name="measure_row_distances",
-            ),
-            Node(
+            wire(score_answers, "scores_by_prompt", **ROWS, **MODELS),
+            wire(measure_row_distances, "row_distances", **ROWS),
+            wire(
                 measure_gap,
-                inputs={
-                    "answers": "answers",
-                    "rows": "evaluation_rows",
-                    "queries": "queries",
-                    "prior": "prior",
-                    "models": "evaluation_models",
-                    "seed": "params:seed",
-                },
-                outputs="modality_gap",
+                "modality_gap",
                 name="measure_modality_gap",
+                **ROWS,
+                **MODELS,
             ),
-            Node(
-                collect_timings,
-                inputs={
-                    "timed": "timed_rows",
-                    "rows": "evaluation_rows",
-                    "evaluation": "params:evaluation",
-                },
-                outputs="timings",
-                name="collect_timings",
-            ),
-            Node(
+            wire(collect_timings, "timings", timed="timed_rows", **ROWS),
+            wire(
                 summarise,
-                inputs={
-                    "scores_by_prompt": "scores_by_prompt",
-                    "distances": "row_distances",
-                    "timings": "timings",
-                    "rows": "evaluation_rows",
-                    "evaluation": "params:evaluation",
-                    "seed": "params:seed",
-                },
-                outputs="scores",
+                "scores",
                 name="summarise_scores",
+                distances="row_distances",
+                **ROWS,
             ),
-            Node(
-                compare_rows,
-                inputs={
-                    "scores_by_prompt": "scores_by_prompt",
-                    "evaluation": "params:evaluation",
-                    "seed": "params:seed",
-                },
-                outputs="score_differences",
-                name="compare_rows",
-            ),
+            wire(compare_rows, "score_differences"),
         ]
     )
 
@@ -199,46 +97,16 @@ def _reporting() -> Pipeline:
     """Return tables and answers -> figures and the report."""
     return Pipeline(
         [
-            Node(
-                draw_samples,
-                inputs={
-                    "answers": "answers",
-                    "rows": "evaluation_rows",
-                    "queries": "queries",
-                    "evaluation": "params:evaluation",
-                },
-                outputs="samples_figure",
-                name="draw_samples",
-            ),
-            Node(
-                plot_scores,
-                inputs={
-                    "scores": "scores",
-                    "answers": "answers",
-                    "rows": "evaluation_rows",
-                },
-                outputs="scores_figure",
-                name="plot_scores",
-            ),
-            Node(
+            wire(draw_samples, "samples_figure", **ROWS),
+            wire(plot_scores, "scores_figure", **ROWS),
+            wire(
                 write_report,
-                inputs={
-                    "scores": "scores",
-                    "scores_by_prompt": "scores_by_prompt",
-                    "differences": "score_differences",
-                    "modality_gap": "modality_gap",
-                    "timings": "timings",
-                    "pictures": "samples_figure",
-                    "plots": "scores_figure",
-                    "rows": "evaluation_rows",
-                    "models": "evaluation_models",
-                    "held_out_encoder": "held_out_encoder",
-                    "judge": "judge",
-                    "evaluation": "params:evaluation",
-                    "seed": "params:seed",
-                },
-                outputs=["scores_report", "scores_table"],
-                name="write_report",
+                ["scores_report", "scores_table"],
+                differences="score_differences",
+                pictures="samples_figure",
+                plots="scores_figure",
+                **ROWS,
+                **MODELS,
             ),
         ]
     )

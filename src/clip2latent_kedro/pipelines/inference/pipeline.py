@@ -1,56 +1,36 @@
 """Wiring of `inference`."""
 
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from clip2latent_kedro.pipelines.inference.nodes import accept_prompts, collect, draw
+from clip2latent_kedro.pipelines.wiring import wire
 
 
 def create_pipeline() -> Pipeline:
     """Return prompts and prior -> pictures -> grid, table."""
-    settings = {
-        "sampling": "params:sampling",
-        "inference": "params:inference",
-        "seed": "params:seed",
-    }
     return Pipeline(
         [
-            Node(
+            wire(
                 accept_prompts,
-                inputs={
-                    "prompts_file": "inference_prompts_file",
-                    "encoder": "encoder",
-                    "inference": "params:inference",
-                    "device": "params:device",
-                },
-                outputs=["inference_prompts", "inference_problems"],
-                name="accept_prompts",
+                ["inference_prompts", "inference_problems"],
+                prompts_file="inference_prompts_file",
             ),
-            Node(
+            wire(
                 draw,
-                inputs={
-                    "prompts": "inference_prompts",
-                    "generator": "generator",
-                    "encoder": "encoder",
-                    "prior": "inference_prior",
-                    "training_pairs": "inference_bank",
-                    "progress": "inference_progress",
-                    "data": "params:data",
-                    "device": "params:device",
-                    **settings,
-                },
-                outputs="inference_pictures",
+                "inference_pictures",
                 name="draw_pictures",
+                prompts="inference_prompts",
+                prior="inference_prior",
+                training_pairs="inference_bank",
+                progress="inference_progress",
             ),
-            Node(
+            wire(
                 collect,
-                inputs={
-                    "pictures": "inference_pictures",
-                    "prompts": "inference_prompts",
-                    "problems": "inference_problems",
-                    **settings,
-                },
-                outputs=["inference_grid", "inference_table"],
+                ["inference_grid", "inference_table"],
                 name="collect_pictures",
+                pictures="inference_pictures",
+                prompts="inference_prompts",
+                problems="inference_problems",
             ),
         ]
     )

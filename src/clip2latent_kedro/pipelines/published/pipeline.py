@@ -1,57 +1,27 @@
 """Wiring of `published` and `export`."""
 
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from clip2latent_kedro.pipelines.published.nodes import (
     adopt,
     assemble_folder,
     export_published,
 )
+from clip2latent_kedro.pipelines.wiring import wire
 
 
 def create_pipeline() -> Pipeline:
     """Return published_checkpoint -> prior."""
-    return Pipeline(
-        [
-            Node(
-                adopt,
-                inputs={
-                    "published_checkpoint": "published_checkpoint",
-                    "generator": "generator",
-                    "encoder": "encoder",
-                    "data": "params:data",
-                    "seed": "params:seed",
-                    "device": "params:device",
-                },
-                outputs="prior",
-                name="adopt_published_prior",
-            ),
-        ]
-    )
+    return Pipeline([wire(adopt, "prior", name="adopt_published_prior")])
 
 
 def create_export_pipeline() -> Pipeline:
     """Return prior -> published_export, pretrained_folder."""
     return Pipeline(
         [
-            Node(
-                export_published,
-                inputs="exported_prior",
-                outputs="published_export",
-                name="export_published",
-            ),
-            Node(
-                assemble_folder,
-                inputs={
-                    "exported_prior": "exported_prior",
-                    "generator": "generator",
-                    "encoder": "encoder",
-                    "model_references": "model_references",
-                    "data": "params:data",
-                    "sampling": "params:sampling",
-                },
-                outputs="pretrained_folder",
-                name="assemble_pretrained_folder",
+            wire(export_published, "published_export"),
+            wire(
+                assemble_folder, "pretrained_folder", name="assemble_pretrained_folder"
             ),
         ]
     )

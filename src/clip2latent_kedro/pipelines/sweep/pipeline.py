@@ -1,6 +1,6 @@
 """Wiring of `sweep`."""
 
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from clip2latent_kedro.pipelines.sweep.nodes import gather_models, plan, run
 from clip2latent_kedro.pipelines.sweep.results import (
@@ -9,96 +9,49 @@ from clip2latent_kedro.pipelines.sweep.results import (
     tabulate,
     write_table,
 )
+from clip2latent_kedro.pipelines.wiring import wire
 
 
 def create_pipeline() -> Pipeline:
     """Return prompt_bank and priors -> results of variants -> table, figure, best."""
     return Pipeline(
         [
-            Node(
+            wire(
                 gather_models,
-                inputs={
-                    "generator": "generator",
-                    "encoder": "encoder",
-                    "judge": "judge",
-                    "prior": "prior",
-                    "prior_best": "prior_best",
-                    "student": "student_if_made",
-                    "training_pairs": "training_pairs",
-                    "data": "params:data",
-                    "device": "params:device",
-                },
-                outputs="sweep_models",
+                "sweep_models",
                 name="gather_sweep_models",
+                student="student_if_made",
             ),
-            Node(
+            wire(
                 plan,
-                inputs={
-                    "prompt_bank": "prompt_bank",
-                    "models": "sweep_models",
-                    "data": "params:data",
-                    "sampling": "params:sampling",
-                    "evaluation": "params:evaluation",
-                    "sweep": "params:sweep",
-                    "num_validation_prompts": "params:validation.num_prompts",
-                    "seed": "params:seed",
-                },
-                outputs=["sweep_queries", "sweep_trials"],
+                ["sweep_queries", "sweep_trials"],
                 name="plan_sweep",
+                models="sweep_models",
             ),
-            Node(
+            wire(
                 run,
-                inputs={
-                    "queries": "sweep_queries",
-                    "trials": "sweep_trials",
-                    "models": "sweep_models",
-                    "progress": "sweep_progress",
-                    "data": "params:data",
-                    "evaluation": "params:evaluation",
-                    "sweep": "params:sweep",
-                    "seed": "params:seed",
-                    "device": "params:device",
-                    "resume": "params:resume",
-                },
-                outputs="sweep_results",
+                "sweep_results",
                 name="run_sweep",
+                queries="sweep_queries",
+                trials="sweep_trials",
+                models="sweep_models",
+                progress="sweep_progress",
             ),
-            Node(
+            wire(
                 tabulate,
-                inputs={
-                    "results": "sweep_results",
-                    "trials": "sweep_trials",
-                    "evaluation": "params:evaluation",
-                    "sweep": "params:sweep",
-                    "seed": "params:seed",
-                },
-                outputs="sweep_scores",
+                "sweep_scores",
                 name="tabulate_sweep",
+                results="sweep_results",
+                trials="sweep_trials",
             ),
-            Node(
-                write_table,
-                inputs="sweep_scores",
-                outputs="sweep_table",
-                name="write_sweep_table",
-            ),
-            Node(
-                plot,
-                inputs=["sweep_scores", "sweep_trials"],
-                outputs="sweep_figure",
-                name="plot_sweep",
-            ),
-            Node(
+            wire(write_table, "sweep_table", name="write_sweep_table"),
+            wire(plot, "sweep_figure", name="plot_sweep", trials="sweep_trials"),
+            wire(
                 choose,
-                inputs={
-                    "results": "sweep_results",
-                    "trials": "sweep_trials",
-                    "sampling": "params:sampling",
-                    "sweep": "params:sweep",
-                    "evaluation": "params:evaluation",
-                    "seed": "params:seed",
-                },
-                outputs="sweep_best",
+                "sweep_best",
                 name="choose_best_variant",
+                results="sweep_results",
+                trials="sweep_trials",
             ),
         ]
     )

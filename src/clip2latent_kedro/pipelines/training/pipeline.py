@@ -1,6 +1,6 @@
 """Wiring of `training`."""
 
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from clip2latent_kedro.pipelines.training.nodes import (
     collect_history,
@@ -10,77 +10,23 @@ from clip2latent_kedro.pipelines.training.nodes import (
     prepare_validation,
     train,
 )
+from clip2latent_kedro.pipelines.wiring import wire
 
 
 def create_pipeline() -> Pipeline:
     """Return training_pairs -> prior_checkpoint -> prior, prior_best, history."""
     return Pipeline(
         [
-            Node(
-                measure_text_mean,
-                inputs={
-                    "prompt_bank": "prompt_bank",
-                    "encoder": "encoder",
-                    "device": "params:device",
-                },
-                outputs="text_mean",
-                name="measure_text_mean",
-            ),
-            Node(
-                prepare_validation,
-                inputs={
-                    "generator": "generator",
-                    "encoder": "encoder",
-                    "training_pairs": "training_pairs",
-                    "prompt_bank": "prompt_bank",
-                    "data": "params:data",
-                    "train": "params:train",
-                    "validation": "params:validation",
-                    "sampling": "params:sampling",
-                    "data_generation": "params:data_generation",
-                    "seed": "params:seed",
-                    "device": "params:device",
-                },
-                outputs="validator",
-                name="prepare_validation",
-            ),
-            Node(
+            wire(measure_text_mean, "text_mean"),
+            wire(prepare_validation, "validator"),
+            wire(
                 train,
-                inputs={
-                    "training_pairs": "training_pairs",
-                    "latent_statistics": "latent_statistics",
-                    "text_mean": "text_mean",
-                    "validator": "validator",
-                    "data": "params:data",
-                    "network": "params:model.network",
-                    "diffusion": "params:model.diffusion",
-                    "train": "params:train",
-                    "seed": "params:seed",
-                    "device": "params:device",
-                    "resume": "params:resume",
-                    "progress": "prior_checkpoint_progress",
-                },
                 # Pictures first: a checkpoint promises those up to its step.
-                outputs=["validation_pictures", "prior_checkpoint"],
-                name="train",
+                ["validation_pictures", "prior_checkpoint"],
+                progress="prior_checkpoint_progress",
             ),
-            Node(
-                collect_history,
-                inputs="prior_checkpoint",
-                outputs="training_history",
-                name="collect_history",
-            ),
-            Node(
-                plot_history,
-                inputs="training_history",
-                outputs="training_plot",
-                name="plot_history",
-            ),
-            Node(
-                export_priors,
-                inputs="prior_checkpoint",
-                outputs=["prior", "prior_best"],
-                name="export_priors",
-            ),
+            wire(collect_history, "training_history"),
+            wire(plot_history, "training_plot"),
+            wire(export_priors, ["prior", "prior_best"]),
         ]
     )
