@@ -30,7 +30,6 @@ from clip2latent_kedro.pairs import (
     summarise_pairs,
 )
 
-
 WEIGHTS = Path(clip2latent_kedro.portraits.__file__).parent / "weights"
 
 

@@ -8,6 +8,7 @@ the same libraries, the same kind of device.
 import ast
 import hashlib
 import json
+import logging
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
@@ -16,6 +17,8 @@ from importlib.metadata import entry_points, version
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 # Of this package, what fetches or tells things, and decides no number.
 _ASIDE = ("downloads", "errors", "progress", "provenance")
@@ -65,6 +68,26 @@ def digest_code(*roots: str) -> str:
             trees[name], imported = _read_module(name)
             due += imported
     return hashlib.sha256(json.dumps(trees, sort_keys=True).encode()).hexdigest()
+
+
+def find_current(
+    made_by: Mapping[str, Mapping[str, Any]], now: Mapping[str, Any], *, what: str
+) -> set[str]:
+    """Return the names of results that were made as now, and log why others are not.
+
+    Args:
+        made_by: How each was made (see `describe_making`).
+        now: How they would be made now.
+        what: They are, for the log.
+    """
+    reasons = {name: list_differences(made, now) for name, made in made_by.items()}
+    outdated = [found for found in reasons.values() if found]
+    if outdated:
+        phrases = sorted({phrase for found in outdated for phrase in found})
+        logger.warning(
+            "%d %s are computed again: %s.", len(outdated), what, ", ".join(phrases)
+        )
+    return {name for name, found in reasons.items() if not found}
 
 
 def list_differences(
@@ -168,9 +191,10 @@ def _find_imports(tree: ast.Module, name: str, package: str) -> set[str]:
             for alias in node.names:
                 inner = f"{base}.{alias.name}"
                 found.add(inner if is_ours(inner) else base)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if match := in_string.fullmatch(node.value):
-                found.add(match[1])
+        elif isinstance(node, ast.Constant) and (
+            match := in_string.fullmatch(str(node.value))
+        ):
+            found.add(match[1])
     return set(filter(is_ours, found))
 
 

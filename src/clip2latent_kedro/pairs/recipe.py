@@ -24,7 +24,7 @@ def describe_recipe(
     seed: int,
     device: str,
 ) -> dict[str, Any]:
-    """Return what decides the pairs, as plain JSON; `versions` is of code and device."""
+    """Return what decides the pairs, as plain JSON; and by what code."""
     recipe = {
         "n_samples": generation.n_samples,
         "samples_per_shard": generation.samples_per_shard,

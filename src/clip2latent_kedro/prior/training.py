@@ -174,13 +174,12 @@ def describe_settings(
     seed: int,
 ) -> dict[str, Any]:
     """Return everything that decides a run, as plain JSON (see `Checkpoint`)."""
-    recipe = {name: pairs.recipe[name] for name in pairs.recipe if name != "versions"}
     settings = {
         "data": asdict(data),
         "model": {"network": asdict(network), "diffusion": asdict(diffusion)},
         "train": asdict(train),
         "seed": seed,
-        "pairs": recipe,
+        "pairs": pairs.settings,
     }
     plain: dict[str, Any] = json.loads(json.dumps(settings))
     return plain

@@ -62,11 +62,10 @@ def fit_clip2gan(
         progress: What an earlier run left.
     """
     device = pick_device(device)
-    recipe = training_pairs.recipe
     settings = {
         "clip2gan": asdict(config),
         "seed": seed,
-        "pairs": {name: recipe[name] for name in recipe if name != "versions"},
+        "pairs": training_pairs.settings,
     }
     logger.info("Training CLIP2GAN for %d steps on %s.", config.max_it, device)
     yield from go_on(

@@ -54,11 +54,10 @@ def fit_lafite(
         progress: What an earlier run left.
     """
     device = pick_device(device)
-    recipe = training_pairs.recipe
     settings = {
         "lafite": asdict(config),
         "seed": seed,
-        "pairs": {name: recipe[name] for name in recipe if name != "versions"},
+        "pairs": training_pairs.settings,
     }
     logger.info("Training LAFITE for %d steps on %s.", config.max_it, device)
     yield from go_on(

@@ -2,7 +2,12 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from clip2latent_kedro.pipelines.inference.nodes import accept_prompts, collect, draw
+from clip2latent_kedro.pipelines.inference.nodes import (
+    accept_prompts,
+    collect,
+    draw,
+    gather,
+)
 
 
 def create_pipeline() -> Pipeline:
@@ -26,16 +31,27 @@ def create_pipeline() -> Pipeline:
                 name="accept_prompts",
             ),
             Node(
-                draw,
+                gather,
                 inputs={
                     "prompts": "inference_prompts",
                     "generator": "generator",
                     "encoder": "encoder",
                     "prior": "inference_prior",
                     "training_pairs": "inference_bank",
-                    "progress": "inference_progress",
                     "data": "params:data",
                     "device": "params:device",
+                    **settings,
+                },
+                outputs=["inference_model", "inference_records"],
+                name="gather_inference_model",
+            ),
+            Node(
+                draw,
+                inputs={
+                    "model": "inference_model",
+                    "records": "inference_records",
+                    "progress": "inference_progress",
+                    "resume": "params:resume",
                     **settings,
                 },
                 outputs="inference_pictures",
@@ -45,9 +61,9 @@ def create_pipeline() -> Pipeline:
                 collect,
                 inputs={
                     "pictures": "inference_pictures",
-                    "prompts": "inference_prompts",
+                    "records": "inference_records",
                     "problems": "inference_problems",
-                    **settings,
+                    "seed": "params:seed",
                 },
                 outputs=["inference_grid", "inference_table"],
                 name="collect_pictures",

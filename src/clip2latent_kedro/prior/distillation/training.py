@@ -211,9 +211,7 @@ def describe_settings(
             "teacher": digest_weights(teacher.ema),
         },
         "seed": seed,
-        "pairs": {
-            name: pairs.recipe[name] for name in pairs.recipe if name != "versions"
-        },
+        "pairs": pairs.settings,
     }
     plain: dict[str, Any] = json.loads(json.dumps(settings))
     return plain
