@@ -11,7 +11,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points, version
 from importlib.util import find_spec, resolve_name
@@ -88,6 +88,30 @@ def find_current(
             "%d %s are computed again: %s.", len(outdated), what, ", ".join(phrases)
         )
     return {name for name, found in reasons.items() if not found}
+
+
+def continue_making(
+    stored: Sequence[Mapping[str, Any]], now: Mapping[str, Any], *, what: str
+) -> list[Mapping[str, Any]]:
+    """Return how a training has been made so far and is now, and warn if that differs.
+
+    It is kept all the same: it may have taken days, on a machine that is not this one.
+
+    Args:
+        stored: Every way in which its steps were made, the last one last; one that is
+            empty is unknown.
+        now: How the next ones are made (see `describe_making`).
+        what: Is trained, for the log.
+    """
+    if stored and (changes := list_differences(stored[-1], now)):
+        logger.warning(
+            "The stored %s was trained otherwise: %s. It is kept, but is not bit for "
+            "bit what either would give alone; --params=resume:false trains it anew.",
+            what,
+            ", ".join(changes),
+        )
+        return [*stored, now]
+    return list(stored) or [now]
 
 
 def list_differences(

@@ -26,6 +26,7 @@ from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.portraits.fitting import Weights, go_on, unpack_state
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
+from clip2latent_kedro.provenance import describe_making
 from clip2latent_kedro.runtime import pick_device
 
 logger = logging.getLogger(__name__)
@@ -80,6 +81,15 @@ def fit_clip2gan(
             state=state,
         ),
         settings,
+        making={
+            **describe_making(
+                device,
+                "clip2latent_kedro.baselines.clip2gan.training",
+                generator,
+                encoder,
+            ),
+            "pairs": training_pairs.made_by,
+        },
         steps=config.max_it,
         stored=progress if resume else None,
     )

@@ -22,6 +22,7 @@ from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.portraits.fitting import Weights, go_on, unpack_state
+from clip2latent_kedro.provenance import describe_making
 from clip2latent_kedro.runtime import pick_device
 
 logger = logging.getLogger(__name__)
@@ -71,6 +72,15 @@ def fit_lafite(
             state=state,
         ),
         settings,
+        making={
+            **describe_making(
+                device,
+                "clip2latent_kedro.baselines.lafite.training",
+                generator,
+                encoder,
+            ),
+            "pairs": training_pairs.made_by,
+        },
         steps=config.max_it,
         stored=progress if resume else None,
     )

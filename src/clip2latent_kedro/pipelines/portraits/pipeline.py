@@ -7,7 +7,10 @@ from kedro.pipeline import Node, Pipeline
 
 from clip2latent_kedro.pipelines.portraits import nodes
 
-_TRAININGS = ("judge", "clip", "clip_finetune", "generator")
+_TRAININGS = (
+    *("judge", "clip", "clip_finetune", "generator"),
+    *("clip_held_out", "vae", "vae_flow"),
+)
 
 
 def create_pipeline() -> Pipeline:
@@ -95,7 +98,6 @@ def create_pipeline() -> Pipeline:
                 inputs=[
                     "portraits_vae_state",
                     "params:portraits.vae",
-                    "portraits_vae_flow_state",
                     "portraits_judge@model",
                     "params:portraits.num_measured",
                     "params:seed",
@@ -105,11 +107,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.measure_held_out_clip,
-                inputs=[
-                    "portraits_clip_held_out@model",
-                    "portraits_clip_held_out_state",
-                    "params:seed",
-                ],
+                inputs=["portraits_clip_held_out@model", "params:seed"],
                 outputs="portraits_clip_held_out_quality",
                 name="measure_held_out_clip",
             ),
