@@ -18,6 +18,8 @@ from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import Any
 
+from clip2latent_kedro.errors import InputError
+
 logger = logging.getLogger(__name__)
 
 # Of this package, what fetches or tells things, and decides no number.
@@ -68,6 +70,24 @@ def digest_code(*roots: str) -> str:
             trees[name], imported = _read_module(name)
             due += imported
     return hashlib.sha256(json.dumps(trees, sort_keys=True).encode()).hexdigest()
+
+
+def read_training_seconds(weights: Path) -> float | None:
+    """Return what the training of a model took, from NAME.json beside its weights.
+
+    The weights say no time themselves: equal trainings come to equal files.
+
+    Returns:
+        None if there is no such file.
+    """
+    beside = weights.with_suffix(".json")
+    if not beside.is_file():
+        return None
+    try:
+        return float(json.loads(beside.read_text(encoding="utf-8"))["training_seconds"])
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{beside} must hold training_seconds, got {error!r}. Remove it."
+        raise InputError(msg) from error
 
 
 def find_current(

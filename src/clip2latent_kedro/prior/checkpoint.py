@@ -129,7 +129,7 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
     metadata = {"format": FORMAT, "header": json.dumps(header)}
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.partial")
     try:
         save_file(tensors, temporary, metadata=metadata)
         temporary.replace(path)

@@ -104,8 +104,8 @@ def ship_clip2gan(
     text_mean: dict[str, np.ndarray],
     data: DataConfig,
     config: Clip2GanTrainingConfig,
-) -> Weights:
-    """Return CLIP2GAN's averaged weights as they are used.
+) -> tuple[Weights, dict[str, float]]:
+    """Return CLIP2GAN's averaged weights as they are used, and what they took.
 
     Args:
         state: The last of `fit_clip2gan`.
@@ -122,8 +122,9 @@ def ship_clip2gan(
         latent_statistics["embedding_norm"],
         torch.from_numpy(text_mean["text_mean"]) if text_mean else None,
     )
-    return export_clip2gan(
-        unpack_state(state),
+    reached = unpack_state(state)
+    weights = export_clip2gan(
+        reached,
         generator,
         data.embedder(encoder),
         _statistics(latent_statistics),
@@ -131,6 +132,7 @@ def ship_clip2gan(
         training_pairs.recipe["latent_repeats"],
         config,
     )
+    return weights, {"training_seconds": reached.seconds}
 
 
 def collect_clip2gan_history(state: Weights) -> pd.DataFrame:

@@ -92,8 +92,8 @@ def ship_lafite(
     encoder: Encoder,
     config: LafiteTrainingConfig,
     seed: int,
-) -> Weights:
-    """Return LAFITE's averaged weights as they are used.
+) -> tuple[Weights, dict[str, float]]:
+    """Return LAFITE's averaged weights as they are used, and what they took.
 
     Args:
         state: The last of `fit_lafite`.
@@ -102,7 +102,9 @@ def ship_lafite(
         config: `params:baselines.lafite`.
         seed: `params:seed`.
     """
-    return export_lafite(unpack_state(state), generator, encoder, config, seed=seed)
+    reached = unpack_state(state)
+    weights = export_lafite(reached, generator, encoder, config, seed=seed)
+    return weights, {"training_seconds": reached.seconds}
 
 
 def collect_lafite_history(state: Weights) -> pd.DataFrame:

@@ -33,7 +33,7 @@ def create_lafite_pipeline() -> Pipeline:
             Node(
                 lafite.ship_lafite,
                 inputs={**models, **settings, "state": "lafite_state"},
-                outputs="lafite_trained@weights",
+                outputs=["lafite_trained@weights", "lafite_training"],
                 name="ship_lafite",
             ),
             Node(
@@ -98,7 +98,7 @@ def create_clip2gan_pipeline() -> Pipeline:
                     "state": "clip2gan_state",
                     "text_mean": "clip2gan_text_mean",
                 },
-                outputs="clip2gan_trained@weights",
+                outputs=["clip2gan_trained@weights", "clip2gan_training"],
                 name="ship_clip2gan",
             ),
             Node(
