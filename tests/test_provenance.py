@@ -1,12 +1,17 @@
 """What a stored result depends on: settings, and code that is read as such."""
 
+import json
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from clip2latent_kedro import provenance
 from clip2latent_kedro.provenance import (
+    continue_making,
     describe_making,
     digest_code,
     list_differences,
@@ -180,3 +185,64 @@ assert not [name for name in seen if name.startswith("clip2latent_kedro.{outside
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_training_goes_on_under_other_code_and_says_so(caplog):
+    first, second = {"code": "1", "device": "cpu"}, {"code": "2", "device": "cpu"}
+    assert continue_making([], first, what="prior") == [first]
+    assert continue_making([first], first, what="prior") == [first]
+    assert not caplog.text
+    assert continue_making([first], second, what="prior") == [first, second]
+    assert "stored prior was trained otherwise: code (stored '1', asked" in caplog.text
+
+
+COMPUTED_BY = {
+    "pairs": ["pairs.generation", "generators.adapters", "encoders.compact_clip"],
+    "rows": ["evaluation.drawing", "evaluation.kinds.clip2latent"],
+    "trials": ["evaluation.sweep"],
+    "variants": ["ablation.run"],
+    "pictures": ["inference"],
+    "trainings": ["prior.training"],
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "moved"),
+    [
+        ("samplers/ddim.py", {"rows", "trials", "variants", "pictures"}),
+        ("prior/diffusion.py", COMPUTED_BY.keys() - {"pairs"}),
+        ("generators/stylegan2_layers.py", {"pairs", "variants"}),
+        ("evaluation/scoring.py", {"trials", "variants"}),
+        ("cli/overrides.py", set()),
+        ("progress.py", set()),
+    ],
+)
+def test_a_formula_moves_the_results_that_it_decides(file, moved, tmp_path):
+    """On a copy of the package, by what it says of itself."""
+    source = Path(provenance.__file__).parent
+    ignored = shutil.ignore_patterns("weights", "__pycache__")
+    shutil.copytree(source, tmp_path / source.name, ignore=ignored)
+    program = f"""
+import json
+from clip2latent_kedro.provenance import digest_code
+print(json.dumps({{
+    name: digest_code(*("clip2latent_kedro." + root for root in roots))
+    for name, roots in {COMPUTED_BY!r}.items()
+}}))
+"""
+
+    def digest(added=""):
+        path = tmp_path / source.name / file
+        path.write_text(f"{path.read_text()}\n{added}\n")
+        found = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            check=True,
+        )
+        return json.loads(found.stdout)
+
+    before = digest()
+    assert digest("# A comment.") == before
+    after = digest("FACTOR = 2")
+    assert {name for name in before if before[name] != after[name]} == set(moved)
