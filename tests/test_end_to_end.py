@@ -114,7 +114,10 @@ def test_the_models_of_the_domain_are_trained_from_nothing(project):
     assert run.returncode == 0, run.stderr
     made = project / "data/test/portraits"
     quality = json.loads((made / "quality.json").read_text())
-    assert set(quality["training_seconds"]) == {"judge", "clip", "generator"}
+    timed = {"judge", "clip", "generator", "clip_held_out", "vae"}
+    assert set(quality["training_seconds"]) == timed
+    for name in ("vae_quality", "clip_held_out_quality"):  # equal for equal weights
+        assert "seconds" not in (made / f"{name}.json").read_text()
     assert "Share of attributes" in (made / "README.md").read_text()
     for name in ("judge", "clip", "generator"):
         assert (made / f"{name}.safetensors").stat().st_size > 10_000

@@ -1,13 +1,23 @@
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
-from linear_models import ColourEncoder, make_model, make_sampling
+from linear_models import (
+    ColourEncoder,
+    ColourGenerator,
+    make_colour_pairs,
+    make_model,
+    make_sampling,
+)
 from PIL import Image
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.inference import (
     InferenceConfig,
+    describe_pictures,
     draw_pictures,
     find_problems,
     is_picture,
@@ -16,6 +26,7 @@ from clip2latent_kedro.inference import (
     read_prompts,
     read_query,
 )
+from clip2latent_kedro.interfaces import Identity
 
 
 def make_config(**changes):
@@ -65,24 +76,49 @@ def test_a_bad_prompt_leaves_the_others(caplog):
     assert "Prompt 2 is left out: A prompt must have a word." in caplog.text
 
 
-def test_names_tell_settings_apart():
-    config, sampling = make_config(), make_sampling()
-    names = name_pictures("1 0 0", sampling, config, seed=0)
-    assert names == name_pictures("1 0 0", make_sampling(), make_config(), seed=0)
+class OtherGenerator(ColourGenerator):
+    identity = Identity("colours", "other weights")
+
+
+class OtherEncoder(ColourEncoder):
+    identity = Identity("colours", "other weights")
+
+
+def name_all(
+    prompt="1 0 0", *, sampling=None, seed=0, model=None, pairs=None, **changes
+):
+    model = model or make_model(spread=0.5)
+    settings = make_sampling(**(sampling or {})), make_config(**changes)
+    records = describe_pictures(model, [prompt], *settings, seed=seed, pairs=pairs)
+    return name_pictures(prompt, records[prompt])
+
+
+def test_names_tell_settings_and_models_apart():
+    names, model = name_all(), make_model(spread=0.5)
+    model.prior.generator_identity = model.prior.encoder_identity = None  # of any
+    assert names == name_all(model=model)
     assert len(set(names)) == 3
+    pairs, retrieves = make_colour_pairs(), {"sampling": {"retrieval_share": 0.5}}
     others = [
-        name_pictures("1, 0 0", sampling, config, seed=0),
-        name_pictures("1 0 0", make_sampling(psi=0.5), config, seed=0),
-        name_pictures("1 0 0", sampling, make_config(negative="0 1 0"), seed=0),
-        name_pictures("1 0 0", sampling, make_config(prior="student"), seed=0),
-        name_pictures("1 0 0", sampling, make_config(rank=False), seed=0),
-        name_pictures("1 0 0", sampling, config, seed=1),
+        name_all("1, 0 0"),
+        name_all(sampling={"psi": 0.5}),
+        name_all(negative="0 1 0"),
+        name_all(prior="student"),
+        name_all(rank=False),
+        name_all(seed=1),
+        name_all(model=make_model(spread=0.25)),  # the same name, other weights
+        name_all(model=replace(model, generator=OtherGenerator())),
+        name_all(model=replace(model, encoder=OtherEncoder())),
+        name_all(model=replace(model, scorer=OtherEncoder())),
+        name_all(pairs=pairs, **retrieves),
+        name_all(pairs=replace(pairs, recipe={"seed": 8}), **retrieves),
     ]
-    assert not any(set(names) & set(other) for other in others)
+    assert len({name for other in [names, *others] for name in other}) == 3 * 13
+    assert names == name_all(pairs=pairs)  # which nothing is retrieved from
 
 
 def test_long_and_foreign_prompts_make_short_file_names():
-    (name, *_) = name_pictures("ä/\n" * 99, make_sampling(), make_config(), seed=0)
+    (name, *_) = name_all("ä/\n" * 99)
     assert len(name) < 60
     assert name.isascii()
     assert "/" not in name
@@ -92,8 +128,9 @@ def draw(prompts, **options):
     changes = {key: options.pop(key) for key in ("rank", "negative") if key in options}
     sampling = make_sampling(guidance_scale=options.pop("guidance_scale", 1.0))
     config = make_config(**changes)
-    model = make_model(spread=0.5)
-    drawn = draw_pictures(model, prompts, sampling, config, seed=7, **options)
+    model = make_model(spread=options.pop("spread", 0.5))
+    records = describe_pictures(model, prompts, sampling, config, seed=7)
+    drawn = draw_pictures(model, records, sampling, config, seed=7, **options)
     return {name: picture for batch in drawn for name, picture in batch.items()}
 
 
@@ -116,10 +153,27 @@ def test_labels_tell_where_a_picture_comes_from():
 
 
 def test_what_is_made_is_not_drawn_again():
-    names = list(draw(["1 0 0", "0 1 0"]))
-    assert list(draw(["1 0 0", "0 1 0"], made=names[:3])) == names[3:]
+    pictures = draw(["1 0 0", "0 1 0"])
+    names = list(pictures)
+
+    def made(number):
+        return {name: partial(pictures.get, name) for name in names[:number]}
+
+    assert list(draw(["1 0 0", "0 1 0"], made=made(3))) == names[3:]
     # A prompt that was interrupted between two pictures is drawn as a whole.
-    assert list(draw(["1 0 0", "0 1 0"], made=names[:2])) == names
+    assert list(draw(["1 0 0", "0 1 0"], made=made(2))) == names
+
+
+def test_the_log_says_what_has_changed_since_a_picture_was_drawn(caplog):
+    caplog.set_level("INFO")
+    old = draw(["1 0 0"])
+    made = {name: partial(old.get, name) for name in old}
+    assert draw(["1 0 0"], made=made) == {}
+    assert "again" not in caplog.text
+    new = draw(["1 0 0"], made=made, spread=0.25)
+    assert not new.keys() & old.keys()
+    (message,) = [m for m in caplog.messages if "again" in m]
+    assert message.startswith("'1 0 0' is drawn again: prior (stored 'prior@")
 
 
 def test_a_negative_prompt_leads_away():
@@ -184,15 +238,13 @@ def test_a_picture_that_cannot_be_read_leaves_the_others(content, tmp_path):
 
 
 def test_names_of_pictures_follow_their_content(tmp_path):
-    sampling, config = make_sampling(), make_config()
-
-    def names(path):
-        return name_pictures(path, sampling, config, seed=0)
-
-    red = names(write_picture(tmp_path / "Face 1.png", "red"))
+    red = name_all(write_picture(tmp_path / "Face 1.png", "red"))
     assert red[0].startswith("face_1_")
-    assert names(write_picture(tmp_path / "Face 1.png", "red")) == red
-    assert names(write_picture(tmp_path / "Face 1.png", "blue")) != red
+    assert name_all(write_picture(tmp_path / "Face 1.png", "red")) == red
+    assert name_all(write_picture(tmp_path / "Face 1.png", "blue")) != red
+    led = name_all(negative=str(tmp_path / "Face 1.png"))
+    write_picture(tmp_path / "Face 1.png", "green")
+    assert name_all(negative=str(tmp_path / "Face 1.png")) != led
 
 
 def test_variations_of_a_picture_are_those_of_the_image(tmp_path):

@@ -1,16 +1,21 @@
-"""Pairs depend on (seed, i) alone; stored ones are continued or refused."""
+"""w depends on (seed, i) alone; stored pairs are continued, refused or made again."""
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+import clip2latent_kedro.portraits
+from clip2latent_kedro.encoders import load_encoder
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.generators import load_generator
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.pairs import (
     DataConfig,
@@ -18,12 +23,14 @@ from clip2latent_kedro.pairs import (
     PairProgress,
     TrainingPairs,
     describe_recipe,
-    find_missing_shards,
     generate_pairs,
+    keep_progress,
     sample_w,
     sample_z,
     summarise_pairs,
 )
+
+WEIGHTS = Path(clip2latent_kedro.portraits.__file__).parent / "weights"
 
 
 class LinearGenerator:
@@ -213,11 +220,55 @@ def test_other_settings_are_refused_and_named():
         make(progress=PairProgress(problem="torn."))
 
 
-def test_other_versions_and_batch_sizes_are_not_other_settings():
+def test_another_batch_size_is_not_another_setting():
     config = replace(GENERATION, batch_size=1)
-    recipe = describe_recipe(LinearGenerator(), MeanEncoder(), DATA, config, 3)
-    stored = {**make()[0].recipe, "versions": {"torch": "1.0"}}
-    assert find_missing_shards(recipe, PairProgress(stored)) == [0, 1, 2, 3]
+    recipe = describe_recipe(LinearGenerator(), MeanEncoder(), DATA, config, 3, "cpu")
+    stored = PairProgress(make()[0].recipe, frozenset({1}))
+    assert keep_progress(recipe, stored) == stored
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"torch": "1.0"}, "torch (stored '1.0', asked "),
+        ({"code": "0" * 64}, "code (stored '000000000000...', asked "),
+        ({"device": "cuda"}, "device (stored 'cuda', asked 'cpu')"),
+    ],
+)
+def test_pairs_of_other_code_versions_or_devices_are_made_again(change, reason, caplog):
+    recipe = make()[0].recipe
+    other = {**recipe, "versions": {**recipe["versions"], **change}}
+    with caplog.at_level(logging.WARNING):
+        shards = make(progress=PairProgress(other, frozenset(range(4))))
+    assert [shard.fresh for shard in shards] == [True, False, False, False]
+    assert shards[0].recipe == recipe
+    assert "training_pairs are made again: " + reason in caplog.text
+
+
+def test_the_size_of_a_batch_rounds_embeddings_and_leaves_w_as_it_is():
+    """What `pairs.generation` states, of the models that come with the project."""
+    generator = load_generator("stylegan2", WEIGHTS / "generator.safetensors")
+    encoder = load_encoder("compact_clip", WEIGHTS / "clip.safetensors", {})
+    layers = {"n_latents": 1, "latent_repeats": [generator.num_ws]}
+    data = replace(DATA, **layers, latent_dim=generator.w_dim)
+
+    def pairs_of(batch_size, samples_per_shard):
+        sizes = {"batch_size": batch_size, "samples_per_shard": samples_per_shard}
+        config = replace(GENERATION, n_samples=70, out_image_size=None, **sizes)
+        fixed = {"seed": 0, "device": "cpu", "progress": PairProgress()}
+        shards = list(
+            generate_pairs(generator, encoder, data, config, **fixed, resume=True)
+        )
+        return join(shards), join(shards, "clip_embedding")
+
+    (w, embedding), again = pairs_of(64, 70), pairs_of(64, 70)
+    np.testing.assert_array_equal(w, again[0])
+    np.testing.assert_array_equal(embedding, again[1])
+    for sizes in [(1, 70), (64, 30)]:
+        other_w, other = pairs_of(*sizes)
+        np.testing.assert_array_equal(w, other_w)
+        apart = np.linalg.norm(embedding - other, axis=1)
+        assert (apart < 1e-5 * np.linalg.norm(embedding, axis=1)).all()
 
 
 @pytest.mark.parametrize(

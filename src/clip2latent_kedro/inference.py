@@ -1,34 +1,40 @@
 """Pictures of a user's own prompts, one prompt at a time.
 
 A prompt is a text, or the path of a picture to draw variations of. A picture depends on
-its prompt, the seed and the settings, not on the other prompts; what a killed run has
-made is found again by its name.
+its prompt, the seed, the settings, the models and the code, not on the other prompts;
+what a killed run has made is found again by its name, which is a digest of them all.
 """
 
 import hashlib
 import json
 import logging
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from clip2latent_kedro.conditioning import Query, embed_queries
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.evaluation.digests import digest_prior
 from clip2latent_kedro.evaluation.variants import PriorName
 from clip2latent_kedro.images import uint8_to_image
 from clip2latent_kedro.interfaces import Encoder
+from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.prior.sampling import suit_sampling
 from clip2latent_kedro.progress import progress_bar
+from clip2latent_kedro.provenance import describe_making, list_differences
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.text_to_image import TextToImage
 
 logger = logging.getLogger(__name__)
 
 SLUG_LENGTH = 40
+RECORD = "drawn_with"  # the label that holds all that a picture depends on
+Record = Mapping[str, Any]
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
@@ -74,6 +80,10 @@ class LabelledPicture:
 
     image_u8: np.ndarray
     labels: Mapping[str, str]
+
+
+Readers = Mapping[str, Callable[[], LabelledPicture]]
+"""Pictures by name, each read when it is asked for."""
 
 
 def read_prompts(config: InferenceConfig, lines: str | None) -> list[str]:
@@ -163,53 +173,119 @@ def find_problems(
     return problems
 
 
-def name_pictures(
-    prompt: str, sampling: SamplingConfig, config: InferenceConfig, *, seed: int
-) -> list[str]:
-    """Return file names without ending, one a sample, for a prompt under settings.
-
-    Args:
-        prompt: A text, or the path of a picture, of which the content counts.
-        sampling: `params:sampling`.
-        config: `params:inference`.
-        seed: Seed of the run.
-    """
-    fixed = [config.negative, config.num_samples, config.rank, config.prior]
-    content, name = prompt, prompt
-    if is_picture(prompt):
-        content = hashlib.sha256(Path(prompt).read_bytes()).hexdigest()
-        name = Path(prompt).stem
-    text = json.dumps([content, seed, asdict(sampling), *fixed])
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    slug = re.sub(r"[^a-z0-9]+", "_", name.lower())[:SLUG_LENGTH].strip("_")
-    return [f"{slug}_{digest}_{number}" for number in range(config.num_samples)]
-
-
-def draw_pictures(
+def describe_pictures(
     model: TextToImage,
     prompts: Sequence[str],
     sampling: SamplingConfig,
     config: InferenceConfig,
     *,
     seed: int,
-    made: Collection[str] = (),
+    pairs: TrainingPairs | None = None,
+) -> dict[str, Record]:
+    """Return all that the pictures of each prompt depend on, as plain JSON.
+
+    Args:
+        model: Generator, encoder and prior.
+        prompts: Texts, or paths of pictures, of which the content counts.
+        sampling: `params:sampling`.
+        config: `params:inference`.
+        seed: Seed of the run.
+        pairs: What the model retrieves from, if it does.
+    """
+    scorer = model.scorer or model.encoder
+    shared = {
+        "negative": None if config.negative is None else _content(config.negative),
+        "num_samples": config.num_samples,
+        "rank": config.rank,
+        "seed": seed,
+        "sampling": asdict(sampling),
+        "prior": f"{config.prior}@{digest_prior(model.prior)}",
+        "generator": model.generator.identity.digest,
+        "encoder": model.encoder.identity.digest,
+        "scorer": scorer.identity.digest,
+        "latent_repeats": list(model.latent_repeats),
+        "made_by": describe_making(
+            model.device, __name__, model.generator, model.encoder, scorer
+        ),
+    }
+    if pairs is not None and sampling.retrieval_share > 0:
+        shared["pairs"] = dict(pairs.recipe)
+    return {prompt: {"prompt": _content(prompt), **shared} for prompt in prompts}
+
+
+def name_pictures(prompt: str, record: Record) -> list[str]:
+    """Return file names without ending, one a sample.
+
+    Args:
+        prompt: A text, or the path of a picture.
+        record: Of `describe_pictures`.
+    """
+    text = json.dumps(record, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    start = f"{_slug(prompt)}_{digest}"
+    return [f"{start}_{number}" for number in range(record["num_samples"])]
+
+
+def _content(prompt: str) -> str:
+    """Return a text, or a digest of the picture that a prompt names."""
+    if is_picture(prompt):
+        return hashlib.sha256(Path(prompt).read_bytes()).hexdigest()
+    return prompt
+
+
+def _slug(prompt: str) -> str:
+    name = Path(prompt).stem if is_picture(prompt) else prompt
+    return re.sub(r"[^a-z0-9]+", "_", name.lower())[:SLUG_LENGTH].strip("_")
+
+
+def draw_pictures(
+    model: TextToImage,
+    records: Mapping[str, Record],
+    sampling: SamplingConfig,
+    config: InferenceConfig,
+    *,
+    seed: int,
+    made: Readers | None = None,
 ) -> Iterator[dict[str, LabelledPicture]]:
     """Yield the pictures of each prompt by name, but for those made already.
 
     Args:
         model: Generator, encoder and prior.
-        prompts: That the encoder accepts.
+        records: Of `describe_pictures`, by prompts that the encoder accepts.
         sampling: `params:sampling`.
         config: `params:inference`.
         seed: Seed of the run.
-        made: Names of pictures that need not be drawn again.
+        made: Pictures by name; those of the same record need not be drawn again.
     """
-    with progress_bar("pictures", total=len(prompts), unit="prompts") as advance:
-        for prompt in prompts:
-            names = name_pictures(prompt, sampling, config, seed=seed)
-            if not set(names) <= set(made):
-                yield _draw_prompt(model, prompt, names, sampling, config, seed)
+    made = made or {}
+    with progress_bar("pictures", total=len(records), unit="prompts") as advance:
+        for prompt, record in records.items():
+            names = name_pictures(prompt, record)
+            if not set(names) <= made.keys():
+                _log_changes(prompt, record, made)
+                pictures = _draw_prompt(model, prompt, names, sampling, config, seed)
+                label = {RECORD: json.dumps(record)}
+                yield {
+                    name: replace(picture, labels={**picture.labels, **label})
+                    for name, picture in pictures.items()
+                }
             advance()
+
+
+def _log_changes(prompt: str, record: Record, made: Readers) -> None:
+    """Say why a prompt is drawn again: what the likest of its pictures differs in."""
+    stored = [
+        json.loads(made[name]().labels.get(RECORD, "{}"))
+        for name in made
+        if re.fullmatch(rf"{re.escape(_slug(prompt))}_[0-9a-f]+_0", name)
+    ]
+    differences = [
+        list_differences(one, record)
+        for one in stored
+        if one.get("prompt") == record["prompt"]
+    ]
+    if differences and (fewest := min(differences, key=len)):
+        logger.info("%r is drawn again: %s.", prompt, ", ".join(fewest))
 
 
 def _draw_prompt(

@@ -1,7 +1,137 @@
-"""Settings as they are stored with what they made, and how two of them differ."""
+"""What made a stored result: settings, code and versions, and how two of them differ.
 
-from collections.abc import Collection, Iterator, Mapping
+A result that is found again stands for what would be computed now. That takes equal
+settings and equal models, and besides what `describe_making` returns: the same code,
+the same libraries, the same kind of device.
+"""
+
+import ast
+import hashlib
+import json
+import logging
+import re
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
+from importlib.metadata import entry_points, version
+from importlib.util import find_spec, resolve_name
+from pathlib import Path
 from typing import Any
+
+from clip2latent_kedro.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+# Of this package, what fetches or tells things, and decides no number.
+_ASIDE = ("downloads", "errors", "progress", "provenance")
+
+
+def describe_making(device: str, *parts: object) -> dict[str, str]:
+    """Return what a result depends on beside settings and weights, as plain JSON.
+
+    `code`, a digest (see `digest_code`); `device`, its kind: two GPUs differ by no
+    more than rounding, as two processors do; and the versions of torch and NumPy.
+
+    Args:
+        device: Where the result is computed.
+        parts: What computes it: names of modules, and models, of which the modules
+            are found that they come from; None is passed over.
+    """
+    roots = set()
+    for part in parts:
+        if isinstance(part, str):
+            roots.add(part)
+        elif part is not None:
+            roots |= _modules_of(part)
+    return {
+        "code": digest_code(*sorted(roots)),
+        "device": device.partition(":")[0],
+        "numpy": version("numpy"),
+        "torch": version("torch"),
+    }
+
+
+@cache
+def digest_code(*roots: str) -> str:
+    """Return a SHA-256 (hex) of the code of modules and of all that they import.
+
+    All means the modules of the same package and of this one, wherever in the code one
+    is imported or named in a string. Comments, docstrings and layout do not count.
+    Digests are of syntax trees, so that a Python of another grammar may give others.
+
+    Args:
+        roots: Names of modules; the code of one without a source counts by its name.
+    """
+    trees: dict[str, str] = {}
+    due = list(roots)
+    while due:
+        name = due.pop()
+        if name not in trees:
+            trees[name], imported = _read_module(name)
+            due += imported
+    return hashlib.sha256(json.dumps(trees, sort_keys=True).encode()).hexdigest()
+
+
+def read_training_seconds(weights: Path) -> float | None:
+    """Return what the training of a model took, from NAME.json beside its weights.
+
+    The weights say no time themselves: equal trainings come to equal files.
+
+    Returns:
+        None if there is no such file.
+    """
+    beside = weights.with_suffix(".json")
+    if not beside.is_file():
+        return None
+    try:
+        return float(json.loads(beside.read_text(encoding="utf-8"))["training_seconds"])
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{beside} must hold training_seconds, got {error!r}. Remove it."
+        raise InputError(msg) from error
+
+
+def find_current(
+    made_by: Mapping[str, Mapping[str, Any]], now: Mapping[str, Any], *, what: str
+) -> set[str]:
+    """Return the names of results that were made as now, and log why others are not.
+
+    Args:
+        made_by: How each was made (see `describe_making`).
+        now: How they would be made now.
+        what: They are, for the log.
+    """
+    reasons = {name: list_differences(made, now) for name, made in made_by.items()}
+    outdated = [found for found in reasons.values() if found]
+    if outdated:
+        phrases = sorted({phrase for found in outdated for phrase in found})
+        logger.warning(
+            "%d %s are computed again: %s.", len(outdated), what, ", ".join(phrases)
+        )
+    return {name for name, found in reasons.items() if not found}
+
+
+def continue_making(
+    stored: Sequence[Mapping[str, Any]], now: Mapping[str, Any], *, what: str
+) -> list[Mapping[str, Any]]:
+    """Return how a training has been made so far and is now, and warn if that differs.
+
+    It is kept all the same: it may have taken days, on a machine that is not this one.
+
+    Args:
+        stored: Every way in which its steps were made, the last one last; one that is
+            empty is unknown.
+        now: How the next ones are made (see `describe_making`).
+        what: Is trained, for the log.
+    """
+    if stored and (changes := list_differences(stored[-1], now)):
+        logger.warning(
+            "The stored %s was trained otherwise: %s. It is kept, but is not bit for "
+            "bit what either would give alone; --params=resume:false trains it anew.",
+            what,
+            ", ".join(changes),
+        )
+        return [*stored, now]
+    return list(stored) or [now]
 
 
 def list_differences(
@@ -16,7 +146,7 @@ def list_differences(
     """
     before, now = dict(_leaves(stored)), dict(_leaves(asked))
     return [
-        f"{name} (stored {before.get(name)!r}, asked {now.get(name)!r})"
+        f"{name} (stored {_shorten(before.get(name))}, asked {_shorten(now.get(name))})"
         for name in sorted({*before, *now})
         if before.get(name) != now.get(name)
         and not any(name == other or name.startswith(f"{other}.") for other in free)
@@ -29,3 +159,107 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield from _leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def _shorten(value: Any) -> str:
+    """Return a value as it is written, of a SHA-256 the start."""
+    is_digest = isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value)
+    return repr(f"{value[:12]}..." if is_digest else value)
+
+
+def _modules_of(model: object) -> set[str]:
+    """Return the modules of a model's class, of models in it and of who loads it."""
+    names = {type(model).__module__}
+    for inner in getattr(model, "__dict__", {}).values():
+        if hasattr(inner, "identity"):
+            names |= _modules_of(inner)
+    tops = {name.partition(".")[0] for name in names}
+    return names | {
+        point.module
+        for group in entry_points().groups
+        if group.startswith(f"{__package__}.")
+        for point in entry_points(group=group)
+        if point.module.partition(".")[0] in tops
+    }
+
+
+@cache
+def _read_module(name: str) -> tuple[str, tuple[str, ...]]:
+    """Return a digest of a module's code, and the modules of its package in it."""
+    path = _find_source(name)
+    if path is None:
+        return "", ()
+    tree = ast.parse(path.read_bytes())
+    is_package = path.name == "__init__.py"
+    imported = _find_imports(
+        tree, name, name if is_package else name.rpartition(".")[0]
+    )
+    digest = hashlib.sha256(_write_tree(tree).encode()).hexdigest()
+    return digest, tuple(sorted(imported - {name}))
+
+
+@cache
+def _find_source(name: str) -> Path | None:
+    """Return the file of a module, which need not be imported; None if it has none."""
+    top, *rest = name.split(".")
+    try:
+        spec = find_spec(top)
+    except ValueError:  # such as __main__
+        spec = None
+    for place in (spec and spec.submodule_search_locations) or ():
+        inside = Path(place, *rest)
+        for path in (inside / "__init__.py", inside.with_name(f"{inside.name}.py")):
+            if path.is_file():
+                return path
+    origin = spec.origin if spec and not rest else None
+    origin = origin or getattr(sys.modules.get(name), "__file__", None)
+    return Path(origin) if origin and origin.endswith(".py") else None
+
+
+def _find_imports(tree: ast.Module, name: str, package: str) -> set[str]:
+    """Return the modules that code imports or names, of its package and of this one."""
+    tops = {name.partition(".")[0], __package__}
+    in_string = re.compile(r"(\w+(?:\.\w+)+)(?::\w+)?")
+
+    def is_ours(name: str) -> bool:
+        top, _, rest = name.partition(".")
+        is_aside = top == __package__ and rest.partition(".")[0] in _ASIDE
+        return top in tops and not is_aside and _find_source(name) is not None
+
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = resolve_name("." * node.level + (node.module or ""), package)
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                found.add(inner if is_ours(inner) else base)
+        elif isinstance(node, ast.Constant) and (
+            match := in_string.fullmatch(str(node.value))
+        ):
+            found.add(match[1])
+    return set(filter(is_ours, found))
+
+
+def _write_tree(node: object) -> str:
+    """Return a syntax tree as text, without places, docstrings and empty fields."""
+    if isinstance(node, ast.AST):
+        fields = [
+            f"{name}={_write_tree(value)}"
+            for name, value in ast.iter_fields(node)
+            if value is not None and value != []
+        ]
+        return f"{type(node).__name__}({','.join(fields)})"
+    if isinstance(node, list):
+        return f"[{','.join(_write_tree(one) for one in node if not _is_note(one))}]"
+    return repr(node)
+
+
+def _is_note(node: object) -> bool:
+    """Return whether a statement is a text alone, which does nothing."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )

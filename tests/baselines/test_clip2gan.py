@@ -72,7 +72,18 @@ def test_what_is_stored_comes_back_with_what_it_belongs_to(state, model):
     assert model.embedding_statistics.norm == 2.0
     assert model.generator_identity == ColourGenerator.identity
     assert model.encoder_identity == ColourEncoder.identity
-    assert model.training_seconds == round(state.seconds, 1)
+    assert model.training_seconds is None
+
+
+def test_equal_trainings_are_equal_files_whatever_time_they_took(state, tmp_path):
+    first = write(tmp_path / "first.safetensors", state)
+    second = write(tmp_path / "second.safetensors", replace(state, seconds=9.0))
+    assert first.read_bytes() == second.read_bytes()
+    (tmp_path / "second.json").write_text('{"training_seconds": 9.0}')
+    assert load_clip2gan(second, {}).training_seconds == 9.0
+    (tmp_path / "second.json").write_text("{}")
+    with pytest.raises(InputError, match=r"second\.json must hold training_seconds"):
+        load_clip2gan(second, {})
 
 
 def test_w_is_the_denormalised_answer_in_every_layer(model):

@@ -10,6 +10,7 @@ from baselines.clip2gan_world import CONFIG, make_pairs
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro.validation import ParameterValidator
+from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import CSVDataset
 from linear_models import ColourEncoder, ColourGenerator, ColourJudge
 
@@ -59,6 +60,7 @@ def run(tmp_path):
                 "clip2gan_progress": WeightsDataset(filepath=state, missing_ok=True),
                 "clip2gan_text_mean": MemoryDataset(),
                 "clip2gan_trained@weights": WeightsDataset(filepath=shipped),
+                "clip2gan_training": JSONDataset(filepath=f"{tmp_path}/clip2gan.json"),
                 "clip2gan_trained@model": ModelDataset(
                     role="mapper", kind="clip2gan", filepath=shipped
                 ),

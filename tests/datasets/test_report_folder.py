@@ -53,3 +53,15 @@ def test_what_is_no_picture_leaves_the_old_folder(tmp_path):
     assert dataset.load() == {"a.md": "x"}
     dataset.save({"c.md": "w"})  # nothing of the failed save is left behind
     assert dataset.load() == {"c.md": "w"}
+
+
+def test_what_a_killed_run_has_left_goes_with_the_next_version(tmp_path):
+    folder = tmp_path / "studies"
+    left = folder / "2020-01-01T00.00.00.000Z" / ".studies.partial"
+    left.mkdir(parents=True)
+    (left / "a.md").write_text("half")
+    version = Version(None, "2021-01-01T00.00.00.000Z")
+    ReportFolderDataset(filepath=str(folder), version=version).save({"a.md": "whole"})
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert files == [folder / version.save / "studies" / "a.md"]
+    assert not left.parent.exists()

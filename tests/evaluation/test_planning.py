@@ -87,6 +87,16 @@ def test_answers_and_seconds_depend_on_settings_and_models(models):
     assert name_changes(None, planned.answered_by) is None
 
 
+def test_answers_and_seconds_depend_on_code_and_versions(models):
+    planned = plan(models)["fast"]
+    for made_by in ("answered_by", "timed_by"):
+        asked = getattr(planned, made_by)
+        assert set(asked["made_by"]) == {"code", "device", "numpy", "torch"}
+        stored = {**asked, "made_by": {**asked["made_by"], "torch": "1"}}
+        (said,) = name_changes(stored, asked)
+        assert said.startswith("made_by.torch (stored '1', asked")
+
+
 def test_batches_and_the_number_of_resamples_change_no_answer(models):
     first = plan(models)["fast"].answered_by
     second = plan(models, image_batch_size=1, num_resamples=100, timing_repeats=9)

@@ -307,3 +307,16 @@ def test_kedro_builds_the_config_from_the_annotations():
     }
     built = ParameterValidator({"a": create_pipeline()}).validate_raw_params(raw)
     assert built["ablation"] == make_ablation()
+
+
+def test_results_of_older_code_are_computed_again(run, tmp_path, caplog):
+    key = run().load("ablation_scores")["result"][0]
+    folder = ArrayFolderDataset(filepath=str(tmp_path / "variants"))
+    arrays, record = folder.load()[key]
+    older = {**record["made_by"], "code": "of another formula"}
+    folder.save({key: (dict(arrays), {**record, "scores": {}, "made_by": older})})
+    run()
+    again = folder.load()[key][1]
+    assert again["made_by"] == record["made_by"]
+    assert again["scores"] == record["scores"]
+    assert "computed again: code (stored 'of another formula', asked" in caplog.text

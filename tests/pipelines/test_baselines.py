@@ -9,6 +9,7 @@ from baselines.lafite_world import CONFIG, make_generator, make_pairs
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro.validation import ParameterValidator
+from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import CSVDataset
 from linear_models import ColourEncoder, ColourJudge
 
@@ -71,6 +72,7 @@ def run(tmp_path):
                 "lafite_state": WeightsDataset(filepath=state),
                 "lafite_progress": WeightsDataset(filepath=state, missing_ok=True),
                 "lafite_trained@weights": WeightsDataset(filepath=shipped),
+                "lafite_training": JSONDataset(filepath=f"{tmp_path}/lafite.json"),
                 "lafite_trained@model": ModelDataset(
                     role="generator", kind="lafite", filepath=shipped
                 ),

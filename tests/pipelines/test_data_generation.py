@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
+import zarr
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro.validation.parameter_validator import ParameterValidator
@@ -148,6 +149,20 @@ def test_a_finished_store_is_kept_or_replaced(run, generator, tmp_path):
     pairs = run(seed=6, resume=False).load("training_pairs")
     assert generator.num_images == 1000
     assert pairs.recipe["seed"] == 6
+
+
+def test_pairs_of_older_code_are_replaced_in_the_store(run, generator, tmp_path):
+    whole = run().load("training_pairs")
+    group = zarr.open_group(tmp_path / "pairs.zarr", mode="r+")
+    recipe = group.attrs["recipe"]
+    versions = {**recipe["versions"], "code": "of another formula"}
+    group.attrs["recipe"] = {**recipe, "versions": versions}
+    generator.num_images = 0
+    pairs = run().load("training_pairs")
+    assert generator.num_images == 1000
+    assert pairs.recipe == whole.recipe
+    run()
+    assert generator.num_images == 1000
 
 
 def test_a_deleted_chunk_is_made_again_alone(run, generator, tmp_path):

@@ -53,23 +53,27 @@ class PickyEncoder(ColourEncoder):
 
 @pytest.fixture
 def run(tmp_path):
-    def run(sampling=None, lines=None, pairs=None, **inference):
+    def run(
+        sampling=None, lines=None, pairs=None, spread=0.5, resume=True, **inference
+    ):
         folder = str(tmp_path / "pictures")
         given = {
             "inference_prompts_file": {} if lines is None else {"lines": lines},
             "generator": ColourGenerator(),
             "encoder": PickyEncoder(),
-            "inference_prior": make_prior(0.5),
+            "inference_prior": make_prior(spread),
             "inference_bank": pairs or {},
             "params:data": DataConfig(**DATA),
             "params:sampling": make_sampling(**(sampling or {})),
             "params:inference": InferenceConfig(**{**INFERENCE, **inference}),
             "params:seed": 5,
             "params:device": "cpu",
+            "params:resume": resume,
         }
         catalog = DataCatalog(
             {
                 **{n: MemoryDataset(v, copy_mode="assign") for n, v in given.items()},
+                "inference_model": MemoryDataset(copy_mode="assign"),
                 "inference_pictures": PictureFolderDataset(filepath=folder),
                 "inference_progress": PictureFolderDataset(filepath=folder),
                 "inference_grid": KeptDataset(copy_mode="assign"),
@@ -123,6 +127,29 @@ def test_a_second_run_draws_only_what_is_new(run, tmp_path):
     assert {name: after[name] for name in times} == times
     assert len(after) == 6
     assert sorted(table["file"]) == sorted(after)
+
+
+def test_a_prior_that_was_trained_anew_draws_its_own_pictures(run, tmp_path):
+    def read(catalog):
+        pictures = catalog.load("inference_pictures")
+        files = catalog.load("inference_table")["file"]
+        return [pictures[name.removesuffix(".png")]().image_u8 for name in files]
+
+    old, new = read(run(spread=0.5)), read(run(spread=0.1))
+    assert not any(np.array_equal(*pair) for pair in zip(old, new, strict=True))
+    assert len(list((tmp_path / "pictures").iterdir())) == 8
+    again = read(run(spread=0.5))
+    assert all(np.array_equal(*pair) for pair in zip(old, again, strict=True))
+
+
+def test_without_resume_everything_is_drawn_again(run, tmp_path):
+    first = run().load("inference_table")
+    for path in (tmp_path / "pictures").iterdir():
+        Image.new("RGB", (4, 4)).save(path)
+    second = run(resume=False)
+    assert second.load("inference_table")["file"].tolist() == first["file"].tolist()
+    pictures = second.load("inference_pictures").values()
+    assert all(picture().image_u8.any() for picture in pictures)
 
 
 def test_retrieval_takes_the_training_pairs(run):

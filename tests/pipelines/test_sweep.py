@@ -246,3 +246,15 @@ def test_kedro_builds_the_config_from_the_annotations():
     }
     built = ParameterValidator({"sweep": create_pipeline()}).validate_raw_params(raw)
     assert built["sweep"] == make_sweep()
+
+
+def test_results_of_older_code_are_computed_again(run, tmp_path, caplog):
+    scores = run().load("sweep_scores")
+    path = tmp_path / "variants" / f"{scores['result'][0]}.json"
+    result = json.loads(path.read_text())
+    assert result["made_by"]["device"] == "cpu"
+    older = {**result["made_by"], "torch": "1.0"}
+    path.write_text(json.dumps({**result, "scores": {}, "made_by": older}))
+    assert run().load("sweep_scores").equals(scores)
+    assert json.loads(path.read_text()) == result
+    assert "1 stored variants are computed again: torch (stored '1.0', " in caplog.text

@@ -204,6 +204,19 @@ def test_finished_run_is_given_back_or_replaced(finished):
     assert_same(replaced, fresh)
 
 
+def test_a_run_that_goes_on_under_other_code_says_so_and_records_both(caplog):
+    first = next(train())
+    (making,) = first.settings["made_by"]
+    assert making["pairs"] == make_pairs().made_by
+    older = {**making, "code": "of another formula"}
+    first = replace(first, settings={**first.settings, "made_by": [older]})
+    *_, last = train(start=first)
+    assert last.settings["made_by"] == [older, making]
+    assert "prior was trained otherwise: code (stored 'of another" in caplog.text
+    (kept,) = train(start=replace(last, settings={**last.settings, "made_by": [older]}))
+    assert kept.settings["made_by"] == [older]
+
+
 def test_unfinished_run_of_other_settings_is_refused():
     first = next(train())
     with pytest.raises(InputError, match=r"train.lr \(stored 0.01, asked 0.02\)"):

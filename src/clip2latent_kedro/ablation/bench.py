@@ -1,8 +1,8 @@
 """What all variants are drawn with and scored by, and what comes of one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ class Outcome:
         seconds: Of drawing and scoring.
         training_seconds: Of training its priors, or its share of an ensemble's time.
         problem: Why it failed; None if it did not.
+        made_by: Of `provenance.describe_making`.
     """
 
     scores: Mapping[str, list[float]]
@@ -44,6 +45,7 @@ class Outcome:
     seconds: float = 0.0
     training_seconds: float = 0.0
     problem: str | None = None
+    made_by: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,8 @@ class FileDataset(AbstractVersionedDataset[T, T], Generic[T]):
             target = Path(path)
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = target.with_name(f".{target.name}.partial")
+            for left in Path(self._filepath).glob(f"*/{partial.name}"):
+                left.unlink(missing_ok=True)  # of a killed run's version
             partial.write_bytes(content)
             partial.replace(target)
         else:

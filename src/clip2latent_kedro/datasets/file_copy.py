@@ -1,6 +1,5 @@
 """A file that is kept as it is."""
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +28,7 @@ class FileCopyDataset(AbstractDataset[Path | Mapping[str, Any], Path]):
         if not isinstance(data, Path):
             return
         self._filepath.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._filepath.with_name(f".{self._filepath.name}.{os.getpid()}.part")
+        partial = self._filepath.with_name(f".{self._filepath.name}.partial")
         try:
             shutil.copyfile(data, partial)
             partial.replace(self._filepath)

@@ -32,6 +32,8 @@ class FolderDataset(AbstractDataset[Saved, Loaded], Generic[Saved, Loaded]):
 
     def _write(self, name: str, content: bytes) -> None:
         """Write a file, in place of an older one; the folder must be there."""
+        for left in self._filepath.glob(".*.partial"):
+            left.unlink(missing_ok=True)  # of a killed run
         unfinished = self._filepath / f".{name}.partial"
         unfinished.write_bytes(content)
         unfinished.replace(self._filepath / f"{name}{self.suffix}")

@@ -49,7 +49,9 @@ class ReportFolderDataset(AbstractVersionedDataset[Files, dict[str, str | Pictur
         """Write the folder as a whole, beside its place first."""
         folder = Path(self._get_save_path())
         partial = folder.with_name(f".{folder.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)  # what a killed run has left
+        shutil.rmtree(partial, ignore_errors=True)
+        for left in Path(self._filepath).glob(f"*/.{folder.name}.partial"):
+            shutil.rmtree(left.parent, ignore_errors=True)  # a killed run's version
         partial.mkdir(parents=True)
         for name, content in data.items():
             written = (

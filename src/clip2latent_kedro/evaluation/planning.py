@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from clip2latent_kedro.evaluation.method import Queries
 from clip2latent_kedro.evaluation.models import Models
 from clip2latent_kedro.evaluation.rows import LackingError, Row, RowSpec
 from clip2latent_kedro.interfaces import Encoder, Judge
+from clip2latent_kedro.provenance import describe_making
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,13 @@ def plan_rows(
             "stored_image_size": config.stored_image_size,
         }
         planned[name] = _plan_row(
-            spec, row, config, models, queries, {**scored_by, "seed": seed}
+            spec,
+            row,
+            config,
+            models,
+            queries,
+            scored_by={**scored_by, "seed": seed},
+            scorers=(held_out, judge),
         )
     if not planned:
         reasons = " ".join(lacking.values()) or "Add one to evaluation.rows."
@@ -97,7 +104,9 @@ def _plan_row(
     config: EvaluationConfig,
     models: Models,
     queries: Queries,
+    *,
     scored_by: Mapping[str, Any],
+    scorers: Sequence[Encoder | Judge | None],
 ) -> PlannedRow:
     num_prompts = len(queries.texts)
     numbers = range(num_prompts) if row.prompts is None else row.prompts
@@ -109,7 +118,11 @@ def _plan_row(
         )
         raise InputError(msg)
     num_samples = spec.num_samples or config.num_samples
+    computed_by = (type(row.method).__module__, models.generator, models.encoder)
     timed_by = {
+        "made_by": describe_making(
+            models.device, "clip2latent_kedro.evaluation.timing", *computed_by
+        ),
         "method": spec.kind,
         "settings": dict(row.settings),
         "made_with": dict(row.made_with),
@@ -117,7 +130,18 @@ def _plan_row(
         "encoder": models.encoder.identity.digest,
         "latent_repeats": list(models.latent_repeats),
     }
-    answered_by = {**timed_by, **scored_by, "num_samples": num_samples, "asked": asked}
+    answered_by = {
+        **timed_by,
+        **scored_by,
+        "made_by": describe_making(
+            models.device,
+            "clip2latent_kedro.evaluation.drawing",
+            *computed_by,
+            *scorers,
+        ),
+        "num_samples": num_samples,
+        "asked": asked,
+    }
     return PlannedRow(
         spec,
         row,

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -101,11 +101,13 @@ class TrialResult:
         scores: Of `score_prompts`, one number or None for each prompt; empty if the
             variant failed.
         problem: Why it failed; None if it did not.
+        made_by: Of `provenance.describe_making`.
     """
 
     variant: dict[str, Any]
     scores: dict[str, list[float | None]]
     problem: str | None = None
+    made_by: dict[str, Any] = field(default_factory=dict)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the scores as `score_prompts` does, NaN where one does not apply."""

@@ -15,6 +15,7 @@ from clip2latent_kedro.generators.adapters import (
 )
 from clip2latent_kedro.generators.lafite import Lafite
 from clip2latent_kedro.interfaces import Identity, NoiseMode
+from clip2latent_kedro.provenance import read_training_seconds
 
 
 class TextGenerator:
@@ -115,4 +116,7 @@ def load_lafite(path: Path | None, options: Mapping[str, Any]) -> TextGenerator:
         raise InputError(msg)
     network, identity = open_network(converted_file(path, options), "lafite")
     assert isinstance(network, Lafite)
-    return TextGenerator(network, identity, options.get("class_label"))
+    model = TextGenerator(network, identity, options.get("class_label"))
+    if path is not None and model.training_seconds is None:
+        model.training_seconds = read_training_seconds(path)
+    return model

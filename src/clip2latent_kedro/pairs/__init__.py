@@ -12,6 +12,7 @@ from clip2latent_kedro.pairs.recipe import (
     check_layers,
     describe_recipe,
     find_missing_shards,
+    keep_progress,
 )
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "describe_recipe",
     "find_missing_shards",
     "generate_pairs",
+    "keep_progress",
     "sample_w",
     "sample_z",
     "summarise_pairs",

@@ -69,6 +69,16 @@ class TrainingPairs:
     recipe: Mapping[str, Any]
     images: zarr.Array[Any] | None = None
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the pairs were asked for, without what has computed them."""
+        return {k: v for k, v in self.recipe.items() if k != "versions"}
+
+    @property
+    def made_by(self) -> dict[str, Any]:
+        """What has computed them (see `provenance.describe_making`)."""
+        return dict(self.recipe.get("versions", {}))
+
     def __len__(self) -> int:
         """Return the number of pairs."""
         return int(self.w.shape[0])

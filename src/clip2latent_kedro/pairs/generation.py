@@ -2,12 +2,14 @@
 
     z ~ N(0, I)  ->  w  ->  image  ->  clip_embedding
 
-Pair i is a function of (seed, i) and of nothing else. z comes from Philox, a
+The w of pair i is a function of (seed, i) and of nothing else. z comes from Philox, a
 counter-based generator: block b of 64 samples is stream b of the key that the
 seed gives. The mapping network always sees whole blocks, in single precision, so that
 w is equal in every bit whatever the batch size, the shards, the precision or the point
-of interruption. Synthesis uses constant noise maps; it runs in batches, whose size can
-change the last bits of `clip_embedding` on some machines, and nothing else.
+of interruption. Synthesis uses constant noise maps, but runs in batches, and a sum may
+be taken in another order in a batch of another size: `clip_embedding` is equal in every
+bit for equal `batch_size` and `samples_per_shard`, after an interruption too, and up to
+rounding for others: within 1e-5 of its length in single precision.
 
 While a shard is stored the next one is being made, in a thread. On a GPU nothing waits
 for it before the end of a shard.
@@ -33,6 +35,7 @@ from clip2latent_kedro.pairs.recipe import (
     check_layers,
     describe_recipe,
     find_missing_shards,
+    keep_progress,
 )
 from clip2latent_kedro.progress import progress_bar
 from clip2latent_kedro.runtime import arithmetic, check_compiler, derive_seed
@@ -62,7 +65,8 @@ def generate_pairs(
         generation: Number of pairs, sizes, truncation, arithmetic.
         seed: Seed of the run.
         device: Where to compute.
-        progress: What is stored already.
+        progress: What is stored already; what other code, versions or another kind
+            of device have made is made again.
         resume: Whether to keep it; otherwise the first shard replaces it.
 
     Raises:
@@ -71,8 +75,9 @@ def generate_pairs(
     """
     encoder = data.embedder(encoder)
     check_layers(generator, data)
-    recipe = describe_recipe(generator, encoder, data, generation, seed)
-    missing = find_missing_shards(recipe, progress if resume else PairProgress())
+    recipe = describe_recipe(generator, encoder, data, generation, seed, device)
+    kept = keep_progress(recipe, progress) if resume else PairProgress()
+    missing = find_missing_shards(recipe, kept)
     total, size = generation.n_samples, generation.samples_per_shard
     if not missing:
         yield PairShard(0, 0, total, {}, recipe)
@@ -103,7 +108,7 @@ def generate_pairs(
 
         with closing(one_ahead(make, spans)) as made:
             for index, rows, arrays in zip(missing, spans, made, strict=True):
-                fresh = not resume and index == 0
+                fresh = kept.recipe is None and index == 0
                 yield PairShard(index, rows.start, total, arrays, recipe, fresh)
 
 

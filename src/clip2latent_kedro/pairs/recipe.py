@@ -1,16 +1,19 @@
 """What made a set of pairs, and whether a stored set may be continued."""
 
+import logging
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.pairs.config import DataConfig, GenerationConfig
 from clip2latent_kedro.pairs.contents import PairProgress
-from clip2latent_kedro.provenance import list_differences
+from clip2latent_kedro.provenance import describe_making, list_differences
 
-FREE = frozenset({"versions"})  # may differ between a store and what continues it
+logger = logging.getLogger(__name__)
+
+_CODE = "clip2latent_kedro.pairs.generation"
+FREE = frozenset({"versions"})  # what differs in them alone is made again
 
 
 def describe_recipe(
@@ -19,8 +22,9 @@ def describe_recipe(
     data: DataConfig,
     generation: GenerationConfig,
     seed: int,
+    device: str,
 ) -> dict[str, Any]:
-    """Return what decides the pairs, as plain JSON; `versions` is there to be read."""
+    """Return what decides the pairs, as plain JSON; and by what code."""
     recipe = {
         "n_samples": generation.n_samples,
         "samples_per_shard": generation.samples_per_shard,
@@ -34,10 +38,7 @@ def describe_recipe(
         "generator": f"{generator.identity.name}@{generator.identity.digest}",
         "encoder": f"{encoder.identity.name}@{encoder.identity.digest}",
         "embed_preprocess": getattr(encoder, "embed_preprocess", None),
-        "versions": {
-            name: version(name)
-            for name in ("clip2latent-kedro", "torch", "numpy", "zarr")
-        },
+        "versions": describe_making(device, _CODE, generator, encoder),
     }
     # Unsaid is float32, as in stores of before there was a choice.
     if generation.precision != "float32":
@@ -45,8 +46,8 @@ def describe_recipe(
     return recipe
 
 
-def find_missing_shards(recipe: Mapping[str, Any], progress: PairProgress) -> list[int]:
-    """Return the shards that are still to be made, in order.
+def keep_progress(recipe: Mapping[str, Any], progress: PairProgress) -> PairProgress:
+    """Return what can be kept of a store: nothing that other code has made.
 
     Raises:
         InputError: If what is stored was made by another recipe or cannot be read.
@@ -63,6 +64,17 @@ def find_missing_shards(recipe: Mapping[str, Any], progress: PairProgress) -> li
                 f"{', '.join(differing)}. Use the same settings, or {mend}."
             )
             raise InputError(msg)
+        made_by, now = (one["versions"] for one in (progress.recipe, recipe))
+        if outdated := list_differences(made_by, now):
+            logger.warning(
+                "The stored training_pairs are made again: %s.", ", ".join(outdated)
+            )
+            return PairProgress()
+    return progress
+
+
+def find_missing_shards(recipe: Mapping[str, Any], progress: PairProgress) -> list[int]:
+    """Return the shards that are still to be made, in order."""
     num_shards = -(-recipe["n_samples"] // recipe["samples_per_shard"])
     return [i for i in range(num_shards) if i not in progress.valid_shards]
 

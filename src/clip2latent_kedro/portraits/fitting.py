@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.progress import progress_bar
-from clip2latent_kedro.provenance import list_differences
+from clip2latent_kedro.provenance import continue_making, list_differences
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +79,7 @@ def go_on(
     train: Callable[[FitState | None], Iterator[FitState]],
     settings: Mapping[str, Any],
     *,
+    making: Mapping[str, Any],
     steps: int,
     stored: Weights | None,
 ) -> Iterator[Weights]:
@@ -87,6 +88,8 @@ def go_on(
     Args:
         train: Starts from a state, or from nothing.
         settings: All that decides the training, as plain JSON.
+        making: How the next steps are made (see `provenance.describe_making`). What
+            other code has made is gone on from, with a warning.
         steps: Its length.
         stored: What an earlier run left, empty if nothing; None to start afresh.
 
@@ -94,7 +97,7 @@ def go_on(
         InputError: If what is stored has other settings.
     """
     plain = json.loads(json.dumps(settings))
-    state = None
+    state, made_by = None, [making]
     if stored is not None and stored[0]:
         if differing := list_differences(json.loads(stored[1]["settings"]), plain):
             msg = (
@@ -103,15 +106,21 @@ def go_on(
             )
             raise InputError(msg)
         state = unpack_state(stored)
+        made_by = continue_making(
+            json.loads(stored[1].get("made_by", "[{}]")), making, what="training"
+        )
         if state.step == steps:
             logger.info("Already trained: %d steps are stored.", state.step)
             yield stored
             return
         logger.info("Going on after step %d.", state.step)
-    text = json.dumps(plain, sort_keys=True)
+    strings = {
+        "settings": json.dumps(plain, sort_keys=True),
+        "made_by": json.dumps(made_by),
+    }
     for reached in train(state):
         numbers = {"step": str(reached.step), "seconds": f"{reached.seconds:.1f}"}
-        yield reached.tensors, {**numbers, "settings": text}
+        yield reached.tensors, {**numbers, **strings}
 
 
 def unpack_state(stored: Weights) -> FitState:

@@ -31,8 +31,9 @@ FREE_SETTINGS = frozenset(
     for group in ("train", "distillation")
     for name in ("save_it", "val_it")
 )
-# The one is in the identity of the encoder, the other decides no more than scores.
-FREE_SETTINGS |= {"data.embed_preprocess", "data.score_preprocess"}
+# What has trained it is told, not refused (see `accept_start`). Of the others one is in
+# the identity of the encoder, the other decides no more than scores.
+FREE_SETTINGS |= {"made_by", "data.embed_preprocess", "data.score_preprocess"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Checkpoint:
         generator_identity: Whose w were learned; None if unknown.
         encoder_identity: Whose embeddings were the condition; None if unknown.
         settings: Everything that decided the run, as plain JSON: `data`, `model`,
-            `train`, `seed` and `pairs` (the recipe of the training pairs). Of another
+            `train`, `seed`, `pairs` (the recipe of the training pairs), and `made_by`,
+            every code and device that has trained it, in turn. Of another
             program's prior what is known of it, and `clip_dim` in `model`.
         buffers: What another program has stored of the schedule and the statistics of
             its copies `ema` and `network`, by copy and name; empty where they are
@@ -132,7 +134,7 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
     metadata = {"format": FORMAT, "header": json.dumps(header)}
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.partial")
     try:
         save_file(tensors, temporary, metadata=metadata)
         temporary.replace(path)

@@ -11,6 +11,7 @@ from torch import Tensor
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.checkpoint import Checkpoint, check_settings
 from clip2latent_kedro.progress import progress_bar
+from clip2latent_kedro.provenance import continue_making
 
 logger = logging.getLogger(__name__)
 
@@ -18,13 +19,20 @@ CHECK_EVERY = 50  # steps between looks at the loss, for which a GPU must wait
 
 
 def accept_start(
-    start: Checkpoint | None, settings: Mapping[str, Any]
+    start: Checkpoint | None, settings: dict[str, Any], making: Mapping[str, Any]
 ) -> Checkpoint | None:
     """Return the checkpoint if it can be gone on from; None if it may be replaced.
+
+    Args:
+        start: That is stored; None if there is none.
+        settings: Of the run; `made_by` is added to them, of all steps.
+        making: How the next steps are made (see `provenance.describe_making`). A
+            checkpoint that other code has made is gone on from, with a warning.
 
     Raises:
         InputError: If it is unfinished and of other settings.
     """
+    settings["made_by"] = [making]
     if start is None:
         return None
     try:
@@ -34,6 +42,10 @@ def accept_start(
             raise
         logger.info("The stored prior has other settings: training a new one.")
         return None
+    entry = "student" if "distillation" in settings else "prior"
+    settings["made_by"] = continue_making(
+        start.settings.get("made_by", [{}]), making, what=entry
+    )
     return start
 
 

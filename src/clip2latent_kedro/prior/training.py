@@ -24,6 +24,7 @@ from clip2latent_kedro.prior.loop import Stopwatch, accept_start, run_steps
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.prior.record import Record, Validate
 from clip2latent_kedro.prior.trainer import Trainer
+from clip2latent_kedro.provenance import describe_making
 from clip2latent_kedro.runtime import make_generator
 
 logger = logging.getLogger(__name__)
@@ -78,9 +79,11 @@ def train_prior(
     )
     if text_mean is not None:
         embedding_statistics = replace(embedding_statistics, text_mean=text_mean)
-    start = accept_start(start, settings)
+    making = {**describe_making(device, __name__), "pairs": pairs.made_by}
+    start = accept_start(start, settings, making)
     if start is not None and start.step >= train.max_it:
         logger.info("The prior is trained already, for %d steps.", start.step)
+        settings["made_by"] = start.settings.get("made_by", [{}])
         yield replace(
             start, settings=settings, embedding_statistics=embedding_statistics
         )
@@ -174,13 +177,12 @@ def describe_settings(
     seed: int,
 ) -> dict[str, Any]:
     """Return everything that decides a run, as plain JSON (see `Checkpoint`)."""
-    recipe = {name: pairs.recipe[name] for name in pairs.recipe if name != "versions"}
     settings = {
         "data": asdict(data),
         "model": {"network": asdict(network), "diffusion": asdict(diffusion)},
         "train": asdict(train),
         "seed": seed,
-        "pairs": recipe,
+        "pairs": pairs.settings,
     }
     plain: dict[str, Any] = json.loads(json.dumps(settings))
     return plain

@@ -16,6 +16,7 @@ from clip2latent_kedro.interfaces import Encoder, Generator, Identity
 from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.portraits.fitting import FitState
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
+from clip2latent_kedro.provenance import read_training_seconds
 
 KIND = "clip2gan"
 
@@ -62,7 +63,6 @@ def export_clip2gan(
         "embedding_norm": embedding_statistics.norm,
         "generator": vars(generator.identity),
         "encoder": vars(encoder.identity),
-        "training_seconds": round(state.seconds, 1),
     }
     dense = {name: tensor.contiguous() for name, tensor in tensors.items()}
     return dense, {"config": json.dumps(header, sort_keys=True)}
@@ -119,5 +119,5 @@ def load_clip2gan(path: Path | None, options: Mapping[str, Any]) -> Clip2Gan:
         identity=Identity(KIND, hashlib.sha256(path.read_bytes()).hexdigest()),
         generator_identity=Identity(**header["generator"]),
         encoder_identity=Identity(**header["encoder"]),
-        training_seconds=header["training_seconds"],
+        training_seconds=header.get("training_seconds", read_training_seconds(path)),
     )

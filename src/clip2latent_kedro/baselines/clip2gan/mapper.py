@@ -82,7 +82,7 @@ class Clip2Gan:
         identity: Of the file that it is in.
         generator_identity: Whose w it gives.
         encoder_identity: Whose embeddings it takes.
-        training_seconds: What its training took.
+        training_seconds: What its training took; None if unknown.
     """
 
     network: MappingNetwork
@@ -92,7 +92,7 @@ class Clip2Gan:
     identity: Identity
     generator_identity: Identity
     encoder_identity: Identity
-    training_seconds: float
+    training_seconds: float | None
 
     def to(self, device: str) -> "Clip2Gan":
         """Move to a device and return self."""

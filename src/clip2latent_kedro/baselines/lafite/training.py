@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -146,7 +145,6 @@ def export_lafite(
     )
     with torch.no_grad():
         lafite.mapping.w_avg.copy_(lafite.mapping(z)[:, 0].mean(dim=0))
-    lafite.config = replace(lafite.config, training_seconds=state.seconds)
     return lafite_weights(lafite)
 
 

@@ -2,7 +2,8 @@
 
 The result has the layout that `generators.adapters` reads: the state dict, and the
 network's configuration as JSON in the metadata `config`. A cache names it by the
-content of the source, so that the pickle is read once and never again.
+content of the source and the code that converts it, so that the pickle is read once.
+The file itself does not say the code: what converts it alike keeps its identity.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from torch import Tensor
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.files.architecture import Kind
 from clip2latent_kedro.generators.files.reading import read_stylegan_file
+from clip2latent_kedro.provenance import digest_code
 
 FORMAT = "clip2latent_kedro.stylegan/1"
 _ALIGNMENT = 8
@@ -74,7 +76,8 @@ def cached_stylegan(source: Path, folder: Path) -> ConvertedStyleGAN:
 
     Args:
         source: Of any format of `read_stylegan_file`.
-        folder: Of the cache; converted files in it are named by their source's digest.
+        folder: Of the cache; converted files in it are named by their source's digest,
+            and that of the code.
 
     Raises:
         InputError: See `convert_stylegan`.
@@ -83,7 +86,7 @@ def cached_stylegan(source: Path, folder: Path) -> ConvertedStyleGAN:
         msg = f"A StyleGAN file is expected at {source}, where there is no file."
         raise InputError(msg)
     digest = _digest(source)
-    target = folder / f"{digest}.safetensors"
+    target = folder / f"{digest}_{digest_code(__name__)[:12]}.safetensors"
     if target.is_file():
         try:
             with safe_open(target, framework="pt") as file:

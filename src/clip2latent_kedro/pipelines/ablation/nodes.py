@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from clip2latent_kedro.prior.config import TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig, DiffusionPrior
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.prior.training import CLOUD_SAMPLES
+from clip2latent_kedro.provenance import describe_making, find_current
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 
@@ -165,7 +166,7 @@ def plan(
         "encoder": bench.encoder.identity.digest,
         "held_out_encoder": None if held_out is None else held_out.identity.digest,
         "judge": None if judge is None else judge.identity.digest,
-        "pairs": {k: v for k, v in bench.pairs.recipe.items() if k != "versions"},
+        "pairs": bench.pairs.settings,
         "num_pairs": len(bench.pairs),
         "text_mean": None if text_mean is None else text_mean.tolist(),
         "latent_repeats": list(bench.latent_repeats),
@@ -200,8 +201,23 @@ def run(
         resume: `params:resume`; false runs everything again.
     """
     keys = {variant.key for variant in variants}
-    kept = {key for key, (_, record) in progress.items() if record["problem"] is None}
-    done = keys & kept if resume else set()
+    making = {
+        **describe_making(
+            bench.device,
+            "clip2latent_kedro.ablation.run",
+            bench.generator,
+            bench.encoder,
+            bench.held_out,
+            bench.judge,
+        ),
+        "pairs": bench.pairs.made_by,
+    }
+    made_by = {
+        key: record.get("made_by", {})
+        for key, (_, record) in progress.items()
+        if resume and key in keys and record["problem"] is None
+    }
+    done = find_current(made_by, making, what="stored variants")
     logger.info(
         "Running %d variants of %d studies on %s; %d are stored already.",
         len(keys) - len(done),
@@ -211,7 +227,7 @@ def run(
     )
     yield {}
     for key, outcome in run_variants(variants, bench, ablation, seed=seed, done=done):
-        yield {key: to_stored(outcome)}
+        yield {key: to_stored(replace(outcome, made_by=making))}
 
 
 def to_stored(outcome: Outcome) -> Stored:

@@ -26,6 +26,7 @@ from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.portraits.fitting import Weights, go_on, unpack_state
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
+from clip2latent_kedro.provenance import describe_making
 from clip2latent_kedro.runtime import pick_device
 
 logger = logging.getLogger(__name__)
@@ -62,11 +63,10 @@ def fit_clip2gan(
         progress: What an earlier run left.
     """
     device = pick_device(device)
-    recipe = training_pairs.recipe
     settings = {
         "clip2gan": asdict(config),
         "seed": seed,
-        "pairs": {name: recipe[name] for name in recipe if name != "versions"},
+        "pairs": training_pairs.settings,
     }
     logger.info("Training CLIP2GAN for %d steps on %s.", config.max_it, device)
     yield from go_on(
@@ -81,6 +81,15 @@ def fit_clip2gan(
             state=state,
         ),
         settings,
+        making={
+            **describe_making(
+                device,
+                "clip2latent_kedro.baselines.clip2gan.training",
+                generator,
+                encoder,
+            ),
+            "pairs": training_pairs.made_by,
+        },
         steps=config.max_it,
         stored=progress if resume else None,
     )
@@ -95,8 +104,8 @@ def ship_clip2gan(
     text_mean: dict[str, np.ndarray],
     data: DataConfig,
     config: Clip2GanTrainingConfig,
-) -> Weights:
-    """Return CLIP2GAN's averaged weights as they are used.
+) -> tuple[Weights, dict[str, float]]:
+    """Return CLIP2GAN's averaged weights as they are used, and what they took.
 
     Args:
         state: The last of `fit_clip2gan`.
@@ -113,8 +122,9 @@ def ship_clip2gan(
         latent_statistics["embedding_norm"],
         torch.from_numpy(text_mean["text_mean"]) if text_mean else None,
     )
-    return export_clip2gan(
-        unpack_state(state),
+    reached = unpack_state(state)
+    weights = export_clip2gan(
+        reached,
         generator,
         data.embedder(encoder),
         _statistics(latent_statistics),
@@ -122,6 +132,7 @@ def ship_clip2gan(
         training_pairs.recipe["latent_repeats"],
         config,
     )
+    return weights, {"training_seconds": reached.seconds}
 
 
 def collect_clip2gan_history(state: Weights) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.portraits.fitting import Weights, go_on, unpack_state
+from clip2latent_kedro.provenance import describe_making
 from clip2latent_kedro.runtime import pick_device
 
 logger = logging.getLogger(__name__)
@@ -54,11 +55,10 @@ def fit_lafite(
         progress: What an earlier run left.
     """
     device = pick_device(device)
-    recipe = training_pairs.recipe
     settings = {
         "lafite": asdict(config),
         "seed": seed,
-        "pairs": {name: recipe[name] for name in recipe if name != "versions"},
+        "pairs": training_pairs.settings,
     }
     logger.info("Training LAFITE for %d steps on %s.", config.max_it, device)
     yield from go_on(
@@ -72,6 +72,15 @@ def fit_lafite(
             state=state,
         ),
         settings,
+        making={
+            **describe_making(
+                device,
+                "clip2latent_kedro.baselines.lafite.training",
+                generator,
+                encoder,
+            ),
+            "pairs": training_pairs.made_by,
+        },
         steps=config.max_it,
         stored=progress if resume else None,
     )
@@ -83,8 +92,8 @@ def ship_lafite(
     encoder: Encoder,
     config: LafiteTrainingConfig,
     seed: int,
-) -> Weights:
-    """Return LAFITE's averaged weights as they are used.
+) -> tuple[Weights, dict[str, float]]:
+    """Return LAFITE's averaged weights as they are used, and what they took.
 
     Args:
         state: The last of `fit_lafite`.
@@ -93,7 +102,9 @@ def ship_lafite(
         config: `params:baselines.lafite`.
         seed: `params:seed`.
     """
-    return export_lafite(unpack_state(state), generator, encoder, config, seed=seed)
+    reached = unpack_state(state)
+    weights = export_lafite(reached, generator, encoder, config, seed=seed)
+    return weights, {"training_seconds": reached.seconds}
 
 
 def collect_lafite_history(state: Weights) -> pd.DataFrame:

@@ -21,7 +21,12 @@ def create_lafite_pipeline() -> Pipeline:
             wire(
                 lafite.fit_lafite, "lafite_state", progress="lafite_progress", **config
             ),
-            wire(lafite.ship_lafite, "lafite_trained@weights", **config, **state),
+            wire(
+                lafite.ship_lafite,
+                ["lafite_trained@weights", "lafite_training"],
+                **config,
+                **state,
+            ),
             wire(lafite.collect_lafite_history, "lafite_history", **state),
             wire(
                 lafite.measure_lafite,
@@ -53,7 +58,7 @@ def create_clip2gan_pipeline() -> Pipeline:
             ),
             wire(
                 clip2gan.ship_clip2gan,
-                "clip2gan_trained@weights",
+                ["clip2gan_trained@weights", "clip2gan_training"],
                 text_mean="clip2gan_text_mean",
                 **config,
                 **state,

@@ -30,6 +30,7 @@ from clip2latent_kedro.generators.text_adapter import TextGenerator
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
+from clip2latent_kedro.provenance import describe_making
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 
@@ -204,6 +205,13 @@ def answer_prompts(
                 "num_images": evaluation.generator_images,
                 "psi": psi,
                 "seed": seed,
+                "made_by": describe_making(
+                    models.device,
+                    "clip2latent_kedro.evaluation.distances",
+                    models.generator,
+                    models.encoder,
+                    held_out,
+                ),
             }
         )
         if is_due(GENERATOR_IMAGES, "features", kept, made_by):

@@ -1,7 +1,7 @@
 """Nodes of `inference`."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,9 @@ from clip2latent_kedro.evaluation.figure import draw_comparison
 from clip2latent_kedro.inference import (
     InferenceConfig,
     LabelledPicture,
+    Readers,
+    Record,
+    describe_pictures,
     draw_pictures,
     find_problems,
     is_picture,
@@ -27,8 +30,6 @@ from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.text_to_image import TextToImage
 
 logger = logging.getLogger(__name__)
-
-Readers = Mapping[str, Callable[[], LabelledPicture]]
 
 GRID_PROMPTS = 64  # rows of the grid at most
 
@@ -61,20 +62,19 @@ def accept_prompts(
     return list(dict.fromkeys(accepted)), refused
 
 
-def draw(
+def gather(
     prompts: list[str],
     generator: Generator,
     encoder: Encoder,
     prior: DiffusionPrior,
     training_pairs: TrainingPairs | Mapping[str, Any],
-    progress: Readers,
     data: DataConfig,
     sampling: SamplingConfig,
     inference: InferenceConfig,
     seed: int,
     device: str,
-) -> Iterator[dict[str, LabelledPicture]]:
-    """Yield the pictures of each prompt, but for those that are there already.
+) -> tuple[TextToImage, dict[str, Record]]:
+    """Return the method, and all that the pictures of each prompt depend on.
 
     Args:
         prompts: Accepted ones.
@@ -82,19 +82,13 @@ def draw(
         encoder: Text or picture -> embedding.
         prior: Embedding -> w.
         training_pairs: For retrieval mixing, if `sampling` asks for it.
-        progress: Pictures that an earlier run made.
         data: `params:data`.
         sampling: `params:sampling`.
         inference: `params:inference`.
         seed: `params:seed`.
         device: `params:device`.
-
-    Yields:
-        Pictures by name; empty if all are there.
     """
-    bank = None
-    if isinstance(training_pairs, TrainingPairs):
-        bank = training_pairs.clip_embedding
+    pairs = training_pairs if isinstance(training_pairs, TrainingPairs) else None
     model = TextToImage(
         generator,
         data.embedder(encoder),
@@ -103,36 +97,60 @@ def draw(
         latent_batch_size=max(inference.num_samples, inference.image_batch_size),
         image_batch_size=inference.image_batch_size,
         device=pick_device(device),
-        retrieval_bank=bank,
+        retrieval_bank=None if pairs is None else pairs.clip_embedding,
         scorer=data.scorer(encoder),
     )
+    records = describe_pictures(
+        model, prompts, sampling, inference, seed=seed, pairs=pairs
+    )
+    return model, records
+
+
+def draw(
+    model: TextToImage,
+    records: dict[str, Record],
+    progress: Readers,
+    sampling: SamplingConfig,
+    inference: InferenceConfig,
+    seed: int,
+    resume: bool,
+) -> Iterator[dict[str, LabelledPicture]]:
+    """Yield the pictures of each prompt, but for those that are there already.
+
+    Args:
+        model: Of `gather`.
+        records: Of `gather`.
+        progress: Pictures that an earlier run made.
+        sampling: `params:sampling`.
+        inference: `params:inference`.
+        seed: `params:seed`.
+        resume: `params:resume`; false draws everything again.
+
+    Yields:
+        Pictures by name; empty if all are there.
+    """
     logger.info(
         "Drawing %d pictures of each of %d prompts.",
         inference.num_samples,
-        len(prompts),
+        len(records),
     )
     yield {}
-    yield from draw_pictures(
-        model, prompts, sampling, inference, seed=seed, made=progress.keys()
-    )
+    made = progress if resume else {}
+    yield from draw_pictures(model, records, sampling, inference, seed=seed, made=made)
 
 
 def collect(
     pictures: Readers,
-    prompts: list[str],
+    records: dict[str, Record],
     problems: dict[str, str],
-    sampling: SamplingConfig,
-    inference: InferenceConfig,
     seed: int,
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Return the grid of a run's pictures, and its table.
 
     Args:
         pictures: All that are in the folder.
-        prompts: Accepted ones.
-        problems: Of the others.
-        sampling: `params:sampling`.
-        inference: `params:inference`.
+        records: Of `gather`.
+        problems: Of the refused prompts.
         seed: `params:seed`.
 
     Returns:
@@ -142,8 +160,8 @@ def collect(
     """
     rows: list[dict[str, Any]] = []
     images: list[list[np.ndarray]] = []
-    for prompt in prompts:
-        names = name_pictures(prompt, sampling, inference, seed=seed)
+    for prompt, record in records.items():
+        names = name_pictures(prompt, record)
         drawn = [pictures[name]() for name in names]
         if len(images) < GRID_PROMPTS:
             images.append([picture.image_u8 for picture in drawn])
@@ -163,7 +181,7 @@ def collect(
     columns = ["prompt", "sample", "seed", "score", "file", "problem"]
     stacked = np.array(images)  # [num_prompts, num_samples, h, w, 3]
     cells = {f"{number + 1}": stacked[:, number] for number in range(stacked.shape[1])}
-    shown = prompts[:GRID_PROMPTS]
+    shown = list(records)[:GRID_PROMPTS]
     if any(map(is_picture, shown)):
         given = [_given(prompt, stacked.shape[2]) for prompt in shown]
         cells = {"given": np.array(given), **cells}

@@ -2,7 +2,12 @@
 
 from kedro.pipeline import Pipeline
 
-from clip2latent_kedro.pipelines.inference.nodes import accept_prompts, collect, draw
+from clip2latent_kedro.pipelines.inference.nodes import (
+    accept_prompts,
+    collect,
+    draw,
+    gather,
+)
 from clip2latent_kedro.pipelines.wiring import wire
 
 
@@ -16,12 +21,19 @@ def create_pipeline() -> Pipeline:
                 prompts_file="inference_prompts_file",
             ),
             wire(
-                draw,
-                "inference_pictures",
-                name="draw_pictures",
+                gather,
+                ["inference_model", "inference_records"],
+                name="gather_inference_model",
                 prompts="inference_prompts",
                 prior="inference_prior",
                 training_pairs="inference_bank",
+            ),
+            wire(
+                draw,
+                "inference_pictures",
+                name="draw_pictures",
+                model="inference_model",
+                records="inference_records",
                 progress="inference_progress",
             ),
             wire(
@@ -29,7 +41,7 @@ def create_pipeline() -> Pipeline:
                 ["inference_grid", "inference_table"],
                 name="collect_pictures",
                 pictures="inference_pictures",
-                prompts="inference_prompts",
+                records="inference_records",
                 problems="inference_problems",
             ),
         ]

@@ -67,11 +67,7 @@ def write_card(
     ]
     minutes = {
         name: f"{seconds / 60:.0f} minutes"
-        for name, seconds in {
-            **quality["training_seconds"],
-            "clip_held_out": held_out_quality["training_seconds"],
-            "vae": vae_quality["training_seconds"],
-        }.items()
+        for name, seconds in quality["training_seconds"].items()
     }
     return _TEMPLATE.format(
         seed=quality["seed"],

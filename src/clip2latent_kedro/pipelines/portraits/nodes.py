@@ -52,6 +52,7 @@ from clip2latent_kedro.portraits.vae_flow import (
     export_vae,
     train_flow,
 )
+from clip2latent_kedro.provenance import describe_making
 from clip2latent_kedro.runtime import derive_seed, describe_machine, pick_device
 
 Config = TypeVar(
@@ -262,13 +263,21 @@ def measure_models(
 
 
 def collect_seconds(
-    judge: Weights, clip: Weights, clip_finetune: Weights, generator: Weights
+    judge: Weights,
+    clip: Weights,
+    clip_finetune: Weights,
+    generator: Weights,
+    clip_held_out: Weights,
+    vae: Weights,
+    vae_flow: Weights,
 ) -> dict[str, float]:
     """Return how long the training of each model took, in seconds."""
     return {
         "judge": unpack_state(judge).seconds,
         "clip": unpack_state(clip).seconds + unpack_state(clip_finetune).seconds,
         "generator": unpack_state(generator).seconds,
+        "clip_held_out": unpack_state(clip_held_out).seconds,
+        "vae": unpack_state(vae).seconds + unpack_state(vae_flow).seconds,
     }
 
 
@@ -284,7 +293,6 @@ def draw_comparison(generator: Generator, seed: int) -> Pictures:
 def measure_autoencoder(
     state: Weights,
     architecture: VaeTrainingConfig,
-    flow_state: Weights,
     judge: Judge,
     num: int,
     seed: int,
@@ -294,37 +302,28 @@ def measure_autoencoder(
     Args:
         state: The last state of the VAE.
         architecture: `params:portraits.vae`.
-        flow_state: The last state of its flow.
         judge: The trained judge.
         num: `params:portraits.num_measured`, portraits to measure with.
         seed: `params:seed`; the portraits are not those of the training.
     """
-    vae, flow = unpack_state(state), unpack_state(flow_state)
-    model = averaged_vae(vae, architecture)
+    model = averaged_vae(unpack_state(state), architecture)
     accuracy, psnr = measure_reconstruction(
         lambda image: model.decoder(model.encoder(image)[0]), judge, seed=seed, num=num
     )
     return {
         "accuracy": accuracy | {"mean": float(np.mean(list(accuracy.values())))},
         "psnr_db": psnr,
-        "training_seconds": vae.seconds + flow.seconds,
     }
 
 
-def measure_held_out_clip(
-    encoder: Encoder, state: Weights, seed: int
-) -> dict[str, Any]:
-    """Return how well the held-out CLIP finds texts and images, and what it cost.
+def measure_held_out_clip(encoder: Encoder, seed: int) -> dict[str, Any]:
+    """Return how well the held-out CLIP finds texts and images.
 
     Args:
         encoder: The trained model.
-        state: The last state of its training.
         seed: `params:seed`; the portraits are not those of the training.
     """
-    return {
-        "clip_recall_at_1_in_256": measure_retrieval(encoder, seed=seed),
-        "training_seconds": unpack_state(state).seconds,
-    }
+    return {"clip_recall_at_1_in_256": measure_retrieval(encoder, seed=seed)}
 
 
 def write_model_card(
@@ -349,9 +348,11 @@ def _fit(
     resume: bool,
     progress: Weights,
 ) -> Iterator[Weights]:
+    device = pick_device(device)
     yield from go_on(
-        lambda state: train(config, seed, pick_device(device), state),
+        lambda state: train(config, seed, device, state),
         {"config": asdict(config), "seed": seed},
+        making=describe_making(device, type(config).__module__),
         steps=config.steps,
         stored=progress if resume else None,
     )

@@ -83,6 +83,9 @@ def _measuring() -> Pipeline:
                 clip="portraits_clip_state",
                 clip_finetune="portraits_clip_finetune_state",
                 generator="portraits_generator_state",
+                clip_held_out="portraits_clip_held_out_state",
+                vae="portraits_vae_state",
+                vae_flow="portraits_vae_flow_state",
             ),
             wire(
                 nodes.measure_models,
@@ -101,7 +104,6 @@ def _measuring() -> Pipeline:
                 name="measure_portraits_vae",
                 state="portraits_vae_state",
                 architecture="params:portraits.vae",
-                flow_state="portraits_vae_flow_state",
                 **judge,
                 **num,
             ),
@@ -109,7 +111,6 @@ def _measuring() -> Pipeline:
                 nodes.measure_held_out_clip,
                 "portraits_clip_held_out_quality",
                 encoder="portraits_clip_held_out@model",
-                state="portraits_clip_held_out_state",
             ),
             wire(
                 nodes.write_model_card,

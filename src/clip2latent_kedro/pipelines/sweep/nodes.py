@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -29,6 +29,7 @@ from clip2latent_kedro.evaluation.sweep import (
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
+from clip2latent_kedro.provenance import describe_making, find_current
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.text_to_image import TextToImage
@@ -142,7 +143,7 @@ def plan(
         "generator": models.generator.identity.digest,
         "encoder": models.encoder.identity.digest,
         "judge": None if judge is None else judge.identity.digest,
-        "pairs": dict(models.training_pairs.recipe),
+        "pairs": models.training_pairs.settings,
         "latent_repeats": data.latent_repeats,
         "texts": queries.texts,
         "stated": queries.stated.tolist(),
@@ -187,9 +188,23 @@ def run(
         device: `params:device`.
         resume: `params:resume`; false runs everything again.
     """
-    kept = {key for key, result in progress.items() if result["problem"] is None}
     different = dict(reversed(trials))  # the first of those that come to the same
-    done = kept & different.keys() if resume else set()
+    making = {
+        **describe_making(
+            pick_device(device),
+            "clip2latent_kedro.evaluation.sweep",
+            models.generator,
+            models.encoder,
+            models.judge,
+        ),
+        "pairs": models.training_pairs.made_by,
+    }
+    made_by = {
+        key: result.get("made_by", {})
+        for key, result in progress.items()
+        if resume and key in different and result["problem"] is None
+    }
+    done = find_current(made_by, making, what="stored variants")
 
     @cache
     def to_image(name: PriorName) -> TextToImage:
@@ -226,4 +241,4 @@ def run(
         seed=seed,
         done=done,
     ):
-        yield {key: asdict(result)}
+        yield {key: asdict(replace(result, made_by=making))}

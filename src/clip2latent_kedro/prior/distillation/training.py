@@ -31,6 +31,7 @@ from clip2latent_kedro.prior.optimizer import (
 )
 from clip2latent_kedro.prior.record import Record
 from clip2latent_kedro.prior.trainer import copy_to_cpu
+from clip2latent_kedro.provenance import describe_making
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +67,11 @@ def distill_prior(
     """
     _check_teacher(teacher, pairs)
     settings = describe_settings(teacher, pairs, distillation=distillation, seed=seed)
-    start = accept_start(start, settings)
+    making = {**describe_making(device, __name__), "pairs": pairs.made_by}
+    start = accept_start(start, settings, making)
     if start is not None and start.step >= distillation.max_it:
         logger.info("The student is trained already, for %d steps.", start.step)
+        settings["made_by"] = start.settings.get("made_by", [{}])
         yield replace(
             start, settings=settings, embedding_statistics=teacher.embedding_statistics
         )
@@ -211,9 +214,7 @@ def describe_settings(
             "teacher": digest_weights(teacher.ema),
         },
         "seed": seed,
-        "pairs": {
-            name: pairs.recipe[name] for name in pairs.recipe if name != "versions"
-        },
+        "pairs": pairs.settings,
     }
     plain: dict[str, Any] = json.loads(json.dumps(settings))
     return plain
