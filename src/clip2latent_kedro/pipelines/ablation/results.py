@@ -12,12 +12,12 @@ from clip2latent_kedro.ablation import (
     Bench,
     Outcome,
     PlannedVariant,
-    mean_over_seeds,
 )
 from clip2latent_kedro.ablation.bench import SCORES
 from clip2latent_kedro.ablation.words import Tried, describe_study
 from clip2latent_kedro.evaluation import Stored
 from clip2latent_kedro.evaluation.figure import render_figure
+from clip2latent_kedro.metrics.student_t import t_interval
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.ablation.figure import draw_strip, draw_study
 from clip2latent_kedro.pipelines.ablation.nodes import describe_base, from_stored
@@ -66,7 +66,7 @@ def tabulate(
         }
         for name in SCORES:
             if name in outcome.scores:
-                found = mean_over_seeds(outcome.scores[name], ablation.confidence)
+                found = t_interval(outcome.scores[name], ablation.confidence)
                 row[name] = found.mean
                 row[f"{name}_low"], row[f"{name}_high"] = found.low, found.high
         row |= {

@@ -32,6 +32,7 @@ def compose_page(
     differences: Cells,
     baseline: str | None,
     claims: Sequence[Claim],
+    sureness: str,
     gaps: Cells,
     timings: Cells,
     protocol: Mapping[str, Any],
@@ -48,6 +49,7 @@ def compose_page(
         differences: Of `tables.difference_cells`.
         baseline: What they are from.
         claims: Of `evaluation.claims`.
+        sureness: Of them all, of `evaluation.claims.describe_claims`.
         gaps: Of `tables.gap_cells`.
         timings: Of `tables.timing_cells`.
         protocol: Of the timings.
@@ -72,7 +74,7 @@ def compose_page(
         f'<img alt="scores against run-time" src="{data_url(plots)}">',
         html_table([["score", "meaning"], *meanings]),
         *_difference_section(differences, baseline),
-        *_claim_section(claims),
+        *_claim_section(claims, sureness),
         *_gap_section(gaps),
         "<h2>Timings</h2>",
         f"<p>Seconds, mean and standard deviation. {stages}. "
@@ -106,7 +108,7 @@ def _difference_section(differences: Cells, baseline: str | None) -> list[str]:
     ]
 
 
-def _claim_section(claims: Sequence[Claim]) -> list[str]:
+def _claim_section(claims: Sequence[Claim], sureness: str) -> list[str]:
     if not claims:
         return []
     items = [
@@ -114,7 +116,8 @@ def _claim_section(claims: Sequence[Claim]) -> list[str]:
         f"{escape(claim.sentence)}</li>"
         for claim in claims
     ]
-    return ["<h2>The paper's claims, here</h2>", "<ul>", *items, "</ul>"]
+    title = "<h2>The paper's claims and ours, here</h2>"
+    return [title, f"<p>{escape(sureness)}</p>", "<ul>", *items, "</ul>"]
 
 
 def _gap_section(gaps: Cells) -> list[str]:

@@ -85,8 +85,9 @@ def choose(
         seed: `params:seed`.
 
     Returns:
-        `run` makes it the settings of a run, `kedro run --config=FILE`; `rule` and
-        `contenders` say how it was found; `scores` of it, with intervals.
+        `run` makes it the settings of a run, `kedro run --config=FILE`; `rule`,
+        `comparisons` and `contenders` say how it was found; `scores` of it, with
+        intervals.
     """
     read = _read(results, trials)
     base = make_variant(sampling, {})
@@ -98,9 +99,7 @@ def choose(
     choice = choose_best(
         {key: read[key].arrays() for key in eligible if read[key].scores},
         clip_tolerance=sweep.clip_tolerance,
-        num_resamples=evaluation.num_resamples,
         confidence=evaluation.confidence,
-        seed=seed,
     )
     names = {key: f"{trial.grid}: {_name(trial)}" for key, trial in reversed(trials)}
     variant = dict(trials)[choice.best].variant
@@ -108,12 +107,22 @@ def choose(
     if variant.prior != "prior":
         params["inference"] = {"prior": variant.prior}
     scores = _summarise(read[choice.best], evaluation, seed)
-    logger.info("The best of %d variants is %s.", len(names), names[choice.best])
+    logger.info(
+        "The best of %d variants is %s, by intervals for %d comparisons.",
+        len(names),
+        names[choice.best],
+        choice.num_comparisons,
+    )
     return {
         "run": {"params": params},
         "variant": names[choice.best],
         "prior": variant.prior,
         "rule": RULE,
+        "comparisons": {
+            "number": choice.num_comparisons,
+            "correction": "Bonferroni",
+            "confidence": evaluation.confidence,
+        },
         "contenders": {
             criterion: [names[key] for key in keys]
             for criterion, keys in choice.contenders.items()
