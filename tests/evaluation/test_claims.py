@@ -198,7 +198,7 @@ def test_a_part_is_told_by_the_whole_interval(low, high, above, not_above):
 
 
 def test_wider_intervals_never_tell_what_narrower_ones_do_not():
-    """Of any claim of one to three parts; so neither fewer prompts nor fewer repeats."""
+    """Of any claim of one to three parts, whatever has made them wider."""
     rng = np.random.default_rng(0)
     seen = set()
     for _ in range(5000):

@@ -454,9 +454,24 @@ def test_the_held_out_clip_scores_but_does_not_choose(run, catalog):
 
 def test_images_are_compared_with_the_generators_own(run, catalog):
     scores = catalog.load("scores").set_index("method")
-    assert scores.loc["random_w", "fid"] < scores.loc["reference", "fid"]
-    assert scores.loc["random_w", "cmmd"] < scores.loc["reference", "cmmd"]
-    assert (scores["kid"].notna()).all()
+    for name in ("fid", "cmmd"):
+        assert scores.loc["random_w", name] < scores.loc["generator_bound", name]
+    assert scores["kid"].notna().all()
+    assert scores["kid_error"].notna().all()
+    # Two of three samples have a reference: too few to stand beside the others.
+    assert scores["num_images"].tolist() == [9, 6, 9, 9, 9, 9]
+    full = scores.index != "reference"
+    for name in ("fid", "cmmd", "fid_images"):
+        assert (scores[name].notna() == full).all()
+    assert set(scores["fid_images"].dropna()) == {9}
+    table = catalog.load("scores_table").splitlines()
+    assert "| images | KID | FID (9 images) | CMMD (9 images) |" in table[0]
+    cells = table[3].split(" | ")
+    kid, error = scores.loc["reference", ["kid", "kid_error"]]
+    place = table[0].split(" | ").index("KID")
+    assert cells[place - 1 : place + 3] == ["6", f"{kid:.3f} ± {error:.3f}", "", ""]
+    report = catalog.load("scores_report")
+    assert "<td>FID</td><td>Fréchet distance" in report
     without = make_evaluation(generator_images=None)
     catalog = run("scores", **{"params:evaluation": without})
     assert "fid" not in catalog.load("scores")

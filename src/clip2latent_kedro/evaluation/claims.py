@@ -210,9 +210,9 @@ def describe_claims(claims: Sequence[Claim], confidence: float) -> str:
         f"Claims that were looked at: {len(claims)}, all of which were written before "
         f"the figures and all of which stand here. Each is judged by itself with "
         f"{confidence:.0%} confidence, which the intervals of its parts share "
-        f"(Student's t, paired by prompt): a few of many such claims may come out wrong "
-        f"by chance. Intervals cover the choice of prompts and the repeats of the "
-        f"timing, not another training."
+        f"(Student's t, paired by prompt): a few of many such claims may come out "
+        f"wrong by chance. Intervals cover the choice of prompts and the repeats of "
+        f"the timing, not another training."
     )
 
 

@@ -7,6 +7,17 @@ from clip2latent_kedro.metrics.student_t import t_interval
 from clip2latent_kedro.runtime import derive_seed
 
 OF_BEST = "_best"  # ends the names of scores of the best sample
+MEASURED_BY = {
+    "clip_score": ("encoder",),
+    "clip_score_best": ("encoder",),
+    "held_out_score": ("held_out_encoder",),
+    "held_out_score_best": ("held_out_encoder", "encoder"),
+    "accuracy": ("judge",),
+    "accuracy_best": ("judge", "encoder"),
+    "all_right": ("judge",),
+    "all_right_best": ("judge", "encoder"),
+    "clip_diversity": ("encoder",),
+}  # models that decide what a score is; the best sample is the encoder's choice
 FEWEST_PROMPTS = 8  # to decide by: fewer may agree by chance, and show no spread
 
 

@@ -60,7 +60,8 @@ def compose_page(
         plots: Scores against run-time, uint8 [h, w, 3].
     """
     known = {**SCORES, **DISTANCES}
-    shown = [name for name in known if TITLES[name] in scores[0]]
+    header = [title.split(" (")[0] for title in scores[0]]
+    shown = [name for name in known if TITLES[name] in header]
     meanings = [[TITLES[name], known[name]] for name in shown]
     stages = "; ".join(f"{stage}: {meaning}" for stage, meaning in STAGES.items())
     parts = [
@@ -68,8 +69,10 @@ def compose_page(
         f'<img alt="prompts x methods" src="{data_url(pictures)}">',
         "<h2>Scores</h2>",
         "<p>Means over the prompts with their intervals. Best: of the samples of a "
-        "prompt, by CLIP. Distances are of all images of a row together, from images "
-        "of the generator; few images make them larger.</p>",
+        "prompt, by CLIP. Distances are from images of the generator. KID is of all "
+        "images of a row, with its standard error over prompts; FID and CMMD grow as "
+        "images get fewer, and are of one number of images in all rows, empty where a "
+        "row has not as many.</p>",
         html_table(scores),
         f'<img alt="scores against run-time" src="{data_url(plots)}">',
         html_table([["score", "meaning"], *meanings]),

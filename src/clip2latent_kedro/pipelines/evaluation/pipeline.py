@@ -140,7 +140,6 @@ def _scoring() -> Pipeline:
                     "answers": "answers",
                     "rows": "evaluation_rows",
                     "evaluation": "params:evaluation",
-                    "seed": "params:seed",
                 },
                 outputs="row_distances",
                 name="measure_row_distances",
