@@ -300,7 +300,7 @@ def test_parts_share_the_error_of_a_claim():
 def test_margins_and_caveats_are_said():
     first, second = ours(), row("gan", "lafite", 0.5, 0.4)
     told = Scored(
-        "gan", "lafite", {}, second.scores, None, caveat="It saw 16,000 images."
+        "gan", "lafite", {}, second.scores, None, caveats=["It saw 16,000 images."]
     )
     (claim,) = judge(first, told)
     margins = "where above is more than 0.0050 and 0.0040 (1% of that score)."

@@ -40,6 +40,7 @@ class EchoText:
 
     z_dim, text_dim = 2, 3
     training_seconds = 60.0
+    training_images = 16_000
     identity = Identity("echo", "44")
 
     def sample(self, z, text_embedding):

@@ -42,7 +42,7 @@ class Scored:
             [num_prompts].
         seconds: Of each repeat of one quantity, the same in all rows; None if the row
             is not timed.
-        caveat: What a claim about the row must not leave unsaid; "" for nothing.
+        caveats: Sentences that a claim about the row must not leave unsaid.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Scored:
     settings: Mapping[str, Any]
     scores: Mapping[str, np.ndarray]
     seconds: Sequence[float] | None
-    caveat: str = ""
+    caveats: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -167,8 +167,8 @@ class Pair:
 
     def caveats(self) -> str:
         """Return what must be known of both, for after a sentence."""
-        said = dict.fromkeys((self.row.caveat, self.other.caveat))
-        return "".join(f" {caveat}" for caveat in said if caveat)
+        said = dict.fromkeys([*self.row.caveats, *self.other.caveats])
+        return "".join(f" {caveat}" for caveat in said)
 
 
 def judge_claims(

@@ -49,7 +49,7 @@ class Row:
         prompts: Numbers of the prompts that it can answer; None for all.
         training_seconds: What training it has cost beside the two frozen models;
             None if unknown.
-        caveat: What a claim about the row must not leave unsaid; "" for nothing.
+        caveats: Sentences that a claim about the row must not leave unsaid.
     """
 
     method: Method
@@ -58,7 +58,7 @@ class Row:
     timed: Method | None = None
     prompts: Sequence[int] | None = None
     training_seconds: float | None = None
-    caveat: str = ""
+    caveats: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

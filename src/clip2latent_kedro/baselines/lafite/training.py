@@ -146,7 +146,11 @@ def export_lafite(
     )
     with torch.no_grad():
         lafite.mapping.w_avg.copy_(lafite.mapping(z)[:, 0].mean(dim=0))
-    lafite.config = replace(lafite.config, training_seconds=state.seconds)
+    lafite.config = replace(
+        lafite.config,
+        training_seconds=state.seconds,
+        training_images=state.step * config.bs,
+    )
     return lafite_weights(lafite)
 
 

@@ -171,7 +171,7 @@ def _judge_claims(
             planned.row.settings,
             dense[name],
             seconds.get(name),
-            planned.row.caveat,
+            planned.row.caveats,
         )
         for name, planned in rows.items()
     ]
