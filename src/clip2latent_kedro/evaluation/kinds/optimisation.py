@@ -32,8 +32,8 @@ CLOUD_SEED = 0
 CLOUD_QUANTILE = 0.95
 CAVEAT = (
     "Of the settings of searches and refinement no record was kept of how many were "
-    "tried, and on which prompts; those of clip2latent's sampling are the best of 91 on "
-    "prompts of the bank."
+    "tried, and on which prompts; those of clip2latent's sampling are the best of 91 "
+    "on prompts of the bank."
 )
 _NAMES = [field.name for field in fields(OptimisationConfig)]
 DIRECT = Allowed(
