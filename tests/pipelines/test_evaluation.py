@@ -96,6 +96,7 @@ def run_in(folder, *outputs, **changes):
     """Run the pipeline, or what leads to some outputs, on a folder."""
     given = {
         "prompts": pd.DataFrame(PROMPTS).replace("", None),
+        "prompt_bank": {},
         "generator": ColourGenerator(),
         "encoder": ColourEncoder(),
         "judge": ColourJudge(),
@@ -248,6 +249,13 @@ def test_a_row_of_a_student_that_is_not_there_is_left_out_or_refused(run, caplog
     only = make_evaluation(rows=rows, only="one_step")
     with pytest.raises(InputError, match="Run the pipeline distillation first"):
         run(**{"params:evaluation": only})
+
+
+def test_prompts_that_settings_are_chosen_on_are_refused(run):
+    bank = pd.DataFrame([{"prompt": "9 9 9"}, {"prompt": "0, 0, 2."}])
+    with pytest.raises(InputError, match=r"must share no text, .* got '0 0 2' in both"):
+        run("queries", prompt_bank=bank)
+    assert run("queries", prompt_bank=bank[:1]).load("queries").texts
 
 
 def test_the_modality_gap_is_that_of_prompts_and_their_references(catalog):

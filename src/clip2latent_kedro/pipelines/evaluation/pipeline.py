@@ -39,6 +39,7 @@ def _answering() -> Pipeline:
                 embed_prompts,
                 inputs={
                     "prompts": "prompts",
+                    "prompt_bank": "prompt_bank",
                     "encoder": "encoder",
                     "held_out_encoder": "held_out_encoder",
                     "judge": "judge",
