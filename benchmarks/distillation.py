@@ -12,7 +12,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +76,14 @@ def rows(
                 "seed": seed,
                 "cpu_seconds": seconds,
             }
-            yield {**known, "settings": asdict(config), **checkpoint.history[-1]}
             for scale in options.scales:
                 scores = scorer(student, {**ONE_STEP, "guidance_scale": scale})
-                yield {**known, "guidance_scale": scale, **scores}
+                yield {
+                    **known,
+                    "guidance_scale": scale,
+                    **checkpoint.history[-1],
+                    **scores,
+                }
 
 
 def main() -> None:
