@@ -448,6 +448,10 @@ def test_differences_are_paired_with_the_baseline(run):
         assert apart.min() <= found["clip_score_low"] <= found["clip_score"]
         assert found["clip_score"] <= found["clip_score_high"] <= apart.max()
     assert "## Differences from fast" in catalog.load("scores_table")
+    number = differences.drop(columns="baseline").filter(regex="_low$").count().sum()
+    for text in ("scores_table", "scores_report"):
+        assert f"Each of the {number} intervals is by itself" in catalog.load(text)
+        assert "Claims that were looked at: 1, all of which" in catalog.load(text)
     assert "20 steps instead of" not in catalog.load("scores_table")
     assert "5 steps instead of 20 cost nothing" in catalog.load("scores_table")
 

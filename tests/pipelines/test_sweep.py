@@ -111,6 +111,8 @@ def test_every_point_is_scored_once_and_failures_are_reported(run, tmp_path):
     catalog = run()
     scores = catalog.load("sweep_scores")
     assert len(scores) == NUM_TRIALS
+    assert set(scores["encoder"]) == {"11"}
+    assert set(scores["judge"]) == {"colour-judge@22"}
     assert len(written(tmp_path)) == NUM_DIFFERENT
     assert scores["variant"].tolist()[:3] == [
         "as it is",

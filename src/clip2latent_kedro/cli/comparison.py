@@ -269,7 +269,8 @@ def load_versions(
             _load(entry, config, version),
             _load(other, config, version) if other and has_other else None,
         )
-    return tables, parameters["evaluation"]["confidence"]
+    made_by = "ablation" if entry == "ablation_scores" else "evaluation"
+    return tables, parameters[made_by]["confidence"]
 
 
 def _load(entry: str, config: Mapping[str, Any], version: str) -> pd.DataFrame:

@@ -71,6 +71,7 @@ def create_pipeline() -> Pipeline:
                 inputs={
                     "results": "ablation_results",
                     "variants": "ablation_variants",
+                    "bench": "ablation_bench",
                     "ablation": "params:ablation",
                 },
                 outputs="ablation_scores",

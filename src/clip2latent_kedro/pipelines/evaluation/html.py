@@ -13,7 +13,11 @@ from PIL import Image
 from clip2latent_kedro.evaluation import DISTANCES, SCORES, STAGES
 from clip2latent_kedro.evaluation.claims import Claim
 from clip2latent_kedro.pipelines.evaluation import published
-from clip2latent_kedro.pipelines.evaluation.tables import TITLES, Cells
+from clip2latent_kedro.pipelines.evaluation.tables import (
+    TITLES,
+    Cells,
+    describe_differences,
+)
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 80em;
@@ -104,9 +108,9 @@ def _difference_section(differences: Cells, baseline: str | None) -> list[str]:
         return []
     return [
         f"<h2>Differences from {escape(str(baseline))}</h2>",
-        "<p>Means over the prompts that both have answered, paired, with their "
-        "intervals: one without 0 tells the two apart on such prompts. The best of "
-        "other numbers of samples is not compared.</p>",
+        f"<p>Means over the prompts that both have answered, paired. "
+        f"{describe_differences(differences)} The best of other numbers of samples is "
+        f"not compared.</p>",
         html_table(differences),
     ]
 

@@ -4,7 +4,11 @@ from collections.abc import Sequence
 
 from clip2latent_kedro.evaluation.claims import Claim
 from clip2latent_kedro.pipelines.evaluation import published
-from clip2latent_kedro.pipelines.evaluation.tables import Cells, markdown_table
+from clip2latent_kedro.pipelines.evaluation.tables import (
+    Cells,
+    describe_differences,
+    markdown_table,
+)
 
 
 def compose_markdown(
@@ -26,7 +30,8 @@ def compose_markdown(
     parts = [markdown_table(scores)]
     if len(differences) > 1:
         title = f"## Differences from {baseline}, paired by prompt\n"
-        parts += [title, markdown_table(differences)]
+        said = f"{describe_differences(differences)}\n"
+        parts += [title, said, markdown_table(differences)]
     if claims:
         lines = [f"- **{c.title}: {c.verdict}.** {c.sentence}\n" for c in claims]
         title = "## The paper's claims and ours, here\n"

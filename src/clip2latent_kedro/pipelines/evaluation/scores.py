@@ -159,7 +159,7 @@ def summarise(
         and its standard deviation; `training_seconds` where they are known; and what
         scored: `encoder`, `held_out_encoder`, `judge`.
     """
-    by_method = distances.set_index("method").to_dict("index")
+    by_method: dict[Any, Any] = distances.set_index("method").to_dict("index")
     table: list[dict[str, Any]] = []
     for name, of_row in scores_by_prompt.groupby("method", sort=False):
         intervals = summarise_scores(

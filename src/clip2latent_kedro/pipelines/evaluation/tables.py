@@ -88,6 +88,19 @@ def difference_cells(differences: pd.DataFrame) -> Cells:
     return cells
 
 
+def describe_differences(cells: Cells) -> str:
+    """Return how to read the intervals of differences, and how many there are.
+
+    Args:
+        cells: Of `difference_cells`.
+    """
+    number = sum(bool(cell) for row in cells[1:] for cell in row[1:])
+    return (
+        f"Each of the {number} intervals is by itself: one without 0 tells two rows "
+        f"apart on such prompts, but some of so many will be without 0 by chance."
+    )
+
+
 def gap_cells(modality_gap: pd.DataFrame) -> Cells:
     """Return the gap of each bridge as text; only a header without references.
 

@@ -68,6 +68,7 @@ def create_pipeline() -> Pipeline:
                 inputs={
                     "results": "sweep_results",
                     "trials": "sweep_trials",
+                    "models": "sweep_models",
                     "evaluation": "params:evaluation",
                     "sweep": "params:sweep",
                     "seed": "params:seed",
