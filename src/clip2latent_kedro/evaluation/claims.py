@@ -207,8 +207,8 @@ def describe_claims(claims: Sequence[Claim], confidence: float) -> str:
         confidence: As there.
     """
     return (
-        f"Claims that were looked at: {len(claims)}, all of which were fixed before this "
-        f"run and stand here, whatever came of them. Each is judged by itself with "
+        f"Claims that were looked at: {len(claims)}, all of which were fixed before "
+        f"this run and stand here, whatever came of them. Each is judged by itself with "
         f"{confidence:.0%} confidence, which the intervals of its parts share "
         f"(Student's t, paired by prompt): a few of many such claims may come out "
         f"wrong by chance. Intervals cover the choice of prompts and the repeats of "
