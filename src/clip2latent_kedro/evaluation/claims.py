@@ -208,7 +208,7 @@ def describe_claims(claims: Sequence[Claim], confidence: float) -> str:
     """
     return (
         f"Claims that were looked at: {len(claims)}, all of which were fixed before "
-        f"this run and stand here, whatever came of them. Each is judged by itself with "
+        f"this run and stand here, whatever came of them. Each is judged alone with "
         f"{confidence:.0%} confidence, which the intervals of its parts share "
         f"(Student's t, paired by prompt): a few of many such claims may come out "
         f"wrong by chance. Intervals cover the choice of prompts and the repeats of "
