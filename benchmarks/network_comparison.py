@@ -2,8 +2,9 @@
 
 Each network is timed for some steps, then trained for as many as fit in the budget of
 CPU seconds, so that its learning rate falls over its own run, and is then scored as
-the evaluation scores a row. Weights, batches and noise of all follow the same seed.
-Make the pairs first: `kedro run --pipeline=data_generation`.
+the evaluation scores a row, on prompts of the bank; `--prompts prompts` reports what
+has been chosen on those of the evaluation. Weights, batches and noise of all networks
+follow the same seeds. Make the pairs first: `kedro run --pipeline=data_generation`.
 
 Example: `python benchmarks/network_comparison.py --seconds 150 mlp:256:4
 clip2latent:128:6 dalle2:128:6`, with kind:width:depth for each network.
@@ -13,22 +14,16 @@ import argparse
 import dataclasses
 import json
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
+from prompt_scores import PromptScorer, add_options
 
 from clip2latent_kedro.conditioning import mean_direction
-from clip2latent_kedro.evaluation import (
-    Clip2Latent,
-    EvaluationConfig,
-    draw_row,
-    read_queries,
-    score_prompts,
-)
 from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.prior.checkpoint import Checkpoint, prior_from_checkpoint
@@ -37,8 +32,6 @@ from clip2latent_kedro.prior.diffusion import DiffusionConfig, EmbeddingStatisti
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.prior.training import train_prior
 from clip2latent_kedro.runtime import describe_machine
-from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.text_to_image import TextToImage
 
 PROJECT = Path(__file__).parents[1]
 TIMED = (5, 45)  # steps; what a run costs beside its steps falls out of the difference
@@ -82,6 +75,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=150.0, help="of CPU time")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--lr", type=float, default=None, help="instead of train.lr")
+    add_options(parser)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
 
@@ -91,16 +85,14 @@ def main() -> None:
         catalog, parameters = context.catalog, context.config_loader["parameters"]
         pairs = catalog.load("training_pairs")
         statistics = catalog.load("latent_statistics")
-        generator, encoder = catalog.load("generator"), catalog.load("encoder")
-        judge, prompts = catalog.load("judge"), catalog.load("prompts")
-        prompt_bank = catalog.load("prompt_bank")
+        encoder, prompt_bank = map(catalog.load, ("encoder", "prompt_bank"))
+        scorer = PromptScorer(
+            catalog,
+            parameters,
+            prompts=options.prompts,
+            num_prompts=options.num_prompts,
+        )
 
-    data = DataConfig(**parameters["data"])
-    evaluation = EvaluationConfig(**parameters["evaluation"])
-    sampling = SamplingConfig(**parameters["sampling"])
-    queries = read_queries(
-        prompts.to_dict("records"), encoder, judge.attributes, num_prompts=None
-    )
     with torch.no_grad():
         text_mean = mean_direction(encoder.encode_text(list(prompt_bank["prompt"])))
     train = dict(parameters["train"])
@@ -110,7 +102,7 @@ def main() -> None:
         read_network(text, parameters["model"]["network"]) for text in options.networks
     ]
     print(json.dumps({"machine": describe_machine(), "pairs": len(pairs)}))
-    for network in networks:
+    for network, seed in product(networks, options.seeds):
         run = train_for(
             options.seconds,
             train,
@@ -123,38 +115,20 @@ def main() -> None:
                     torch.tensor(statistics["embedding_mean"]),
                     statistics["embedding_norm"],
                 ),
-                "data": data,
+                "data": DataConfig(**parameters["data"]),
                 "network": network,
                 "diffusion": DiffusionConfig(**parameters["model"]["diffusion"]),
-                "seed": parameters["seed"],
+                "seed": seed,
                 "device": "cpu",
                 "text_mean": text_mean,
             },
         )
         prior = prior_from_checkpoint(run.checkpoint)
-        model = TextToImage(
-            generator,
-            encoder,
-            prior,
-            data.latent_repeats,
-            evaluation.latent_batch_size,
-            evaluation.image_batch_size,
-        )
-        drawn = draw_row(
-            Clip2Latent(model, sampling),
-            queries,
-            encoder=encoder,
-            judge=judge,
-            num_samples=evaluation.num_samples,
-            seed=parameters["seed"],
-            image_batch_size=evaluation.image_batch_size,
-            stored_image_size=evaluation.stored_image_size,
-        )
-        scores = score_prompts(drawn, queries, prior.cloud, data.latent_repeats)
-        means = {name: float(np.nanmean(values)) for name, values in scores.items()}
         last = run.checkpoint.history[-1]
         line = {
             "network": dataclasses.asdict(network),
+            "prompts": options.prompts,
+            "seed": seed,
             "lr": train["lr"],
             "weights": sum(weight.numel() for weight in prior.parameters()),
             "steps": run.checkpoint.step,
@@ -162,7 +136,7 @@ def main() -> None:
             "seconds": round(run.seconds, 1),
             "loss": round(last["loss"], 4),
             LOSS_SCORE: round(last[LOSS_SCORE], 4),
-            **{name: round(value, 4) for name, value in means.items()},
+            **scorer(prior, {}),
         }
         print(json.dumps(line), flush=True)
 

@@ -69,7 +69,8 @@ COMPARISON = {
     "timing_repeats": 1,
     "rows": {
         "clip2latent_1000": {"sampler": "ddpm", "num_steps": 20},  # of the small prior
-        **dict.fromkeys(["clip2latent_100", "direct", "direct_article", "styleclip"]),
+        **dict.fromkeys(["clip2latent_100", "direct", "styleclip"]),
+        **dict.fromkeys(["direct_plain", "direct_article"]),
     },
 }
 NUM_WS = 6  # of the small generators, of 16 px

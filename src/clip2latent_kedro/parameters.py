@@ -89,6 +89,7 @@ class OptimisationParameters(BaseModel):
     model_config = STRICT
 
     article: OptimisationConfig
+    plain: OptimisationConfig
     strong: OptimisationConfig
     styleclip: OptimisationConfig
     refine: OptimisationConfig

@@ -11,8 +11,20 @@ def test_a_clear_winner_is_above_all_others():
     )
     assert text == (
         "The CLIP score is highest at psi 1, 0.703 [0.442, 0.964], above all others. "
-        "From psi 0.5 to psi 1, the CLIP score gains 0.503 [0.489, 0.518]."
+        "From psi 0.5 to psi 1, the CLIP score gains 0.503 [0.489, 0.518]. This rests "
+        "on 2 comparisons; intervals allow for those of their own sentence."
     )
+
+
+def test_a_lead_among_many_needs_more_than_a_lead_over_one():
+    """0.5 +- 0.43 of one comparison; of four it takes +- 0.88."""
+    best, worse = [1.0, 2.0, 3.0], [0.7, 1.5, 2.3]
+    one = describe_study([tried("best", best), tried("worse", worse)], 0.95, 0)
+    assert "above all others" in one
+    far = [tried(f"far {number}", [-9.0, -8.0, -7.01]) for number in range(3)]
+    many = describe_study([tried("best", best), tried("worse", worse), *far], 0.95, 0)
+    assert "not to be told from it: worse." in many
+    assert "This rests on 5 comparisons" in many  # four with the best, one of ends
 
 
 def test_seeds_are_paired():

@@ -137,6 +137,7 @@ def test_the_shipped_file_draws_what_was_averaged(tmp_path):
     save_file(tensors, tmp_path / "l.safetensors", strings)
     model = load_generator("lafite", tmp_path / "l.safetensors")
     assert model.network.config.text_encoder == "colour-clip@11"
+    assert model.training_images == state.step * configure().bs
     network = averaged_lafite(state, generator, encoder, configure())
     z, text = torch.randn(3, 6), F.normalize(torch.randn(3, 3))
     made = model.sample(z, text)

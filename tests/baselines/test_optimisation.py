@@ -5,10 +5,12 @@ multiple of the text's embedding.
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from linear_models import ColourEncoder, ColourGenerator
 from torch import Tensor
 from torch.nn import functional
@@ -113,6 +115,46 @@ def test_the_path_is_that_of_adamw_on_the_loss():
     torch.testing.assert_close(
         found.curve[:, 0, 0], torch.tensor(expected_curve).float()
     )
+
+
+class ShiftedGenerator(ColourGenerator):
+    """One whose w = 0 is a colour, as that of a network is some picture."""
+
+    COLOUR = torch.tensor([0.6, 0.2, -0.4])
+
+    def synthesis(self, w, *, noise_mode="const"):
+        return super().synthesis(w + self.COLOUR)
+
+
+def test_the_articles_search_is_that_of_its_code():
+    """vipermu/StyleCLIP, clip_generate.py: zeros, Adam at 0.01, 100 / logit, no end."""
+    conf = Path(__file__).parents[2] / "conf/base/parameters_baselines.yml"
+    shipped = yaml.safe_load(conf.read_text())["baselines"]["optimisation"]["article"]
+    config = OptimisationConfig(**{**shipped, "num_steps": 30, "record_steps": [30]})
+    text = torch.tensor([0.9, 0.8, 0.1])
+
+    latents = torch.nn.Parameter(torch.zeros(1, 3))
+    optimizer = torch.optim.Adam([latents], lr=1e-2, betas=(0.9, 0.999))
+    for _ in range(30):
+        image = ShiftedGenerator().synthesis(latents.repeat(1, 2, 1).view(1, 2, 3))
+        image = functional.interpolate(image, size=(4, 4), mode="bilinear")
+        embedding = ENCODER.encode_image(image)
+        logit = 100 * functional.cosine_similarity(embedding, text[None])
+        optimizer.zero_grad()
+        (1 / logit * 100).sum().backward()
+        optimizer.step()
+
+    found = optimise(
+        ShiftedGenerator(),
+        ENCODER,
+        text[None],
+        config,
+        cloud=CLOUD,
+        num_samples=1,
+        seed=0,
+    )
+    torch.testing.assert_close(found.w[0, 0, 0], latents.data[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.w[0, 0, 0], found.w[0, 0, 1])
 
 
 def test_records_that_are_not_reached_are_left_out():

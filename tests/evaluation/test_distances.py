@@ -34,22 +34,21 @@ def test_the_held_out_features_come_first():
     np.testing.assert_array_equal(both.features, turned)
 
 
-def test_distances_are_of_all_images_of_a_row():
+def test_kid_is_of_all_images_and_the_others_of_as_many_in_every_row():
     rng = np.random.default_rng(0)
     features, reference = rng.standard_normal((4, 5, 3)), rng.standard_normal((30, 3))
-    found = measure_distances(features, reference, seed=1)
-    rows = features.reshape(20, 3)
+    asked = {"num_prompts": 4, "num_samples": 2}
+    found = measure_distances(features, reference, **asked)
+    assert (found["num_images"], found["fid_images"]) == (20, 8)
+    assert (found["kid"], found["kid_error"]) == kernel_distance(features, reference)
+    rows = features[:, :2].reshape(8, 3)
     assert found["fid"] == frechet_distance(rows, reference)
     assert found["cmmd"] == clip_mmd(rows, reference)
-    assert found == measure_distances(features, reference, seed=1)
-    close = kernel_distance(
-        rows,
-        reference,
-        num_subsets=200,
-        subset_size=20,
-        generator=np.random.default_rng(0),
+    for few in (features[:3], features[:, :1]):
+        left = measure_distances(few, reference, **asked)
+        assert set(left) == {"num_images", "kid", "kid_error"}
+    itself = measure_distances(
+        reference[:, None], reference, num_prompts=30, num_samples=1
     )
-    assert found["kid"] == pytest.approx(close, abs=0.3)
-    itself = measure_distances(reference, reference, seed=1)
     assert itself["fid"] == pytest.approx(0, abs=1e-9)
     assert torch.tensor(itself["cmmd"]).abs() < 1e-9

@@ -3,10 +3,12 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from linear_models import (
     PROMPTS,
     ColourEncoder,
@@ -18,6 +20,7 @@ from linear_models import (
 )
 from PIL import Image
 
+from clip2latent_kedro import portraits
 from clip2latent_kedro.baselines.optimisation import OptimisationConfig
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation import (
@@ -27,6 +30,7 @@ from clip2latent_kedro.evaluation import (
     Optimisation,
     RowSpec,
 )
+from clip2latent_kedro.generators import load_generator
 from clip2latent_kedro.interfaces import Identity
 
 SEARCH = OptimisationConfig(
@@ -40,6 +44,7 @@ class EchoText:
 
     z_dim, text_dim = 2, 3
     training_seconds = 60.0
+    training_images = 16_000
     identity = Identity("echo", "44")
 
     def sample(self, z, text_embedding):
@@ -162,6 +167,38 @@ def test_a_search_climbs_and_shows_its_way(models):
     cosine = torch.cosine_similarity(colours, queries.embedding[None], dim=-1).mean(1)
     assert cosine[0] < cosine[1] < cosine[2]
     assert cosine[2] > 0.9
+
+
+def test_a_start_at_zero_says_where_that_is(models):
+    assert not any("w = 0" in text for text in build(models, "direct").caveats)
+    row = build(models, "direct", name="mine", start="zero")
+    # Random w of this generator are around 0.
+    assert row.caveats[0].startswith("mine starts at w = 0, 0.0")
+    assert (
+        "spreads from the mean of this generator's w, of which 95% lie within 1."
+        in (row.caveats[0])
+    )
+    for kind in ("direct", "refinement"):
+        assert "no record was kept" in build(models, kind).caveats[-1]
+
+
+def test_lafite_says_how_much_training_it_has_had(models):
+    said = "The training of gan has seen 16,000 images; that of the original sees "
+    row = build(models, "lafite", name="gan")
+    assert row.caveats == (f"{said}24,960,000.",)
+    unknown = EchoText()
+    unknown.training_images = None
+    row = build(replace(models, baselines={"lafite": unknown}), "lafite", name="gan")
+    assert row.caveats[0].startswith("How many images the training of gan has seen is")
+
+
+def test_the_shipped_lafite_knows_how_much_training_it_has_had():
+    """As many as the shipped settings train it on."""
+    shipped = Path(portraits.__file__).parent / "weights/lafite.safetensors"
+    conf = Path(__file__).parents[2] / "conf/base/parameters_baselines.yml"
+    config = yaml.safe_load(conf.read_text())["baselines"]["lafite"]
+    seen = load_generator("lafite", shipped).training_images
+    assert seen == config["max_it"] * config["bs"]
 
 
 def test_what_is_timed_does_not_look_at_its_way(models):

@@ -24,10 +24,14 @@ def choose(scores, clip_tolerance=0.0):
     return choose_best(
         scores,
         clip_tolerance=clip_tolerance,
-        num_resamples=500,
         confidence=0.95,
-        seed=0,
     )
+
+
+def ahead(lead):
+    """60 prompts around a mean lead, of which the standard error is 1."""
+    own = np.repeat([-1.0, 1.0], 30)
+    return lead + own * (59 / 60 * 60) ** 0.5
 
 
 def test_the_most_accurate_wins_if_it_can_be_told_from_the_others():
@@ -87,3 +91,40 @@ def test_prompts_to_which_accuracy_does_not_apply_are_left_out():
 def test_a_sweep_without_results_is_refused():
     with pytest.raises(InputError, match="no variant that could be scored"):
         choose({})
+
+
+def test_many_variants_need_more_to_be_told_from_the_first():
+    """t(0.975, 59) is 2.00; one of two comparisons takes 2.30, one of 40 takes 3.43."""
+
+    def contenders(lead, num_others):
+        nothing = {name: np.zeros(60) for name in NAMES}
+        scores = {"first": {**nothing, "accuracy": ahead(lead)}}
+        scores |= {f"other {number}": nothing for number in range(num_others)}
+        choice = choose(scores)
+        assert choice.num_comparisons == 2 * num_others
+        return choice.contenders["accuracy"]
+
+    assert len(contenders(2.25, 1)) == 2
+    assert contenders(2.35, 1) == ["first"]
+    assert len(contenders(3.38, 20)) == 21
+    assert contenders(3.48, 20) == ["first"]
+
+
+def test_a_few_prompts_that_agree_tell_nothing():
+    few = {name: np.zeros(3) for name in NAMES}
+    lucky = {**few, "accuracy": np.ones(3)}
+    choice = choose({"lucky": lucky, "lively": {**few, "clip_diversity": np.ones(3)}})
+    assert choice.best == "lively"
+    assert choice.contenders["accuracy"] == ["lucky", "lively"]
+
+
+def test_the_first_of_many_equals_is_rarely_alone():
+    """20 variants that are the same but for noise: the 5 % are of the whole choice."""
+    rng = np.random.default_rng(1)
+    dropped = 0
+    for _ in range(200):
+        truly_best = {name: rng.normal(size=60) for name in NAMES}
+        scores = {"best": truly_best}
+        scores |= {str(n): {m: rng.normal(size=60) for m in NAMES} for n in range(20)}
+        dropped += "best" not in choose(scores).contenders["clip_score"]
+    assert dropped / 200 <= 0.05

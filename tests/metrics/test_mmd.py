@@ -12,41 +12,66 @@ def make_sets(n=7, m=9, d=4):
 
 
 def test_kernel_distance_by_double_loop():
-    x, y = make_sets(n=8, m=8)
+    """Over pairs of rows of two prompts, and over all pairs of the reference."""
+    x, y = make_sets(n=8, m=9)
+    prompts = [0, 0, 1, 1, 2, 2, 3, 3]
 
     def k(a, b):
         return (a @ b / 4 + 1) ** 3
 
-    pairs = [(i, j) for i, j in product(range(8), repeat=2) if i != j]
-    expected = np.mean([k(x[i], x[j]) + k(y[i], y[j]) for i, j in pairs])
-    expected -= 2 * np.mean([k(a, b) for a, b in product(x, y)])
-    found = kernel_distance(
-        x, y, num_subsets=3, subset_size=100, generator=np.random.default_rng(1)
-    )
-    assert found == pytest.approx(expected)
+    def distance(left):
+        rows = [i for i in range(8) if prompts[i] not in left]
+        apart = [(i, j) for i, j in product(rows, rows) if prompts[i] != prompts[j]]
+        others = [(i, j) for i, j in product(range(9), repeat=2) if i != j]
+        return (
+            np.mean([k(x[i], x[j]) for i, j in apart])
+            + np.mean([k(y[i], y[j]) for i, j in others])
+            - 2 * np.mean([k(x[i], b) for i, b in product(rows, y)])
+        )
+
+    found, error = kernel_distance(x.reshape(4, 2, 4), y)
+    assert found == pytest.approx(distance([]))
+    without = [distance([prompt]) for prompt in range(4)]
+    assert error == pytest.approx(np.sqrt(3 / 4 * 4 * np.var(without)))
 
 
-def test_kernel_distance_has_no_bias_where_the_sets_are_one():
+@pytest.mark.parametrize("num_samples", [1, 4])
+@pytest.mark.parametrize("num_prompts", [5, 40])
+def test_kernel_distance_has_no_bias_whatever_the_numbers(num_prompts, num_samples):
+    """Prompts are drawn, and their images around them: the whole is the reference."""
     rng = np.random.default_rng(0)
-    rows = rng.standard_normal((4000, 5))
-    distances = [
-        kernel_distance(x, y, num_subsets=1, subset_size=20, generator=rng)
-        for x, y in rows.reshape(100, 2, 20, 5)
-    ]
-    error = np.std(distances) / 10
-    assert abs(np.mean(distances)) < 3 * error
+
+    def draw(n):
+        centres = rng.normal(0, 0.8, (n, 1, 3))
+        return centres + rng.normal(0, 0.6, (n, num_samples, 3))  # variance 1
+
+    reference = rng.normal(size=(300, 300, 3))
+    distances = [kernel_distance(draw(num_prompts), rows)[0] for rows in reference]
+    spread = np.std(distances) / len(distances) ** 0.5
+    assert abs(np.mean(distances)) < 3 * spread
     assert min(distances) < 0
 
 
-def test_subsets_are_drawn_without_replacement_from_both_sets():
-    x, y = make_sets(n=300, m=200)
-    whole = kernel_distance(
-        x, y, num_subsets=1, subset_size=200, generator=np.random.default_rng(0)
-    )
-    subsets = kernel_distance(
-        x, y, num_subsets=400, subset_size=20, generator=np.random.default_rng(0)
-    )
-    assert subsets == pytest.approx(whole, rel=0.1)
+def test_the_standard_error_is_the_spread_over_prompts():
+    rng = np.random.default_rng(0)
+    reference = rng.normal(size=(300, 3))
+
+    def draw():
+        centres = rng.normal(0.5, 0.8, (30, 1, 3))
+        return centres + rng.normal(0, 0.6, (30, 4, 3))
+
+    draws = [kernel_distance(draw(), reference) for _ in range(400)]
+    distances, errors = np.transpose(draws)
+    expected = np.std(distances)
+    assert np.sqrt(np.mean(errors**2)) == pytest.approx(expected, rel=0.15)
+
+
+def test_kernel_distance_of_too_few_prompts_is_not_known():
+    x, y = make_sets(n=6)
+    one, two = (kernel_distance(x.reshape(n, -1, 4), y) for n in (1, 2))
+    assert np.isnan(one).all()
+    assert np.isfinite(two[0])
+    assert np.isnan(two[1])
 
 
 def test_clip_mmd_by_double_loop():
@@ -73,10 +98,7 @@ def test_clip_mmd_of_opposite_points():
 
 def test_sets_and_settings_out_of_range_are_refused():
     x, y = make_sets()
-    settings = {"num_subsets": 1, "generator": np.random.default_rng(0)}
-    with pytest.raises(ValueError, match="subset_size 2 or more, got 1 and 1"):
-        kernel_distance(x, y, subset_size=1, **settings)
     with pytest.raises(ValueError, match="same width"):
-        kernel_distance(x, y[:, :2], subset_size=5, **settings)
+        kernel_distance(x[:, None, :2], y)
     with pytest.raises(ValueError, match="other than zero"):
         clip_mmd(0 * x, y)

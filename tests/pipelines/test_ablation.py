@@ -23,7 +23,7 @@ from linear_models import (
 )
 
 from clip2latent_kedro.ablation import AblationConfig
-from clip2latent_kedro.cli.comparison import compare_tables
+from clip2latent_kedro.cli.comparison import Table, compare_tables
 from clip2latent_kedro.datasets import ArrayFolderDataset
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.pipelines.ablation import create_pipeline
@@ -166,7 +166,9 @@ def test_every_study_has_its_table_figure_pictures_and_paragraph(run):
     assert strip.dtype == np.uint8
     assert strip.shape[2] == 3
 
-    comparison = compare_tables(scores, scores)
+    assert set(scores["judge"]) == {"colour-judge@22"}
+    comparison = compare_tables(Table(scores), Table(scores), confidence=0.95)
+    assert not comparison.unknown
     assert comparison.num_compared == 5 * (~failed).sum()
     assert comparison.changes == []
 

@@ -96,6 +96,7 @@ def run_in(folder, *outputs, **changes):
     """Run the pipeline, or what leads to some outputs, on a folder."""
     given = {
         "prompts": pd.DataFrame(PROMPTS).replace("", None),
+        "prompt_bank": {},
         "generator": ColourGenerator(),
         "encoder": ColourEncoder(),
         "judge": ColourJudge(),
@@ -248,6 +249,13 @@ def test_a_row_of_a_student_that_is_not_there_is_left_out_or_refused(run, caplog
     only = make_evaluation(rows=rows, only="one_step")
     with pytest.raises(InputError, match="Run the pipeline distillation first"):
         run(**{"params:evaluation": only})
+
+
+def test_prompts_that_settings_are_chosen_on_are_refused(run):
+    bank = pd.DataFrame([{"prompt": "9 9 9"}, {"prompt": "0, 0, 2."}])
+    with pytest.raises(InputError, match=r"must share no text, .* got '0 0 2' in both"):
+        run("queries", prompt_bank=bank)
+    assert run("queries", prompt_bank=bank[:1]).load("queries").texts
 
 
 def test_the_modality_gap_is_that_of_prompts_and_their_references(catalog):
@@ -440,6 +448,10 @@ def test_differences_are_paired_with_the_baseline(run):
         assert apart.min() <= found["clip_score_low"] <= found["clip_score"]
         assert found["clip_score"] <= found["clip_score_high"] <= apart.max()
     assert "## Differences from fast" in catalog.load("scores_table")
+    number = differences.drop(columns="baseline").filter(regex="_low$").count().sum()
+    for text in ("scores_table", "scores_report"):
+        assert f"Each of the {number} intervals is by itself" in catalog.load(text)
+        assert "Claims that were looked at: 1, all of which" in catalog.load(text)
     assert "20 steps instead of" not in catalog.load("scores_table")
     assert "5 steps instead of 20 cost nothing" in catalog.load("scores_table")
 
@@ -454,9 +466,24 @@ def test_the_held_out_clip_scores_but_does_not_choose(run, catalog):
 
 def test_images_are_compared_with_the_generators_own(run, catalog):
     scores = catalog.load("scores").set_index("method")
-    assert scores.loc["random_w", "fid"] < scores.loc["reference", "fid"]
-    assert scores.loc["random_w", "cmmd"] < scores.loc["reference", "cmmd"]
-    assert (scores["kid"].notna()).all()
+    for name in ("fid", "cmmd"):
+        assert scores.loc["random_w", name] < scores.loc["generator_bound", name]
+    assert scores["kid"].notna().all()
+    assert scores["kid_error"].notna().all()
+    # Two of three samples have a reference: too few to stand beside the others.
+    assert scores["num_images"].tolist() == [9, 6, 9, 9, 9, 9]
+    full = scores.index != "reference"
+    for name in ("fid", "cmmd", "fid_images"):
+        assert (scores[name].notna() == full).all()
+    assert set(scores["fid_images"].dropna()) == {9}
+    table = catalog.load("scores_table").splitlines()
+    assert "| images | KID | FID (9 images) | CMMD (9 images) |" in table[0]
+    cells = table[3].split(" | ")
+    kid, error = scores.loc["reference", ["kid", "kid_error"]]
+    place = table[0].split(" | ").index("KID")
+    assert cells[place - 1 : place + 3] == ["6", f"{kid:.3f} ± {error:.3f}", "", ""]
+    report = catalog.load("scores_report")
+    assert "<td>FID</td><td>Fréchet distance" in report
     without = make_evaluation(generator_images=None)
     catalog = run("scores", **{"params:evaluation": without})
     assert "fid" not in catalog.load("scores")

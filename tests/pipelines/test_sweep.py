@@ -111,6 +111,8 @@ def test_every_point_is_scored_once_and_failures_are_reported(run, tmp_path):
     catalog = run()
     scores = catalog.load("sweep_scores")
     assert len(scores) == NUM_TRIALS
+    assert set(scores["encoder"]) == {"11"}
+    assert set(scores["judge"]) == {"colour-judge@22"}
     assert len(written(tmp_path)) == NUM_DIFFERENT
     assert scores["variant"].tolist()[:3] == [
         "as it is",
@@ -155,13 +157,20 @@ def test_the_best_is_a_config_of_a_run(run, tmp_path):
 
 
 def test_the_best_leaves_fixed_settings_as_they_are(run):
-    loud = make_sweep(grids={"base": {}, "guidance": {"guidance_scale": [0.0, 3.0]}})
-    free = run(**{"params:sweep": loud}).load("sweep_best")
+    grids = {"base": {}, "guidance": {"guidance_scale": [0.0, 3.0]}}
+    loud = make_sweep(grids=grids, num_prompts=12)
+    many = {"prompt_bank": pd.concat([BANK, *[BANK[1:]] * 3])}
+    free = run(**many, **{"params:sweep": loud}).load("sweep_best")
     assert free["variant"] == "guidance: guidance_scale 3.0"
+    # Two others against the first, by two criteria.
+    assert free["comparisons"] == {
+        "number": 4,
+        "correction": "Bonferroni",
+        "confidence": 0.9,
+    }
     quiet = replace(loud, fixed=["guidance_scale"])
-    assert (
-        run(**{"params:sweep": quiet}).load("sweep_best")["variant"].startswith("base")
-    )
+    best = run(**many, **{"params:sweep": quiet}).load("sweep_best")
+    assert best["variant"].startswith("base")
 
 
 def test_a_grid_may_change_the_prior(run):

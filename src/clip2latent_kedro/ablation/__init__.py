@@ -2,7 +2,6 @@
 
 from clip2latent_kedro.ablation.bench import Bench, Outcome
 from clip2latent_kedro.ablation.config import AblationConfig, StudySpec
-from clip2latent_kedro.ablation.intervals import mean_over_seeds
 from clip2latent_kedro.ablation.plan import PlannedVariant, plan_variants
 from clip2latent_kedro.ablation.run import run_variants
 from clip2latent_kedro.ablation.settings import Settings
@@ -14,7 +13,6 @@ __all__ = [
     "PlannedVariant",
     "Settings",
     "StudySpec",
-    "mean_over_seeds",
     "plan_variants",
     "run_variants",
 ]

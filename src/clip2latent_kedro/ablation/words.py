@@ -1,12 +1,16 @@
-"""What the numbers of a study say, in a paragraph."""
+"""What the numbers of a study say, in a paragraph.
+
+Each sentence decides something by several comparisons at once: their intervals are
+widened for that number (Bonferroni), and the paragraph ends with how many there were.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from clip2latent_kedro.ablation.intervals import mean_over_seeds
 from clip2latent_kedro.metrics.bootstrap import Interval
+from clip2latent_kedro.metrics.student_t import t_interval
 
 NAMES = {
     "clip_score": "CLIP score",
@@ -43,10 +47,12 @@ def describe_study(tried: Sequence[Tried], confidence: float, num_failed: int) -
 
     Args:
         tried: Variants that have been scored, in the order of lines and axis.
-        confidence: Of the intervals over seeds.
+        confidence: Of the intervals over seeds; in a sentence that compares, of all
+            its comparisons together.
         num_failed: Variants that could not be scored.
     """
     sentences = []
+    num_comparisons = 0
     every = list(dict.fromkeys(variant.asked for variant in tried))
     for asked in every:
         where = f"Given {asked}, the" if len(every) > 1 else "The"
@@ -54,10 +60,17 @@ def describe_study(tried: Sequence[Tried], confidence: float, num_failed: int) -
             scored = [v for v in tried if name in v.scores and v.asked == asked]
             if len(scored) > 1:
                 sentences.append(_describe_best(scored, name, confidence, where))
+                num_comparisons += len(scored) - 1
     for line in dict.fromkeys(v.line for v in tried if not v.is_apart):
         members = [v for v in tried if v.line == line and not v.is_apart]
         if len(members) > 1:
             sentences.append(_describe_change(members, line, confidence))
+            num_comparisons += len(_compared(members))
+    if num_comparisons:
+        number = _count(num_comparisons, "comparison")
+        sentences.append(
+            f"This rests on {number}; intervals allow for those of their own sentence."
+        )
     if num_failed:
         sentences.append(f"{_count(num_failed, 'variant')} could not be scored.")
     return " ".join(sentences) or "There are too few variants to compare."
@@ -72,9 +85,9 @@ def _describe_best(
         variant
         for variant in tried
         if variant is not best
-        and _difference(variant, best, name, confidence).high >= 0
+        and _difference(variant, best, name, confidence, len(tried) - 1).high >= 0
     ]
-    found = mean_over_seeds(best.scores[name], confidence)
+    found = t_interval(best.scores[name], confidence)
     sentence = f"{where} {NAMES[name]} is highest at {best.label}, {_interval(found)}"
     if not ties:
         return f"{sentence}, above all others."
@@ -90,10 +103,10 @@ def _describe_change(tried: Sequence[Tried], line: str, confidence: float) -> st
     """Say how scores change from one end of the axis to the other."""
     first, last = tried[0], tried[-1]
     changes, same = [], []
-    for name, title in NAMES.items():
-        if name not in first.scores or name not in last.scores:
-            continue
-        difference = _difference(last, first, name, confidence)
+    compared = _compared(tried)
+    for name in compared:
+        title = NAMES[name]
+        difference = _difference(last, first, name, confidence, len(compared))
         if difference.low <= 0 <= difference.high:
             same.append(title)
         else:
@@ -108,11 +121,17 @@ def _describe_change(tried: Sequence[Tried], line: str, confidence: float) -> st
     return f"{start} {ends[0]} to {ends[1]}, {', '.join(changes)}."
 
 
-def _difference(one: Tried, other: Tried, name: str, confidence: float) -> Interval:
-    """Return the difference of two variants, paired by seed."""
-    return mean_over_seeds(
-        np.subtract(one.scores[name], other.scores[name]).tolist(), confidence
-    )
+def _compared(tried: Sequence[Tried]) -> list[str]:
+    """Return the scores that both ends of an axis have."""
+    return [n for n in NAMES if n in tried[0].scores and n in tried[-1].scores]
+
+
+def _difference(
+    one: Tried, other: Tried, name: str, confidence: float, num_comparisons: int
+) -> Interval:
+    """Return the difference of two variants, paired by seed, as one of several."""
+    difference = np.subtract(one.scores[name], other.scores[name]).tolist()
+    return t_interval(difference, 1 - (1 - confidence) / num_comparisons)
 
 
 def _interval(interval: Interval, *, absolute: bool = False) -> str:

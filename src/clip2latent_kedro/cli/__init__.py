@@ -137,7 +137,7 @@ cli.add_command(run)
 @click.option("--entry", default="scores", help="Catalog entry of the table.")
 @click.option("--env", default=None, help="Environment of the configuration.")
 def compare_scores(versions: tuple[str, ...], entry: str, env: str | None) -> None:
-    """Print what changed beyond the intervals between two versions of the scores.
+    """Print what changed beyond chance between two versions of the scores.
 
     VERSIONS are two of them, or the beginnings of their names; the last two without.
     """
@@ -146,9 +146,9 @@ def compare_scores(versions: tuple[str, ...], entry: str, env: str | None) -> No
             msg = f"compare-scores takes two versions or none, got {len(versions)}."
             raise InputError(msg)
         check_environment(env, None)
-        tables = load_versions(entry, versions, env)
+        tables, confidence = load_versions(entry, versions, env)
         (before, older), (after, newer) = tables.items()
-        comparison = compare_tables(older, newer)
+        comparison = compare_tables(older, newer, confidence=confidence)
     except Exception as error:
         sentence = explain(error)
         if sentence is None:

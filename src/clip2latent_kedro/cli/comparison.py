@@ -1,44 +1,73 @@
-"""`kedro compare-scores`: what has changed beyond the intervals between two runs."""
+"""`kedro compare-scores`: what has changed beyond chance between two runs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import hypot, inf
 from pathlib import Path, PurePosixPath
+from statistics import NormalDist
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from kedro.framework.session import KedroSession
 from kedro.io import AbstractVersionedDataset, DataCatalog
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.evaluation.comparison import (
+    FEWEST_PROMPTS,
+    MEASURED_BY,
+    is_comparable,
+    tell_apart,
+)
+from clip2latent_kedro.metrics.bootstrap import Interval
 
 Key = tuple[str, ...]
+BY_PROMPT = {"scores": "scores_by_prompt"}  # the table of a table's single prompts
+
+
+@dataclass(frozen=True)
+class Table:
+    """One version of a table of means with intervals.
+
+    Attributes:
+        means: Its rows are named by the columns of text that it begins with; a score
+            is a column NAME beside NAME_low and NAME_high.
+        by_prompt: The same scores of each `method`, `prompt_index` and `prompt`; None
+            if the table has no such other.
+    """
+
+    means: pd.DataFrame
+    by_prompt: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
 class Change:
-    """A score of one row whose intervals of two versions have nothing in common.
+    """A score of one row whose difference between two versions is not chance.
 
     Attributes:
         key: The texts that name the row.
         score: Its name.
-        before: Mean, low and high in the older version.
-        after: The same in the newer one.
+        before: Mean in the older version.
+        after: Mean in the newer one.
+        difference: Of both, with an interval that allows for all comparisons.
+        is_paired: Whether it is of the same prompts, one by one.
     """
 
     key: Key
     score: str
-    before: tuple[float, float, float]
-    after: tuple[float, float, float]
+    before: float
+    after: float
+    difference: Interval
+    is_paired: bool
 
     def __str__(self) -> str:
-        """Return both with their intervals, and the difference of the means."""
-        before, after = (
-            f"{mean:.3f} [{low:.3f}, {high:.3f}]"
-            for mean, low, high in (self.before, self.after)
+        """Return both means, and the difference with its interval."""
+        apart = self.difference
+        return (
+            f"{', '.join(self.key)}: {self.score} {self.before:.3f} -> "
+            f"{self.after:.3f} ({apart.mean:+.3f} [{apart.low:+.3f}, {apart.high:+.3f}]"
+            f"{'' if self.is_paired else ', unpaired'})"
         )
-        difference = self.after[0] - self.before[0]
-        name = ", ".join(self.key)
-        return f"{name}: {self.score} {before} -> {after} ({difference:+.3f})"
 
 
 @dataclass(frozen=True)
@@ -46,16 +75,22 @@ class Comparison:
     """Two versions of a table of scores.
 
     Attributes:
-        changes: Beyond the intervals, in the order of the newer table.
+        changes: Beyond chance, in the order of the newer table.
         num_compared: Scores of rows that both have.
+        num_paired: Those of them that are compared prompt by prompt.
         gone: Names of rows that only the older table has.
         new: Names of rows that only the newer one has.
+        others: Scores that are another quantity in the newer table, each with why.
+        unknown: Whether a table does not tell which models scored.
     """
 
     changes: list[Change]
     num_compared: int
+    num_paired: int
     gone: list[str]
     new: list[str]
+    others: dict[str, str]
+    unknown: bool
 
     def lines(self) -> Iterator[str]:
         """Yield what there is to say."""
@@ -63,51 +98,137 @@ class Comparison:
         for said, names in (("Gone", self.gone), ("New", self.new)):
             if names:
                 yield f"{said}: {'; '.join(names)}."
+        for score, reason in self.others.items():
+            yield f"Not compared: {score}, which is another quantity by {reason}."
+        if self.unknown:
+            yield (
+                "Which models scored is not known of both versions. With other models "
+                "the scores are other quantities."
+            )
         yield (
-            f"{len(self.changes)} of {self.num_compared} scores have changed beyond "
-            f"their intervals."
+            f"{len(self.changes)} of {self.num_compared} scores have changed, by "
+            f"intervals of the differences that allow for as many comparisons "
+            f"(Bonferroni). {self.num_paired} are paired by prompt; the others have "
+            f"other prompts, or none stored, and are compared by their own intervals."
         )
 
 
-def compare_tables(before: pd.DataFrame, after: pd.DataFrame) -> Comparison:
+def compare_tables(before: Table, after: Table, *, confidence: float) -> Comparison:
     """Return what has changed between two tables of means with intervals.
 
     Args:
-        before: The older table. Its rows are named by the columns of text that it
-            begins with; a score is a column NAME beside NAME_low and NAME_high.
+        before: The older table.
         after: The newer one.
+        confidence: Of the intervals in the tables, and of all comparisons together.
 
     Raises:
         InputError: If a table has no scores or names two rows alike.
     """
-    old, new = _index_rows(before), _index_rows(after)
-    scores = [name for name in _score_names(after) if name in _score_names(before)]
+    old, new = _index_rows(before.means), _index_rows(after.means)
+    known = _score_names(before.means)
+    scores = [name for name in _score_names(after.means) if name in known]
     if not scores:
         msg = (
             "The two tables must share a score NAME with NAME_low and NAME_high, got "
             "none. Compare tables of one kind."
         )
         raise InputError(msg)
-    changes, num_compared = [], 0
+    others: dict[str, str] = {}
+    compared: list[tuple[Key, str]] = []
     for key in (key for key in new if key in old):
         for score in scores:
-            was, now = (_triple(rows[key], score) for rows in (old, new))
-            if pd.isna([*was, *now]).any():
+            if pd.isna([*_triple(old[key], score), *_triple(new[key], score)]).any():
                 continue
-            num_compared += 1
-            if now[1] > was[2] or now[2] < was[1]:
-                changes.append(Change(key, score, was, now))
+            reason = _name_other_measure(score, old[key], new[key])
+            if reason:
+                others.setdefault(score, reason)
+            else:
+                compared.append((key, score))
+    changes, num_paired = [], 0
+    for key, score in compared:
+        paired = _pair(score, key, before.by_prompt, after.by_prompt)
+        if paired is None:
+            difference = _unpaired(
+                score, old[key], new[key], confidence, num_comparisons=len(compared)
+            )
+        else:
+            num_paired += 1
+            found = tell_apart(
+                *paired, confidence=confidence, num_comparisons=len(compared)
+            )
+            assert found is not None  # the means are there
+            difference = found
+        if difference.low > 0 or difference.high < 0:
+            was, now = (_triple(rows[key], score)[0] for rows in (old, new))
+            is_paired = paired is not None
+            changes.append(Change(key, score, was, now, difference, is_paired))
     return Comparison(
         changes,
-        num_compared,
+        len(compared),
+        num_paired,
         gone=[", ".join(key) for key in old if key not in new],
         new=[", ".join(key) for key in new if key not in old],
+        others=others,
+        unknown=any("encoder" not in table.means for table in (before, after)),
     )
+
+
+def _name_other_measure(
+    score: str, old: Mapping[Any, Any], new: Mapping[Any, Any]
+) -> str:
+    """Return why a score of a row is not the same quantity in both; "" if it is."""
+    for by in MEASURED_BY.get(score, ()):
+        if by in old and by in new and str(old[by]) != str(new[by]):
+            return f"another {by.replace('_', ' ')} ({old[by]} -> {new[by]})"
+    counts = old.get("num_samples", 1), new.get("num_samples", 1)
+    if not is_comparable(score, *counts):
+        return f"other numbers of samples ({counts[0]} -> {counts[1]})"
+    return ""
+
+
+def _pair(
+    score: str, key: Key, before: pd.DataFrame | None, after: pd.DataFrame | None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the newer and the older score of each prompt; None if prompts differ."""
+    if before is None or after is None or score not in before or score not in after:
+        return None
+    old, new = (
+        table[table["method"] == key[0]].set_index(["prompt_index", "prompt"])[score]
+        for table in (before, after)
+    )
+    if not len(new) or not new.sort_index().index.equals(old.sort_index().index):
+        return None
+    return new.sort_index().to_numpy(float), old.sort_index().to_numpy(float)
+
+
+def _unpaired(
+    score: str,
+    old: Mapping[Any, Any],
+    new: Mapping[Any, Any],
+    confidence: float,
+    *,
+    num_comparisons: int,
+) -> Interval:
+    """Return the difference of two independent means, by their own intervals.
+
+    These are widened for the number of comparisons as a normal's would be.
+    """
+    was, was_low, was_high = _triple(old, score)
+    now, now_low, now_high = _triple(new, score)
+    if min(row.get("num_prompts", inf) for row in (old, new)) < FEWEST_PROMPTS:
+        return Interval(now - was, -inf, inf)
+    error = 1 - confidence
+    alone, together = (
+        NormalDist().inv_cdf(1 - error / (2 * n)) for n in (1, num_comparisons)
+    )
+    down = hypot(now - now_low, was_high - was) * together / alone
+    up = hypot(now_high - now, was - was_low) * together / alone
+    return Interval(now - was, now - was - down, now - was + up)
 
 
 def load_versions(
     entry: str, versions: tuple[str, ...], env: str | None
-) -> dict[str, pd.DataFrame]:
+) -> tuple[dict[str, Table], float]:
     """Return two versions of a catalog entry, the older request first.
 
     Args:
@@ -116,13 +237,17 @@ def load_versions(
             two.
         env: Environment of the configuration; None for the default one.
 
+    Returns:
+        The tables by version, and the confidence that intervals are made with.
+
     Raises:
         InputError: If the entry or a version is not there.
     """
     session = KedroSession.create(env=env)
     assert isinstance(session, KedroSession)
     with session:
-        config = session.load_context().config_loader["catalog"]
+        loader = session.load_context().config_loader
+        config, parameters = loader["catalog"], loader["parameters"]
     if entry not in config:
         msg = f"entry must be a table of the catalog, got {entry!r}."
         raise InputError(msg)
@@ -136,15 +261,27 @@ def load_versions(
         raise InputError(msg)
     tables = {}
     for version in wanted:
-        catalog = DataCatalog.from_config(
-            {entry: config[entry]}, load_versions={entry: version}
+        other = BY_PROMPT.get(entry)
+        has_other = other is not None and version in _list_versions(
+            other, config[other]
         )
-        table = catalog.load(entry)
-        if not isinstance(table, pd.DataFrame):
-            msg = f"entry must be a table of the catalog, got {entry!r}."
-            raise InputError(msg)
-        tables[version] = table
-    return tables
+        tables[version] = Table(
+            _load(entry, config, version),
+            _load(other, config, version) if other and has_other else None,
+        )
+    made_by = "ablation" if entry == "ablation_scores" else "evaluation"
+    return tables, parameters[made_by]["confidence"]
+
+
+def _load(entry: str, config: Mapping[str, Any], version: str) -> pd.DataFrame:
+    catalog = DataCatalog.from_config(
+        {entry: config[entry]}, load_versions={entry: version}
+    )
+    table = catalog.load(entry)
+    if not isinstance(table, pd.DataFrame):
+        msg = f"entry must be a table of the catalog, got {entry!r}."
+        raise InputError(msg)
+    return table
 
 
 def _list_versions(entry: str, config: dict[str, Any]) -> list[str]:

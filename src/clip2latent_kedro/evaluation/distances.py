@@ -9,12 +9,11 @@ from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.metrics.frechet import frechet_distance
 from clip2latent_kedro.metrics.mmd import clip_mmd, kernel_distance
 from clip2latent_kedro.progress import progress_bar
-from clip2latent_kedro.runtime import derive_seed, make_generator
+from clip2latent_kedro.runtime import make_generator
 
-KID_SUBSETS, KID_SUBSET_SIZE = 10, 1000
 DISTANCES = {
+    "kid": "Unbiased MMD^2 of the features under a cubic kernel, ± standard error",
     "fid": "Fréchet distance of the features' Gaussians",
-    "kid": "Unbiased MMD^2 of the features under a cubic kernel",
     "cmmd": "1000 MMD^2 of the unit features under a Gaussian kernel of width 10",
 }
 
@@ -79,24 +78,32 @@ def embed_generator_images(
 
 
 def measure_distances(
-    features: np.ndarray, reference: np.ndarray, *, seed: int
+    features: np.ndarray, reference: np.ndarray, *, num_prompts: int, num_samples: int
 ) -> dict[str, float]:
-    """Return the distances of `DISTANCES`.
+    """Return the distances of `DISTANCES`, and what they are of.
+
+    `kid` and its standard error `kid_error` are of all `num_images`, however many. The
+    other two grow as images get fewer. So that rows compare, they are of `fid_images`,
+    the same number in every row, and left out of a row that has not as many.
 
     Args:
-        features: Of a row's images, [..., d].
+        features: Of a row's images, [prompts, samples, d].
         reference: Of the generator's, [n, d].
-        seed: Of the subsets.
+        num_prompts: Prompts that a row must have answered for `fid` and `cmmd`.
+        num_samples: Images of each, of which the first so many count.
     """
-    rows = features.reshape(-1, features.shape[-1])
+    kid, error = kernel_distance(features, reference)
+    found = {
+        "num_images": features.shape[0] * features.shape[1],
+        "kid": kid,
+        "kid_error": error,
+    }
+    if len(features) < num_prompts or features.shape[1] < num_samples:
+        return found
+    rows = features[:, :num_samples].reshape(-1, features.shape[-1])
     return {
+        **found,
         "fid": frechet_distance(rows, reference),
-        "kid": kernel_distance(
-            rows,
-            reference,
-            num_subsets=KID_SUBSETS,
-            subset_size=KID_SUBSET_SIZE,
-            generator=np.random.default_rng(derive_seed(seed, "kid")),
-        ),
         "cmmd": clip_mmd(rows, reference),
+        "fid_images": len(rows),
     }

@@ -1,6 +1,7 @@
 """From a table of prompts to queries."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,32 @@ def read_queries(
         stated=_stated_labels(rows, attributes),
         held_out_embedding=None if held_out is None else held_out.encode_text(texts),
     )
+
+
+def check_apart(prompts: Iterable[str], prompt_bank: Iterable[str]) -> None:
+    """Check that no text of the comparison is one by which settings are chosen.
+
+    Args:
+        prompts: Of the comparison.
+        prompt_bank: Of everything else.
+
+    Raises:
+        InputError: If one is in both, but for case, punctuation and spaces.
+    """
+    known = {_words(text) for text in prompt_bank}
+    shared = [text for text in prompts if _words(text) in known]
+    if shared:
+        msg = (
+            f"The catalog entries prompts and prompt_bank must share no text, since "
+            f"settings are chosen on the bank, got {shared[0]!r} in both"
+            f"{f' and {len(shared) - 1} more' if shared[1:] else ''}. Remove it from "
+            f"one of them."
+        )
+        raise InputError(msg)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\w+", text.lower()))
 
 
 def _stated_labels(

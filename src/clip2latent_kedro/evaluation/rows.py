@@ -49,6 +49,7 @@ class Row:
         prompts: Numbers of the prompts that it can answer; None for all.
         training_seconds: What training it has cost beside the two frozen models;
             None if unknown.
+        caveats: Sentences that a claim about the row must not leave unsaid.
     """
 
     method: Method
@@ -57,6 +58,7 @@ class Row:
     timed: Method | None = None
     prompts: Sequence[int] | None = None
     training_seconds: float | None = None
+    caveats: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.metrics.bootstrap import bootstrap_difference
-from clip2latent_kedro.runtime import derive_seed
+from clip2latent_kedro.evaluation.comparison import tell_apart
 
 CRITERIA = ("accuracy", "clip_score", "clip_diversity")
 RULE = (
     "The most stated attributes right in one sample. Of those that cannot be told from "
-    "it (the interval of the paired difference holds 0), the highest CLIP score; of "
+    "it (the interval of the paired difference reaches 0), the highest CLIP score; of "
     "those that are not shown to be worse than that by more than a tolerance, the most "
-    "diverse. A score that applies to no prompt is passed over."
+    "diverse. The intervals are widened for the number of comparisons (Bonferroni). A "
+    "score that applies to no prompt is passed over."
 )
 
 
@@ -25,28 +25,28 @@ class Choice:
     Attributes:
         best: Key of the variant.
         contenders: Keys that each criterion but the last has left, by criterion.
+        num_comparisons: That the intervals allow for: of every variant but the first
+            with that one, by each criterion but the last.
     """
 
     best: str
     contenders: dict[str, list[str]]
+    num_comparisons: int
 
 
 def choose_best(
     scores: Mapping[str, Mapping[str, np.ndarray]],
     *,
     clip_tolerance: float,
-    num_resamples: int,
     confidence: float,
-    seed: int,
 ) -> Choice:
     """Return the best variant by `RULE`.
 
     Args:
         scores: Of each variant by key, [num_prompts] each, of the same prompts.
         clip_tolerance: CLIP score that may be given up for diversity.
-        num_resamples: Bootstrap draws.
-        confidence: Of the intervals.
-        seed: Seed of the run.
+        confidence: That no variant is dropped which is in truth the first, by any
+            criterion.
 
     Raises:
         InputError: If there is no variant.
@@ -55,6 +55,7 @@ def choose_best(
         msg = "The sweep has no variant that could be scored. Change sweep.grids."
         raise InputError(msg)
     left = list(scores)
+    num_comparisons = (len(CRITERIA) - 1) * (len(scores) - 1)
     contenders: dict[str, list[str]] = {}
     for criterion in CRITERIA:
         means = {key: _mean(scores[key][criterion]) for key in left}
@@ -67,42 +68,21 @@ def choose_best(
         lead = scores[leader][criterion]
         if criterion == "clip_score":
             lead = lead - clip_tolerance
-        generator_seed = derive_seed(seed, "bootstrap")
-        left = [
-            key
-            for key in left
-            if _reaches(
+        others = [key for key in left if key != leader]
+        kept = {leader}
+        for key in others:
+            ahead = tell_apart(
                 lead,
                 scores[key][criterion],
-                num_resamples,
-                confidence,
-                np.random.default_rng(generator_seed),
+                confidence=confidence,
+                num_comparisons=num_comparisons,
             )
-        ]
+            if ahead is not None and ahead.low <= 0:
+                kept.add(key)
+        left = [key for key in left if key in kept]
         contenders[criterion] = left
-    return Choice(left[0], contenders)
+    return Choice(left[0], contenders, num_comparisons)
 
 
 def _mean(values: np.ndarray) -> float:
     return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
-
-
-def _reaches(
-    lead: np.ndarray,
-    values: np.ndarray,
-    num_resamples: int,
-    confidence: float,
-    generator: np.random.Generator,
-) -> bool:
-    """Return whether the lead over other values may be 0."""
-    applies = np.isfinite(lead) & np.isfinite(values)
-    if not applies.any():
-        return False
-    difference = bootstrap_difference(
-        lead[applies],
-        values[applies],
-        num_resamples=num_resamples,
-        confidence=confidence,
-        generator=generator,
-    )
-    return difference.low <= 0

@@ -51,6 +51,8 @@ class LafiteConfig(StyleGAN2Config):
         text_encoder: Name and digest of the encoder of its texts, NAME@DIGEST; None
             where nobody knows.
         training_seconds: Time that the training took; None where nobody knows.
+        training_images: Real images that the training has seen, one as often as it
+            was seen; None where nobody knows.
     """
 
     text_dim: int = 512
@@ -59,6 +61,7 @@ class LafiteConfig(StyleGAN2Config):
     text_layers: Mapping[str, TextLayers] | None = None
     text_encoder: str | None = None
     training_seconds: float | None = None
+    training_images: int | None = None
 
     def __post_init__(self) -> None:
         """Check the additions too, and name every block in `text_layers`."""

@@ -43,6 +43,7 @@ class TextGenerator:
         self.text_dim = network.config.text_dim
         self.resolution = network.config.resolution
         self.training_seconds = network.config.training_seconds
+        self.training_images = network.config.training_images
         self._label: Tensor | None = None
         if network.config.c_dim:
             self._label = one_hot_label(class_label, network.config.c_dim)

@@ -3,6 +3,8 @@
 MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y): 0 where the sets have one distribution.
 """
 
+from typing import Any
+
 import numpy as np
 
 from clip2latent_kedro.metrics.frechet import check_features
@@ -12,47 +14,46 @@ CMMD_SIGMA = 10.0
 CMMD_SCALE = 1000.0
 
 
-def kernel_distance(
-    features: np.ndarray,
-    reference: np.ndarray,
-    *,
-    num_subsets: int,
-    subset_size: int,
-    generator: np.random.Generator,
-) -> float:
-    """Return the kernel distance, as in KID (Bińkowski et al. 2018).
+def kernel_distance(features: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
+    """Return the kernel distance, as in KID (Bińkowski et al. 2018), and its error.
 
-    The unbiased MMD^2 under k(x, y) = (x.y / d + 1)^3, the mean over subsets that are
-    drawn without replacement. Unlike the Fréchet distance it does not grow as sets
-    get smaller, and may come out below 0.
+    The unbiased MMD^2 under k(x, y) = (x.y / d + 1)^3 over all pairs, which is what
+    KID's mean over random subsets tends to. Unlike the Fréchet distance it does not
+    grow as sets get smaller, and may come out below 0. Rows of one prompt are no
+    independent draws: pairs of them are left out, so that it does not matter either
+    how many of its images share a prompt.
 
     Args:
-        features: [n, d].
-        reference: [m, d].
-        num_subsets: How often to draw.
-        subset_size: Rows of each set in a subset, 2 or more; fewer if there are.
-        generator: Seeded by the caller.
+        features: [num_prompts, num_samples, d].
+        reference: Independent draws, [m, d].
+
+    Returns:
+        The distance, NaN of less than two prompts; and its standard error over the
+        choice of prompts (jackknife), NaN of less than three. That of the reference,
+        which all that are compared with it share, is not in it.
 
     Raises:
         ValueError: If the shapes do not belong together, or a value is not finite.
     """
-    first, second = check_features(features, reference)
-    if num_subsets < 1 or subset_size < 2:
-        msg = (
-            f"num_subsets must be 1 or more and subset_size 2 or more, got "
-            f"{num_subsets} and {subset_size}."
-        )
-        raise ValueError(msg)
-    size = min(subset_size, len(first), len(second))
-    distances = []
-    for _ in range(num_subsets):
-        x, y = (
-            rows[generator.choice(len(rows), size, replace=False)]
-            for rows in (first, second)
-        )
-        within = _mean_of_others(_cubic(x, x)) + _mean_of_others(_cubic(y, y))
-        distances.append(within - 2 * _cubic(x, y).mean())
-    return float(np.mean(distances))
+    num_prompts, num_samples, dim = features.shape
+    first, second = check_features(features.reshape(-1, dim), reference)
+    shape = num_prompts, num_samples, num_prompts, num_samples
+    pairs = _cubic(first, first).reshape(shape).mean(axis=(1, 3))
+    np.fill_diagonal(pairs, 0)  # [num_prompts, num_prompts]
+    across = _cubic(first, second).reshape(num_prompts, -1).mean(axis=1)
+    within_reference = _mean_of_others(_cubic(second, second))
+
+    def distance(total: Any, sum_across: Any, n: int) -> Any:
+        if n < 2:
+            return np.nan
+        return total / (n * (n - 1)) + within_reference - 2 * sum_across / n
+
+    found = distance(pairs.sum(), across.sum(), num_prompts)
+    without = distance(  # each prompt
+        pairs.sum() - 2 * pairs.sum(axis=1), across.sum() - across, num_prompts - 1
+    )
+    error = np.sqrt((num_prompts - 1) * np.var(without))
+    return float(found), float(error)
 
 
 def clip_mmd(features: np.ndarray, reference: np.ndarray) -> float:

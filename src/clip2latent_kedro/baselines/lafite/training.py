@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -145,6 +146,7 @@ def export_lafite(
     )
     with torch.no_grad():
         lafite.mapping.w_avg.copy_(lafite.mapping(z)[:, 0].mean(dim=0))
+    lafite.config = replace(lafite.config, training_images=state.step * config.bs)
     return lafite_weights(lafite)
 
 

@@ -13,6 +13,8 @@ from clip2latent_kedro.evaluation.models import Models
 from clip2latent_kedro.evaluation.rows import LackingError, Row, RowSpec
 from clip2latent_kedro.generators.text_adapter import TextGenerator
 
+ORIGINAL_IMAGES = 390_000 * 64  # that the original's training sees
+
 
 @dataclass(frozen=True)
 class Lafite:
@@ -64,4 +66,15 @@ def build(spec: RowSpec, models: Models, queries: Queries) -> Row:
         made_with=made_with,
         timed=method,
         training_seconds=model.training_seconds,
+        caveats=(_compare_training(spec.name, model.training_images),),
     )
+
+
+def _compare_training(name: str, num_images: int | None) -> str:
+    """Return how much training the model has had, beside the original's."""
+    had = (
+        f"How many images the training of {name} has seen is not in its file"
+        if num_images is None
+        else f"The training of {name} has seen {num_images:,} images"
+    )
+    return f"{had}; that of the original sees {ORIGINAL_IMAGES:,}."

@@ -28,7 +28,13 @@ def create_pipeline() -> Pipeline:
                 **bench,
                 **variants,
             ),
-            wire(tabulate, "ablation_scores", name="tabulate_ablation", **drawn),
+            wire(
+                tabulate,
+                "ablation_scores",
+                name="tabulate_ablation",
+                **bench,
+                **drawn,
+            ),
             wire(
                 report_studies,
                 "ablation_studies",

@@ -20,7 +20,8 @@ from clip2latent_kedro.pipelines.evaluation.tables import Cells, markdown_table
 PROTOCOL = (
     "Each study moves one setting along an axis; all others are the parameters below, "
     "but for what the study states. Means over seeds with their intervals. Variants "
-    "are compared seed by seed."
+    "are compared seed by seed; a sentence that compares several widens the intervals "
+    "of the differences for their number (Bonferroni)."
 )
 BUDGET = (
     "Studies that train priors train each of them with a reduced budget: their scores "

@@ -12,12 +12,12 @@ from clip2latent_kedro.ablation import (
     Bench,
     Outcome,
     PlannedVariant,
-    mean_over_seeds,
 )
 from clip2latent_kedro.ablation.bench import SCORES
 from clip2latent_kedro.ablation.words import Tried, describe_study
 from clip2latent_kedro.evaluation import Stored
 from clip2latent_kedro.evaluation.figure import render_figure
+from clip2latent_kedro.metrics.student_t import t_interval
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.ablation.figure import draw_strip, draw_study
 from clip2latent_kedro.pipelines.ablation.nodes import describe_base, from_stored
@@ -39,6 +39,7 @@ Files = dict[str, str | np.ndarray]
 def tabulate(
     results: Mapping[str, Stored],
     variants: list[PlannedVariant],
+    bench: Bench,
     ablation: AblationConfig,
 ) -> pd.DataFrame:
     """Return one row for each variant, study after study.
@@ -46,14 +47,21 @@ def tabulate(
     Args:
         results: All that are stored.
         variants: Of `plan`.
+        bench: Of `prepare`.
         ablation: `params:ablation`.
 
     Returns:
         `study`, `variant`; numbers of prompts, samples and seeds; for each score its
         mean over seeds, `_low` and `_high`, empty where it does not apply; seconds;
-        `line` and `value`; `problem` of a variant that failed; `result`, the name of
-        its file.
+        `line` and `value`; `encoder`, `held_out_encoder` and `judge`, which scored;
+        `problem` of a variant that failed; `result`, the name of its file.
     """
+    held_out, judge = bench.held_out, bench.judge
+    scored_by = {
+        "encoder": bench.encoder.identity.digest,
+        "held_out_encoder": None if held_out is None else str(held_out.identity),
+        "judge": None if judge is None else str(judge.identity),
+    }
     rows = []
     for variant in variants:
         outcome = from_stored(results[variant.key])
@@ -66,7 +74,7 @@ def tabulate(
         }
         for name in SCORES:
             if name in outcome.scores:
-                found = mean_over_seeds(outcome.scores[name], ablation.confidence)
+                found = t_interval(outcome.scores[name], ablation.confidence)
                 row[name] = found.mean
                 row[f"{name}_low"], row[f"{name}_high"] = found.low, found.high
         row |= {
@@ -74,6 +82,7 @@ def tabulate(
             "training_seconds": outcome.training_seconds,
             "line": variant.point.line,
             "value": json.dumps(variant.point.value),
+            **scored_by,
             "problem": outcome.problem,
             "result": variant.key,
         }
@@ -82,8 +91,8 @@ def tabulate(
     ends = ("", "_low", "_high")
     names = [f"{n}{end}" for n in SCORES if n in table for end in ends]
     first = ["study", "variant", "num_prompts", "num_samples", "num_seeds"]
-    last = ["seconds", "training_seconds", "line", "value", "problem", "result"]
-    return table[[*first, *names, *last]]
+    last = ["seconds", "training_seconds", "line", "value", *scored_by]
+    return table[[*first, *names, *last, "problem", "result"]]
 
 
 def report_studies(

@@ -13,7 +13,11 @@ from PIL import Image
 from clip2latent_kedro.evaluation import DISTANCES, SCORES, STAGES
 from clip2latent_kedro.evaluation.claims import Claim
 from clip2latent_kedro.pipelines.evaluation import published
-from clip2latent_kedro.pipelines.evaluation.tables import TITLES, Cells
+from clip2latent_kedro.pipelines.evaluation.tables import (
+    TITLES,
+    Cells,
+    describe_differences,
+)
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 80em;
@@ -32,6 +36,7 @@ def compose_page(
     differences: Cells,
     baseline: str | None,
     claims: Sequence[Claim],
+    sureness: str,
     gaps: Cells,
     timings: Cells,
     protocol: Mapping[str, Any],
@@ -48,6 +53,7 @@ def compose_page(
         differences: Of `tables.difference_cells`.
         baseline: What they are from.
         claims: Of `evaluation.claims`.
+        sureness: Of them all, of `evaluation.claims.describe_claims`.
         gaps: Of `tables.gap_cells`.
         timings: Of `tables.timing_cells`.
         protocol: Of the timings.
@@ -58,7 +64,8 @@ def compose_page(
         plots: Scores against run-time, uint8 [h, w, 3].
     """
     known = {**SCORES, **DISTANCES}
-    shown = [name for name in known if TITLES[name] in scores[0]]
+    header = [title.split(" (")[0] for title in scores[0]]
+    shown = [name for name in known if TITLES[name] in header]
     meanings = [[TITLES[name], known[name]] for name in shown]
     stages = "; ".join(f"{stage}: {meaning}" for stage, meaning in STAGES.items())
     parts = [
@@ -66,13 +73,15 @@ def compose_page(
         f'<img alt="prompts x methods" src="{data_url(pictures)}">',
         "<h2>Scores</h2>",
         "<p>Means over the prompts with their intervals. Best: of the samples of a "
-        "prompt, by CLIP. Distances are of all images of a row together, from images "
-        "of the generator; few images make them larger.</p>",
+        "prompt, by CLIP. Distances are from images of the generator. KID is of all "
+        "images of a row, with its standard error over prompts; FID and CMMD grow as "
+        "images get fewer, and are of one number of images in all rows, empty where a "
+        "row has not as many.</p>",
         html_table(scores),
         f'<img alt="scores against run-time" src="{data_url(plots)}">',
         html_table([["score", "meaning"], *meanings]),
         *_difference_section(differences, baseline),
-        *_claim_section(claims),
+        *_claim_section(claims, sureness),
         *_gap_section(gaps),
         "<h2>Timings</h2>",
         f"<p>Seconds, mean and standard deviation. {stages}. "
@@ -99,14 +108,14 @@ def _difference_section(differences: Cells, baseline: str | None) -> list[str]:
         return []
     return [
         f"<h2>Differences from {escape(str(baseline))}</h2>",
-        "<p>Means over the prompts that both have answered, paired, with their "
-        "intervals: one without 0 tells the two apart on such prompts. The best of "
-        "other numbers of samples is not compared.</p>",
+        f"<p>Means over the prompts that both have answered, paired. "
+        f"{describe_differences(differences)} The best of other numbers of samples is "
+        f"not compared.</p>",
         html_table(differences),
     ]
 
 
-def _claim_section(claims: Sequence[Claim]) -> list[str]:
+def _claim_section(claims: Sequence[Claim], sureness: str) -> list[str]:
     if not claims:
         return []
     items = [
@@ -114,7 +123,8 @@ def _claim_section(claims: Sequence[Claim]) -> list[str]:
         f"{escape(claim.sentence)}</li>"
         for claim in claims
     ]
-    return ["<h2>The paper's claims, here</h2>", "<ul>", *items, "</ul>"]
+    title = "<h2>The paper's claims and ours, here</h2>"
+    return [title, f"<p>{escape(sureness)}</p>", "<ul>", *items, "</ul>"]
 
 
 def _gap_section(gaps: Cells) -> list[str]:

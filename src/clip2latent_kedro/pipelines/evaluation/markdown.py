@@ -4,11 +4,19 @@ from collections.abc import Sequence
 
 from clip2latent_kedro.evaluation.claims import Claim
 from clip2latent_kedro.pipelines.evaluation import published
-from clip2latent_kedro.pipelines.evaluation.tables import Cells, markdown_table
+from clip2latent_kedro.pipelines.evaluation.tables import (
+    Cells,
+    describe_differences,
+    markdown_table,
+)
 
 
 def compose_markdown(
-    scores: Cells, differences: Cells, baseline: str | None, claims: Sequence[Claim]
+    scores: Cells,
+    differences: Cells,
+    baseline: str | None,
+    claims: Sequence[Claim],
+    sureness: str,
 ) -> str:
     """Return the scores, then what follows from them, then what the paper reports.
 
@@ -17,14 +25,17 @@ def compose_markdown(
         differences: Of `tables.difference_cells`.
         baseline: What they are from.
         claims: Of `evaluation.claims`.
+        sureness: Of them all, of `evaluation.claims.describe_claims`.
     """
     parts = [markdown_table(scores)]
     if len(differences) > 1:
         title = f"## Differences from {baseline}, paired by prompt\n"
-        parts += [title, markdown_table(differences)]
+        said = f"{describe_differences(differences)}\n"
+        parts += [title, said, markdown_table(differences)]
     if claims:
         lines = [f"- **{c.title}: {c.verdict}.** {c.sentence}\n" for c in claims]
-        parts += ["## The paper's claims, here\n", "".join(lines)]
+        title = "## The paper's claims and ours, here\n"
+        parts += [title, f"{sureness}\n", "".join(lines)]
     table = markdown_table(published.TABLE)
     parts += ["## Published figures\n", f"{published.SOURCE}\n", table]
     return "\n".join(parts)

@@ -18,6 +18,7 @@ from clip2latent_kedro.evaluation import (
     Queries,
     Stored,
     as_record,
+    check_apart,
     draw_row,
     embed_generator_images,
     name_changes,
@@ -44,6 +45,7 @@ Model = TypeVar("Model", Encoder, Judge)
 
 def embed_prompts(
     prompts: pd.DataFrame,
+    prompt_bank: pd.DataFrame | Absent,
     encoder: Encoder,
     held_out_encoder: Encoder | Absent,
     judge: Judge | Absent,
@@ -54,14 +56,18 @@ def embed_prompts(
 
     Args:
         prompts: A column `prompt`, and one for each attribute that is stated.
+        prompt_bank: What settings are chosen on, and so must not be among them; an
+            empty mapping if there is none.
         encoder: Text -> embedding.
         held_out_encoder: The same; an empty mapping if there is none.
         judge: Knows the attributes; an empty mapping if there is none.
         evaluation: `params:evaluation`.
         device: `params:device`.
     """
+    table = prompts.fillna("").astype(str)
+    check_apart(table.get("prompt", []), map(str, prompt_bank.get("prompt", [])))
     return read_queries(
-        prompts.fillna("").astype(str).to_dict("records"),
+        table.to_dict("records"),
         encoder.to(pick_device(device)),
         judge.attributes if isinstance(judge, Judge) else {},
         num_prompts=evaluation.num_prompts,

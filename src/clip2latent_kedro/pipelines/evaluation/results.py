@@ -16,7 +16,12 @@ from clip2latent_kedro.evaluation import (
     curve_from_arrays,
     from_arrays,
 )
-from clip2latent_kedro.evaluation.claims import Claim, Scored, judge_claims
+from clip2latent_kedro.evaluation.claims import (
+    Claim,
+    Scored,
+    describe_claims,
+    judge_claims,
+)
 from clip2latent_kedro.evaluation.figure import draw_comparison, render_figure
 from clip2latent_kedro.interfaces import Encoder, Judge
 from clip2latent_kedro.pipelines.evaluation.html import compose_page
@@ -115,7 +120,8 @@ def write_report(
         evaluation: `params:evaluation`.
         seed: `params:seed`.
     """
-    claims = _judge_claims(scores_by_prompt, scores, rows, evaluation, seed)
+    claims = _judge_claims(scores_by_prompt, timings, rows, evaluation)
+    sureness = describe_claims(claims, evaluation.confidence)
     table, apart = score_cells(scores), difference_cells(differences)
     packages = ("clip2latent-kedro", "torch", "numpy", "kedro")
     pairs = models.training_pairs
@@ -134,6 +140,7 @@ def write_report(
         differences=apart,
         baseline=evaluation.baseline,
         claims=claims,
+        sureness=sureness,
         gaps=gap_cells(modality_gap),
         timings=timing_cells(timings["seconds"]),
         protocol=timings["protocol"],
@@ -143,38 +150,32 @@ def write_report(
         pictures=pictures,
         plots=plots,
     )
-    return html, compose_markdown(table, apart, evaluation.baseline, claims)
+    return html, compose_markdown(table, apart, evaluation.baseline, claims, sureness)
 
 
 def _judge_claims(
     scores_by_prompt: pd.DataFrame,
-    scores: pd.DataFrame,
+    timings: dict[str, Any],
     rows: Rows,
     evaluation: EvaluationConfig,
-    seed: int,
 ) -> list[Claim]:
     dense = densify(scores_by_prompt)
-    known = scores.set_index("method")
-    seconds = (
-        known["seconds"].dropna() if "seconds" in known else pd.Series(dtype=float)
-    )
+    seconds = {
+        name: np.sum(list(stages.values()), axis=0).tolist()  # of each repeat
+        for name, stages in timings["seconds"].items()
+    }
     scored = [
         Scored(
             name,
             planned.spec.kind,
             planned.row.settings,
             dense[name],
-            float(seconds[name]) if name in seconds else None,
+            seconds.get(name),
+            planned.row.caveats,
         )
         for name, planned in rows.items()
     ]
-    return judge_claims(
-        scored,
-        evaluation.baseline,
-        num_resamples=evaluation.num_resamples,
-        confidence=evaluation.confidence,
-        seed=seed,
-    )
+    return judge_claims(scored, evaluation.baseline, confidence=evaluation.confidence)
 
 
 def _name(model: Encoder | Judge | Absent) -> str:

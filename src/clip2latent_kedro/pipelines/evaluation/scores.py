@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from clip2latent_kedro.evaluation import (
-    DISTANCES,
     SCORES,
     EvaluationConfig,
     GeneratorImages,
@@ -26,6 +25,8 @@ from clip2latent_kedro.evaluation.rows import GENERATOR_IMAGES
 from clip2latent_kedro.metrics.modality_gap import ModalityGap
 from clip2latent_kedro.pipelines.evaluation.nodes import Rows
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
+
+SCORERS = ("encoder", "held_out_encoder", "judge")  # of the last columns of `scores`
 
 
 def score_answers(
@@ -62,7 +63,7 @@ def score_answers(
 
 
 def measure_row_distances(
-    answers: Mapping[str, Stored], rows: Rows, evaluation: EvaluationConfig, seed: int
+    answers: Mapping[str, Stored], rows: Rows, evaluation: EvaluationConfig
 ) -> pd.DataFrame:
     """Return the distances of each row's images from the generator's own.
 
@@ -70,13 +71,13 @@ def measure_row_distances(
         answers: All that are stored.
         rows: Of `plan`.
         evaluation: `params:evaluation`.
-        seed: `params:seed`.
 
     Returns:
-        `method`, `num_images` and the distances of `DISTANCES`; no rows without
+        `method`, and what `measure_distances` gives; no rows without
         `evaluation.generator_images`.
     """
     found = []
+    num_prompts = max(len(planned.prompts) for planned in rows.values())
     if evaluation.generator_images is not None:
         stored = answers[GENERATOR_IMAGES][0]
         held_out = stored.get("held_out_embedding")
@@ -84,10 +85,15 @@ def measure_row_distances(
         name = "image_embedding" if held_out is None else "held_out_embedding"
         for row in rows:
             features = answers[row][0][name]
-            distances = measure_distances(features, reference, seed=seed)
-            num_images = int(np.prod(features.shape[:2]))
-            found.append({"method": row, "num_images": num_images, **distances})
-    return pd.DataFrame(found, columns=["method", "num_images", *DISTANCES])
+            distances = measure_distances(
+                features,
+                reference,
+                num_prompts=num_prompts,
+                num_samples=evaluation.num_samples,
+            )
+            found.append({"method": row, **distances})
+    columns = ["method", "num_images", "kid", "kid_error", "fid", "cmmd", "fid_images"]
+    return pd.DataFrame(found, columns=columns)
 
 
 def measure_gap(
@@ -149,10 +155,11 @@ def summarise(
 
     Returns:
         For each score its mean, `_low` and `_high`, empty where it does not apply;
-        the distances of all images; `seconds_` of each stage, their sum `seconds`,
-        and its standard deviation; `training_seconds` where they are known.
+        the distances of its images; `seconds_` of each stage, their sum `seconds`,
+        and its standard deviation; `training_seconds` where they are known; and what
+        scored: `encoder`, `held_out_encoder`, `judge`.
     """
-    by_method = distances.set_index("method").to_dict("index")
+    by_method: dict[Any, Any] = distances.set_index("method").to_dict("index")
     table: list[dict[str, Any]] = []
     for name, of_row in scores_by_prompt.groupby("method", sort=False):
         intervals = summarise_scores(
@@ -168,14 +175,19 @@ def summarise(
             row[score] = interval.mean
             row[f"{score}_low"], row[f"{score}_high"] = interval.low, interval.high
         if name in by_method:
-            row |= {kind: by_method[name][kind] for kind in DISTANCES}
+            row |= by_method[name]
         stages = timings["seconds"].get(name, {})
         row |= {f"seconds_{stage}": np.mean(stages[stage]) for stage in stages}
         if stages:
             totals = np.sum(list(stages.values()), axis=0)  # [timing_repeats]
             row["seconds"], row["seconds_std"] = totals.mean(), totals.std()
         training = rows[str(name)].row.training_seconds
-        table.append(row | ({} if training is None else {"training_seconds": training}))
+        scored_by = {by: rows[str(name)].answered_by[by] for by in SCORERS}
+        table.append(
+            row
+            | ({} if training is None else {"training_seconds": training})
+            | scored_by
+        )
     return pd.DataFrame(table)
 
 

@@ -22,12 +22,19 @@ TITLES = {
     "clip_diversity": "diversity, CLIP",
     "pixel_diversity": "diversity, pixels",
     "w_distance": "distance of w",
-    "fid": "FID",
+    "num_images": "images",
     "kid": "KID",
+    "fid": "FID",
     "cmmd": "CMMD",
     "training_seconds": "training, s",
 }
-PLAIN = {**dict.fromkeys(DISTANCES, ".3f"), "training_seconds": ",.0f"}
+PLAIN = {
+    "num_images": ",.0f",
+    **dict.fromkeys(DISTANCES, ".3f"),
+    "training_seconds": ",.0f",
+}
+SPREADS = {"kid": "kid_error"}
+OF_EQUALS = ("fid", "cmmd")  # of `fid_images`, the same number in every row
 
 
 def score_cells(scores: pd.DataFrame, labels: Sequence[str] = ("method",)) -> Cells:
@@ -40,7 +47,7 @@ def score_cells(scores: pd.DataFrame, labels: Sequence[str] = ("method",)) -> Ce
     shown = [name for name in SCORES if name in scores]
     plain = [name for name in PLAIN if name in scores]
     timed = ["seconds"] if "seconds" in scores else []
-    titles = [TITLES[name] for name in (*shown, *plain)]
+    titles = [column_title(name, scores) for name in (*shown, *plain)]
     cells = [[*labels, "samples", *titles, *timed]]
     for row in scores.to_dict("records"):
         seconds = [_with_spread(row["seconds"], row["seconds_std"]) for _ in timed]
@@ -49,11 +56,23 @@ def score_cells(scores: pd.DataFrame, labels: Sequence[str] = ("method",)) -> Ce
                 *(str(row[label]) for label in labels),
                 str(row["num_samples"]),
                 *_intervals(row, shown),
-                *(_number(row[name], PLAIN[name]) for name in plain),
+                *(_plain(row, name) for name in plain),
                 *seconds,
             ]
         )
     return cells
+
+
+def column_title(name: str, scores: pd.DataFrame) -> str:
+    """Return what stands above a column, with the number of images where it counts.
+
+    Args:
+        name: Of a score or a distance.
+        scores: Of `scores.summarise`.
+    """
+    if name not in OF_EQUALS or scores["fid_images"].isna().all():
+        return TITLES[name]
+    return f"{TITLES[name]} ({int(scores['fid_images'].max()):,} images)"
 
 
 def difference_cells(differences: pd.DataFrame) -> Cells:
@@ -67,6 +86,19 @@ def difference_cells(differences: pd.DataFrame) -> Cells:
     for row in differences.to_dict("records"):
         cells.append([str(row["method"]), *_intervals(row, shown, sign="+")])
     return cells
+
+
+def describe_differences(cells: Cells) -> str:
+    """Return how to read the intervals of differences, and how many there are.
+
+    Args:
+        cells: Of `difference_cells`.
+    """
+    number = sum(bool(cell) for row in cells[1:] for cell in row[1:])
+    return (
+        f"Each of the {number} intervals is by itself: one without 0 tells two rows "
+        f"apart on such prompts, but some of so many will be without 0 by chance."
+    )
 
 
 def gap_cells(modality_gap: pd.DataFrame) -> Cells:
@@ -122,6 +154,12 @@ def _with_interval(mean: float, low: float, high: float, *, sign: str) -> str:
 
 def _with_spread(mean: Any, std: Any) -> str:
     return "" if mean is None or np.isnan(mean) else f"{mean:.3f} ± {std:.3f}"
+
+
+def _plain(row: Mapping[Any, Any], name: str) -> str:
+    if name in SPREADS:
+        return _with_spread(row[name], row[SPREADS[name]])
+    return _number(row[name], PLAIN[name])
 
 
 def _number(value: Any, form: str) -> str:

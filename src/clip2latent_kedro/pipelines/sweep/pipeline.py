@@ -43,6 +43,7 @@ def create_pipeline() -> Pipeline:
                 name="tabulate_sweep",
                 results="sweep_results",
                 trials="sweep_trials",
+                models="sweep_models",
             ),
             wire(write_table, "sweep_table", name="write_sweep_table"),
             wire(plot, "sweep_figure", name="plot_sweep", trials="sweep_trials"),

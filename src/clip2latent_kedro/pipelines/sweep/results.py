@@ -15,7 +15,7 @@ from clip2latent_kedro.evaluation.variants import changes_any, make_variant
 from clip2latent_kedro.metrics.bootstrap import Interval
 from clip2latent_kedro.pipelines.evaluation.tables import markdown_table, score_cells
 from clip2latent_kedro.pipelines.sweep.figure import draw_grids
-from clip2latent_kedro.pipelines.sweep.nodes import Plan, Results
+from clip2latent_kedro.pipelines.sweep.nodes import Plan, Results, SweepModels
 from clip2latent_kedro.samplers import SamplingConfig
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 def tabulate(
     results: Results,
     trials: Plan,
+    models: SweepModels,
     evaluation: EvaluationConfig,
     sweep: SweepConfig,
     seed: int,
@@ -33,15 +34,21 @@ def tabulate(
     Args:
         results: All that are stored.
         trials: Of `plan`.
+        models: Of `gather_models`.
         evaluation: `params:evaluation`.
         sweep: `params:sweep`.
         seed: `params:seed`.
 
     Returns:
         `grid`, `variant`, the value of each setting that the grid sweeps; for each
-        score its mean, `_low` and `_high`, empty where it does not apply; `problem`
-        of a variant that failed; `result`, the name of its file.
+        score its mean, `_low` and `_high`, empty where it does not apply; `encoder`
+        and `judge`, which scored; `problem` of a variant that failed; `result`, the
+        name of its file.
     """
+    scored_by = {
+        "encoder": models.encoder.identity.digest,
+        "judge": None if models.judge is None else str(models.judge.identity),
+    }
     read = _read(results, trials)
     problems = [result.problem for result in read.values() if result.problem]
     if problems:
@@ -60,9 +67,9 @@ def tabulate(
         for name, interval in _summarise(read[key], evaluation, seed).items():
             row[name] = interval.mean
             row[f"{name}_low"], row[f"{name}_high"] = interval.low, interval.high
-        rows.append({**row, "problem": read[key].problem, "result": key})
+        rows.append({**row, **scored_by, "problem": read[key].problem, "result": key})
     table = pd.DataFrame(rows)
-    last = ["problem", "result"]
+    last = [*scored_by, "problem", "result"]
     return table[[*table.columns.drop(last), *last]]
 
 
@@ -85,8 +92,9 @@ def choose(
         seed: `params:seed`.
 
     Returns:
-        `run` makes it the settings of a run, `kedro run --config=FILE`; `rule` and
-        `contenders` say how it was found; `scores` of it, with intervals.
+        `run` makes it the settings of a run, `kedro run --config=FILE`; `rule`,
+        `comparisons` and `contenders` say how it was found; `scores` of it, with
+        intervals.
     """
     read = _read(results, trials)
     base = make_variant(sampling, {})
@@ -98,9 +106,7 @@ def choose(
     choice = choose_best(
         {key: read[key].arrays() for key in eligible if read[key].scores},
         clip_tolerance=sweep.clip_tolerance,
-        num_resamples=evaluation.num_resamples,
         confidence=evaluation.confidence,
-        seed=seed,
     )
     names = {key: f"{trial.grid}: {_name(trial)}" for key, trial in reversed(trials)}
     variant = dict(trials)[choice.best].variant
@@ -108,12 +114,22 @@ def choose(
     if variant.prior != "prior":
         params["inference"] = {"prior": variant.prior}
     scores = _summarise(read[choice.best], evaluation, seed)
-    logger.info("The best of %d variants is %s.", len(names), names[choice.best])
+    logger.info(
+        "The best of %d variants is %s, by intervals for %d comparisons.",
+        len(names),
+        names[choice.best],
+        choice.num_comparisons,
+    )
     return {
         "run": {"params": params},
         "variant": names[choice.best],
         "prior": variant.prior,
         "rule": RULE,
+        "comparisons": {
+            "number": choice.num_comparisons,
+            "correction": "Bonferroni",
+            "confidence": evaluation.confidence,
+        },
         "contenders": {
             criterion: [names[key] for key in keys]
             for criterion, keys in choice.contenders.items()

@@ -1,4 +1,4 @@
-"""How sure a mean over few seeds is: Student's t."""
+"""How sure a mean of few numbers is: Student's t."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -10,11 +10,11 @@ from clip2latent_kedro.metrics.bootstrap import Interval
 GRID = 200_001  # points of the integral; the quantile is right to 1e-7
 
 
-def mean_over_seeds(values: Sequence[float], confidence: float) -> Interval:
-    """Return the mean with mean +- t s / sqrt(n), the interval over seeds.
+def t_interval(values: Sequence[float], confidence: float) -> Interval:
+    """Return the mean with its interval, mean +- t s / sqrt(n).
 
     Args:
-        values: One number a seed, two seeds or more.
+        values: Independent numbers, such as one a seed; two or more.
         confidence: Such as 0.95.
     """
     numbers = np.asarray(values, dtype=np.float64)
