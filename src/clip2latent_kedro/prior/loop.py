@@ -18,15 +18,17 @@ CHECK_EVERY = 50  # steps between looks at the loss, for which a GPU must wait
 
 
 def accept_start(
-    start: Checkpoint | None, settings: Mapping[str, Any]
+    start: Checkpoint | InputError | None, settings: Mapping[str, Any]
 ) -> Checkpoint | None:
     """Return the checkpoint if it can be gone on from; None if it may be replaced.
 
     Raises:
-        InputError: If it is unfinished and of other settings.
+        InputError: If it is unfinished and of other settings, or was not readable.
     """
     if start is None:
         return None
+    if isinstance(start, InputError):
+        raise start
     try:
         check_settings(start, settings)
     except InputError:
