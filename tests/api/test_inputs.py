@@ -32,7 +32,7 @@ def test_a_direction_must_fit_the_generator(shape):
 
 def test_nothing_but_an_array_is_a_direction(tmp_path):
     torch.save({"w": torch.zeros(3)}, tmp_path / "age.pt")
-    with pytest.raises(InputError, match=r"shape \[3\] or \[2, 3\], got dict"):
+    with pytest.raises(InputError, match="holds an object of type dict"):
         read_edit(tmp_path / "age.pt", num_ws=2, w_dim=3)
 
 

@@ -13,7 +13,14 @@ from clip2latent_kedro.datasets import ZarrPairsDataset
 from clip2latent_kedro.pairs import PairProgress, PairShard
 
 SIZE, TOTAL = 4, 10
-RECIPE = {"samples_per_shard": SIZE, "n_samples": TOTAL, "seed": 1, "versions": {}}
+RECIPE = {
+    "samples_per_shard": SIZE,
+    "n_samples": TOTAL,
+    "seed": 1,
+    "generator": "g@0",
+    "encoder": "e@1",
+    "versions": {},
+}
 
 
 def make_shards(recipe=RECIPE, dtype="float32", images=False):

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,9 @@ from torch import Tensor
 
 from clip2latent_kedro.conditioning import Query
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.generators.state_dicts import read_tensor
 from clip2latent_kedro.images import uint8_to_image
+from clip2latent_kedro.reading import read_npy
 
 Edit = Tensor | np.ndarray | str | Path
 
@@ -87,13 +88,10 @@ def _is_weighted_list(prompts: Sequence[Any]) -> bool:
 
 def _read_file(path: Path) -> Any:
     try:
-        if path.suffix == ".npy":
-            return np.load(path, allow_pickle=False)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return read_npy(path) if path.suffix == ".npy" else read_tensor(path)
+    except InputError as error:
         msg = (
             f"edit must be the path of a .npy file or of a .pt file with one tensor, "
-            f"but {path} could not be read ({reason})."
+            f"but {path} could not be read ({str(error).rstrip('.')})."
         )
         raise InputError(msg) from error

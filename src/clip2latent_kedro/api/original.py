@@ -30,7 +30,10 @@ def read_original(cfg: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     Raises:
         InputError: If one of the two is missing.
     """
-    data = cfg["data"]
+    data, network = cfg["data"], cfg["model"].get("network", {})
+    if not isinstance(network, Mapping):
+        msg = f"model.network in cfg must be a mapping, got {str(network)[:80]!r}."
+        raise InputError(msg)
     own = {k: cfg[k] for k in ("generator", "encoder", "sampling") if k in cfg}
     for key, role in (("sg_pkl", "generator"), ("clip_variant", "encoder")):
         if role not in own and not isinstance(data.get(key), str):
@@ -40,7 +43,7 @@ def read_original(cfg: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "data": {key: data[key] for key in PREPROCESS if key in data},
         "sampling": {
             "sampler": "ddpm",
-            "num_steps": cfg["model"].get("network", {}).get("num_timesteps", 1000),
+            "num_steps": network.get("num_timesteps", 1000),
             "guidance_scale": 1.0,
             "variance": "upstream",
         },

@@ -14,6 +14,8 @@ from typing import Any
 from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.generators.files.opcodes import Refusal
+from clip2latent_kedro.generators.files.shapes import check_shapes, stylegan3_shapes
 from clip2latent_kedro.generators.lafite import Lafite, LafiteConfig
 from clip2latent_kedro.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from clip2latent_kedro.generators.stylegan3 import StyleGAN3, StyleGAN3Config
@@ -104,8 +106,11 @@ def read_network(path: Path | None, kind: str | None = None) -> Network:
         found = config.pop("kind", metadata.get("kind", "stylegan2"))
         build = partial(NETWORKS[found], config)
         weights = {name: value.float() for name, value in tensors.items()}
+        if found == "stylegan3":  # its filters are designed as it is built
+            designed = read_settings(StyleGAN3Config, config)
+            check_shapes(stylegan3_shapes(designed), weights)
         network = load_network(build, weights, is_made=_is_made_at_load)
-    except MISSHAPEN as error:
+    except (Refusal, *MISSHAPEN) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")[:300]
         msg = (
             f"{path} must be a safetensors file that fits the architecture in its "

@@ -71,6 +71,26 @@ def read_state_dict(path: Path | None, *, entry: str | None = None) -> StateDict
     return StateDict(tensors, {}, _digest(path))
 
 
+def read_tensor(path: Path) -> Tensor:
+    """Return the one tensor, float32, in a file of torch.save.
+
+    Raises:
+        InputError: If the file is missing or refused.
+    """
+    if not path.is_file():
+        msg = f"A tensor is expected at {path}, where there is no file."
+        raise InputError(msg)
+
+    def read(data: memoryview, budget: Budget) -> Tensor:
+        content = read_torch_object(data, budget)
+        if not isinstance(content, TensorRecord):
+            msg = f"holds an object of type {type(content).__name__}"
+            raise Refusal(msg)
+        return content.read(budget)
+
+    return read_untrusted(path, read, expected="one tensor as torch.save stores it")
+
+
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,6 +7,7 @@ array before there is room for it, and the shapes of a network before it is buil
 
 from clip2latent_kedro.reading.arrays import array_names, read_npy, read_npz
 from clip2latent_kedro.reading.documents import (
+    bound_tree,
     check_tree,
     parse_json,
     read_json,
@@ -26,6 +27,7 @@ from clip2latent_kedro.reading.weights import (
 __all__ = [
     "MISSHAPEN",
     "array_names",
+    "bound_tree",
     "check_fit",
     "check_tree",
     "check_types",

@@ -54,7 +54,7 @@ def read_yaml(path: Path) -> Any:
         node = loader.get_single_node()  # type: ignore[no-untyped-call]
         if node is None:
             return None
-        _measure(node, _node_children, _MAX_NODES)
+        bound_tree(node, _node_children, _MAX_NODES)
         content = loader.construct_document(node)  # type: ignore[no-untyped-call]
         return check_tree(content)
     except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
@@ -141,7 +141,7 @@ def check_tree(content: Any, *, max_nodes: int = _MAX_NODES) -> Any:
     Raises:
         ValueError: If it has anything else, contains itself, or is too large.
     """
-    _measure(content, _tree_children, max_nodes)
+    bound_tree(content, _tree_children, max_nodes)
     return _plain(content)
 
 
@@ -189,12 +189,23 @@ def _node_children(node: yaml.Node) -> Iterable[yaml.Node]:
     return children
 
 
-def _measure(
-    root: Any, children: Callable[[Any], Iterable[Any]], max_nodes: int
+def bound_tree(
+    root: Any,
+    children: Callable[[Any], Iterable[Any]],
+    max_nodes: int = _MAX_NODES,
 ) -> None:
     """Check size and depth of a tree, whose parts may be in several places.
 
     Each part is looked at once: its size and height are kept.
+
+    Args:
+        root: Of the tree.
+        children: Returns what is directly in a part.
+        max_nodes: Largest number of parts, one in several places counted in each.
+
+    Raises:
+        ValueError: If it contains itself, or is too large; or whatever `children`
+            raises.
     """
     known: dict[int, tuple[int, int]] = {}  # of a part: nodes, levels
     above: set[int] = set()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from math import isfinite
+from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -67,7 +68,7 @@ def _is_of(value: Any, hint: Any) -> bool:
         return hint is Any or value is None
     is_bool = isinstance(value, bool)
     if hint is float:
-        return isinstance(value, int | float) and not is_bool and isfinite(value)
+        return isinstance(value, Real) and not is_bool and isfinite(value)
     if hint is int:
-        return isinstance(value, int) and not is_bool
+        return isinstance(value, Integral) and not is_bool
     return isinstance(value, hint)

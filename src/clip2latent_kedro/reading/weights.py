@@ -142,10 +142,15 @@ def _compare(
     """Check names, shapes and kinds of numbers; the message names the first."""
     for name in sorted(expected.keys() | given.keys()):
         wanted, found = expected.get(name), given.get(name)
-        if found is None and is_made(name):
-            continue
-        if wanted is None or found is None or not _is_alike(wanted, found):
-            msg = f"{name[:80]} is {_describe(found)} instead of {_describe(wanted)}"
+        if wanted is None:
+            msg = f"Unexpected key {name[:80]}"
+        elif found is None:
+            msg = "" if is_made(name) else f"Missing key {name[:80]}"
+        else:
+            is_alike = _is_alike(wanted, found)
+            difference = f"{_describe(found)} instead of {_describe(wanted)}"
+            msg = "" if is_alike else f"size mismatch for {name[:80]}: {difference}"
+        if msg:
             raise ValueError(msg)
 
 
@@ -154,9 +159,7 @@ def _is_alike(one: Tensor, other: Tensor) -> bool:
     return one.shape == other.shape and len(kinds) == 1
 
 
-def _describe(tensor: Tensor | None) -> str:
-    if tensor is None:
-        return "missing"
+def _describe(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
 
 
