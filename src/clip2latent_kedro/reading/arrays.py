@@ -1,5 +1,6 @@
 """NumPy's files, `.npy` and `.npz`: nothing is unpickled, or unpacked unbounded."""
 
+import tokenize  # numpy reads headers of its first versions by it
 import zipfile
 import zlib
 from collections.abc import Collection
@@ -21,7 +22,7 @@ _SPARE_BYTES = 1 << 30
 _UNREADABLE = (
     *(OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, SyntaxError),
     *(MemoryError, OverflowError, NotImplementedError),
-    *(zipfile.BadZipFile, zlib.error),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
 )
 
 
