@@ -65,8 +65,9 @@ def refused(read):
     except InputError as error:
         return str(error)
     except DatasetError as error:  # Kedro's word for what a dataset raised
-        assert isinstance(error.__cause__, InputError), error
-        return str(error.__cause__)
+        if isinstance(error.__cause__, InputError):
+            return str(error.__cause__)
+        raise
     return None
 
 

@@ -41,18 +41,18 @@ class WeightsDataset(FileDataset[Any]):
         """Return named tensors and named strings (see `missing_ok`)."""
         if self._missing_ok and not self._exists():
             return {}, {}
-        try:
-            weights: Weights = super().load()
-            return weights
-        except InputError as error:
-            if self._missing_ok:
-                return error
-            raise
+        weights: Weights | InputError = super().load()
+        return weights
 
     def _to_bytes(self, data: Weights) -> bytes:
         tensors, strings = data
         dense = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
         return safetensors.torch.save(dense, dict(strings))
 
-    def _from_bytes(self, content: bytes) -> Weights:
-        return parse_weights(content, str(self._filepath), mend="Remove it.")
+    def _from_bytes(self, content: bytes) -> Weights | InputError:
+        try:
+            return parse_weights(content, str(self._filepath), mend="Remove it.")
+        except InputError as error:
+            if self._missing_ok:
+                return error
+            raise

@@ -74,6 +74,13 @@ def refuse_torchscript(path: Path, architecture: str) -> None:
         return
     with zipfile.ZipFile(path) as archive:
         names = [PurePosixPath(name) for name in archive.namelist()]
+        packed = [info for info in archive.infolist() if info.compress_type]
+    if packed:
+        msg = (
+            f"{path} is a compressed archive, which torch.save never writes. Give the "
+            f"weights as they were published."
+        )
+        raise InputError(msg)
     if not any(name.parts[1:2] == ("code",) for name in names):
         return
     addresses = tag_addresses(tag_settings(architecture, "openai"))

@@ -80,7 +80,7 @@ def load_vae(path: Path | None, options: Mapping[str, Any]) -> VaeGenerator:
     if told is not None and told != describe_vae(config):
         msg = (
             f"{path} holds a VAE of {describe_vae(config)}, but its metadata say "
-            f"{told}. Export it again."
+            f"{told[:80]}. Export it again."
         )
         raise InputError(msg)
     moving = {

@@ -149,7 +149,7 @@ def _checksum(tensors: Mapping[str, Tensor], strings: Mapping[str, str]) -> str:
         value = zlib.crc32(
             f"{name} {tensor.dtype} {list(tensor.shape)}".encode(), value
         )
-        value = zlib.crc32(tensor.flatten().view(torch.uint8).numpy(), value)
+        value = zlib.crc32(tensor.flatten().view(torch.uint8).numpy().data, value)
     return f"{value:08x}"
 
 

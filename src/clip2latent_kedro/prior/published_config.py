@@ -70,7 +70,7 @@ def check_config(content: Any, name: str) -> dict[str, Any]:
             f"{found or repr(content)[:80]}."
         )
         raise InputError(msg)
-    tree: dict[str, Any] = content
+    tree: dict[str, Any] = dict(content)
     for path in (*_SECTIONS, "model.network", "model.diffusion"):
         section = _look_up(tree, path)
         if section is not None and not isinstance(section, Mapping):
@@ -136,8 +136,8 @@ def complete_settings(
         said = _look_up(config, path)
         if said is not None and said != value:
             msg = (
-                f"{path} is {said!r} in {name}, but {value!r} in the weights. Give the "
-                f"YAML of this checkpoint."
+                f"{path} is {str(said)[:80]!r} in {name}, but {value!r} in the "
+                f"weights. Give the YAML of this checkpoint."
             )
             raise InputError(msg)
     if schedule is None:
@@ -233,7 +233,7 @@ def _check_type(path: str, value: Any, key: str, name: str) -> None:
         "beta_schedule": (isinstance(value, str), "a name"),
     }.get(key, (is_number, "a number"))
     if not right:
-        msg = f"{path} in {name} must be {expected}, got {value!r}."
+        msg = f"{path} in {name} must be {expected}, got {str(value)[:80]!r}."
         raise InputError(msg)
 
 
@@ -242,6 +242,6 @@ def _check_repeats(repeats: Any, num_latents: int, name: str) -> None:
     if not is_list or len(repeats) != num_latents or min(repeats) < 1:
         msg = (
             f"data.latent_repeats in {name} must be {num_latents} numbers of layers, "
-            f"one for each latent of the weights, got {repeats!r}."
+            f"one for each latent of the weights, got {str(repeats)[:80]}."
         )
         raise InputError(msg)

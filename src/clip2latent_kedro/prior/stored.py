@@ -41,8 +41,15 @@ def check_checkpoint(checkpoint: "Checkpoint") -> None:
     _require(bool((std > 0).all()), "statistics.std", "numbers that are not above 0")
 
     inputs = condition_inputs(network, is_distilled="distillation" in settings)
-    shape = tuple(checkpoint.statistics.mean.shape)
-    build = partial(build_network, network, *shape, checkpoint.clip_dim, len(inputs))
+    latent_shape = checkpoint.statistics.mean.shape
+    build = partial(
+        build_network,
+        network,
+        latent_shape[0],
+        latent_shape[1],
+        checkpoint.clip_dim,
+        len(inputs),
+    )
     _require(bool(checkpoint.ema), "ema", "nothing")
     for name in ("network", "ema", "best"):
         if weights := getattr(checkpoint, name):

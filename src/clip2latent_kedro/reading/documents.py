@@ -49,20 +49,18 @@ def read_yaml(path: Path) -> Any:
         InputError: If it is not there, or is refused; the message says why.
     """
     text = read_text(path, "a YAML file", max_bytes=_MAX_YAML_BYTES)
-    loader = _Loader(text)
     try:
-        node = loader.get_single_node()  # type: ignore[no-untyped-call]
+        loader = _Loader(text)
+        node = loader.get_single_node()
         if node is None:
             return None
-        bound_tree(node, _node_children, _MAX_NODES)
-        content = loader.construct_document(node)  # type: ignore[no-untyped-call]
+        bound_tree(node, _node_children)
+        content = loader.construct_document(node)
         return check_tree(content)
     except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
         reason = " ".join(str(error).split())[:200]
         msg = f"{path} must be a YAML file, but cannot be read as one ({reason})."
         raise InputError(msg) from error
-    finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
 
 
 def read_json(path: Path, *, mend: str = "Correct it, or get it again.") -> Any:

@@ -76,7 +76,7 @@ def is_safetensors(path: Path) -> bool:
     try:
         with safe_open(path, framework="pt"):
             return True
-    except (SafetensorError, OSError):
+    except (SafetensorError, OSError, MemoryError):
         return False
 
 

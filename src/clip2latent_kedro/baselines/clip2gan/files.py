@@ -123,9 +123,10 @@ def _unpack(
     }
     sizes = header["network"]
     network = load_network(lambda: MappingNetwork(**sizes), weights)
-    latent, embedding = (sizes["num_latents"], sizes["w_dim"]), (sizes["clip_dim"],)
-    of_others = {"w_mean": latent, "w_std": latent}
-    of_others |= dict.fromkeys(("image_mean", "text_mean"), embedding)
+    latent = (sizes["num_latents"], sizes["w_dim"])
+    embedding = (sizes["clip_dim"],)
+    of_others: dict[str, tuple[int, ...]] = {"w_mean": latent, "w_std": latent}
+    of_others |= {"image_mean": embedding, "text_mean": embedding}
     for name, shape in of_others.items():
         if name in tensors and tuple(tensors[name].shape) != shape:
             msg = f"{name} of shape {list(tensors[name].shape)}"
