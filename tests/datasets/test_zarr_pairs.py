@@ -277,7 +277,7 @@ def test_metadata_that_are_valid_json_but_not_ours(place, change, tmp_path):
     path = tmp_path / "pairs.zarr" / place / "zarr.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     dataset = ZarrPairsDataset(filepath=str(tmp_path / "pairs.zarr"))
-    with pytest.raises(DatasetError, match="The metadata of the store at .* damaged"):
+    with pytest.raises(DatasetError, match=r"The metadata of the store at .* damaged"):
         dataset.load()
     assert not dataset.exists()
 
