@@ -74,7 +74,7 @@ def check_config(content: Any, name: str) -> dict[str, Any]:
     for path in (*_SECTIONS, "model.network", "model.diffusion"):
         section = _look_up(tree, path)
         if section is not None and not isinstance(section, Mapping):
-            msg = f"{path} in {name} must be a mapping, got {str(section)[:80]!r}."
+            msg = f"{path} in {name} must be a mapping, got {repr(section)[:80]}."
             raise InputError(msg)
     try:
         resolved: dict[str, Any] = check_tree(_resolve(tree, tree, name, {}))
@@ -136,7 +136,7 @@ def complete_settings(
         said = _look_up(config, path)
         if said is not None and said != value:
             msg = (
-                f"{path} is {str(said)[:80]!r} in {name}, but {value!r} in the "
+                f"{path} is {repr(said)[:80]} in {name}, but {value!r} in the "
                 f"weights. Give the YAML of this checkpoint."
             )
             raise InputError(msg)
@@ -233,7 +233,7 @@ def _check_type(path: str, value: Any, key: str, name: str) -> None:
         "beta_schedule": (isinstance(value, str), "a name"),
     }.get(key, (is_number, "a number"))
     if not right:
-        msg = f"{path} in {name} must be {expected}, got {str(value)[:80]!r}."
+        msg = f"{path} in {name} must be {expected}, got {repr(value)[:80]}."
         raise InputError(msg)
 
 
