@@ -46,7 +46,7 @@ def read(path):
 
 def test_nothing_but_numbers_is_a_direction(tmp_path):
     torch.save({"w": torch.zeros(3)}, tmp_path / "age.pt")
-    with pytest.raises(InputError, match="holds an object of type dict instead of a t"):
+    with pytest.raises(InputError, match="holds an object of type dict"):
         read(tmp_path / "age.pt")
     with pytest.raises(InputError, match="or 2, 3\\], got list"):
         read([0.0, 1.0, 2.0])
@@ -57,9 +57,9 @@ def test_nothing_but_numbers_is_a_direction(tmp_path):
 
 def test_a_file_runs_nothing(tmp_path):
     content = pickle.dumps(Bomb(), protocol=2)
-    for name, message in (("a.npy", "cannot be read"), ("a.pt", "is refused because")):
+    for name in ("a.npy", "a.pt"):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(InputError, match=f"{name} {message}"):
+        with pytest.raises(InputError, match=f"{name} could not be read"):
             read(tmp_path / name)
     torch.save(Bomb(), tmp_path / "zip.pt")
     with pytest.raises(InputError, match=r"names the global '(builtins|__builtin__)"):
@@ -72,7 +72,9 @@ def test_a_shape_that_the_file_does_not_hold_costs_nothing(tmp_path):
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"(3,), }" + 13 * b" ", b"(30000000000000,), }"))
     assert path.read_bytes() != whole
-    with pytest.raises(InputError, match=r"age.npy cannot be read \(mmap length is"):
+    with pytest.raises(
+        InputError, match=r"age.npy could not be read .* takes 240000000000000"
+    ):
         read(path)
 
 
@@ -81,5 +83,5 @@ def test_a_shape_that_the_file_does_not_hold_costs_nothing(tmp_path):
 def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content):
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=f"{name} (cannot be read|is refused)"):
+    with pytest.raises(InputError, match=f"{name} could not be read"):
         read(tmp_path / name)

@@ -180,8 +180,8 @@ def test_what_is_no_saved_model_is_named(published, tmp_path, monkeypatch):
     path = tmp_path / "config.json"
     config = json.loads(path.read_text())
     for spoilt, message in (
-        ("{", "must be a JSON object"),
-        ("[]", "must be a JSON object"),
+        ("{", "must be a JSON file"),
+        ("[]", "must be of the format"),
         ('{"format": "x"}', "must be of the format clip2latent_kedro.model/1, got 'x'"),
         (json.dumps({"format": config["format"]}), "is not as this project writes it"),
     ):

@@ -168,7 +168,7 @@ def test_wrong_settings_of_sampling_are_named(checkpoint):
 
 def test_a_file_that_is_no_yaml_is_named(tmp_path):
     (tmp_path / "models.yml").write_text("a: [")
-    with pytest.raises(InputError, match=r"models.yml cannot be read as one"):
+    with pytest.raises(InputError, match=r"models.yml must be a YAML file"):
         Clip2StyleGAN(tmp_path / "models.yml")
     (tmp_path / "models.yml").write_text("just text")
     with pytest.raises(InputError, match="must hold generator, encoder, sampling"):

@@ -62,7 +62,7 @@ def checkpoint():
         embedding_statistics=embedding_statistics,
         cloud=measure_cloud(torch.randn(20, 1, 4)),
         settings={
-            "data": {"embed_noise_scale": 0.5},
+            "data": {"embed_noise_scale": 0.5, "latent_repeats": [4]},
             "model": {"network": NETWORK, "diffusion": DIFFUSION},
             "train": {"max_it": 10, "znorm_latent": True},
         },

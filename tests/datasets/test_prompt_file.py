@@ -48,7 +48,7 @@ def test_what_is_no_text_is_named(path):
         table.load()
     path.write_bytes(b"\xff\xfe")
     for kind in (PromptFileDataset, PromptTableDataset):
-        with pytest.raises(DatasetError, match="must be a text file in UTF-8, got"):
+        with pytest.raises(DatasetError, match="must be a text file of prompts, but"):
             kind(filepath=str(path)).load()
     path.write_text("\n \n")
     with pytest.raises(DatasetError, match="must have a prompt a line"):

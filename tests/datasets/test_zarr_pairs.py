@@ -1,6 +1,7 @@
 """A store of pairs is whole or says what it lacks, whatever happened to it."""
 
 import json
+import pickle
 import shutil
 from dataclasses import replace
 
@@ -13,7 +14,14 @@ from clip2latent_kedro.datasets import ZarrPairsDataset
 from clip2latent_kedro.pairs import PairProgress, PairShard
 
 SIZE, TOTAL = 4, 10
-RECIPE = {"samples_per_shard": SIZE, "n_samples": TOTAL, "seed": 1, "versions": {}}
+RECIPE = {
+    "samples_per_shard": SIZE,
+    "n_samples": TOTAL,
+    "seed": 1,
+    "generator": "g@0",
+    "encoder": "e@1",
+    "versions": {},
+}
 
 
 def make_shards(recipe=RECIPE, dtype="float32", images=False):
@@ -248,3 +256,52 @@ def test_a_store_that_is_moved_stays_good(pairs, path, tmp_path):
     save_all(pairs, make_shards())
     shutil.move(path, tmp_path / "elsewhere.zarr")
     assert ZarrPairsDataset(filepath=str(tmp_path / "elsewhere.zarr")).exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "change"),
+    [
+        ("w", {"shape": [10**12, 2, 3]}),
+        ("w", {"data_type": "int64", "fill_value": 0}),
+        ("checksum", {"shape": [10**12]}),
+        ("checksum", {"fill_value": 0, "shape": [10**9]}),
+        ("clip_embedding", {"node_type": "group"}),
+        (".", {"attributes": {"recipe": RECIPE, "arrays": ["w"]}}),
+        (".", {"attributes": {"recipe": [], "arrays": ["w", "clip_embedding"]}}),
+        (".", {"attributes": {"recipe": RECIPE, "arrays": 3}}),
+        (".", {"attributes": {"recipe": RECIPE, "arrays": ["../w", "w"]}}),
+    ],
+)
+def test_metadata_that_are_valid_json_but_not_ours(place, change, tmp_path):
+    save_all(ZarrPairsDataset(filepath=str(tmp_path / "pairs.zarr")), make_shards())
+    path = tmp_path / "pairs.zarr" / place / "zarr.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    dataset = ZarrPairsDataset(filepath=str(tmp_path / "pairs.zarr"))
+    with pytest.raises(DatasetError, match=r"The metadata of the store at .* damaged"):
+        dataset.load()
+    assert not dataset.exists()
+
+
+def test_a_store_of_version_2_whose_filter_is_a_program_runs_nothing(tmp_path):
+    """Zarr 2 has a filter that unpickles; such a store is none of ours."""
+    url, ran = tmp_path / "pairs.zarr", tmp_path / "ran"
+
+    class Hostile:
+        def __reduce__(self):
+            return ran.touch, ()
+
+    group = zarr.open_group(str(url), mode="w", zarr_format=2)
+    for name, shape in (("w", (1, 1, 2)), ("clip_embedding", (1, 2)), ("checksum", 1)):
+        dtype = "<i8" if name == "checksum" else "<f4"
+        group.create_array(name, shape=shape, dtype=dtype, compressors=None)
+        place = url / name / ".zarray"
+        metadata = json.loads(place.read_text())
+        metadata["filters"] = [{"id": "pickle"}]
+        place.write_text(json.dumps(metadata))
+        chunk = "0.0.0" if name == "w" else "0.0" if name == "clip_embedding" else "0"
+        (url / name / chunk).write_bytes(pickle.dumps(Hostile()))
+    recipe = {**RECIPE, "n_samples": 1, "samples_per_shard": 1}
+    group.attrs.put({"recipe": recipe, "arrays": ["w", "clip_embedding"]})
+    with pytest.raises(DatasetError, match="There are no pairs"):
+        ZarrPairsDataset(filepath=str(url)).load()
+    assert not ran.exists()

@@ -1,3 +1,5 @@
+import zipfile
+
 import open_clip
 import pytest
 import torch
@@ -159,7 +161,11 @@ def test_wrong_files_are_named(tmp_path):
         (tmp_path / name).write_bytes(b"nothing")
         with pytest.raises(InputError, match=r"must hold weights of .* ViT-S-32-alt"):
             load_encoder("open_clip", tmp_path / name, {"model": "ViT-S-32-alt"})
-    with pytest.raises(InputError, match="must be a compact CLIP"):
+    with zipfile.ZipFile(tmp_path / "z.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/0", bytes(1000))
+    with pytest.raises(InputError, match=r"z\.pt is a compressed archive"):
+        load_encoder("open_clip", tmp_path / "z.pt", options)
+    with pytest.raises(InputError, match="must be a whole safetensors file"):
         load_encoder("compact_clip", tmp_path / "bad.safetensors", {})
     with pytest.raises(InputError, match="no such file"):
         load_encoder("compact_clip", tmp_path / "none.safetensors", {})

@@ -79,7 +79,7 @@ def test_an_unknown_kind_or_setting_is_refused(stylegan3, tmp_path):
     with pytest.raises(InputError, match=r"must be a safetensors file .*stylegan9"):
         read_network(path)
     path = _store(stylegan3, tmp_path / "g.safetensors", kind="stylegan2")
-    with pytest.raises(InputError, match=r"must be a safetensors file .*argument"):
+    with pytest.raises(InputError, match=r"must be a safetensors file .*has no"):
         read_network(path)
 
 
@@ -102,9 +102,9 @@ def test_a_file_of_another_format_is_refused(tmp_path):
     path = tmp_path / "other.safetensors"
     save_file({"x": torch.zeros(1)}, path)
     assert is_safetensors(path)
-    with pytest.raises(InputError, match="must be a safetensors file with the arch"):
+    with pytest.raises(InputError, match=r"must be a (whole )?safetensors file"):
         read_network(path)
     path.write_bytes(b"no safetensors at all")
     assert not is_safetensors(path)
-    with pytest.raises(InputError, match="must be a safetensors file with the arch"):
+    with pytest.raises(InputError, match=r"must be a (whole )?safetensors file"):
         read_network(path)

@@ -122,3 +122,42 @@ def test_missing_and_foreign_files_are_named(tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "foreign")
     with pytest.raises(InputError, match=r"foreign must be a prior checkpoint"):
         read_checkpoint(tmp_path / "foreign")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "match"),
+    [
+        ("model.network.dim", 10**7, "size mismatch for"),
+        ("model.network.depth", 10**12, "far more layers than it holds"),
+        ("model.network.num_timesteps", 10**12, "at most 1000000"),
+        ("model.network.dim", "8", "cannot have '8' as dim"),
+        ("model.network.kind", "other", "as kind"),
+        ("data.latent_repeats", [10], "as data.latent_repeats"),
+        ("train.max_it", "12", "as max_it"),
+        ("train.znorm_latent", 1, "as znorm_latent"),
+    ],
+)
+def test_claims_that_the_weights_do_not_bear_out(
+    place, value, match, finished, tmp_path
+):
+    settings = json.loads(json.dumps(finished.settings))
+    *above, last = place.split(".")
+    group = settings
+    for name in above:
+        group = group[name]
+    group[last] = value
+    path = tmp_path / "prior.safetensors"
+    write_checkpoint(path, replace(finished, settings=settings))
+    with pytest.raises(InputError, match=rf"not as this project .*{match}.* Remove it"):
+        read_checkpoint(path)
+
+
+def test_an_optimiser_of_another_network_is_refused(finished):
+    for name, tensor in (("other:exp_avg", torch.ones(1)), ("x", torch.ones(1))):
+        start = replace(finished, optimizer={**finished.optimizer, name: tensor})
+        with pytest.raises(InputError, match=r"optimiser does not fit .*resume:false"):
+            list(train(start=start, max_it=13))
+    first = next(iter(finished.optimizer))
+    cut = {k: v for k, v in finished.optimizer.items() if k != first}
+    with pytest.raises(InputError, match=r"optimiser does not fit .*resume:false"):
+        list(train(start=replace(finished, optimizer=cut), max_it=13))

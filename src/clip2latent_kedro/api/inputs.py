@@ -10,14 +10,9 @@ from torch import Tensor
 
 from clip2latent_kedro.conditioning import Query
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.generators.files.opcodes import Refusal
-from clip2latent_kedro.generators.files.torch_tensors import TensorRecord
-from clip2latent_kedro.generators.files.unpickling import Budget
-from clip2latent_kedro.generators.files.untrusted import (
-    read_torch_object,
-    read_untrusted,
-)
+from clip2latent_kedro.generators.state_dicts import read_tensor
 from clip2latent_kedro.images import uint8_to_image
+from clip2latent_kedro.reading import read_npy
 
 Edit = Tensor | np.ndarray | str | Path
 
@@ -115,20 +110,11 @@ def _is_weighted_list(prompts: Sequence[Any]) -> bool:
 
 
 def _read_file(path: Path) -> Tensor | np.ndarray:
-    expected = "the path of a .npy file, or of a .pt file with one tensor, as edit"
-    if path.suffix != ".npy" and path.is_file():
-        return read_untrusted(path, _read_tensor, expected=expected)
-    try:  # mapped, so that a shape that the file does not hold costs nothing
-        return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        msg = f"{path} cannot be read ({reason}); give {expected}."
+    try:
+        return read_npy(path) if path.suffix == ".npy" else read_tensor(path)
+    except InputError as error:
+        msg = (
+            f"edit must be the path of a .npy file or of a .pt file with one tensor, "
+            f"but {path} could not be read ({str(error).rstrip('.')})."
+        )
         raise InputError(msg) from error
-
-
-def _read_tensor(data: memoryview, budget: Budget) -> Tensor:
-    content = read_torch_object(data, budget)
-    if not isinstance(content, TensorRecord):
-        msg = f"holds an object of type {type(content).__name__} instead of a tensor"
-        raise Refusal(msg)
-    return content.read(budget)

@@ -28,6 +28,7 @@ from clip2latent_kedro.prior.published import (
     read_published,
 )
 from clip2latent_kedro.prior.published_sources import open_published
+from clip2latent_kedro.reading import read_settings, read_yaml
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.sharing import (
     PREPROCESS,
@@ -198,9 +199,10 @@ def _from_settings(
         raise InputError(msg)
     _locate(str(checkpoint))
     try:
-        sampling = SamplingConfig(**cfg["sampling"])
-    except TypeError as error:
-        msg = f"cfg['sampling'] must be settings of SamplingConfig: {error}."
+        sampling = read_settings(SamplingConfig, cfg["sampling"])
+    except ValueError as error:
+        reason = str(error).rstrip(".")
+        msg = f"cfg['sampling'] must be settings of SamplingConfig: {reason}."
         raise InputError(msg) from error
 
     references = [_reference(cfg[role], folder) for role in ("generator", "encoder")]
@@ -307,11 +309,17 @@ def _reference(settings: Mapping[str, Any], folder: Path = Path()) -> ModelRefer
     if "kind" not in settings:
         msg = "A model can be shared if its catalog entry is a ModelDataset."
         raise InputError(msg)
-    place = settings.get("filepath")
+    place, options = settings.get("filepath"), settings.get("options") or {}
+    if not isinstance(settings["kind"], str) or not isinstance(options, Mapping):
+        msg = (
+            f"A model is a kind, a name, with options, a mapping; got "
+            f"{str(settings)[:120]!r}."
+        )
+        raise InputError(msg)
     return ModelReference(
         kind=settings["kind"],
         filepath=None if place is None else _absolute(str(place), folder),
-        options=dict(settings.get("options") or {}),
+        options=dict(options),
     )
 
 
@@ -320,15 +328,9 @@ def _absolute(place: str, folder: Path) -> str:
 
 
 def _read_yaml(path: Path) -> Mapping[str, Any]:
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        msg = f"cfg must be a YAML file, but {path} cannot be read as one ({error})."
-        raise InputError(msg) from error
+    content = read_yaml(path)
     if not isinstance(content, Mapping):
-        msg = f"{path} must hold {', '.join(_SETTINGS)}, got {content!r}."
+        msg = f"{path} must hold {', '.join(_SETTINGS)}, got {str(content)[:80]!r}."
         raise InputError(msg)
     return content
 

@@ -338,5 +338,9 @@ def _index_rows(table: pd.DataFrame) -> dict[Key, Mapping[Any, Any]]:
 
 
 def _triple(row: Mapping[Any, Any], score: str) -> tuple[float, float, float]:
-    mean, low, high = (float(row[f"{score}{end}"]) for end in ("", "_low", "_high"))
+    try:
+        mean, low, high = (float(row[f"{score}{end}"]) for end in ("", "_low", "_high"))
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"The table must hold numbers under {score}, got {error}. Make it again."
+        raise InputError(msg) from error
     return mean, low, high

@@ -2,7 +2,6 @@
 
 import io
 import json
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from clip2latent_kedro.datasets.folder import FolderDataset
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.reading import array_names, parse_json, read_npz
 
 Arrays = Mapping[str, np.ndarray[Any, np.dtype[Any]]]
 Record = Mapping[str, Any]
@@ -26,14 +26,13 @@ class StoredArrays(Mapping[str, np.ndarray[Any, np.dtype[Any]]]):
 
     def __getitem__(self, name: str) -> np.ndarray[Any, np.dtype[Any]]:
         """Read an array; `KeyError` if there is none of the name."""
-        with np.load(self._path, allow_pickle=False) as arrays:
-            array: np.ndarray[Any, np.dtype[Any]] = arrays[name]
-            return array
+        if name not in array_names(self._path):
+            raise KeyError(name)
+        return read_npz(self._path, str(self._path), (name,))[name]
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names of the arrays."""
-        with np.load(self._path, allow_pickle=False) as arrays:
-            yield from (name for name in arrays.files if name != RECORD)
+        yield from (name for name in array_names(self._path) if name != RECORD)
 
     def __len__(self) -> int:
         """Return the number of arrays."""
@@ -76,9 +75,11 @@ class ArrayFolderDataset(
 
 def _read_record(path: Path) -> Record:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            record: Record = json.loads(str(arrays[RECORD]))
+        record = parse_json(str(read_npz(path, str(path), (RECORD,))[RECORD]))
+        if isinstance(record, Mapping):
             return record
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        msg = f"{path} must be arrays with a record, but cannot be read ({error}). "
-        raise InputError(msg + "Remove it.") from error
+        error = f"its record is {str(record)[:80]!r}"
+    except ValueError as refusal:
+        error = str(refusal)
+    msg = f"{path} must be arrays with a record, but cannot be read ({error}). "
+    raise InputError(msg + "Remove it.")

@@ -1,13 +1,12 @@
 """Named arrays in one compressed file."""
 
 import io
-import zipfile
 from typing import Any
 
 import numpy as np
 
 from clip2latent_kedro.datasets.file import FileDataset
-from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.reading import read_npz
 
 Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
 
@@ -21,9 +20,4 @@ class NpzDataset(FileDataset[Arrays]):
         return buffer.getvalue()
 
     def _from_bytes(self, content: bytes) -> Arrays:
-        try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                return dict(arrays)
-        except (ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
-            msg = f"{self._filepath} must be an .npz file of plain arrays ({error})."
-            raise InputError(msg) from error
+        return read_npz(io.BytesIO(content), str(self._filepath))

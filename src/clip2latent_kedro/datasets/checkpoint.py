@@ -16,7 +16,7 @@ from clip2latent_kedro.prior.checkpoint import (
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 
 
-class CheckpointDataset(AbstractDataset[Checkpoint, Checkpoint | None]):
+class CheckpointDataset(AbstractDataset[Checkpoint, Checkpoint | InputError | None]):
     """The state of a training run in one local safetensors file.
 
     Each save replaces the file at once or not at all. `exists` is true only of a
@@ -34,25 +34,39 @@ class CheckpointDataset(AbstractDataset[Checkpoint, Checkpoint | None]):
 
         Args:
             filepath: Local path.
-            missing_ok: Whether to load None, rather than fail, where there is none.
+            missing_ok: Whether to load None, rather than fail, where there is none;
+                and why it cannot be read, rather than fail, where it is damaged: a
+                run that does not resume has no need of it.
             metadata: For Kedro plugins.
         """
         self._filepath = Path(filepath)
         self._missing_ok = missing_ok
         self.metadata = metadata
 
-    def load(self) -> Checkpoint | None:
-        """Return the stored checkpoint."""
+    def load(self) -> Checkpoint | InputError | None:
+        """Return the stored checkpoint (see `missing_ok`)."""
         if self._missing_ok and not self._filepath.exists():
             return None
-        return read_checkpoint(self._filepath)
+        try:
+            return read_checkpoint(
+                self._filepath, mend="Use --params=resume:false to replace it."
+            )
+        except InputError as error:
+            if self._missing_ok:
+                return error
+            raise
 
     def save(self, data: Checkpoint) -> None:
         """Store a checkpoint in place of an earlier one."""
         write_checkpoint(self._filepath, data)
 
     def _exists(self) -> bool:
-        return self._filepath.exists() and read_checkpoint(self._filepath).finished
+        if not self._filepath.exists():
+            return False
+        try:
+            return read_checkpoint(self._filepath).finished
+        except InputError:
+            return False
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath), "missing_ok": self._missing_ok}

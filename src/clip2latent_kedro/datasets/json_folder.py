@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from clip2latent_kedro.datasets.folder import FolderDataset
-from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.reading import read_json
 
 Documents = Mapping[str, Any]
 
@@ -28,12 +27,7 @@ class JsonFolderDataset(FolderDataset[Documents, dict[str, Any]]):
         Raises:
             InputError: If one of the files is not JSON.
         """
-        return {name: _read(path) for name, path in self._stored().items()}
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        msg = f"{path} must be a JSON file, but cannot be read ({error}). Remove it."
-        raise InputError(msg) from error
+        return {
+            name: read_json(path, mend="Remove it.")
+            for name, path in self._stored().items()
+        }

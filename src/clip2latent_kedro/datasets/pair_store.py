@@ -10,15 +10,19 @@ that a process may be killed at any moment: what it leaves says itself what it l
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Literal, cast
 
 import numpy as np
 import zarr
-from zarr.codecs import ZstdCodec
+from zarr.codecs import BytesCodec, ZstdCodec
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.pairs.contents import Array, PairShard
+from clip2latent_kedro.reading import MISSHAPEN, check_tree
 
+_MAX_SHARDS = 1 << 17
+_MAX_SHARD_BYTES = 1 << 34
 _UNWRITTEN = -1
 
 
@@ -55,7 +59,7 @@ class PairStore:
             if expected == _UNWRITTEN:
                 return None
             arrays = {name: np.asarray(a[rows]) for name, a in self.arrays.items()}
-        except (ValueError, RuntimeError):  # from bytes that no codec can read
+        except (*MISSHAPEN, OSError):  # from bytes that no codec can read
             return None
         return arrays if _checksum(index, arrays) == expected else None
 
@@ -87,20 +91,24 @@ def open_store(
         InputError: If metadata are damaged.
     """
     try:
-        group = zarr.open_group(url, mode=mode, storage_options=options)
-        layout = cast(dict[str, Any], group.attrs.asdict())
+        # Only version 3: the filters of version 2 can be programs.
+        group = zarr.open_group(url, mode=mode, zarr_format=3, storage_options=options)
+        layout = cast(dict[str, Any], check_tree(group.attrs.asdict()))
         if "recipe" not in layout:
             return None
         arrays = {
             name: cast(zarr.Array[Any], group[name])
             for name in (*layout["arrays"], "checksum")
         }
+        checksum = arrays.pop("checksum")
+        _check_layout(arrays, checksum, layout["recipe"])
     except FileNotFoundError:
         return None
-    except (KeyError, ValueError) as error:
-        msg = f"The metadata of the store at {url} are damaged ({error!r})."
+    except MISSHAPEN as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:300]
+        msg = f"The metadata of the store at {url} are damaged ({reason})."
         raise InputError(msg) from error
-    return PairStore(arrays, arrays.pop("checksum"), layout["recipe"])
+    return PairStore(arrays, checksum, layout["recipe"])
 
 
 def create_store(
@@ -143,9 +151,50 @@ def _withdraw_recipe(url: str, options: dict[str, Any] | None) -> None:
     """Make a store none, so that it is not taken for one while it is being deleted."""
     try:
         group = zarr.open_group(url, mode="r+", storage_options=options)
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, *MISSHAPEN):
         return
     group.attrs.put({})
+
+
+def _check_layout(
+    arrays: Mapping[str, zarr.Array[Any]], checksum: zarr.Array[Any], recipe: Any
+) -> None:
+    """Check that metadata are those of `create_store`, before anything is read.
+
+    Raises:
+        ValueError: If they are not, or claim more than can be.
+    """
+    for name, array in {**arrays, "checksum": checksum}.items():
+        codecs = getattr(array.metadata, "codecs", ())
+        if not all(isinstance(codec, BytesCodec | ZstdCodec) for codec in codecs):
+            msg = f"{name} is stored by {[type(codec).__name__ for codec in codecs]}"
+            raise ValueError(msg)
+    if not isinstance(recipe, dict) or not {"w", "clip_embedding"} <= arrays.keys():
+        msg = f"they lay out {sorted(arrays)} by a recipe of {type(recipe).__name__}"
+        raise ValueError(msg)
+    if not all(isinstance(recipe[role], str) for role in ("generator", "encoder")):
+        msg = "the recipe does not name the generator and the encoder"
+        raise ValueError(msg)
+    total = recipe["n_samples"]
+    size = min(recipe["samples_per_shard"], total)
+    num_shards = -(-total // size)
+    if min(total, size) < 1 or num_shards > _MAX_SHARDS:
+        msg = f"the recipe has {total} pairs in shards of {size}"
+        raise ValueError(msg)
+    expected = {"w": (3, "f"), "clip_embedding": (2, "f"), "images": (4, "u")}
+    num_bytes = 0
+    for name, array in arrays.items():
+        axes, kind = expected[name]
+        chunk = (size, *array.shape[1:])
+        is_right = array.shape[:1] == (total,) and array.ndim == axes
+        if not is_right or tuple(array.chunks) != chunk or array.dtype.kind != kind:
+            msg = f"{name} is {array.dtype} {array.shape} in chunks of {array.chunks}"
+            raise ValueError(msg)
+        num_bytes += prod(chunk) * array.dtype.itemsize
+    is_right = checksum.shape == (num_shards,) and checksum.dtype == np.int64
+    if not is_right or tuple(checksum.chunks) != (1,) or num_bytes > _MAX_SHARD_BYTES:
+        msg = f"there are {checksum.shape} checksums, of shards of {num_bytes} bytes"
+        raise ValueError(msg)
 
 
 def _checksum(index: int, arrays: Mapping[str, Array]) -> int:

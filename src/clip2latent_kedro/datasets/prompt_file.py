@@ -10,6 +10,9 @@ from kedro_datasets._typing import TablePreview
 from clip2latent_kedro.datasets.remote_file import RemoteFile
 from clip2latent_kedro.downloads import FetchedFile
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.reading import read_text
+
+_MAX_LETTERS = 10_000  # of a prompt; an encoder reads a few hundred
 
 
 class _LinesDataset(AbstractDataset[NoReturn, Any]):
@@ -42,14 +45,15 @@ class _LinesDataset(AbstractDataset[NoReturn, Any]):
         raise DatasetError(msg)
 
     def _read(self, path: Path) -> str:
-        try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path, "a text file of prompts", mend="Correct its path.")
+        longest = max(map(len, text.splitlines()), default=0)
+        if longest > _MAX_LETTERS:
             msg = (
-                f"A file of prompts must be a text file in UTF-8, got {path} "
-                f"({error}). Correct its path."
+                f"{path} must be a text file with a prompt a line, of at most "
+                f"{_MAX_LETTERS} letters, got {longest} in one. Correct its path."
             )
-            raise InputError(msg) from error
+            raise InputError(msg)
+        return text
 
     def _exists(self) -> bool:
         return self._file is None or self._file.exists()

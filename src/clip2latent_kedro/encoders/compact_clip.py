@@ -14,16 +14,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from clip2latent_kedro.encoders.open_clip import OpenClipEncoder
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.reading import (
+    MISSHAPEN,
+    check_fit,
+    load_network,
+    parse_json,
+    read_settings,
+    read_weights,
+)
 
 if TYPE_CHECKING:
     from open_clip.model import CLIP
     from open_clip.tokenizer import SimpleTokenizer
 
+_COLOURS = 3
 UNKNOWN = 0  # row of the compact embedding
 _EMBEDDING = "token_embedding.weight"
 
@@ -48,6 +56,16 @@ class CompactClipConfig:
     tokens: list[int]
     image_mean: list[float]
     image_std: list[float]
+
+    def __post_init__(self) -> None:
+        """Check the images' channels, and that the tokens are an ascending list."""
+        for name in ("image_mean", "image_std"):
+            if len(getattr(self, name)) != _COLOURS:
+                msg = f"{name} must be {_COLOURS} numbers, got {getattr(self, name)}."
+                raise InputError(msg)
+        if not self.tokens or self.tokens != sorted(set(self.tokens)):
+            msg = "tokens must be ascending numbers, got others."
+            raise InputError(msg)
 
     def build(self, vocab_size: int | None = None) -> "CLIP":
         """Return the model with random weights; the compact vocabulary by default."""
@@ -101,11 +119,10 @@ def unpack_clip(
         name: value.float() if value.is_floating_point() else value
         for name, value in tensors.items()
     }
+    check_fit(config.build, weights)
     rows = compact_rows(config.tokens, vocab_size)
     weights[_EMBEDDING] = weights[_EMBEDDING][rows]  # [vocab_size, width]
-    model = config.build(vocab_size)
-    model.load_state_dict(weights)
-    return model
+    return load_network(lambda: config.build(vocab_size), weights)
 
 
 def load_compact_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClipEncoder:
@@ -130,23 +147,24 @@ def load_compact_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClip
         raise InputError(msg)
     from open_clip.tokenizer import SimpleTokenizer
 
+    mend = "Set filepath to such a file."
+    tensors, metadata = read_weights(path, mend=mend)
     try:
-        with safe_open(path, framework="pt") as file:
-            config = CompactClipConfig(**json.loads(file.metadata()["config"]))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        config = read_settings(CompactClipConfig, parse_json(metadata["config"]))
         tokenizer = SimpleTokenizer(context_length=config.text["context_length"])
         model = unpack_clip(tensors, config, tokenizer.vocab_size)
-    except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
+        return OpenClipEncoder(
+            model,
+            tokenizer,
+            name=f"compact_clip/{path.stem}",
+            architecture=json.dumps(asdict(config), sort_keys=True),
+            image_mean=config.image_mean,
+            image_std=config.image_std,
+        )
+    except MISSHAPEN as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:300]
         msg = (
             f"{path} must be a compact CLIP in safetensors form, but could not be read "
-            f"as one ({str(error).splitlines()[0]}). Set filepath to such a file."
+            f"as one ({reason}). {mend}"
         )
         raise InputError(msg) from error
-    return OpenClipEncoder(
-        model,
-        tokenizer,
-        name=f"compact_clip/{path.stem}",
-        architecture=json.dumps(asdict(config), sort_keys=True),
-        image_mean=config.image_mean,
-        image_std=config.image_std,
-    )

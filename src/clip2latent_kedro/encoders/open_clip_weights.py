@@ -67,6 +67,8 @@ def image_settings(known: Mapping[str, Any]) -> dict[str, Any]:
 def refuse_torchscript(path: Path, architecture: str) -> None:
     """Refuse a file that is a program: OpenAI's `.pt` files are TorchScript archives.
 
+    So is an archive that is compressed.
+
     Raises:
         InputError: Naming the address of the same weights without a program.
     """
@@ -74,7 +76,14 @@ def refuse_torchscript(path: Path, architecture: str) -> None:
         return
     with zipfile.ZipFile(path) as archive:
         names = [PurePosixPath(name) for name in archive.namelist()]
+        packed = [info for info in archive.infolist() if info.compress_type]
     if not any(name.parts[1:2] == ("code",) for name in names):
+        if packed:
+            msg = (
+                f"{path} is a compressed archive, which torch.save never writes, and "
+                f"may unpack to anything. Give the weights as they were published."
+            )
+            raise InputError(msg)
         return
     addresses = tag_addresses(tag_settings(architecture, "openai"))
     instead = f": {addresses[0]}" if addresses else ""

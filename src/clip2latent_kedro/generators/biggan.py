@@ -9,7 +9,6 @@ and the batch norms' statistics, stored for truncations 0, 0.02, ..., 1, taken a
 truncation. So w is 256 numbers, and a class is a point in half of them.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from clip2latent_kedro.generators.biggan_layers import (
 )
 from clip2latent_kedro.generators.state_dicts import read_state_dict
 from clip2latent_kedro.interfaces import Identity, NoiseMode
+from clip2latent_kedro.reading import MISSHAPEN, load_network, read_json
 
 _NOISE_LIMIT = 2.0  # BigGAN's noise is normal, cut off there
 _EPS = 1e-4
@@ -169,7 +169,7 @@ def load_biggan(path: Path | None, options: Mapping[str, Any]) -> BigGanGenerato
             f"but it lacks {error}. Give its pytorch_model.bin."
         )
         raise InputError(msg) from error
-    except (RuntimeError, ValueError) as error:
+    except MISSHAPEN as error:
         reason = " ".join(str(error).split())
         msg = f"{path} does not fit the BigGAN-deep that it seems to be: {reason}"
         raise InputError(msg) from error
@@ -189,8 +189,8 @@ def build_biggan(
 
     Raises:
         KeyError: If a tensor is missing.
-        RuntimeError: If one has another shape, or does not belong there.
-        ValueError: If the config says something else than the tensors.
+        ValueError: If one has another shape, or does not belong there, or if the
+            config says something else than the tensors.
     """
     folded: dict[str, Tensor] = {}
     for name, value in tensors.items():
@@ -213,10 +213,9 @@ def build_biggan(
     state = {name.removeprefix("generator."): value for name, value in folded.items()}
     for name in ("conv_to_rgb.weight", "conv_to_rgb.bias"):
         state[name] = state[name][:_COLOURS]  # the others are never seen
-    network = BigGan(_config_of(state, embeddings, told))
+    config = _config_of(state, embeddings, told)
     state["bn.num_batches_tracked"] = torch.tensor(0)
-    network.load_state_dict(state)
-    return network, embeddings
+    return load_network(lambda: BigGan(config), state), embeddings
 
 
 def fold_norm(weight: Tensor, u: Tensor, v: Tensor | None) -> Tensor:
@@ -295,7 +294,7 @@ def _read_config(path: Path, options: BigGanOptions) -> dict[str, Any]:
     if found is None and options.config is None:
         return {}
     try:
-        config = json.loads((found or beside[0]).read_text(encoding="utf-8"))
+        config = read_json(found or beside[0])
         if not isinstance(config, dict):
             raise ValueError("no mapping")
     except (OSError, ValueError) as error:

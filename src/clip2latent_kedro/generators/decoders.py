@@ -7,10 +7,10 @@ decoder of `generators.vae`. Both are frozen and have no noise of their own.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,9 @@ from clip2latent_kedro.generators.vae import (
     VaeGenerator,
 )
 from clip2latent_kedro.interfaces import Identity
+from clip2latent_kedro.reading import MISSHAPEN, load_network
+
+Network = TypeVar("Network", bound=nn.Module)
 
 _COUNTER = "num_batches_tracked"  # of a batch norm; training alone uses it
 
@@ -77,20 +80,19 @@ def load_vae(path: Path | None, options: Mapping[str, Any]) -> VaeGenerator:
     if told is not None and told != describe_vae(config):
         msg = (
             f"{path} holds a VAE of {describe_vae(config)}, but its metadata say "
-            f"{told}. Export it again."
+            f"{told[:80]}. Export it again."
         )
         raise InputError(msg)
-    decoder, flow = VaeDecoder(config), None
-    if config.flow_depth:
-        flow = LatentFlow(config.latent_dim, config.flow_width, config.flow_depth)
     moving = {
         name.removeprefix(FLOW_PREFIX): tensors.pop(name)
         for name in list(tensors)
         if name.startswith(FLOW_PREFIX)
     }
-    _fill(decoder, tensors, path, "vae")
-    if flow is not None:
-        _fill(flow, moving, path, "vae")
+    decoder = _filled(lambda: VaeDecoder(config), tensors, path, "vae")
+    flow = None
+    if moving:
+        sizes = config.latent_dim, config.flow_width, config.flow_depth
+        flow = _filled(lambda: LatentFlow(*sizes), moving, path, "vae")
     return VaeGenerator(decoder, flow, Identity("vae", stored.digest))
 
 
@@ -140,14 +142,17 @@ def _build_dcgan(stored: StateDict, path: Path | None) -> tuple[nn.Module, int, 
     for _, _, height, width in sizes:
         if height != width or height % 2:
             raise _no_dcgan(path, f"has a kernel of {height} x {width} pixels")
-    layers = [
-        _dcgan_layer(
-            weights.get(place), place, has_bias=f"main.{place}.bias" in tensors
-        )
-        for place in range(places[-1] + 1)
-    ]
-    main = nn.Sequential(*layers)
-    _fill(nn.ModuleDict({"main": main}), tensors, path, "dcgan")
+
+    def build() -> nn.ModuleDict:
+        layers = [
+            _dcgan_layer(
+                weights.get(place), place, has_bias=f"main.{place}.bias" in tensors
+            )
+            for place in range(places[-1] + 1)
+        ]
+        return nn.ModuleDict({"main": nn.Sequential(*layers)})
+
+    main = _filled(build, tensors, path, "dcgan")["main"]
     decoder = nn.Sequential(nn.Unflatten(1, (-1, 1, 1)), main, nn.Tanh()).eval()
     z_dim, resolution = sizes[0][0], sizes[0][2] * 2 ** (len(sizes) - 1)
     with torch.no_grad():
@@ -188,7 +193,7 @@ def _read_vae_config(tensors: Mapping[str, Tensor], path: Path | None) -> VaeCon
         features, latent_dim = tensors["input.weight"].shape
         later = [len(tensors[f"blocks.{n}.conv.weight"]) for n in range(count)]
         width = len(tensors[f"{FLOW_PREFIX}input.weight"]) if depth else 0
-    except (KeyError, ValueError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         msg = (
             f"{path} must hold a decoder of this project's layout, of input, blocks.N "
             f"and output (see generators.vae), but it lacks {error}."
@@ -202,15 +207,17 @@ def _count(names: Mapping[str, Tensor], pattern: str) -> int:
     return max(found, default=-1) + 1
 
 
-def _fill(
-    module: nn.Module, tensors: Mapping[str, Tensor], path: Path | None, kind: str
-) -> None:
-    """Give a module its weights; `InputError` unless they are all and no others."""
-    counters = {k: v for k, v in module.state_dict().items() if k.endswith(_COUNTER)}
+def _filled(
+    build: Callable[[], Network],
+    tensors: Mapping[str, Tensor],
+    path: Path | None,
+    kind: str,
+) -> Network:
+    """Return a module with its weights; `InputError` unless they fit it."""
     given = {k: v for k, v in tensors.items() if not k.endswith(_COUNTER)}
     try:
-        module.load_state_dict({**counters, **given})
-    except RuntimeError as error:
-        reasons: Sequence[str] = str(error).splitlines()[1:]
-        msg = f"{path} does not fit the {kind} that it seems to be:{' '.join(reasons)}"
+        return load_network(build, given, is_made=lambda name: name.endswith(_COUNTER))
+    except MISSHAPEN as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:300]
+        msg = f"{path} does not fit the {kind} that it seems to be: {reason}"
         raise InputError(msg) from error

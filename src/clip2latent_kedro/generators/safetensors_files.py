@@ -7,23 +7,43 @@ beside it the network's `kind`; a file with no kind is a StyleGAN2.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.generators.files.opcodes import Refusal
+from clip2latent_kedro.generators.files.shapes import check_shapes, stylegan3_shapes
 from clip2latent_kedro.generators.lafite import Lafite, LafiteConfig
 from clip2latent_kedro.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from clip2latent_kedro.generators.stylegan3 import StyleGAN3, StyleGAN3Config
+from clip2latent_kedro.reading import (
+    MISSHAPEN,
+    is_safetensors,
+    load_network,
+    parse_json,
+    read_settings,
+    read_weights,
+)
+
+__all__ = [
+    "NETWORKS",
+    "Network",
+    "is_safetensors",
+    "kind_of",
+    "lafite_weights",
+    "read_network",
+    "stylegan2_weights",
+]
 
 Network = StyleGAN2 | StyleGAN3 | Lafite
 
 NETWORKS: dict[str, Callable[[Mapping[str, Any]], Network]] = {
-    "stylegan2": lambda config: StyleGAN2(StyleGAN2Config(**config)),
-    "stylegan3": lambda config: StyleGAN3(StyleGAN3Config(**config)),
-    "lafite": lambda config: Lafite(LafiteConfig(**config)),
+    "stylegan2": lambda config: StyleGAN2(read_settings(StyleGAN2Config, config)),
+    "stylegan3": lambda config: StyleGAN3(read_settings(StyleGAN3Config, config)),
+    "lafite": lambda config: Lafite(read_settings(LafiteConfig, config)),
 }
 
 
@@ -76,39 +96,31 @@ def read_network(path: Path | None, kind: str | None = None) -> Network:
     if path is None or not path.is_file():
         msg = f"The generator's weights are expected at {path}, where there is no file."
         raise InputError(msg)
+    mend = (
+        "Make it with the portraits pipeline, or let kind stylegan convert NVIDIA's "
+        "file."
+    )
+    tensors, metadata = read_weights(path, mend=mend)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
-            config = json.loads(metadata["config"])
-            found = config.pop("kind", metadata.get("kind", "stylegan2"))
-            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-        network = NETWORKS[found](config)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        config = parse_json(metadata["config"])
+        found = config.pop("kind", metadata.get("kind", "stylegan2"))
+        build = partial(NETWORKS[found], config)
+        weights = {name: value.float() for name, value in tensors.items()}
+        if found == "stylegan3":  # its filters are designed as it is built
+            designed = read_settings(StyleGAN3Config, config)
+            check_shapes(stylegan3_shapes(designed), weights)
+        network = load_network(build, weights, is_made=_is_made_at_load)
+    except (Refusal, *MISSHAPEN) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")[:300]
         msg = (
-            f"{path} must be a safetensors file with the architecture in its metadata "
-            f"`config`, got {error!r}. Make it with the portraits pipeline, or let "
-            f"kind stylegan convert NVIDIA's file."
+            f"{path} must be a safetensors file that fits the architecture in its "
+            f"metadata `config`, got {reason}. {mend}"
         )
         raise InputError(msg) from error
     if kind not in (None, found):
         msg = f"{path} must hold a {kind}, got a {found}. Set kind: {found}."
         raise InputError(msg)
-    made = {k: v for k, v in network.state_dict().items() if _is_made_at_load(k)}
-    try:
-        network.load_state_dict({**made, **weights})
-    except RuntimeError as error:
-        msg = f"{path} does not fit the architecture in its metadata: {error}"
-        raise InputError(msg) from error
     return network
-
-
-def is_safetensors(path: Path) -> bool:
-    """Return whether a file is of the format at all, whatever it holds."""
-    try:
-        with safe_open(path, framework="pt"):
-            return True
-    except SafetensorError:
-        return False
 
 
 def _is_made_at_load(name: str) -> bool:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
 from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
@@ -20,7 +19,7 @@ from clip2latent_kedro.generators.files.untrusted import (
     read_torch_object,
     read_untrusted,
 )
-from clip2latent_kedro.generators.safetensors_files import is_safetensors
+from clip2latent_kedro.reading import is_safetensors, read_weights
 
 _EXPECTED = (
     "a state dict as safetensors or torch.save store it, and its name in a checkpoint "
@@ -57,13 +56,10 @@ def read_state_dict(path: Path | None, *, entry: str | None = None) -> StateDict
     if path is None or not path.is_file():
         msg = f"A generator's weights are expected at {path}, where there is no file."
         raise InputError(msg)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     if is_safetensors(path):
-        with safe_open(path, framework="pt") as stored:
-            names = stored.keys()  # not a dictionary
-            tensors = {name: stored.get_tensor(name).float() for name in names}
-            return StateDict(tensors, stored.metadata() or {}, digest)
+        stored, metadata = read_weights(path)
+        tensors = {name: value.float() for name, value in stored.items()}
+        return StateDict(tensors, metadata, _digest(path))
 
     def read(data: memoryview, budget: Budget) -> dict[str, Tensor]:
         content = read_torch_object(data, budget)
@@ -72,7 +68,32 @@ def read_state_dict(path: Path | None, *, entry: str | None = None) -> StateDict
         return _tensors_of(content, budget)
 
     tensors = read_untrusted(path, read, expected=_EXPECTED)
-    return StateDict(tensors, {}, digest)
+    return StateDict(tensors, {}, _digest(path))
+
+
+def read_tensor(path: Path) -> Tensor:
+    """Return the one tensor, float32, in a file of torch.save.
+
+    Raises:
+        InputError: If the file is missing or refused.
+    """
+    if not path.is_file():
+        msg = f"A tensor is expected at {path}, where there is no file."
+        raise InputError(msg)
+
+    def read(data: memoryview, budget: Budget) -> Tensor:
+        content = read_torch_object(data, budget)
+        if not isinstance(content, TensorRecord):
+            msg = f"holds an object of type {type(content).__name__}"
+            raise Refusal(msg)
+        return content.read(budget)
+
+    return read_untrusted(path, read, expected="one tensor as torch.save stores it")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _tensors_of(content: Any, budget: Budget) -> dict[str, Tensor]:

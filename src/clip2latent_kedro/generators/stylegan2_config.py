@@ -11,6 +11,7 @@ Architecture = Literal["skip", "resnet", "orig"]
 
 _MAX_RESOLUTION = 4096
 _MAX_TAPS = 64
+_MAX_MAPPING_LAYERS = 256
 _LEAST = {
     "z_dim": 1,
     "w_dim": 1,
@@ -81,6 +82,12 @@ class StyleGAN2Config:
             if not is_left_out and not 0 < value < inf:
                 msg = f"{name} must be a positive number, got {value!r}."
                 raise InputError(msg)
+        if self.mapping_layers > _MAX_MAPPING_LAYERS:
+            msg = (
+                f"mapping_layers must be at most {_MAX_MAPPING_LAYERS}, got "
+                f"{self.mapping_layers}."
+            )
+            raise InputError(msg)
         is_power = self.resolution.bit_count() == 1
         if not is_power or self.resolution > _MAX_RESOLUTION:
             msg = (

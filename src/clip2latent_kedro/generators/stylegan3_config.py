@@ -28,6 +28,14 @@ _LEAST = {
     "filter_size": 1,
     "lrelu_upsampling": 1,
 }
+# What would make filters and lists far larger than any network's.
+_MOST = {
+    "img_resolution": 4096,
+    "mapping_layers": 256,
+    "num_layers": 256,
+    "filter_size": 64,
+    "lrelu_upsampling": 16,
+}
 _POSITIVE = (
     "mapping_lr",
     "first_cutoff",
@@ -118,6 +126,10 @@ class StyleGAN3Config:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 msg = f"{name} must be a whole number from {least}, got {value!r}."
+                raise InputError(msg)
+        for name, most in _MOST.items():
+            if getattr(self, name) > most:
+                msg = f"{name} must be at most {most}, got {getattr(self, name)}."
                 raise InputError(msg)
         if self.num_layers <= self.num_critical:
             msg = (

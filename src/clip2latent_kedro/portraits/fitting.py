@@ -8,6 +8,7 @@ import json
 import logging
 import math
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -81,7 +82,7 @@ def go_on(
     *,
     making: Mapping[str, Any],
     steps: int,
-    stored: Weights | None,
+    stored: Weights | InputError | None,
 ) -> Iterator[Weights]:
     """Yield the states of a training as they are stored, from where it stopped.
 
@@ -91,21 +92,25 @@ def go_on(
         making: How the next steps are made (see `provenance.describe_making`). What
             other code has made is gone on from, with a warning.
         steps: Its length.
-        stored: What an earlier run left, empty if nothing; None to start afresh.
+        stored: What an earlier run left, empty if nothing; why that cannot be read;
+            None to start afresh.
 
     Raises:
-        InputError: If what is stored has other settings.
+        InputError: If what is stored is damaged, or has other settings.
     """
+    if isinstance(stored, InputError):
+        msg = f"{stored} Or use --params=resume:false to start afresh."
+        raise InputError(msg)
     plain = json.loads(json.dumps(settings))
     state, made_by = None, [making]
     if stored is not None and stored[0]:
+        state = unpack_state(stored)
         if differing := list_differences(json.loads(stored[1]["settings"]), plain):
             msg = (
                 f"The stored training has other settings: {', '.join(differing)}. Use "
                 f"the same settings, or --params=resume:false to start afresh."
             )
             raise InputError(msg)
-        state = unpack_state(stored)
         made_by = continue_making(
             json.loads(stored[1].get("made_by", "[{}]")), making, what="training"
         )
@@ -120,13 +125,39 @@ def go_on(
     }
     for reached in train(state):
         numbers = {"step": str(reached.step), "seconds": f"{reached.seconds:.1f}"}
-        yield reached.tensors, {**numbers, **strings}
+        every = {**numbers, **strings}
+        checksum = _checksum(reached.tensors, every)
+        yield reached.tensors, {**every, "checksum": checksum}
 
 
 def unpack_state(stored: Weights) -> FitState:
-    """Return a state as `go_on` yielded it."""
+    """Return a state as `go_on` yielded it.
+
+    Raises:
+        InputError: If it is damaged.
+    """
     tensors, strings = stored
+    if strings.get("checksum") != _checksum(tensors, strings):
+        msg = (
+            "The stored state of a training is damaged: its numbers are not those of "
+            "its checksum. Use --params=resume:false to start afresh."
+        )
+        raise InputError(msg)
     return FitState(int(strings["step"]), float(strings["seconds"]), dict(tensors))
+
+
+def _checksum(tensors: Mapping[str, Tensor], strings: Mapping[str, str]) -> str:
+    """Return the CRC-32 of a stored state, its own aside."""
+    value = 0
+    for name in sorted(strings.keys() - {"checksum"}):
+        value = zlib.crc32(f"{name}={strings[name]}".encode(), value)
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        value = zlib.crc32(
+            f"{name} {tensor.dtype} {list(tensor.shape)}".encode(), value
+        )
+        value = zlib.crc32(tensor.flatten().view(torch.uint8).numpy().data, value)
+    return f"{value:08x}"
 
 
 def fit(

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,6 +26,13 @@ from clip2latent_kedro.portraits.attributes import (
 )
 from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
 from clip2latent_kedro.portraits.renderer import render
+from clip2latent_kedro.reading import (
+    MISSHAPEN,
+    load_network,
+    parse_json,
+    read_settings,
+    read_weights,
+)
 from clip2latent_kedro.runtime import make_generator
 
 
@@ -117,18 +123,20 @@ def load_judge(path: Path | None, options: Mapping[str, Any]) -> AttributeJudge:
     if path is None or not path.is_file():
         msg = f"The judge's weights are expected at {path}, where there is no file."
         raise InputError(msg)
+    mend = "Make it again with kedro run --pipeline=portraits."
+    tensors, metadata = read_weights(path, mend=mend)
     try:
-        with safe_open(path, framework="pt") as file:
-            network = JudgeNetwork(json.loads(file.metadata()["config"])["width"])
-            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-        network.load_state_dict(weights)
-    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        config = read_settings(JudgeConfig, parse_json(metadata["config"]))
+        weights = {name: value.float() for name, value in tensors.items()}
+        network = load_network(lambda: JudgeNetwork(config.width), weights)
+    except MISSHAPEN as error:
         msg = (
             f"{path} must hold a judge as the portraits pipeline writes it, got "
-            f"{error!r}. Make it again with kedro run --pipeline=portraits."
+            f"{str(error)[:300]!r}. {mend}"
         )
         raise InputError(msg) from error
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return AttributeJudge(network, Identity("portraits_judge", digest))
 
 

@@ -4,10 +4,11 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -20,8 +21,20 @@ from clip2latent_kedro.prior.diffusion import (
     EmbeddingStatistics,
     prior_space,
 )
-from clip2latent_kedro.prior.network import NetworkConfig, build_network
+from clip2latent_kedro.prior.network import (
+    NetworkConfig,
+    build_network,
+    condition_inputs,
+)
+from clip2latent_kedro.prior.stored import check_checkpoint
 from clip2latent_kedro.provenance import list_differences
+from clip2latent_kedro.reading import (
+    MISSHAPEN,
+    load_network,
+    parse_json,
+    read_settings,
+    read_weights,
+)
 from clip2latent_kedro.schedules import SCHEDULES
 
 FORMAT = "clip2latent_kedro.prior/2"
@@ -89,7 +102,8 @@ class Checkpoint:
     @property
     def finished(self) -> bool:
         """Whether the run came to its own last step."""
-        return bool(self.step >= self.settings[_own_group(self.settings)]["max_it"])
+        max_it = self.settings[_own_group(self.settings)].get("max_it", inf)
+        return bool(self.step >= max_it)
 
     @property
     def clip_dim(self) -> int:
@@ -142,8 +156,14 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
         temporary.unlink(missing_ok=True)
 
 
-def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """Return the stored checkpoint.
+def read_checkpoint(
+    path: str | os.PathLike[str], *, mend: str = "Remove it and train again."
+) -> Checkpoint:
+    """Return the stored checkpoint, all of it checked.
+
+    Args:
+        path: The file.
+        mend: What to do if it is refused, a sentence.
 
     Raises:
         FileNotFoundError: If there is none.
@@ -153,24 +173,26 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     if not path.is_file():
         msg = f"There is no prior checkpoint at {path}. Run the training pipeline."
         raise FileNotFoundError(msg)
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        msg = (
-            f"{path} must be a whole safetensors file, but cannot be read ({error}). "
-            f"Remove it and train again."
-        )
-        raise InputError(msg) from error
+    tensors, metadata = read_weights(path, mend=mend)
     if metadata.get("format") != FORMAT:
         msg = (
             f"{path} must be a prior checkpoint ({FORMAT}), got "
-            f"{metadata.get('format', 'a file without such a mark')}. Remove it and "
-            f"train again, or correct its path in the catalog."
+            f"{metadata.get('format', 'a file without such a mark')[:80]}. {mend} Or "
+            f"correct its path in the catalog."
         )
         raise InputError(msg)
-    header = json.loads(metadata["header"])
+    try:
+        checkpoint = _unpack(tensors, parse_json(metadata["header"]))
+        check_checkpoint(checkpoint)
+    except MISSHAPEN as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")[:300]
+        msg = f"{path} is not as this project writes a checkpoint ({reason}). {mend}"
+        raise InputError(msg) from error
+    return checkpoint
+
+
+def _unpack(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Checkpoint:
+    """Return the checkpoint of what is in a file, as it is there."""
     embedding, cloud = None, _group(tensors, "cloud")
     if "embedding_mean" in tensors:
         embedding = EmbeddingStatistics(
@@ -236,8 +258,8 @@ def prior_from_checkpoint(
         is_distilled="distillation" in checkpoint.settings,
         embed_noise_scale=checkpoint.settings["data"]["embed_noise_scale"],
         clip_dim=checkpoint.clip_dim,
+        weights=getattr(checkpoint, which),
     )
-    prior.network.load_state_dict(getattr(checkpoint, which))
     buffers = _group(checkpoint.buffers, which)
     if buffers:
         log_variance = buffers["posterior_log_variance_clipped"].double()
@@ -260,8 +282,9 @@ def build_prior(
     is_distilled: bool = False,
     embed_noise_scale: float = 0.0,
     clip_dim: int | None = None,
+    weights: Mapping[str, Tensor] | None = None,
 ) -> DiffusionPrior:
-    """Return a new prior, on the CPU, with random weights.
+    """Return a new prior, on the CPU.
 
     Args:
         network: `params:model.network`.
@@ -275,17 +298,21 @@ def build_prior(
         is_distilled: Whether the network takes the guidance scale as an input.
         embed_noise_scale: `params:data.embed_noise_scale`.
         clip_dim: Width of the embeddings; None for that of their statistics.
+        weights: State dict of the network; None for random ones.
+
+    Raises:
+        ValueError: If the weights do not fit the network.
     """
-    inputs = (
-        *(("noise_level",) if network.noise_level_input else ()),
-        *(("guidance_scale",) if is_distilled else ()),
-    )
+    inputs = condition_inputs(network, is_distilled=is_distilled)
     num_latents, latent_dim = statistics.mean.shape
     if clip_dim is None:
         assert embedding_statistics is not None
         (clip_dim,) = embedding_statistics.mean.shape
+    build = partial(
+        build_network, network, num_latents, latent_dim, clip_dim, len(inputs)
+    )
     return DiffusionPrior(
-        build_network(network, num_latents, latent_dim, clip_dim, len(inputs)),
+        build() if weights is None else load_network(build, weights),
         SCHEDULES[diffusion.beta_schedule](network.num_timesteps),
         prior_space(
             statistics,
@@ -336,7 +363,7 @@ def _plain(identity: Identity | None) -> dict[str, str] | None:
 
 
 def _identity(plain: Mapping[str, str] | None) -> Identity | None:
-    return None if plain is None else Identity(**plain)
+    return None if plain is None else read_settings(Identity, plain)
 
 
 def _group(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:

@@ -19,7 +19,9 @@ CHECK_EVERY = 50  # steps between looks at the loss, for which a GPU must wait
 
 
 def accept_start(
-    start: Checkpoint | None, settings: dict[str, Any], making: Mapping[str, Any]
+    start: Checkpoint | InputError | None,
+    settings: dict[str, Any],
+    making: Mapping[str, Any],
 ) -> Checkpoint | None:
     """Return the checkpoint if it can be gone on from; None if it may be replaced.
 
@@ -30,11 +32,13 @@ def accept_start(
             checkpoint that other code has made is gone on from, with a warning.
 
     Raises:
-        InputError: If it is unfinished and of other settings.
+        InputError: If it is unfinished and of other settings, or was not readable.
     """
     settings["made_by"] = [making]
     if start is None:
         return None
+    if isinstance(start, InputError):
+        raise start
     try:
         check_settings(start, settings)
     except InputError:

@@ -13,6 +13,8 @@ from clip2latent_kedro.prior.mlp import MLPNetwork
 from clip2latent_kedro.prior.scalar_inputs import ScalarInputs
 from clip2latent_kedro.prior.transformer import TransformerNetwork
 
+_MAX_TIMESTEPS = 1_000_000
+
 
 class PriorNetwork(Protocol):
     """What a prior's network computes (each one is also an `nn.Module`)."""
@@ -68,6 +70,12 @@ class NetworkConfig:
             if value < 1:
                 msg = f"model.network.{name} must be 1 or more, got {value}."
                 raise InputError(msg)
+        if self.num_timesteps > _MAX_TIMESTEPS:
+            msg = (
+                f"model.network.num_timesteps must be at most {_MAX_TIMESTEPS}, got "
+                f"{self.num_timesteps}."
+            )
+            raise InputError(msg)
         if self.dim_head % 2:
             msg = (
                 f"model.network.dim_head must be even (its channels are rotated in "
@@ -141,3 +149,18 @@ def build_network(
     if num_scalars:
         return ScalarInputs(network, clip_dim=clip_dim, num_scalars=num_scalars)
     return network
+
+
+def condition_inputs(
+    config: NetworkConfig, *, is_distilled: bool = False
+) -> tuple[str, ...]:
+    """Return the scalars that a prior's network takes beside the embedding, in order.
+
+    Args:
+        config: `params:model.network`.
+        is_distilled: Whether it takes the guidance scale.
+    """
+    return (
+        *(("noise_level",) if config.noise_level_input else ()),
+        *(("guidance_scale",) if is_distilled else ()),
+    )

@@ -5,10 +5,12 @@ import math
 import torch
 from torch import Tensor, nn
 
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.config import LrDecay
 
 BETAS = (0.9, 0.999)
 EPS = 1e-6
+_QUANTITIES = ("step", "exp_avg", "exp_avg_sq")  # of a parameter
 SCALER = "grad_scaler"  # stands where the name of a parameter does
 
 
@@ -74,15 +76,31 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 def restore_optimizer(
     optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
 ) -> None:
-    """Put back what `optimizer_tensors` returned; the scaler's are passed over."""
+    """Put back what `optimizer_tensors` returned; the scaler's are passed over.
+
+    Raises:
+        InputError: If it is the state of another optimiser or of other weights.
+    """
+    weights = {
+        name: parameter
+        for group in optimizer.param_groups
+        for name, parameter in zip(group["param_names"], group["params"], strict=True)
+    }
     state = optimizer.state_dict()
     names = [name for group in state["param_groups"] for name in group["param_names"]]
     state["state"] = {index: {} for index in range(len(names))}
     for key, tensor in tensors.items():
-        name, quantity = key.rsplit(":", 1)
+        name, _, quantity = key.rpartition(":")
         if name == SCALER:
             continue
+        is_right = name in weights and quantity in _QUANTITIES
+        shape = () if quantity == "step" else weights.get(name, tensor).shape
+        if not is_right or tensor.shape != shape or not tensor.is_floating_point():
+            raise InputError(_other_state(key[:80]))
         state["state"][names.index(name)][quantity] = tensor.clone()
+    for index, quantities in state["state"].items():
+        if quantities and quantities.keys() != set(_QUANTITIES):
+            raise InputError(_other_state(names[index]))
     optimizer.load_state_dict(state)
 
 
@@ -98,9 +116,24 @@ def scaler_tensors(scaler: torch.amp.GradScaler) -> dict[str, Tensor]:
 
 
 def restore_scaler(scaler: torch.amp.GradScaler, tensors: dict[str, Tensor]) -> None:
-    """Put back what `scaler_tensors` returned."""
+    """Put back what `scaler_tensors` returned.
+
+    Raises:
+        InputError: If it is not there, or is none.
+    """
     if scaler.is_enabled():
+        for name in ("scale", "growth_tracker"):
+            tensor = tensors.get(f"{SCALER}:{name}")
+            if tensor is None or tensor.numel() != 1 or not tensor.isfinite().all():
+                raise InputError(_other_state(f"{SCALER}:{name}"))
         scale = tensors[f"{SCALER}:scale"].item()
         tracker = tensors[f"{SCALER}:growth_tracker"].item()
         state = scaler.state_dict() | {"scale": scale, "_growth_tracker": tracker}
         scaler.load_state_dict(state)
+
+
+def _other_state(name: str) -> str:
+    return (
+        f"The stored state of the optimiser does not fit the network: {name} is "
+        f"missing or another. Use --params=resume:false to replace the checkpoint."
+    )

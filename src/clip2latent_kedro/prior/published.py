@@ -7,6 +7,7 @@ whose keys are those of `TransformerNetwork`. Source: justinpinkney/clip2latent,
 latent_prior.py; lucidrains/DALLE2-pytorch 0.2.38.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -252,7 +253,8 @@ def _find_config(
 ) -> tuple[dict[str, Any], str]:
     """Return the configuration and where it is from."""
     if isinstance(given, Mapping):
-        return check_config(given, "config"), "config"
+        plain = json.loads(json.dumps(given, default=str))  # a path is a text there
+        return check_config(plain, "config"), "config"
     beside = [path.with_suffix(suffix) for suffix in (".yaml", ".yml")]
     places = [Path(given)] if given is not None else [p for p in beside if p.is_file()]
     if places:

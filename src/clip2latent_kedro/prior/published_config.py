@@ -4,7 +4,6 @@ The original keeps it as YAML with the sections `data`, `model` and `train`. Wha
 the weights can tell is compared with it, and taken from them where it is silent.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import fields
@@ -16,6 +15,7 @@ from torch import Tensor
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.diffusion import DiffusionConfig
 from clip2latent_kedro.prior.published_schedule import find_schedule
+from clip2latent_kedro.reading import check_tree, read_yaml
 
 NETWORK = ("dim", "num_timesteps", "depth", "dim_head", "heads")
 DIFFUSION = tuple(field.name for field in fields(DiffusionConfig))
@@ -42,18 +42,10 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         InputError: If it is missing, is no YAML, or is no such configuration.
     """
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        msg = f"The YAML of a checkpoint is expected at {path} ({error.strerror})."
-        raise InputError(msg) from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
-        msg = f"{path} must be a YAML file, but cannot be read as one ({reason})."
-        raise InputError(msg) from error
-    return check_config(content, str(path))
+    if not path.is_file():
+        msg = f"The YAML of a checkpoint is expected at {path}: there is no such file."
+        raise InputError(msg)
+    return check_config(read_yaml(path), str(path))
 
 
 def check_config(content: Any, name: str) -> dict[str, Any]:
@@ -66,21 +58,31 @@ def check_config(content: Any, name: str) -> dict[str, Any]:
     Raises:
         InputError: If it is no mapping of the sections.
     """
+    try:
+        content = check_tree(content)
+    except ValueError as error:
+        msg = f"{name} must be a plain configuration, but {error}."
+        raise InputError(msg) from error
     if not isinstance(content, Mapping) or not set(content) & set(_SECTIONS):
-        found = ", ".join(map(str, content)) if isinstance(content, Mapping) else ""
+        found = ", ".join(content)[:80] if isinstance(content, Mapping) else ""
         msg = (
             f"{name} must be a mapping with the sections {', '.join(_SECTIONS)}, got "
             f"{found or repr(content)[:80]}."
         )
         raise InputError(msg)
-    tree: dict[str, Any] = json.loads(json.dumps(content, default=str))
+    tree: dict[str, Any] = dict(content)
     for path in (*_SECTIONS, "model.network", "model.diffusion"):
         section = _look_up(tree, path)
         if section is not None and not isinstance(section, Mapping):
-            msg = f"{path} in {name} must be a mapping, got {section!r}."
+            msg = f"{path} in {name} must be a mapping, got {repr(section)[:80]}."
             raise InputError(msg)
-    resolved = _resolve(tree, tree, name)
-    assert isinstance(resolved, dict)
+    try:
+        resolved: dict[str, Any] = check_tree(_resolve(tree, tree, name, {}))
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        msg = f"The references in {name} lead too far: {error}."
+        raise InputError(msg) from error
     return resolved
 
 
@@ -134,8 +136,8 @@ def complete_settings(
         said = _look_up(config, path)
         if said is not None and said != value:
             msg = (
-                f"{path} is {said!r} in {name}, but {value!r} in the weights. Give the "
-                f"YAML of this checkpoint."
+                f"{path} is {repr(said)[:80]} in {name}, but {value!r} in the "
+                f"weights. Give the YAML of this checkpoint."
             )
             raise InputError(msg)
     if schedule is None:
@@ -193,20 +195,28 @@ def original_config(settings: Tree) -> dict[str, Any]:
     }
 
 
-def _resolve(node: Any, root: Tree, name: str, depth: int = 0) -> Any:
-    """Return a tree with the value that a text such as `${model.dim}` refers to."""
+def _resolve(
+    node: Any, root: Tree, name: str, known: dict[str, Any], depth: int = 0
+) -> Any:
+    """Return a tree with the value that a text such as `${model.dim}` refers to.
+
+    What has been resolved is kept in `known`, and not done again.
+    """
     if isinstance(node, Mapping):
-        return {key: _resolve(value, root, name, depth) for key, value in node.items()}
+        return {k: _resolve(v, root, name, known, depth) for k, v in node.items()}
     if isinstance(node, list):
-        return [_resolve(value, root, name, depth) for value in node]
+        return [_resolve(value, root, name, known, depth) for value in node]
     match = _REFERENCE.fullmatch(node) if isinstance(node, str) else None
     if match is None:
         return node
+    if match[1] in known:
+        return known[match[1]]
     target = _look_up(root, match[1])
     if target is None or isinstance(target, Mapping) or depth == _MAX_REFERENCES:
         msg = f"{name} refers to {match[1]}, which has no value there."
         raise InputError(msg)
-    return _resolve(target, root, name, depth + 1)
+    known[match[1]] = _resolve(target, root, name, known, depth + 1)
+    return known[match[1]]
 
 
 def _look_up(tree: Any, path: str) -> Any:
@@ -223,7 +233,7 @@ def _check_type(path: str, value: Any, key: str, name: str) -> None:
         "beta_schedule": (isinstance(value, str), "a name"),
     }.get(key, (is_number, "a number"))
     if not right:
-        msg = f"{path} in {name} must be {expected}, got {value!r}."
+        msg = f"{path} in {name} must be {expected}, got {repr(value)[:80]}."
         raise InputError(msg)
 
 
@@ -232,6 +242,6 @@ def _check_repeats(repeats: Any, num_latents: int, name: str) -> None:
     if not is_list or len(repeats) != num_latents or min(repeats) < 1:
         msg = (
             f"data.latent_repeats in {name} must be {num_latents} numbers of layers, "
-            f"one for each latent of the weights, got {repeats!r}."
+            f"one for each latent of the weights, got {str(repeats)[:80]}."
         )
         raise InputError(msg)

@@ -24,6 +24,7 @@ from clip2latent_kedro.generators.files.untrusted import (
     read_torch_object,
     read_untrusted,
 )
+from clip2latent_kedro.reading import bound_tree
 
 _MAX_TENSORS = 10_000
 _CONTAINERS = ("dictconfig.DictConfig", "listconfig.ListConfig")
@@ -86,7 +87,13 @@ def _read(data: memoryview, budget: Budget) -> PublishedFile:
             msg = f"has the entry {str(name)[:80]!r} in state_dict, which is no tensor"
             raise Refusal(msg)
         tensors[name] = value.read(budget)
-    return PublishedFile(tensors, _plain(content.get("cfg")))
+    config = content.get("cfg")
+    try:
+        bound_tree(config, _inside)
+    except ValueError as error:
+        msg = f"has a configuration that cannot be used: {error}"
+        raise Refusal(msg) from error
+    return PublishedFile(tensors, _plain(config))
 
 
 def _config_names() -> dict[str, Any]:
@@ -111,6 +118,15 @@ def _path(*parts: Any) -> str:
         msg = "has a path that is no text"
         raise Refusal(msg)
     return "/".join(parts)
+
+
+def _inside(node: Any) -> list[Any]:
+    """Return what is directly in a node or a container."""
+    if isinstance(node, ConfigNode):
+        return [node.state.get("value")]
+    if isinstance(node, Mapping):
+        return list(node.values())
+    return list(node) if isinstance(node, list | tuple) else []
 
 
 def _plain(node: Any) -> Any:

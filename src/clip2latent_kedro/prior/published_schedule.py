@@ -20,6 +20,7 @@ DRIFT = 5e-3
 _ABSOLUTE = 1e-7  # what float32 leaves of numbers about 1
 _RESPACED_ABSOLUTE = 1e-5  # and of differences between them
 _LEAST_VARIANCE = 1e-20
+SAMPLED_BUFFERS = ("alphas_cumprod", "posterior_log_variance_clipped")
 
 
 def schedule_buffers(alpha_bar: Tensor) -> dict[str, Tensor]:

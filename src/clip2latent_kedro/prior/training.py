@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics, measure_cloud
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
@@ -43,7 +44,7 @@ def train_prior(
     train: TrainConfig,
     seed: int,
     device: str,
-    start: Checkpoint | None = None,
+    start: Checkpoint | InputError | None = None,
     text_mean: Tensor | None = None,
     validate: Validate | None = None,
 ) -> Iterator[Checkpoint]:

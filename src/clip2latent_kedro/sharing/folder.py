@@ -17,12 +17,12 @@ from clip2latent_kedro.encoders import load_encoder
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators import load_generator
 from clip2latent_kedro.generators.files import cached_stylegan
-from clip2latent_kedro.generators.safetensors_files import is_safetensors
 from clip2latent_kedro.interfaces import Encoder, Generator, Identity
 from clip2latent_kedro.prior.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
+from clip2latent_kedro.reading import is_safetensors, read_json, read_settings
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.sharing.card import write_card
 from clip2latent_kedro.sharing.model import ModelReference, SharedModel
@@ -85,25 +85,25 @@ def read_folder(folder: Path) -> SharedModel:
             msg = f"{folder} must be a folder of a saved model, but lacks {name}."
             raise InputError(msg)
     path = folder / CONFIG_FILE
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        found = config.get("format")
-    except (ValueError, AttributeError) as error:
-        msg = f"{path} must be a JSON object, but cannot be read as one ({error})."
-        raise InputError(msg) from error
+    config = read_json(path, mend="Save the model again.")
+    found = config.get("format") if isinstance(config, dict) else None
     if found != FORMAT:
-        msg = f"{path} must be of the format {FORMAT}, got {found!r}."
+        msg = f"{path} must be of the format {FORMAT}, got {str(found)[:80]!r}."
         raise InputError(msg)
+    checkpoint = read_checkpoint(
+        folder / MODEL_FILE, mend="Save or download the model again."
+    )
     try:
         return SharedModel(
-            checkpoint=read_checkpoint(folder / MODEL_FILE),
+            checkpoint=checkpoint,
             generator=_reference(config["generator"], folder),
             encoder=_reference(config["encoder"], folder),
-            sampling=SamplingConfig(**config["sampling"]),
-            preprocess=config["data"],
+            sampling=read_settings(SamplingConfig, config["sampling"]),
+            preprocess={name: str(config["data"][name]) for name in config["data"]},
         )
-    except (KeyError, TypeError) as error:
-        msg = f"{path} is not as this project writes it ({error!r}). Save it again."
+    except (LookupError, TypeError, ValueError) as error:
+        reason = str(error).rstrip(".")[:300]
+        msg = f"{path} is not as this project writes it ({reason}). Save it again."
         raise InputError(msg) from error
 
 
@@ -115,8 +115,15 @@ def load_models(
     Raises:
         InputError: If one cannot be loaded or is another one.
     """
-    loaded_generator = load_generator(*_source(generator))
-    loaded_encoder = load_encoder(*_source(encoder))
+    try:
+        loaded_generator = load_generator(*_source(generator))
+        loaded_encoder = load_encoder(*_source(encoder))
+    except (TypeError, AttributeError) as error:  # of options of the wrong kind
+        msg = (
+            f"The options of generator or encoder are of the wrong kind ({error}): "
+            f"{dict(generator.options)}, {dict(encoder.options)}. Correct them."
+        )
+        raise InputError(msg) from error
     for role, reference, found in (
         ("generator", generator, loaded_generator.identity),
         ("encoder", encoder, loaded_encoder.identity),
@@ -159,13 +166,18 @@ def _include(role: str, reference: ModelReference, folder: Path) -> ModelReferen
 def _reference(plain: Mapping[str, Any], folder: Path) -> ModelReference:
     """Return a stored reference, its file in the folder if it lies there."""
     filepath, identity = plain["filepath"], plain["identity"]
+    is_place = filepath is None or isinstance(filepath, str)
+    is_right = is_place and isinstance(plain["kind"], str)
+    if not is_right or not isinstance(plain["options"], Mapping):
+        msg = f"a model cannot be {str(plain)[:120]!r}"
+        raise ValueError(msg)
     if filepath is not None and not is_address(filepath):
         filepath = str(folder / filepath)  # an absolute path stays what it is
     return ModelReference(
         kind=plain["kind"],
         filepath=filepath,
         options=plain["options"],
-        identity=None if identity is None else Identity(**identity),
+        identity=None if identity is None else read_settings(Identity, identity),
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from clip2latent_kedro.baselines.clip2gan.config import Clip2GanTrainingConfig
@@ -17,6 +16,13 @@ from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.portraits.fitting import FitState
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
 from clip2latent_kedro.provenance import read_training_seconds
+from clip2latent_kedro.reading import (
+    MISSHAPEN,
+    load_network,
+    parse_json,
+    read_settings,
+    read_weights,
+)
 
 KIND = "clip2gan"
 
@@ -87,37 +93,62 @@ def load_clip2gan(path: Path | None, options: Mapping[str, Any]) -> Clip2Gan:
             f"the pipeline baselines."
         )
         raise InputError(msg)
+    mend = "Make it again with kedro run --pipeline=baselines."
+    stored, metadata = read_weights(path, mend=mend)
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads(file.metadata()["config"])
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-        if header["kind"] != KIND:
-            raise ValueError(header["kind"])
-        network = MappingNetwork(**header["network"])
-        network.load_state_dict(
-            {
-                name.removeprefix("network."): tensor
-                for name, tensor in tensors.items()
-                if name.startswith("network.")
-            }
-        )
-        statistics = LatentStatistics(tensors["w_mean"], tensors["w_std"])
-        embedding_statistics = EmbeddingStatistics(
-            tensors["image_mean"], header["embedding_norm"], tensors.get("text_mean")
-        )
-    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        header = parse_json(metadata["config"])
+        tensors = {name: value.float() for name, value in stored.items()}
+        return _unpack(header, tensors, path)
+    except MISSHAPEN as error:
         msg = (
             f"{path} must hold a CLIP2GAN as the pipeline baselines writes it, got "
-            f"{error!r}. Make it again with kedro run --pipeline=baselines."
+            f"{str(error)[:300]!r}. {mend}"
         )
         raise InputError(msg) from error
+
+
+def _unpack(
+    header: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path
+) -> Clip2Gan:
+    """Return the model of what is in a file; `ValueError` and others for another."""
+    if header["kind"] != KIND:
+        raise ValueError(header["kind"])
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+        msg = "numbers that are not finite"
+        raise ValueError(msg)
+    weights = {
+        name.removeprefix("network."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("network.")
+    }
+    sizes = header["network"]
+    network = load_network(lambda: MappingNetwork(**sizes), weights)
+    latent = (sizes["num_latents"], sizes["w_dim"])
+    embedding = (sizes["clip_dim"],)
+    of_others: dict[str, tuple[int, ...]] = {"w_mean": latent, "w_std": latent}
+    of_others |= {"image_mean": embedding, "text_mean": embedding}
+    for name, shape in of_others.items():
+        if name in tensors and tuple(tensors[name].shape) != shape:
+            msg = f"{name} of shape {list(tensors[name].shape)}"
+            raise ValueError(msg)
+    repeats = header["latent_repeats"]
+    seconds = header.get("training_seconds", read_training_seconds(path))
+    if len(repeats) != latent[0] or not all(type(n) is int and n > 0 for n in repeats):
+        msg = f"latent_repeats {repeats}"
+        raise ValueError(msg)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Clip2Gan(
         network=network.eval().requires_grad_(False),
-        statistics=statistics,
-        embedding_statistics=embedding_statistics,
-        latent_repeats=header["latent_repeats"],
-        identity=Identity(KIND, hashlib.sha256(path.read_bytes()).hexdigest()),
-        generator_identity=Identity(**header["generator"]),
-        encoder_identity=Identity(**header["encoder"]),
-        training_seconds=header.get("training_seconds", read_training_seconds(path)),
+        statistics=LatentStatistics(tensors["w_mean"], tensors["w_std"]),
+        embedding_statistics=EmbeddingStatistics(
+            tensors["image_mean"],
+            float(header["embedding_norm"]),
+            tensors.get("text_mean"),
+        ),
+        latent_repeats=repeats,
+        identity=Identity(KIND, digest),
+        generator_identity=read_settings(Identity, header["generator"]),
+        encoder_identity=read_settings(Identity, header["encoder"]),
+        training_seconds=None if seconds is None else float(seconds),
     )

@@ -20,6 +20,7 @@ from torch import Tensor
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.files.architecture import Kind
 from clip2latent_kedro.generators.files.reading import read_stylegan_file
+from clip2latent_kedro.generators.files.untrusted import check_size
 from clip2latent_kedro.provenance import digest_code
 
 FORMAT = "clip2latent_kedro.stylegan/1"
@@ -85,6 +86,7 @@ def cached_stylegan(source: Path, folder: Path) -> ConvertedStyleGAN:
     if not source.is_file():
         msg = f"A StyleGAN file is expected at {source}, where there is no file."
         raise InputError(msg)
+    check_size(source)
     digest = _digest(source)
     target = folder / f"{digest}_{digest_code(__name__)[:12]}.safetensors"
     if target.is_file():

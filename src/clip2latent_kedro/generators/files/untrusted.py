@@ -79,6 +79,21 @@ def read_untrusted(
     raise InputError(msg) from cause
 
 
+def check_size(path: Path) -> None:
+    """Check that a file is small enough to be read, before it is even hashed.
+
+    Raises:
+        InputError: If it is larger than any generator's.
+    """
+    num_bytes = path.stat().st_size
+    if num_bytes > _MAX_FILE_BYTES:
+        msg = (
+            f"{path} is refused because it has {num_bytes} bytes, more than "
+            f"{_MAX_FILE_BYTES}; give a file of weights."
+        )
+        raise InputError(msg)
+
+
 def file_format(data: memoryview) -> Format:
     """Return the format that the first bytes tell.
 

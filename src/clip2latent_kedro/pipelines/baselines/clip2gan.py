@@ -19,6 +19,7 @@ from clip2latent_kedro.baselines.clip2gan import (
     train_clip2gan,
 )
 from clip2latent_kedro.baselines.measuring import measure_samples
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation import read_queries
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
@@ -46,7 +47,7 @@ def fit_clip2gan(
     seed: int,
     device: str,
     resume: bool,
-    progress: Weights,
+    progress: Weights | InputError,
 ) -> Iterator[Weights]:
     """Yield states of CLIP2GAN's training, each to be stored at once.
 

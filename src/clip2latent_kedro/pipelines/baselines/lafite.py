@@ -16,6 +16,7 @@ from clip2latent_kedro.baselines.lafite import (
     train_lafite,
 )
 from clip2latent_kedro.baselines.measuring import measure_samples
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation import read_queries
 from clip2latent_kedro.generators.text_adapter import TextGenerator
 from clip2latent_kedro.images import image_to_uint8
@@ -40,7 +41,7 @@ def fit_lafite(
     seed: int,
     device: str,
     resume: bool,
-    progress: Weights,
+    progress: Weights | InputError,
 ) -> Iterator[Weights]:
     """Yield states of LAFITE's training, each to be stored at once.
 

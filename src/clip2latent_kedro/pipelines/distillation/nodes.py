@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pandas as pd
 from matplotlib.figure import Figure
 
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.prior.checkpoint import Checkpoint
 from clip2latent_kedro.prior.distillation.config import DistillationConfig
@@ -22,7 +23,7 @@ def distill(
     seed: int,
     device: str,
     resume: bool,
-    progress: Checkpoint | None,
+    progress: Checkpoint | InputError | None,
 ) -> Iterator[Checkpoint]:
     """Yield the states of the student, the last one finished.
 

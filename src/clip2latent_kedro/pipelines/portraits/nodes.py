@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.pipelines.portraits.card import write_card
@@ -68,14 +69,22 @@ Pictures = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 
 
 def fit_judge(
-    config: JudgeConfig, seed: int, device: str, resume: bool, progress: Weights
+    config: JudgeConfig,
+    seed: int,
+    device: str,
+    resume: bool,
+    progress: Weights | InputError,
 ) -> Iterator[Weights]:
     """Yield states of the judge's training, each to be stored at once."""
     yield from _fit(train_judge, config, seed, device, resume, progress)
 
 
 def fit_clip(
-    config: ClipTrainingConfig, seed: int, device: str, resume: bool, progress: Weights
+    config: ClipTrainingConfig,
+    seed: int,
+    device: str,
+    resume: bool,
+    progress: Weights | InputError,
 ) -> Iterator[Weights]:
     """Yield states of the CLIP model's training, each to be stored at once."""
     yield from _fit(train_clip, config, seed, device, resume, progress)
@@ -86,7 +95,7 @@ def fit_clip_closer(
     seed: int,
     device: str,
     resume: bool,
-    progress: Weights,
+    progress: Weights | InputError,
     trained: Weights,
     architecture: ClipTrainingConfig,
 ) -> Iterator[Weights]:
@@ -112,7 +121,11 @@ def fit_clip_closer(
 
 
 def fit_held_out_clip(
-    config: ClipTrainingConfig, seed: int, device: str, resume: bool, progress: Weights
+    config: ClipTrainingConfig,
+    seed: int,
+    device: str,
+    resume: bool,
+    progress: Weights | InputError,
 ) -> Iterator[Weights]:
     """Yield states of the training of a CLIP model that shares nothing with the other.
 
@@ -123,14 +136,22 @@ def fit_held_out_clip(
 
 
 def fit_generator(
-    config: GeneratorConfig, seed: int, device: str, resume: bool, progress: Weights
+    config: GeneratorConfig,
+    seed: int,
+    device: str,
+    resume: bool,
+    progress: Weights | InputError,
 ) -> Iterator[Weights]:
     """Yield states of the generator's training, each to be stored at once."""
     yield from _fit(train_generator, config, seed, device, resume, progress)
 
 
 def fit_vae(
-    config: VaeTrainingConfig, seed: int, device: str, resume: bool, progress: Weights
+    config: VaeTrainingConfig,
+    seed: int,
+    device: str,
+    resume: bool,
+    progress: Weights | InputError,
 ) -> Iterator[Weights]:
     """Yield states of the VAE's training, each to be stored at once."""
     yield from _fit(train_vae, config, seed, device, resume, progress)
@@ -141,7 +162,7 @@ def fit_vae_flow(
     seed: int,
     device: str,
     resume: bool,
-    progress: Weights,
+    progress: Weights | InputError,
     trained: Weights,
     architecture: VaeTrainingConfig,
 ) -> Iterator[Weights]:
@@ -346,7 +367,7 @@ def _fit(
     seed: int,
     device: str,
     resume: bool,
-    progress: Weights,
+    progress: Weights | InputError,
 ) -> Iterator[Weights]:
     device = pick_device(device)
     yield from go_on(

@@ -10,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from clip2latent_kedro.conditioning import mean_direction
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation.validation import (
     ValidationConfig,
     ValidationPictures,
@@ -116,7 +117,7 @@ def train(
     seed: int,
     device: str,
     resume: bool,
-    progress: Checkpoint | None,
+    progress: Checkpoint | InputError | None,
 ) -> Iterator[tuple[ValidationPictures, Checkpoint]]:
     """Yield the states of training, the last one finished.
 

@@ -43,7 +43,7 @@ def distill_prior(
     distillation: DistillationConfig,
     seed: int,
     device: str,
-    start: Checkpoint | None = None,
+    start: Checkpoint | InputError | None = None,
 ) -> Iterator[Checkpoint]:
     """Yield a checkpoint of the student every `save_it` steps, and one at the end.
 
@@ -222,6 +222,13 @@ def describe_settings(
 
 def _check_teacher(teacher: Checkpoint, pairs: TrainingPairs) -> None:
     """Check that there is a whole teacher, and that the pairs are of its models."""
+    for name in ("max_it", "val_pairs", "buffer_pairs"):
+        if name not in teacher.settings["train"]:
+            msg = (
+                f"The teacher must come with the settings of its training, got one "
+                f"without train.{name}. Distil a prior that was trained here."
+            )
+            raise InputError(msg)
     if not teacher.finished:
         msg = (
             f"The teacher must be trained for all of its "

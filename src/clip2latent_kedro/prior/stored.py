@@ -1,0 +1,149 @@
+"""Whether what a file holds is a checkpoint, before anything is made of it."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from clip2latent_kedro.latents import LatentCloud
+from clip2latent_kedro.prior.config import TrainConfig
+from clip2latent_kedro.prior.diffusion import DiffusionConfig
+from clip2latent_kedro.prior.network import (
+    NetworkConfig,
+    build_network,
+    condition_inputs,
+)
+from clip2latent_kedro.prior.published_schedule import SAMPLED_BUFFERS
+from clip2latent_kedro.reading import check_fit, check_types, read_settings
+
+if TYPE_CHECKING:
+    from clip2latent_kedro.prior.checkpoint import Checkpoint
+
+
+def check_checkpoint(checkpoint: "Checkpoint") -> None:
+    """Check that a checkpoint that was read is whole, and its parts of one size.
+
+    Raises:
+        ValueError: Or another error of data that are not laid out so, if it is not.
+    """
+    settings = checkpoint.settings
+    _check_history(checkpoint)
+    network = read_settings(NetworkConfig, settings["model"]["network"])
+    read_settings(DiffusionConfig, settings["model"]["diffusion"])
+    _check_buffers(checkpoint.buffers, network.num_timesteps)
+    _check_settings(settings, num_latents=len(checkpoint.statistics.mean))
+    seconds = checkpoint.seconds
+    _require(seconds is None or _is_number(seconds), "seconds", seconds)
+    for name, tensor, shape in _shapes(checkpoint):
+        _require(tuple(tensor.shape) == shape, name, list(tensor.shape))
+        _require(_is_finite(tensor), name, "numbers that are not finite")
+    std = checkpoint.statistics.std
+    _require(bool((std > 0).all()), "statistics.std", "numbers that are not above 0")
+
+    inputs = condition_inputs(network, is_distilled="distillation" in settings)
+    latent_shape = checkpoint.statistics.mean.shape
+    build = partial(
+        build_network,
+        network,
+        latent_shape[0],
+        latent_shape[1],
+        checkpoint.clip_dim,
+        len(inputs),
+    )
+    _require(bool(checkpoint.ema), "ema", "nothing")
+    for name in ("network", "ema", "best"):
+        if weights := getattr(checkpoint, name):
+            check_fit(build, weights)
+            _require(all(map(_is_finite, weights.values())), name, "not finite")
+
+
+def _check_history(checkpoint: "Checkpoint") -> None:
+    for name in ("step", "best_step"):
+        _require(_is_count(getattr(checkpoint, name), least=0), name, "another")
+    history = checkpoint.history
+    _require(isinstance(history, list), "history", history)
+    for row in history:
+        is_row = isinstance(row, dict) and _is_count(row.get("step"), least=0)
+        is_row = is_row and all(isinstance(x, int | float) for x in row.values())
+        _require(is_row, "a row of history", row)
+    best = [row for row in history if row["step"] == checkpoint.best_step]
+    is_known = len(best) == 1 and bool(checkpoint.best)
+    _require(not checkpoint.best_step or is_known, "best_step", checkpoint.best_step)
+
+
+def _check_settings(settings: Mapping[str, Any], num_latents: int) -> None:
+    """Check what is read of the settings beside the network's and the diffusion's."""
+    data, train = settings["data"], settings["train"]
+    repeats, noise = data["latent_repeats"], data["embed_noise_scale"]
+    is_list = isinstance(repeats, list) and len(repeats) == num_latents
+    is_list = is_list and all(map(_is_count, repeats))
+    _require(is_list, "data.latent_repeats", repeats)
+    _require(_is_number(noise) and noise >= 0, "data.embed_noise_scale", noise)
+    check_types(TrainConfig, train)
+    znorm = train["znorm_latent"]
+    _require(isinstance(znorm, bool), "train.znorm_latent", znorm)
+    if "distillation" in settings:
+        max_it = settings["distillation"].get("max_it", 1)
+        _require(_is_count(max_it), "distillation.max_it", max_it)
+    made_by = settings.get("made_by", [])
+    is_list = isinstance(made_by, list) and all(isinstance(m, dict) for m in made_by)
+    _require(is_list, "made_by", made_by)
+    if "pairs" in settings:
+        num_pairs = settings["pairs"]["n_samples"]
+        _require(_is_count(num_pairs), "pairs.n_samples", num_pairs)
+
+
+def _check_buffers(buffers: Mapping[str, Tensor], num_timesteps: int) -> None:
+    """Check that a copy with a schedule of its own has what a sampler reads of it."""
+    for group in ("ema", "network"):
+        own = {k: buffers[k] for k in buffers if k.startswith(f"{group}.")}
+        if not own:
+            continue
+        for name in SAMPLED_BUFFERS:
+            tensor = own.get(f"{group}.{name}")
+            is_whole = tensor is not None and tuple(tensor.shape) == (num_timesteps,)
+            _require(is_whole, f"buffers.{group}.{name}", "another shape")
+        _require(all(map(_is_finite, own.values())), f"buffers.{group}", "not finite")
+
+
+def _shapes(
+    checkpoint: "Checkpoint",
+) -> Iterator[tuple[str, Tensor, tuple[int, ...]]]:
+    """Yield the statistics by name, each with the shape that it must have."""
+    num_latents, latent_dim = checkpoint.statistics.mean.shape
+    latent = (num_latents, latent_dim)
+    yield "statistics.mean", checkpoint.statistics.mean, latent
+    yield "statistics.std", checkpoint.statistics.std, latent
+    embedding = checkpoint.embedding_statistics
+    if embedding is not None:
+        _require(_is_number(embedding.norm), "embedding_norm", embedding.norm)
+        yield "embedding_mean", embedding.mean, (checkpoint.clip_dim,)
+        if embedding.text_mean is not None:
+            yield "text_mean", embedding.text_mean, (checkpoint.clip_dim,)
+    cloud = checkpoint.cloud
+    if isinstance(cloud, LatentCloud):
+        yield "cloud.mean", cloud.mean, latent
+        yield "cloud.std", cloud.std, latent
+        yield "cloud.axes", cloud.axes, (*latent, latent_dim)
+        yield "cloud.radii", cloud.radii, (max(cloud.radii.numel(), 2),)
+
+
+def _require(is_right: bool, name: str, got: object) -> None:
+    if not is_right:
+        msg = f"it cannot have {str(got)[:80]!r} as {name}"
+        raise ValueError(msg)
+
+
+def _is_number(value: object) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and isfinite(value)  # type: ignore[arg-type]
+
+
+def _is_count(value: object, least: int = 1) -> bool:
+    return type(value) is int and value >= least
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return bool(tensor.isfinite().all())

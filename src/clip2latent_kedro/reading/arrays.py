@@ -1,0 +1,127 @@
+"""NumPy's files, `.npy` and `.npz`: nothing is unpickled, or unpacked unbounded."""
+
+import tokenize  # numpy reads headers of its first versions by it
+import zipfile
+import zlib
+from collections.abc import Collection
+from math import prod
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from clip2latent_kedro.errors import InputError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_SUFFIX = ".npy"
+# An archive may unpack to so many times its size, and what even a small one may.
+_MAX_RATIO = 100
+_SPARE_BYTES = 1 << 30
+_UNREADABLE = (
+    *(OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, SyntaxError),
+    *(MemoryError, OverflowError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+)
+
+
+def read_npy(path: Path) -> Array:
+    """Return the array in a `.npy` file.
+
+    Raises:
+        InputError: If it is not there, or is no array of numbers as large as it says.
+    """
+    try:
+        with path.open("rb") as file:
+            _check_header(file, path.stat().st_size)
+            file.seek(0)
+            array: Array = np.load(file, allow_pickle=False)
+            return array
+    except _UNREADABLE as error:
+        msg = f"{path} must be an .npy file of numbers, but {_reason(error)}."
+        raise InputError(msg) from error
+
+
+def read_npz(
+    file: Path | IO[bytes], name: str, only: Collection[str] | None = None
+) -> dict[str, Array]:
+    """Return the arrays in an `.npz` file, by name.
+
+    Args:
+        file: Path or content.
+        name: Of the file, for the message.
+        only: Names of those that are wanted, each of which must be there; None for
+            all.
+
+    Raises:
+        InputError: If it is not there, or is no archive of plain arrays.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = _names(archive)
+            wanted = names if only is None else {key: names[key] for key in only}
+            return {key: _read_member(archive, info) for key, info in wanted.items()}
+    except _UNREADABLE as error:
+        msg = f"{name} must be an .npz file of plain arrays, but {_reason(error)}."
+        raise InputError(msg) from error
+
+
+def array_names(path: Path) -> list[str]:
+    """Return the names of the arrays in an `.npz` file.
+
+    Raises:
+        InputError: See `read_npz`.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return list(_names(archive))
+    except _UNREADABLE as error:
+        msg = f"{path} must be an .npz file of plain arrays, but {_reason(error)}."
+        raise InputError(msg) from error
+
+
+def _names(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """Return the members by name, once they are known not to unpack to too much."""
+    members = archive.infolist()
+    packed, whole = (
+        sum(getattr(info, size) for info in members)
+        for size in ("compress_size", "file_size")
+    )
+    if whole > _MAX_RATIO * packed + _SPARE_BYTES:
+        msg = f"it would unpack {packed} bytes to {whole}"
+        raise ValueError(msg)
+    return {info.filename.removesuffix(_SUFFIX): info for info in members}
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
+    with archive.open(info) as member:
+        _check_header(member, info.file_size)
+    with archive.open(info) as member:
+        array: Array = npy.read_array(member, allow_pickle=False)
+        return array
+
+
+def _check_header(file: IO[bytes], num_bytes: int) -> None:
+    """Check that a file has room for just the numbers that its header claims."""
+    version = npy.read_magic(file)
+    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    shape, _, dtype = read[version](file)
+    if dtype.hasobject or dtype.itemsize == 0:
+        msg = f"it has the dtype {dtype}"
+        raise ValueError(msg)
+    claimed, there = prod(shape) * dtype.itemsize, num_bytes - file.tell()
+    if claimed != there or any(size < 0 for size in shape):
+        msg = (
+            f"its shape {list(shape)} of {dtype} takes {claimed} bytes, and there are "
+            f"{there}"
+        )
+        raise ValueError(msg)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"it cannot be read ({error.strerror})"
+    if isinstance(error, KeyError):
+        return f"it has no array {str(error)[:80]}"
+    return (str(error) or type(error).__name__).splitlines()[0][:200]

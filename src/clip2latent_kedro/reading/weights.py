@@ -1,0 +1,191 @@
+"""Weights in safetensors files, and networks that are built only once they fit them."""
+
+import json
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torch.nn.modules import module as hooks
+
+from clip2latent_kedro.errors import InputError
+
+Network = TypeVar("Network", bound=nn.Module)
+
+# How often the weights of a file may be in a network, and what a small one may add:
+# the table of a whole vocabulary above all.
+_MAX_COPIES = 16
+_SPARE_BYTES = 1 << 30
+# Modules, parameters and buffers that may be made for each tensor that is there.
+_MAX_PARTS = 20
+_SPARE_PARTS = 1000
+_REGISTRIES = (
+    hooks.register_module_module_registration_hook,
+    hooks.register_module_parameter_registration_hook,
+    hooks.register_module_buffer_registration_hook,
+)
+# What is raised of data that are not laid out as the code that reads them expects.
+MISSHAPEN = (
+    *(AttributeError, LookupError, TypeError, ValueError, ArithmeticError),
+    *(RuntimeError, RecursionError, MemoryError, AssertionError, NotImplementedError),
+)
+
+
+def read_weights(
+    path: Path, *, mend: str = "Get it again."
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors in a safetensors file and its metadata.
+
+    Args:
+        path: The file.
+        mend: What to do if it is refused, a sentence.
+
+    Raises:
+        InputError: If it is not there, or is not a whole safetensors file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = file.keys()  # not a dictionary
+            tensors = {name: file.get_tensor(name) for name in names}
+            return tensors, dict(file.metadata() or {})
+    except (SafetensorError, OSError, *MISSHAPEN) as error:
+        raise InputError(_unreadable(path, error, mend)) from error
+
+
+def parse_weights(
+    content: bytes, name: str, *, mend: str = "Get it again."
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the same of the content of a file; the name is for the message."""
+    try:
+        tensors = safetensors.torch.load(content)
+        # The file starts with the length of its JSON header, then the header.
+        (length,) = struct.unpack("<Q", content[:8])
+        header = json.loads(content[8 : 8 + length])
+        return tensors, header.get("__metadata__") or {}
+    except (SafetensorError, struct.error, *MISSHAPEN) as error:
+        raise InputError(_unreadable(name, error, mend)) from error
+
+
+def is_safetensors(path: Path) -> bool:
+    """Return whether a file is of the format at all, whatever it holds."""
+    try:
+        with safe_open(path, framework="pt"):
+            return True
+    except (SafetensorError, OSError, MemoryError):
+        return False
+
+
+def load_network(
+    build: Callable[[], Network],
+    weights: Mapping[str, Tensor],
+    *,
+    is_made: Callable[[str], bool] = lambda name: False,
+) -> Network:
+    """Return a network with its weights, built once it is known to fit them.
+
+    Args:
+        build: Returns a new network.
+        weights: Its state dict.
+        is_made: Whether a tensor of the network, by its name, may be missing from the
+            weights; it then stays as it was built.
+
+    Raises:
+        ValueError: See `check_fit`.
+    """
+    check_fit(build, weights, is_made=is_made)
+    network = build()
+    kept = {k: v for k, v in network.state_dict().items() if k not in weights}
+    network.load_state_dict({**kept, **weights})
+    return network
+
+
+def check_fit(
+    build: Callable[[], nn.Module],
+    weights: Mapping[str, Tensor],
+    *,
+    is_made: Callable[[str], bool] = lambda name: False,
+) -> None:
+    """Check that a network has these weights, at no cost.
+
+    It is built on the device `meta`, where numbers take no room.
+
+    Args:
+        build: See `load_network`.
+        weights: Likewise.
+        is_made: Likewise.
+
+    Raises:
+        ValueError: If names, shapes or kinds of numbers differ, or the network would be
+            far larger than they are; or whatever `build` raises.
+    """
+    with torch.device("meta"), _few_parts(_MAX_PARTS * len(weights) + _SPARE_PARTS):
+        sketch = build()
+    _compare(sketch.state_dict(), weights, is_made)
+    parts = [*sketch.parameters(), *sketch.buffers()]
+    num_bytes = sum(part.numel() * part.element_size() for part in parts)
+    given = sum(value.numel() * value.element_size() for value in weights.values())
+    if num_bytes > _MAX_COPIES * given + _SPARE_BYTES:
+        msg = f"it describes a network of {num_bytes} bytes, and holds {given}"
+        raise ValueError(msg)
+
+
+def _compare(
+    expected: Mapping[str, Tensor],
+    given: Mapping[str, Tensor],
+    is_made: Callable[[str], bool],
+) -> None:
+    """Check names, shapes and kinds of numbers; the message names the first."""
+    for name in sorted(expected.keys() | given.keys()):
+        wanted, found = expected.get(name), given.get(name)
+        if wanted is None:
+            msg = f"Unexpected key {name[:80]}"
+        elif found is None:
+            msg = "" if is_made(name) else f"Missing key {name[:80]}"
+        else:
+            is_alike = _is_alike(wanted, found)
+            difference = f"{_describe(found)} instead of {_describe(wanted)}"
+            msg = "" if is_alike else f"size mismatch for {name[:80]}: {difference}"
+        if msg:
+            raise ValueError(msg)
+
+
+def _is_alike(one: Tensor, other: Tensor) -> bool:
+    kinds = {(x.is_floating_point(), x.is_complex()) for x in (one, other)}
+    return one.shape == other.shape and len(kinds) == 1
+
+
+def _describe(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+
+
+def _unreadable(name: str | Path, error: Exception, mend: str) -> str:
+    reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+    return (
+        f"{name} must be a whole safetensors file, but cannot be read ({reason}). "
+        f"{mend}"
+    )
+
+
+@contextmanager
+def _few_parts(limit: int) -> Iterator[None]:
+    """Stop the building of a network of more parts: one that has billions of layers."""
+    left = limit
+
+    def count(*_: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            msg = "it describes a network of far more layers than it holds"
+            raise ValueError(msg)
+
+    handles = [register(count) for register in _REGISTRIES]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
