@@ -14,7 +14,7 @@ from clip2latent_kedro.generators.files import cached_stylegan
 from clip2latent_kedro.generators.safetensors_files import read_network
 from clip2latent_kedro.generators.state_dicts import read_state_dict
 from clip2latent_kedro.portraits.judge import load_judge
-from clip2latent_kedro.reading import load_network
+from clip2latent_kedro.reading import load_network, parse_weights, read_weights
 
 _ROOM = 1 << 30
 
@@ -174,3 +174,14 @@ def test_a_file_is_measured_before_it_is_hashed(tmp_path):
     for read in (read_state_dict, lambda path: cached_stylegan(path, tmp_path)):
         with pytest.raises(InputError, match="has 1099511627776 bytes, more than"):
             read(path)
+
+
+def test_complex_numbers_are_no_weights(tmp_path):
+    path = tmp_path / "network.safetensors"
+    save_file({"weight": torch.ones(2, dtype=torch.complex64)}, path)
+    for read in (
+        lambda: read_weights(path),
+        lambda: parse_weights(path.read_bytes(), "it"),
+    ):
+        with pytest.raises(InputError, match="weight holds complex numbers"):
+            read()

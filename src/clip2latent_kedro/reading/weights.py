@@ -51,7 +51,7 @@ def read_weights(
     try:
         with safe_open(path, framework="pt") as file:
             names = file.keys()  # not a dictionary
-            tensors = {name: file.get_tensor(name) for name in names}
+            tensors = _real({name: file.get_tensor(name) for name in names})
             return tensors, dict(file.metadata() or {})
     except (SafetensorError, OSError, *MISSHAPEN) as error:
         raise InputError(_unreadable(path, error, mend)) from error
@@ -62,13 +62,22 @@ def parse_weights(
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the same of the content of a file; the name is for the message."""
     try:
-        tensors = safetensors.torch.load(content)
+        tensors = _real(safetensors.torch.load(content))
         # The file starts with the length of its JSON header, then the header.
         (length,) = struct.unpack("<Q", content[:8])
         header = json.loads(content[8 : 8 + length])
         return tensors, header.get("__metadata__") or {}
     except (SafetensorError, struct.error, *MISSHAPEN) as error:
         raise InputError(_unreadable(name, error, mend)) from error
+
+
+def _real(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors as they are, none of which is complex."""
+    for name, tensor in tensors.items():
+        if tensor.is_complex():
+            msg = f"{name} holds complex numbers"
+            raise ValueError(msg)
+    return tensors
 
 
 def is_safetensors(path: Path) -> bool:
