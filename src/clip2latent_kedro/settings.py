@@ -7,6 +7,7 @@ from clip2latent_kedro.hooks import (
     ParameterHooks,
     ReferenceHooks,
     ResultHooks,
+    VersionHooks,
     WandbHooks,
 )
 
@@ -20,6 +21,7 @@ HOOKS = (
     ModelHooks(),
     ReferenceHooks(),
     ResultHooks(),
+    VersionHooks(),
     WandbHooks(),
 )
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 from kedro.framework.session import KedroSession
-from kedro.io import AbstractVersionedDataset, DataCatalog
+from kedro.io import DataCatalog
 
+from clip2latent_kedro.datasets.versions import describe_versions, list_versions
 from clip2latent_kedro.errors import InputError
 
 Key = tuple[str, ...]
@@ -126,7 +126,8 @@ def load_versions(
     if entry not in config:
         msg = f"entry must be a table of the catalog, got {entry!r}."
         raise InputError(msg)
-    known = _list_versions(entry, config[entry])
+    dataset = DataCatalog.from_config({entry: config[entry]}).get(entry)
+    known = list_versions(entry, dataset)
     wanted = [_find_version(version, known) for version in versions] or known[-2:]
     if len(set(wanted)) < 2:
         msg = (
@@ -147,17 +148,6 @@ def load_versions(
     return tables
 
 
-def _list_versions(entry: str, config: dict[str, Any]) -> list[str]:
-    """Return the versions of an entry that are there, oldest first."""
-    dataset = DataCatalog.from_config({entry: config}).get(entry)
-    if not isinstance(dataset, AbstractVersionedDataset) or not config.get("versioned"):
-        msg = f"entry must be versioned in the catalog, got {entry!r}."
-        raise InputError(msg)
-    folder = Path(str(dataset._filepath))
-    name = PurePosixPath(folder.name)
-    return sorted(path.parent.name for path in folder.glob(f"*/{name}"))
-
-
 def _find_version(version: str, known: list[str]) -> str:
     """Return the one version that begins so."""
     found = [name for name in known if name.startswith(version)]
@@ -165,9 +155,7 @@ def _find_version(version: str, known: list[str]) -> str:
         return version
     if len(found) != 1:
         what = f"{len(found)} versions begin so" if found else "there is none"
-        listed = ", ".join(known[-5:]) or "no version yet"
-        msg = f"version must be one of {listed}, got {version!r}: {what}."
-        raise InputError(msg)
+        raise InputError(describe_versions(version, known, what))
     return found[0]
 
 

@@ -1,9 +1,10 @@
-"""What happens around every run: check parameters, say where results are, wandb."""
+"""Around every run: check parameters and versions, say where results are, wandb."""
 
 from clip2latent_kedro.hooks.models import ModelHooks
 from clip2latent_kedro.hooks.parameters import ParameterHooks
 from clip2latent_kedro.hooks.references import ReferenceHooks
 from clip2latent_kedro.hooks.results import ResultHooks
+from clip2latent_kedro.hooks.versions import VersionHooks
 from clip2latent_kedro.hooks.wandb import WandbHooks
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "ParameterHooks",
     "ReferenceHooks",
     "ResultHooks",
+    "VersionHooks",
     "WandbHooks",
 ]
