@@ -20,11 +20,9 @@ ROOT = Path(__file__).parents[1]
 CATALOG = {
     "table": {"type": "pandas.CSVDataset", "filepath": "${globals:data_root}/t.csv"},
     "absent": {"type": "pandas.CSVDataset", "filepath": "data/no.csv"},
-    **dict.fromkeys(
-        ("kept", "kept_if_made"),
-        {"type": "pandas.CSVDataset", "filepath": "data/k.csv", "versioned": True},
-    ),
 }
+KEPT = {"type": "pandas.CSVDataset", "filepath": "data/k.csv", "versioned": True}
+CATALOG |= {"kept": KEPT, "kept_if_made": KEPT}
 
 
 # The smallest pipelines that meet what can happen in a run.
@@ -226,7 +224,7 @@ def test_a_version_that_the_run_has_no_use_for_is_refused(kept, kedro_run):
 
 
 def test_a_version_in_the_catalog_is_refused(kept, kedro_run):
-    catalog = {**CATALOG, "kept": {**CATALOG["kept"], "version": "2030"}}
+    catalog = {**CATALOG, "kept": {**KEPT, "version": "2030"}}
     Path("conf/base/catalog.yml").write_text(yaml.safe_dump(catalog))
     result = kedro_run("--pipeline=reading")
     assert result.exit_code == 2

@@ -25,7 +25,8 @@ class VersionHooks:
             if isinstance(config, dict) and "version" in config:
                 msg = (
                     f"The catalog entry {entry} must not set a version, got "
-                    f"{config['version']!r}. Name it by --load-versions={entry}:VERSION."
+                    f"{config['version']!r}. Name it by "
+                    f"--load-versions={entry}:VERSION."
                 )
                 raise InputError(msg)
 
@@ -40,7 +41,7 @@ class VersionHooks:
         named: dict[str, str] = run_params["load_versions"] or {}
         if not named:
             return
-        read = [catalog.get(name) for name in sorted(pipeline.all_inputs())]
+        read: list[Any] = [catalog.get(name) for name in sorted(pipeline.all_inputs())]
         chosen: dict[PurePath, str] = {}
         for entry, version in named.items():
             dataset: Any = catalog.get(entry)
