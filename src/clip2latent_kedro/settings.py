@@ -7,6 +7,7 @@ from clip2latent_kedro.hooks import (
     ParameterHooks,
     ReferenceHooks,
     ResultHooks,
+    TrialHooks,
     VersionHooks,
     WandbHooks,
 )
@@ -21,6 +22,7 @@ HOOKS = (
     ModelHooks(),
     ReferenceHooks(),
     ResultHooks(),
+    TrialHooks(),
     VersionHooks(),
     WandbHooks(),
 )

@@ -49,8 +49,8 @@ def build(spec: RowSpec, models: Models, queries: Queries) -> Row:
     if not is_u8 or len(images) < num_prompts or 0 in images.shape:
         msg = (
             f"reference_images must be uint8 [{num_prompts} or more, num_references, "
-            f"h, w, 3], got {images.dtype} {list(images.shape)}. Make them from the same "
-            f"table of prompts, or put an empty mapping in the catalog."
+            f"h, w, 3], got {images.dtype} {list(images.shape)}. Make them from the "
+            f"same table of prompts, or put an empty mapping in the catalog."
         )
         raise LackingError(msg)
     made_with = {"reference_images": digest_arrays({"images": images})}

@@ -23,6 +23,7 @@ from clip2latent_kedro.evaluation import (
     name_changes,
     plan_rows,
     read_queries,
+    rows_of,
     to_arrays,
 )
 from clip2latent_kedro.evaluation.rows import GENERATOR_IMAGES
@@ -60,7 +61,7 @@ def embed_prompts(
         device: `params:device`.
     """
     return read_queries(
-        prompts.fillna("").astype(str).to_dict("records"),
+        rows_of(prompts),
         encoder.to(pick_device(device)),
         judge.attributes if isinstance(judge, Judge) else {},
         num_prompts=evaluation.num_prompts,
