@@ -38,3 +38,16 @@ def project_path(tmp_path, monkeypatch):
     (tmp_path / portraits / "weights").symlink_to(ROOT / portraits / "weights")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def project(project_path):
+    """A copy of the project that `kedro` finds its source in."""
+    package = project_path / "src" / "clip2latent_kedro"
+    for path in (ROOT / "src" / "clip2latent_kedro").iterdir():
+        if path.name not in ("portraits", "__pycache__"):
+            (package / path.name).symlink_to(path)
+    for path in (ROOT / "src" / "clip2latent_kedro" / "portraits").iterdir():
+        if path.name not in ("weights", "__pycache__"):
+            (package / "portraits" / path.name).symlink_to(path)
+    return project_path

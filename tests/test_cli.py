@@ -21,6 +21,8 @@ CATALOG = {
     "table": {"type": "pandas.CSVDataset", "filepath": "${globals:data_root}/t.csv"},
     "absent": {"type": "pandas.CSVDataset", "filepath": "data/no.csv"},
 }
+KEPT = {"type": "pandas.CSVDataset", "filepath": "data/k.csv", "versioned": True}
+CATALOG |= {"kept": KEPT, "kept_if_made": KEPT}
 
 
 # The smallest pipelines that meet what can happen in a run.
@@ -46,6 +48,10 @@ def interrupt(seed: int):
     raise KeyboardInterrupt
 
 
+def join(*tables):
+    return pd.concat(tables)
+
+
 def register_pipelines():
     seed = "params:seed"
     nodes = {
@@ -55,6 +61,7 @@ def register_pipelines():
         "failing": Node(fail, seed, "failed"),
         "interrupted": Node(interrupt, seed, "never"),
         "lacking": Node(len, "absent", "length"),
+        "reading": Node(join, ["kept_if_made"], "table"),
     }
     pipelines = {name: Pipeline([node]) for name, node in nodes.items()}
     return {**pipelines, "__default__": pipelines["training"]}
@@ -156,6 +163,72 @@ def test_what_the_user_can_mend_is_a_sentence_and_exit_code_2(
     assert result.stderr.startswith("Error: ")
     assert result.stderr.count("\n") == 1
     assert "Traceback" not in result.output
+
+
+@pytest.fixture
+def kept(project_path):
+    """Two versions of a table."""
+    for version in ("2030", "2031"):
+        path = Path("data/k.csv") / version / "k.csv"
+        path.parent.mkdir(parents=True)
+        pd.DataFrame({"version": [version]}).to_csv(path, index=False)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--load-versions=kept:2030"],
+        ["--load-versions=kept_if_made:2030, kept:2030"],
+        ["-lv", "kept:2030", "-lv", "kept_if_made:2030"],
+        ["--config=mapping.yml"],
+        ["--config=text.yml"],
+    ],
+)
+def test_a_named_version_is_read_through_every_entry_of_its_file(
+    kept, kedro_run, arguments
+):
+    for name, content in (("mapping", {"kept": 2030}), ("text", "kept:2030")):
+        content = yaml.safe_dump({"run": {"load_versions": content}})
+        Path(f"{name}.yml").write_text(content)
+    result = kedro_run("--pipeline=reading", *arguments)
+    assert result.exit_code == 0, result.output
+    assert pd.read_csv("data/t.csv")["version"].item() == 2030
+
+
+@pytest.mark.parametrize(
+    ("versions", "message"),
+    [
+        ("kept:2029", "version must be one of 2030, 2031, got '2029'"),
+        ("kept:../2030", "version must be one of 2030, 2031, got '../2030'"),
+        ("table:2030", "entry must be versioned in the catalog, got 'table'"),
+        ("kpet:2030", "[kpet] are not found in the catalog."),
+        ("kept", "'kept' must be ENTRY:VERSION."),
+        ("kept:", "'kept:' must be ENTRY:VERSION."),
+        ("kept:2030,", "'' must be ENTRY:VERSION."),
+        ("kept:2030,kept:2031", "kept must have one version, got 2030 and 2031."),
+        ("kept:2030,kept_if_made:2031", "must name one version of"),
+    ],
+)
+def test_a_version_that_cannot_be_read_is_refused(kept, kedro_run, versions, message):
+    result = kedro_run("--pipeline=reading", f"--load-versions={versions}")
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+    assert not Path("data/t.csv").exists()
+
+
+def test_a_version_that_the_run_has_no_use_for_is_refused(kept, kedro_run):
+    result = kedro_run("--pipeline=training", "--load-versions=kept:2030")
+    assert result.exit_code == 2
+    assert "must name entries that the run reads, got kept" in result.stderr
+
+
+def test_a_version_in_the_catalog_is_refused(kept, kedro_run):
+    catalog = {**CATALOG, "kept": {**KEPT, "version": "2030"}}
+    Path("conf/base/catalog.yml").write_text(yaml.safe_dump(catalog))
+    result = kedro_run("--pipeline=reading")
+    assert result.exit_code == 2
+    assert "Name it by --load-versions=kept:VERSION." in result.stderr
 
 
 @pytest.mark.parametrize(

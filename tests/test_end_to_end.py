@@ -9,24 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 from safetensors import safe_open
 
 ROOT = Path(__file__).parents[1]
 KEDRO = [sys.executable, "-m", "kedro"]
-
-
-@pytest.fixture
-def project(project_path):
-    """A copy of the project that `kedro` finds its source in."""
-    package = project_path / "src" / "clip2latent_kedro"
-    for path in (ROOT / "src" / "clip2latent_kedro").iterdir():
-        if path.name not in ("portraits", "__pycache__"):
-            (package / path.name).symlink_to(path)
-    for path in (ROOT / "src" / "clip2latent_kedro" / "portraits").iterdir():
-        if path.name not in ("weights", "__pycache__"):
-            (package / "portraits" / path.name).symlink_to(path)
-    return project_path
 
 
 def _kedro(project, *arguments):

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from torch import Tensor
 
-from clip2latent_kedro.conditioning import Query, embed_queries
+from clip2latent_kedro.conditioning import embed_queries
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation.digests import digest_prior
 from clip2latent_kedro.evaluation.variants import PriorName
-from clip2latent_kedro.images import uint8_to_image
+from clip2latent_kedro.images import is_picture, read_image
 from clip2latent_kedro.interfaces import Encoder
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.prior.sampling import suit_sampling
@@ -35,7 +35,6 @@ logger = logging.getLogger(__name__)
 SLUG_LENGTH = 40
 RECORD = "drawn_with"  # the label that holds all that a picture depends on
 Record = Mapping[str, Any]
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
 @dataclass(frozen=True)
@@ -112,45 +111,19 @@ def read_prompts(config: InferenceConfig, lines: str | None) -> list[str]:
     return prompts
 
 
-def is_picture(prompt: str) -> bool:
-    """Return whether a prompt is the path of a picture, by its ending."""
-    return prompt.lower().endswith(PICTURE_ENDINGS)
-
-
-def read_query(prompt: str) -> Query:
+def read_query(prompt: Any) -> str | Tensor:
     """Return a text as it is, and a picture as an image, [3, h, w] in [-1, 1].
 
-    Raises:
-        InputError: If there is no such picture, or it cannot be read.
-    """
-    if not is_picture(prompt):
-        return prompt
-    return uint8_to_image(torch.from_numpy(read_picture(prompt)))
-
-
-def read_picture(prompt: str, side: int | None = None) -> np.ndarray:
-    """Return the largest square amid a picture, uint8 [side, side, 3].
-
     Args:
-        prompt: Its path.
-        side: To resize it to; None keeps it.
+        prompt: A text; or the path of a picture, which may be a text with the ending of
+            one, or anything else that `images.read_image` takes.
 
     Raises:
         InputError: If there is no such picture, or it cannot be read.
     """
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(prompt) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        msg = (
-            f"A prompt that ends as a picture's name does must be the path of a "
-            f"picture, got {prompt!r}, which cannot be read ({error}). Correct it."
-        )
-        raise InputError(msg) from error
-    side = side or min(upright.size)
-    return np.array(ImageOps.fit(upright, (side, side)))
+    if isinstance(prompt, str) and not is_picture(prompt):
+        return prompt
+    return read_image(prompt)
 
 
 def find_problems(

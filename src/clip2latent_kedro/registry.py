@@ -9,7 +9,7 @@ where `load(path, options)` returns an object that satisfies the protocol.
 """
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,12 @@ def find_loader(group: str, kind: str, built_in: Mapping[str, Loader]) -> Loader
         built_in: Loaders that the project brings, by name.
 
     Raises:
-        InputError: If no such kind is known; the message lists those that are.
+        InputError: If no such kind is known, the message lists those that are; or if
+            what an entry point names cannot be imported.
     """
     extensions = {point.name: point for point in entry_points(group=group)}
     if kind in extensions:
-        loader: Loader = extensions[kind].load()
-        return loader
+        return _load(extensions[kind])
     if kind in built_in:
         return built_in[kind]
     known = ", ".join(sorted({*built_in, *extensions}))
@@ -41,3 +41,15 @@ def find_loader(group: str, kind: str, built_in: Mapping[str, Loader]) -> Loader
         f"Correct it in the catalog, or install the package that brings it."
     )
     raise InputError(msg)
+
+
+def _load(point: EntryPoint) -> Loader:
+    try:
+        loader: Loader = point.load()
+    except (ImportError, AttributeError) as error:
+        msg = (
+            f"The entry point {point.name} = {point.value!r} ({point.group}) cannot be "
+            f"loaded ({error}). Correct it in the package that brings it."
+        )
+        raise InputError(msg) from error
+    return loader

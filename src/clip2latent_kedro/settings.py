@@ -7,6 +7,8 @@ from clip2latent_kedro.hooks import (
     ParameterHooks,
     ReferenceHooks,
     ResultHooks,
+    TrialHooks,
+    VersionHooks,
     WandbHooks,
 )
 
@@ -20,6 +22,8 @@ HOOKS = (
     ModelHooks(),
     ReferenceHooks(),
     ResultHooks(),
+    TrialHooks(),
+    VersionHooks(),
     WandbHooks(),
 )
 

@@ -16,7 +16,22 @@ SHA256 = hashlib.sha256(b"weights").hexdigest()
 
 def load_own(path, options):
     """Stand for the loader of a user's own package."""
-    return path, options
+    return OwnModel(path, options)
+
+
+class OwnModel:
+    """Offers what every role must, and does nothing."""
+
+    z_dim = w_dim = num_ws = resolution = embed_dim = 1
+    w_avg = identity = attributes = "stated"
+
+    def __init__(self, path, options):
+        self.given = path, options
+
+    def to(self, device):
+        return self
+
+    mapping = synthesis = encode_image = encode_text = classify = to
 
 
 @pytest.fixture
@@ -33,7 +48,7 @@ def test_path_and_options_reach_the_loader_of_a_users_package(role, tmp_path):
     path = tmp_path / "weights"
     path.touch()
     dataset = ModelDataset(role=role, kind="own", filepath=str(path), options={"a": 1})
-    assert dataset.load() == (path, {"a": 1})
+    assert dataset.load().given == (path, {"a": 1})
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -79,7 +94,7 @@ def test_an_address_is_fetched_when_the_model_is_loaded(tmp_path):
         role="generator", kind="own", filepath=source.as_uri(), download=download
     )
     assert dataset.exists()
-    assert dataset.load() == (source, {})
+    assert dataset.load().given == (source, {})
     (file,) = dataset.fetch_files().values()
     assert (file.path, file.sha256, file.num_bytes) == (source, SHA256, 7)
 
@@ -97,7 +112,7 @@ def test_an_address_is_fetched_when_the_model_is_loaded(tmp_path):
 @pytest.mark.usefixtures("own_kind")
 def test_a_kind_without_a_file_needs_none():
     dataset = ModelDataset(role="generator", kind="own")
-    assert dataset.load() == (None, {})
+    assert dataset.load().given == (None, {})
     assert dataset.fetch_files() == {}
 
 

@@ -33,6 +33,7 @@ from clip2latent_kedro.evaluation import (
 from clip2latent_kedro.generators import load_generator
 from clip2latent_kedro.interfaces import Identity
 
+U8 = np.zeros((3, 2, 4, 4, 3), np.uint8)
 SEARCH = OptimisationConfig(
     start="mean", num_steps=40, lr=0.05, record_steps=[0, 10, 40]
 )
@@ -80,7 +81,7 @@ def models():
         groups={"sampling": make_sampling(), **groups},
         timing_guidance_scale=2.0,
         training_pairs=make_colour_pairs(),
-        reference_images=np.zeros((3, 2, 4, 4, 3), np.uint8),
+        reference_images=U8,
         reference_z=np.zeros((3, 2, 3), np.float32),
         baselines={"lafite": EchoText()},
     )
@@ -114,6 +115,28 @@ def test_a_row_answers_and_is_timed_if_it_is_made_from_text(models, kind):
         ("nearest_pair", {"training_pairs": None}, "Run the pipeline data_generation"),
         ("reference", {"reference_images": None}, "no reference_images. Add pictures"),
         ("generator_bound", {"reference_z": None}, "no reference_z. Add z that"),
+        (
+            "generator_bound",
+            {"reference_z": np.zeros((2, 4, 3))},
+            r"3 or more, .*\[2, 4",
+        ),
+        (
+            "generator_bound",
+            {"reference_z": np.zeros((3, 4, 5))},
+            r"ces, 3\], got \[3, 4",
+        ),
+        (
+            "generator_bound",
+            {"reference_z": np.zeros((12, 3))},
+            r"ces, 3\], got \[12, 3",
+        ),
+        (
+            "reference",
+            {"reference_images": U8[:2]},
+            r"3 or more, .* uint8 \[2, 2, 4, 4, 3",
+        ),
+        ("reference", {"reference_images": U8[0]}, r"got uint8 \[2, 4, 4, 3\]"),
+        ("reference", {"reference_images": U8 / 255}, r"got float64 \[3, 2, 4, 4, 3\]"),
         ("lafite", {"baselines": {}}, "no lafite. Run the pipeline baselines, or"),
         ("lafite", {"baselines": {"lafite": {}}}, "no lafite. Run the pipeline"),
         ("lafite", {"baselines": {"lafite": WideText()}}, "takes texts of 9 numbers"),

@@ -223,8 +223,8 @@ class Clip2StyleGAN:
         """Return images and their CLIP scores, and w if wanted, all on the CPU.
 
         Args:
-            prompts: A text, an image (PIL, or [3, h, w] of floats in [-1, 1]), a
-                weighted list such as [("a man", 1.0), ("glasses", -0.5)], or a list
+            prompts: A text, an image (path, PIL, or [3, h, w] of floats in [-1, 1]),
+                a weighted list such as [("a man", 1.0), ("glasses", -0.5)], or a list
                 of these.
             n_samples_per_txt: Images of each prompt.
             cond_scale: Guidance; 1 is none.

@@ -11,7 +11,7 @@ from torch import Tensor
 from clip2latent_kedro.conditioning import Query
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.state_dicts import read_tensor
-from clip2latent_kedro.images import uint8_to_image
+from clip2latent_kedro.inference import read_query
 from clip2latent_kedro.reading import read_npy
 
 Edit = Tensor | np.ndarray | str | Path
@@ -34,13 +34,14 @@ def as_queries(prompts: Any) -> list[Query]:
 
     Args:
         prompts: A text, an image, a weighted list such as [("a man", 1.0),
-            ("glasses", 0.5)], or a list of these; an image is a PIL one, or a tensor
-            [3, h, w] of floats in [-1, 1]. A tensor [n, 3, h, w] is n images.
+            ("glasses", 0.5)], or a list of these; an image is all that
+            `images.read_image` takes, or a text that ends as a picture's path does. An
+            array or tensor of four dimensions is several images.
 
     Raises:
-        InputError: If there are none.
+        InputError: If there are none, or one cannot be read.
     """
-    if isinstance(prompts, Tensor) and prompts.ndim == 4:
+    if isinstance(prompts, Tensor | np.ndarray) and prompts.ndim == 4:
         prompts = list(prompts)
     if not isinstance(prompts, list | tuple) or _is_weighted_list(prompts):
         prompts = [prompts]
@@ -88,16 +89,8 @@ def read_edit(edit: Edit, num_images: int, num_ws: int, w_dim: int) -> Tensor:
 
 def _as_query(prompt: Any) -> Query:
     if isinstance(prompt, list | tuple) and _is_weighted_list(prompt):
-        return [(_as_tensor(part), weight) for part, weight in prompt]
-    query: Query = _as_tensor(prompt)
-    return query
-
-
-def _as_tensor(part: Any) -> Any:
-    """Return a PIL image as a tensor, anything else as it is."""
-    if not hasattr(part, "convert"):
-        return part
-    return uint8_to_image(torch.from_numpy(np.array(part.convert("RGB"))))
+        return [(read_query(part), weight) for part, weight in prompt]
+    return read_query(prompt)
 
 
 def _is_weighted_list(prompts: Sequence[Any]) -> bool:

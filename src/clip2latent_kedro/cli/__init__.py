@@ -33,6 +33,9 @@ PARAMS_HELP = """Override parameters: KEY:VALUE or KEY=VALUE, separated by comma
 dots for nesting. May be repeated; the last one wins. Example:
 --params=data.bs:128,data.latent_repeats:[4,4,2]"""
 
+LOAD_VERSIONS_HELP = """Versions to load: ENTRY:VERSION, separated by commas. May be
+repeated. All entries of the same file are loaded so."""
+
 
 class Refusal(click.ClickException):
     """A sentence on stderr and exit code 2."""
@@ -70,6 +73,8 @@ def read_config(context: click.Context, option: click.Parameter, path: Any) -> A
         content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
         options = dict(content["run"])
         context.meta[FILE_PARAMS] = dict(options.pop("params", {}))
+        if "load_versions" in options:
+            options["load_versions"] = _as_items(options["load_versions"])
     except (
         yaml.YAMLError,
         OmegaConfBaseException,
@@ -102,6 +107,29 @@ def read_runner_params(
     return dict(value) if isinstance(value, Mapping) else parse_overrides(value)
 
 
+def read_load_versions(
+    context: click.Context, option: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    """Return the versions by entry."""
+    versions: dict[str, str] = {}
+    for item in (item for text in values for item in text.split(",")):
+        entry, _, version = (part.strip() for part in item.partition(":"))
+        if not entry or not version:
+            msg = f"{item.strip()!r} must be ENTRY:VERSION."
+            raise click.BadParameter(msg)
+        if versions.setdefault(entry, version) != version:
+            msg = f"{entry} must have one version, got {versions[entry]} and {version}."
+            raise click.BadParameter(msg)
+    return versions
+
+
+def _as_items(versions: Any) -> list[str]:
+    """Return ENTRY:VERSION of what a `--config` file has, a mapping or such items."""
+    if isinstance(versions, Mapping):
+        return [f"{entry}:{version}" for entry, version in versions.items()]
+    return [versions] if isinstance(versions, str) else [*map(str, versions)]
+
+
 def adapt_option(option: click.Parameter) -> click.Parameter:
     """Return one of Kedro's options, with our reader where there is one."""
     if option.name == "params":
@@ -111,6 +139,13 @@ def adapt_option(option: click.Parameter) -> click.Parameter:
             type=click.UNPROCESSED,
             callback=read_params,
             help=PARAMS_HELP,
+        )
+    if option.name == "load_versions":
+        return click.Option(
+            ["--load-versions", "-lv"],
+            multiple=True,
+            callback=read_load_versions,
+            help=LOAD_VERSIONS_HELP,
         )
     option = copy.copy(option)
     if option.name == "runner_params":

@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import hypot, inf
-from pathlib import Path, PurePosixPath
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from kedro.framework.session import KedroSession
-from kedro.io import AbstractVersionedDataset, DataCatalog
+from kedro.io import DataCatalog
 
+from clip2latent_kedro.datasets.versions import describe_versions, list_versions
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation.comparison import (
     FEWEST_PROMPTS,
@@ -251,7 +251,8 @@ def load_versions(
     if entry not in config:
         msg = f"entry must be a table of the catalog, got {entry!r}."
         raise InputError(msg)
-    known = _list_versions(entry, config[entry])
+    catalog = DataCatalog.from_config(config)
+    known = list_versions(entry, catalog.get(entry))
     wanted = [_find_version(version, known) for version in versions] or known[-2:]
     if len(set(wanted)) < 2:
         msg = (
@@ -259,16 +260,15 @@ def load_versions(
             f"{', '.join(wanted) or 'none'}. Run the pipeline that makes it again."
         )
         raise InputError(msg)
-    tables = {}
-    for version in wanted:
-        other = BY_PROMPT.get(entry)
-        has_other = other is not None and version in _list_versions(
-            other, config[other]
-        )
-        tables[version] = Table(
+    other = BY_PROMPT.get(entry)
+    by_prompt = list_versions(other, catalog.get(other)) if other else []
+    tables = {
+        version: Table(
             _load(entry, config, version),
-            _load(other, config, version) if other and has_other else None,
+            _load(other, config, version) if other and version in by_prompt else None,
         )
+        for version in wanted
+    }
     made_by = "ablation" if entry == "ablation_scores" else "evaluation"
     return tables, parameters[made_by]["confidence"]
 
@@ -284,17 +284,6 @@ def _load(entry: str, config: Mapping[str, Any], version: str) -> pd.DataFrame:
     return table
 
 
-def _list_versions(entry: str, config: dict[str, Any]) -> list[str]:
-    """Return the versions of an entry that are there, oldest first."""
-    dataset = DataCatalog.from_config({entry: config}).get(entry)
-    if not isinstance(dataset, AbstractVersionedDataset) or not config.get("versioned"):
-        msg = f"entry must be versioned in the catalog, got {entry!r}."
-        raise InputError(msg)
-    folder = Path(str(dataset._filepath))
-    name = PurePosixPath(folder.name)
-    return sorted(path.parent.name for path in folder.glob(f"*/{name}"))
-
-
 def _find_version(version: str, known: list[str]) -> str:
     """Return the one version that begins so."""
     found = [name for name in known if name.startswith(version)]
@@ -302,9 +291,7 @@ def _find_version(version: str, known: list[str]) -> str:
         return version
     if len(found) != 1:
         what = f"{len(found)} versions begin so" if found else "there is none"
-        listed = ", ".join(known[-5:]) or "no version yet"
-        msg = f"version must be one of {listed}, got {version!r}: {what}."
-        raise InputError(msg)
+        raise InputError(describe_versions(version, known, what))
     return found[0]
 
 

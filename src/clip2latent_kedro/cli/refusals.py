@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from kedro.config import MissingConfigException
 from kedro.framework.project import pipelines, settings
-from kedro.io.core import DatasetError, VersionNotFoundError
+from kedro.io.core import DatasetError, DatasetNotFoundError, VersionNotFoundError
 from omegaconf.errors import OmegaConfBaseException
 
 from clip2latent_kedro.errors import InputError
@@ -24,6 +24,8 @@ def explain(error: BaseException) -> str | None:
             return _explain_missing(link)
     if isinstance(error, MissingConfigException | VersionNotFoundError):
         return str(error)
+    if isinstance(error, DatasetNotFoundError) and "'load_versions'" in str(error):
+        return f"{error} Name entries that are in conf/*/catalog*.yml."
     if isinstance(error, DatasetError) and _raised_in(error, "clip2latent_kedro."):
         return str(error)  # our own datasets say what is wrong and how to mend it
     if isinstance(error, OmegaConfBaseException | yaml.YAMLError):

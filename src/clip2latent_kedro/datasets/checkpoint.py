@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError, Version
 
+from clip2latent_kedro.datasets.versions import describe_versions
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.checkpoint import (
     Checkpoint,
@@ -115,9 +116,15 @@ class PriorDataset(
         """Return the prior with its averaged weights, on the CPU (see `form`).
 
         Raises:
-            InputError: If there is none; the message names the pipeline.
+            InputError: If there is none, or not the version that is asked for; the
+                message names the pipeline or the versions.
         """
         if not self._exists():
+            if self._version and self._version.load:
+                known = sorted(self.list_versions(full_path=False))
+                problem = f"{self._filepath} has none of that name"
+                msg = describe_versions(self._version.load, known, problem)
+                raise InputError(msg)
             if self._missing_ok:
                 return {}
             msg = (

@@ -16,6 +16,8 @@ from clip2latent_kedro.downloads import (
     read_download,
 )
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.generators.text_adapter import TextGenerator
+from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 
 # Kinds of generators that are read from a file converted once.
 _CONVERTED_KINDS = ("stylegan", "lafite")
@@ -65,12 +67,18 @@ class ModelDataset(AbstractDataset[NoReturn, Any]):
         self.metadata = metadata
 
     def load(self) -> Any:
-        """Return the model, on the CPU; an empty mapping if there may be none."""
+        """Return the model, on the CPU; an empty mapping if there may be none.
+
+        Raises:
+            InputError: If it cannot be loaded, or lacks what its role must offer.
+        """
         if self._is_absent():
             return {}
         file = self._file()
         path = None if file is None else file.fetch()
-        return _LOADERS[self._role](self._kind, path, self._options)
+        model = _LOADERS[self._role](self._kind, path, self._options)
+        self._check(model)
+        return model
 
     def fetch_files(self) -> dict[str, FetchedFile]:
         """Return the files that the model needs, fetched and converted if need be.
@@ -97,6 +105,23 @@ class ModelDataset(AbstractDataset[NoReturn, Any]):
         """Raise: models are made by the `portraits` pipeline or come from outside."""
         msg = f"A {self._role} is read-only here, it cannot be saved."
         raise DatasetError(msg)
+
+    def _check(self, model: Any) -> None:
+        protocol = _PROTOCOLS.get(self._role)
+        if protocol is None or isinstance(model, protocol | TextGenerator):
+            return
+        offered = {*vars(protocol), *protocol.__annotations__}
+        lacking = [
+            name
+            for name in sorted(offered)
+            if not (name.startswith("_") or hasattr(model, name))
+        ]
+        msg = (
+            f"The {self._role} of kind {self._kind!r} must offer all of "
+            f"clip2latent_kedro.interfaces.{protocol.__name__}, got a "
+            f"{type(model).__name__} without {', '.join(lacking)}. Add them."
+        )
+        raise InputError(msg)
 
     def _file(self) -> RemoteFile | None:
         """Return the file of the weights; None if the kind needs none."""
@@ -172,6 +197,11 @@ def _load_mapper(kind: str, path: Path | None, options: Mapping[str, Any]) -> An
     return find_loader("clip2latent_kedro.mappers", kind, built_in)(path, options)
 
 
+_PROTOCOLS: dict[str, Any] = {
+    "generator": Generator,
+    "encoder": Encoder,
+    "judge": Judge,
+}
 _LOADERS: dict[str, Callable[[str, Path | None, Mapping[str, Any]], Any]] = {
     "generator": _load_generator,
     "encoder": _load_encoder,

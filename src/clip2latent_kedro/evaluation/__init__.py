@@ -30,7 +30,7 @@ from clip2latent_kedro.evaluation.kinds.references import References
 from clip2latent_kedro.evaluation.method import Method, Queries, Trajectory
 from clip2latent_kedro.evaluation.models import Models, find_prior
 from clip2latent_kedro.evaluation.planning import PlannedRow, plan_rows
-from clip2latent_kedro.evaluation.prompts import check_apart, read_queries
+from clip2latent_kedro.evaluation.prompts import check_apart, read_queries, rows_of
 from clip2latent_kedro.evaluation.rows import LackingError, Row, RowSpec
 from clip2latent_kedro.evaluation.scoring import (
     SCORES,
@@ -84,6 +84,7 @@ __all__ = [
     "name_changes",
     "plan_rows",
     "read_queries",
+    "rows_of",
     "score_prompts",
     "summarise_scores",
     "time_rows",

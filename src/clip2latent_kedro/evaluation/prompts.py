@@ -13,6 +13,18 @@ from clip2latent_kedro.interfaces import Encoder
 from clip2latent_kedro.metrics.attributes import NOT_STATED
 
 
+def rows_of(table: Any) -> list[dict[str, str]]:
+    """Return the rows of a table of prompts, or none where a domain has no table.
+
+    Args:
+        table: A pandas data frame; or an empty mapping.
+    """
+    if isinstance(table, Mapping):
+        return []
+    rows: list[dict[str, str]] = table.fillna("").astype(str).to_dict("records")
+    return rows
+
+
 @torch.no_grad()
 def read_queries(
     table: Sequence[Mapping[Any, str]],

@@ -1,9 +1,11 @@
-"""What happens around every run: check parameters, say where results are, wandb."""
+"""Around every run: checks before it, where its results are, and wandb."""
 
 from clip2latent_kedro.hooks.models import ModelHooks
 from clip2latent_kedro.hooks.parameters import ParameterHooks
 from clip2latent_kedro.hooks.references import ReferenceHooks
 from clip2latent_kedro.hooks.results import ResultHooks
+from clip2latent_kedro.hooks.trial import TrialHooks
+from clip2latent_kedro.hooks.versions import VersionHooks
 from clip2latent_kedro.hooks.wandb import WandbHooks
 
 __all__ = [
@@ -11,5 +13,7 @@ __all__ = [
     "ParameterHooks",
     "ReferenceHooks",
     "ResultHooks",
+    "TrialHooks",
+    "VersionHooks",
     "WandbHooks",
 ]

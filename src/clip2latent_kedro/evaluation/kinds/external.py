@@ -22,7 +22,7 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation.method import Queries
 from clip2latent_kedro.evaluation.models import Models
 from clip2latent_kedro.evaluation.rows import Allowed, LackingError, Row, RowSpec
-from clip2latent_kedro.images import uint8_to_image
+from clip2latent_kedro.images import read_picture, uint8_to_image
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class External:
         """
         every = [path for paths in self.paths for path in paths]
         chosen = [every[number] for number in samples.tolist()]
-        pictures = [_read_square(path) for path in chosen]
+        pictures = [read_picture(path) for path in chosen]
         sizes = {picture.shape for picture in pictures}
         if len(sizes) > 1:
             named = ", ".join(sorted(f"{height} px" for height, _, _ in sizes))
@@ -172,23 +172,6 @@ def _report_missing(
             each,
             each,
         )
-
-
-def _read_square(path: Path) -> np.ndarray:
-    """Return the middle square of a picture, uint8 [side, side, 3]."""
-    # Imported here: a machine that only computes may do without it.
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            pixels = np.array(picture.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
-        msg = f"{path} must be a picture, but cannot be read ({error}). Replace it."
-        raise InputError(msg) from error
-    height, width, _ = pixels.shape
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return pixels[top : top + side, left : left + side]
 
 
 def _digest_files(paths: Sequence[Sequence[Path]]) -> str:

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation.digests import digest_arrays
 from clip2latent_kedro.evaluation.method import Queries
 from clip2latent_kedro.evaluation.models import Models
@@ -29,14 +28,7 @@ class References:
 
     def sample(self, queries: Queries, *, num_samples: int, seed: int) -> Tensor:
         """Return pictures, uint8 [num_prompts, num_samples or fewer, h, w, 3]."""
-        num_prompts = len(queries.texts)
-        if len(self.images) < num_prompts:
-            msg = (
-                f"reference_images must hold pictures of all {num_prompts} prompts, "
-                f"got {len(self.images)}. Make them from the same table of prompts."
-            )
-            raise InputError(msg)
-        return torch.tensor(self.images[:num_prompts, :num_samples])
+        return torch.tensor(self.images[: len(queries.texts), :num_samples])
 
     def synthesise(self, samples: Tensor) -> Tensor:
         """Return images of uint8 pictures, [n, h, w, 3]."""
@@ -47,11 +39,19 @@ def build(spec: RowSpec, models: Models, queries: Queries) -> Row:
     """Return the ceiling.
 
     Raises:
-        LackingError: If the domain has no such pictures.
+        LackingError: If the domain has no such pictures of these prompts.
     """
-    if models.reference_images is None:
+    images, num_prompts = models.reference_images, len(queries.texts)
+    if images is None:
         msg = "The catalog has no reference_images. Add pictures that fit each prompt."
         raise LackingError(msg)
-    images = models.reference_images
+    is_u8 = images.dtype == np.uint8 and images.ndim == 5 and images.shape[4] == 3
+    if not is_u8 or len(images) < num_prompts or 0 in images.shape:
+        msg = (
+            f"reference_images must be uint8 [{num_prompts} or more, num_references, "
+            f"h, w, 3], got {images.dtype} {list(images.shape)}. Make them from the "
+            f"same table of prompts, or put an empty mapping in the catalog."
+        )
+        raise LackingError(msg)
     made_with = {"reference_images": digest_arrays({"images": images})}
     return Row(References(images), settings={}, made_with=made_with)

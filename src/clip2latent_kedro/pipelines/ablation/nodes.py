@@ -20,7 +20,7 @@ from clip2latent_kedro.ablation import (
 )
 from clip2latent_kedro.ablation.bench import image_queries
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation import EvaluationConfig, Stored, read_queries
+from clip2latent_kedro.evaluation import EvaluationConfig, Stored, read_queries, rows_of
 from clip2latent_kedro.evaluation.digests import digest_prior
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.latents import measure_cloud
@@ -75,7 +75,7 @@ def prepare(
         InputError: If there are too few prompts, or too few pairs are kept from
             training.
     """
-    bank = prompt_bank.fillna("").astype(str).to_dict("records")
+    bank = rows_of(prompt_bank)
     rows = bank[num_validation_prompts:]
     if len(rows) < ablation.num_prompts:
         msg = (

@@ -17,7 +17,7 @@ from clip2latent_kedro.baselines.lafite import (
 )
 from clip2latent_kedro.baselines.measuring import measure_samples
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation import read_queries
+from clip2latent_kedro.evaluation import read_queries, rows_of
 from clip2latent_kedro.generators.text_adapter import TextGenerator
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
@@ -149,7 +149,7 @@ def measure_lafite(
     encoder = encoder.to(device)
     known = judge.to(device) if isinstance(judge, Judge) else None
     queries = read_queries(
-        prompt_bank.fillna("").astype(str).to_dict("records"),
+        rows_of(prompt_bank),
         encoder,
         {} if known is None else known.attributes,
         num_prompts=num_prompts,

@@ -24,6 +24,7 @@ from clip2latent_kedro.evaluation import (
     name_changes,
     plan_rows,
     read_queries,
+    rows_of,
     to_arrays,
 )
 from clip2latent_kedro.evaluation.rows import GENERATOR_IMAGES
@@ -64,10 +65,11 @@ def embed_prompts(
         evaluation: `params:evaluation`.
         device: `params:device`.
     """
-    table = prompts.fillna("").astype(str)
-    check_apart(table.get("prompt", []), map(str, prompt_bank.get("prompt", [])))
+    check_apart(
+        *([row["prompt"] for row in rows_of(table)] for table in (prompts, prompt_bank))
+    )
     return read_queries(
-        table.to_dict("records"),
+        rows_of(prompts),
         encoder.to(pick_device(device)),
         judge.attributes if isinstance(judge, Judge) else {},
         num_prompts=evaluation.num_prompts,

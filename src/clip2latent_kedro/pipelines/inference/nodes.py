@@ -9,6 +9,7 @@ import pandas as pd
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation.figure import draw_comparison
+from clip2latent_kedro.images import is_picture, read_picture
 from clip2latent_kedro.inference import (
     InferenceConfig,
     LabelledPicture,
@@ -17,9 +18,7 @@ from clip2latent_kedro.inference import (
     describe_pictures,
     draw_pictures,
     find_problems,
-    is_picture,
     name_pictures,
-    read_picture,
     read_prompts,
 )
 from clip2latent_kedro.interfaces import Encoder, Generator

@@ -17,6 +17,7 @@ from clip2latent_kedro.evaluation import (
     Variant,
     find_prior,
     read_queries,
+    rows_of,
 )
 from clip2latent_kedro.evaluation.digests import digest_prior
 from clip2latent_kedro.evaluation.sweep import (
@@ -124,7 +125,7 @@ def plan(
         Queries; and trials in the order of their grids, of which those that come to
         the same share a key.
     """
-    bank = prompt_bank.fillna("").astype(str).to_dict("records")
+    bank = rows_of(prompt_bank)
     rows = bank[num_validation_prompts:]
     if len(rows) < sweep.num_prompts:
         msg = (

@@ -1,0 +1,203 @@
+"""Models of another package, by docs/own_models.md, from pairs to report."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from click.testing import CliRunner
+from kedro.framework.project import configure_project
+
+from clip2latent_kedro.cli import run
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "tests" / "own_models"
+PAGE = (ROOT / "docs" / "own_models.md").read_text()
+BLOBS = {"kind": "blobs"}
+EIGHT = {"kind": "eight"}
+NONE = {"type": "MemoryDataset", "data": {}}
+MY_DECODER = """
+class MyDecoder(torch.nn.Linear):
+    def __init__(self):
+        super().__init__(100, 3 * 64 * 64)
+
+    def forward(self, z):
+        return torch.tanh(super().forward(z)).reshape(-1, 3, 64, 64)
+"""
+
+
+def _block(language, content):
+    """Return the one block of the page in a language that holds a text."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
+    (block,) = [block for block in blocks if content in block]
+    return block
+
+
+def _install(folder, entry_points):
+    """Put the metadata of an installed package into a folder of `sys.path`."""
+    metadata = folder / "my_package-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\n")
+    (metadata / "entry_points.txt").write_text(entry_points)
+
+
+@pytest.fixture
+def mine(project_path, monkeypatch):
+    """`kedro run --env=mine` within this process, with what the page wants in conf."""
+    entry_points = (
+        "[clip2latent_kedro.generators]\nblobs = own_package.models:load_generator\n"
+        "gone = own_package.models:lod\n"
+        "[clip2latent_kedro.encoders]\neight = own_package.models:load_encoder\n"
+    )
+    _install(project_path / "site", entry_points)
+    monkeypatch.syspath_prepend(project_path / "site")
+    monkeypatch.syspath_prepend(PACKAGE)
+    configure_project("clip2latent_kedro")
+
+    def prepare(*, generator=BLOBS, encoder=EIGHT, data=None, **entries):
+        models = {"generator": generator, "encoder": encoder}
+        catalog = {
+            role: {
+                "type": "clip2latent_kedro.datasets.ModelDataset",
+                "role": role,
+                **model,
+            }
+            for role, model in models.items()
+        }
+        parameters = yaml.safe_load(Path("conf/test/parameters.yml").read_text())
+        parameters["data"] |= data or {"latent_dim": 24, "latent_repeats": [5]}
+        Path("conf/mine").mkdir()
+        for name, content in (
+            ("catalog_models", catalog | entries),
+            ("parameters", parameters),
+            ("globals", {"data_root": "data/mine"}),
+        ):
+            Path(f"conf/mine/{name}.yml").write_text(yaml.safe_dump(content))
+
+    def start(*arguments, **models):
+        prepare(**models)
+        return CliRunner().invoke(run, ["--env=mine", *arguments], prog_name="run")
+
+    start.prepare = prepare
+    return start
+
+
+def test_models_of_another_package_go_from_pairs_to_report(mine, project):
+    mine.prepare()
+    paths = os.pathsep.join(map(str, (project / "site", PACKAGE)))
+    done = subprocess.run(
+        [sys.executable, "-m", "kedro", "run", "--env=mine"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (table,) = Path("data/mine/scores.csv").glob("*/scores.csv")
+    rows = set(pd.read_csv(table).method)
+    assert {"clip2latent_fast", "clip2latent_one_step", "direct", "reference"} <= rows
+    left_out = {"generator_bound", "lafite", "clip2gan"}
+    assert not rows & left_out
+    log = " ".join((done.stdout + done.stderr).split())
+    for name in left_out:
+        assert f"Without the row {name}:" in log
+    (report,) = Path("data/mine/report.html").glob("*/report.html")
+    assert "<table" in report.read_text()
+
+
+def test_the_decoder_of_the_page_makes_pairs(project_path, monkeypatch):
+    package = project_path / "site" / "my_package"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    source = _block("python", "# my_package/decoder.py") + MY_DECODER
+    (package / "decoder.py").write_text(source)
+    toml = _block("toml", "[project.entry-points")
+    lines = re.sub(r'\[project\.entry-points\."(.*)"\]', r"[\1]", toml)
+    _install(project_path / "site", lines.replace('"', ""))
+    monkeypatch.syspath_prepend(project_path / "site")
+
+    layers = torch.nn.Linear(100, 3 * 64 * 64)
+    Path("models").mkdir()
+    torch.save(layers.state_dict(), "models/my_decoder.pt")
+    files = _block("yaml", "my_decoder")
+    Path("conf/mine").mkdir()
+    for file in re.split(r"^# (?=conf/)", files, flags=re.MULTILINE)[1:]:
+        path, _, content = file.partition("\n")
+        Path(path).write_text(content)
+    configure_project("clip2latent_kedro")
+    arguments = ["--env=mine", "-p", "data_generation"]
+    params = "--params=data_generation.n_samples:64"
+    result = CliRunner().invoke(run, [*arguments, params], prog_name="run")
+    assert result.exit_code == 0, result.output
+    assert Path("data/mine/latent_statistics.json").is_file()
+
+
+BROKEN = [
+    (
+        {"generator": {**BLOBS, "options": {"drawn": [48, 64]}}},
+        "images of blobs must have shape [2, 3, 48, 48], got [2, 3, 48, 64]",
+    ),
+    (
+        {"generator": {**BLOBS, "options": {"side": 100, "drawn": [48, 48]}}},
+        "images of blobs must have shape [2, 3, 100, 100], got [2, 3, 48, 48]",
+    ),
+    (
+        {"generator": {**BLOBS, "options": {"colours": 1}}},
+        "images of blobs must have shape [2, 3, 48, 48], got [2, 1, 48, 48]",
+    ),
+    (
+        {"generator": {**BLOBS, "options": {"w_width": 12}}},
+        "w of blobs must have shape [2, 5, 24], got [2, 5, 12]",
+    ),
+    (
+        {"generator": {**BLOBS, "options": {"scale": float("nan")}}},
+        "images of blobs must be finite",
+    ),
+    (
+        {"generator": {**BLOBS, "options": {"lacking": "w_avg"}}},
+        "interfaces.Generator, got a Blobs without w_avg",
+    ),
+    ({"generator": {"kind": "gone"}}, "gone = 'own_package.models:lod'"),
+    ({"generator": {"kind": "bolbs"}}, "kind must be one of"),
+    ({"data": {"latent_repeats": [4]}}, "data.latent_repeats must add up to the 5"),
+    (
+        {"data": {"latent_repeats": [5]}},
+        "data.latent_dim must be the width of w of blobs, 24, got 128",
+    ),
+    (
+        {"encoder": {**EIGHT, "options": {"embed_dim": 16}}},
+        "embeddings of images of eight must have shape [2, 16], got [2, 8]",
+    ),
+    (
+        {"encoder": {**EIGHT, "options": {"text_dim": 7}}},
+        "embeddings of texts of eight must have shape",
+    ),
+    ({"encoder": {**EIGHT, "options": {"texts": "none"}}}, "does not know '"),
+    (
+        {"encoder": {**EIGHT, "options": {"texts": "none"}}, "prompt_bank": NONE},
+        "does not know '",
+    ),
+    ({"encoder": {**EIGHT, "options": {"texts": "closed"}}}, "does not know 'a photo'"),
+    ({"prompts": NONE}, "got 0 rows"),
+]
+
+
+@pytest.mark.parametrize(("models", "message"), BROKEN)
+def test_what_cannot_work_is_refused_before_anything_is_made(mine, models, message):
+    result = mine(**models)
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+    assert not Path("data").exists()
+
+
+def test_an_encoder_without_text_still_makes_pairs(mine):
+    encoder = {**EIGHT, "options": {"texts": "none"}}
+    result = mine("-p", "data_generation", encoder=encoder)
+    assert result.exit_code == 0, result.output
