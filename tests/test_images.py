@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -107,8 +109,8 @@ ROUNDED = {"YCbCr": 3, "HSV": 6}  # levels that the mode itself loses
 
 def _ways_in(picture, path):
     """What each way in makes of a picture, uint8 [side, side, 3]."""
-    queries = as_queries([picture, path, str(path), [(picture, 1.0), ("hat", 0.5)]])
-    queries = [*queries[:3], queries[3][0][0], read_query(str(path))]
+    queries = as_queries([picture, path, [(picture, 1.0), ("hat", 0.5)]])
+    queries = [*queries[:2], queries[2][0][0], read_query(str(path))]
     return [read_picture(picture), *(image_to_uint8(query) for query in queries)]
 
 
@@ -279,6 +281,13 @@ def test_a_file_that_cannot_be_read_is_named(kind, tmp_path):
         path.write_bytes(path.read_bytes()[:4000])
     elif kind != "missing":
         path.write_bytes({"text": b"no picture", "bomb": _bomb(), "empty": b""}[kind])
-    for read in (read_query, read_picture, lambda place: as_queries([place])):
+    for read in (read_query, read_picture, lambda place: as_queries([Path(place)])):
         with pytest.raises(InputError, match=r"face\.png must be a picture, but"):
             read(str(path))
+
+
+def test_a_text_of_the_api_opens_no_file(tmp_path):
+    path = tmp_path / "face.png"
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(path)
+    weighted = [(str(path), 1.0)]
+    assert as_queries([str(path), weighted]) == [str(path), weighted]

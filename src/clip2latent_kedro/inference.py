@@ -111,19 +111,16 @@ def read_prompts(config: InferenceConfig, lines: str | None) -> list[str]:
     return prompts
 
 
-def read_query(prompt: Any) -> str | Tensor:
+def read_query(prompt: str) -> str | Tensor:
     """Return a text as it is, and a picture as an image, [3, h, w] in [-1, 1].
 
     Args:
-        prompt: A text; or the path of a picture, which may be a text with the ending of
-            one, or anything else that `images.read_image` takes.
+        prompt: A text; or the path of a picture, by its ending.
 
     Raises:
         InputError: If there is no such picture, or it cannot be read.
     """
-    if isinstance(prompt, str) and not is_picture(prompt):
-        return prompt
-    return read_image(prompt)
+    return read_image(prompt) if is_picture(prompt) else prompt
 
 
 def find_problems(

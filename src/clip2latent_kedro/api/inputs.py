@@ -11,7 +11,7 @@ from torch import Tensor
 from clip2latent_kedro.conditioning import Query
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.state_dicts import read_tensor
-from clip2latent_kedro.inference import read_query
+from clip2latent_kedro.images import read_image
 from clip2latent_kedro.reading import read_npy
 
 Edit = Tensor | np.ndarray | str | Path
@@ -35,8 +35,9 @@ def as_queries(prompts: Any) -> list[Query]:
     Args:
         prompts: A text, an image, a weighted list such as [("a man", 1.0),
             ("glasses", 0.5)], or a list of these; an image is all that
-            `images.read_image` takes, or a text that ends as a picture's path does. An
-            array or tensor of four dimensions is several images.
+            `images.read_image` takes, a `Path` among it, but no string: a text that
+            users of a program type opens no file. An array or tensor of four dimensions
+            is several images.
 
     Raises:
         InputError: If there are none, or one cannot be read.
@@ -89,8 +90,12 @@ def read_edit(edit: Edit, num_images: int, num_ws: int, w_dim: int) -> Tensor:
 
 def _as_query(prompt: Any) -> Query:
     if isinstance(prompt, list | tuple) and _is_weighted_list(prompt):
-        return [(read_query(part), weight) for part, weight in prompt]
-    return read_query(prompt)
+        return [(_as_part(part), weight) for part, weight in prompt]
+    return _as_part(prompt)
+
+
+def _as_part(prompt: Any) -> str | Tensor:
+    return prompt if isinstance(prompt, str) else read_image(prompt)
 
 
 def _is_weighted_list(prompts: Sequence[Any]) -> bool:
