@@ -170,6 +170,29 @@ def test_what_is_timed_does_not_look_at_its_way(models):
     assert list(way.steps) == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("direct", {"start": "mean"}),
+        ("direct", {"start": "best_of", "num_candidates": 3}),
+        ("styleclip", {}),
+        ("refinement", {"start": "mean"}),
+        ("clip2latent", {}),
+        ("random_w", {}),
+        ("lafite", {}),
+        ("nearest_pair", {}),
+    ],
+)
+def test_a_row_says_whether_its_answers_to_a_prompt_are_all_the_same(
+    models, kind, settings
+):
+    groups = {**models.groups, "baselines.optimisation.styleclip": SEARCH}
+    row = build(replace(models, groups=groups), kind, **settings)
+    samples = row.method.sample(make_queries(1), num_samples=3, seed=0)[0]
+    is_equal = [torch.equal(one, samples[0]) for one in samples[1:]]
+    assert is_equal == [row.one_answer] * 2
+
+
 def test_refinement_begins_with_the_samples_of_the_prior(models):
     queries = make_queries()
     first = build(models, "clip2latent").method

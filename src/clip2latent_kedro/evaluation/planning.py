@@ -124,7 +124,7 @@ def _plan_row(
         np.array(asked),
         num_samples,
         as_record(answered_by),
-        as_record(timed_by),
+        as_record({**timed_by, "one_answer": row.one_answer}),
     )
 
 

@@ -87,7 +87,7 @@ def build(spec: RowSpec, models: Models, queries: Queries, *, allowed: Allowed) 
     config: OptimisationConfig = models.need_settings(spec, allowed)
     cloud = _measure_cloud(models)
 
-    def make_search(config: OptimisationConfig) -> Search:
+    def make_search(config: OptimisationConfig, progress: str | None) -> Search:
         def search(queries: Queries, num_samples: int, seed: int) -> OptimisedLatents:
             return optimise(
                 models.generator,
@@ -97,12 +97,20 @@ def build(spec: RowSpec, models: Models, queries: Queries, *, allowed: Allowed) 
                 cloud=cloud,
                 num_samples=num_samples,
                 seed=seed,
-                progress=spec.name,
+                progress=progress,
             )
 
         return search
 
-    return _make_row(models, config, make_search, settings=asdict(config), made_with={})
+    return _make_row(
+        spec.name,
+        models,
+        config,
+        make_search,
+        settings=asdict(config),
+        made_with={},
+        one_answer=not config.is_random,
+    )
 
 
 def build_refinement(spec: RowSpec, models: Models, queries: Queries) -> Row:
@@ -125,7 +133,7 @@ def build_refinement(spec: RowSpec, models: Models, queries: Queries) -> Row:
         else spread_cloud(of_prior, models.latent_repeats)
     )
 
-    def make_search(config: OptimisationConfig) -> Search:
+    def make_search(config: OptimisationConfig, progress: str | None) -> Search:
         def search(queries: Queries, num_samples: int, seed: int) -> OptimisedLatents:
             with torch.no_grad():
                 w = start.method.sample(queries, num_samples=num_samples, seed=seed)
@@ -137,13 +145,14 @@ def build_refinement(spec: RowSpec, models: Models, queries: Queries) -> Row:
                 config,
                 cloud=cloud,
                 seed=seed,
-                progress=spec.name,
+                progress=progress,
             )
 
         return search
 
     of_start = {f"start.{key}": value for key, value in start.settings.items()}
     return _make_row(
+        spec.name,
         models,
         config,
         make_search,
@@ -154,21 +163,24 @@ def build_refinement(spec: RowSpec, models: Models, queries: Queries) -> Row:
 
 
 def _make_row(
+    name: str,
     models: Models,
     config: OptimisationConfig,
-    make_search: Callable[[OptimisationConfig], Search],
+    make_search: Callable[[OptimisationConfig, str | None], Search],
     *,
     settings: Mapping[str, Any],
     made_with: Mapping[str, Any],
+    one_answer: bool = False,
     training_seconds: float | None = None,
 ) -> Row:
-    """Return a row; what is timed does not look at its way."""
-    unwatched = make_search(replace(config, record_steps=[]))
+    """Return a row; what is timed does not look at its way, and has no bar."""
+    unwatched = make_search(replace(config, record_steps=[]), None)
     return Row(
-        Optimisation(models.generator, make_search(config)),
+        Optimisation(models.generator, make_search(config, name)),
         settings=settings,
         made_with=made_with,
         timed=Optimisation(models.generator, unwatched),
+        one_answer=one_answer,
         training_seconds=training_seconds,
     )
 

@@ -75,7 +75,9 @@ def compose_page(
         *_claim_section(claims),
         *_gap_section(gaps),
         "<h2>Timings</h2>",
-        f"<p>Seconds, mean and standard deviation. {stages}. "
+        f"<p>Seconds after warm-up, mean and standard deviation of the runs (none of "
+        f"one run). {stages}. A method with one answer to a prompt has the seconds of "
+        f"one image alone. "
         f"{escape(_describe_protocol(**protocol))}.</p>",
         html_table(timings),
         html_table([["machine", ""], *([key, str(v)] for key, v in machine.items())]),
@@ -137,9 +139,10 @@ def _describe_protocol(
     timing_seconds: float,
 ) -> str:
     return (
-        f'{timing_images} images of "{timing_prompt}", clip2latent with guidance '
-        f"{timing_guidance_scale:g}; {timing_warmups} warm-ups, then {timing_repeats} "
-        f"repeats, methods in turn; what takes over {timing_seconds:g} s is timed once"
+        f'{timing_images} different images of "{timing_prompt}", and one, clip2latent '
+        f"with guidance {timing_guidance_scale:g}; methods in turn, warm-ups "
+        f"{timing_warmups}, repeats {timing_repeats}, or as many as {timing_seconds:g} "
+        f"s have room for, at least 2; what takes longer is timed once"
     )
 
 

@@ -135,7 +135,7 @@ def write_report(
         baseline=evaluation.baseline,
         claims=claims,
         gaps=gap_cells(modality_gap),
-        timings=timing_cells(timings["seconds"]),
+        timings=timing_cells(timings),
         protocol=timings["protocol"],
         machine=timings["machine"],
         settings={name: planned.row.settings for name, planned in rows.items()},

@@ -10,6 +10,7 @@ import pandas as pd
 from clip2latent_kedro.evaluation import (
     DISTANCES,
     SCORES,
+    TIMED,
     EvaluationConfig,
     GeneratorImages,
     Models,
@@ -149,8 +150,9 @@ def summarise(
 
     Returns:
         For each score its mean, `_low` and `_high`, empty where it does not apply;
-        the distances of all images; `seconds_` of each stage, their sum `seconds`,
-        and its standard deviation; `training_seconds` where they are known.
+        the distances of all images; `seconds_` of each stage, and together
+        `seconds` of `timing_images` and `seconds_one` of a single image, each with
+        `_std`, empty of one run, and `_runs`; `training_seconds` where they are known.
     """
     by_method = distances.set_index("method").to_dict("index")
     table: list[dict[str, Any]] = []
@@ -169,14 +171,23 @@ def summarise(
             row[f"{score}_low"], row[f"{score}_high"] = interval.low, interval.high
         if name in by_method:
             row |= {kind: by_method[name][kind] for kind in DISTANCES}
-        stages = timings["seconds"].get(name, {})
-        row |= {f"seconds_{stage}": np.mean(stages[stage]) for stage in stages}
-        if stages:
-            totals = np.sum(list(stages.values()), axis=0)  # [timing_repeats]
-            row["seconds"], row["seconds_std"] = totals.mean(), totals.std()
+        row |= _summarise_seconds(str(name), timings)
         training = rows[str(name)].row.training_seconds
         table.append(row | ({} if training is None else {"training_seconds": training}))
     return pd.DataFrame(table)
+
+
+def _summarise_seconds(name: str, timings: Mapping[str, Any]) -> dict[str, float]:
+    """Return the columns of a row's seconds; none if it is not timed."""
+    stages = timings["seconds"].get(name, {})
+    row = {f"seconds_{stage}": float(np.mean(stages[stage])) for stage in stages}
+    for what in TIMED:
+        if name in timings[what]:
+            totals = np.sum(list(timings[what][name].values()), axis=0)  # [repeats]
+            row["timing_images"] = timings["protocol"]["timing_images"]
+            row[what], row[f"{what}_runs"] = float(totals.mean()), len(totals)
+            row[f"{what}_std"] = totals.std(ddof=1) if len(totals) > 1 else np.nan
+    return row
 
 
 def compare_rows(
