@@ -122,6 +122,21 @@ def test_what_the_domain_lacks_is_named(models, kind, changes, message):
         build(replace(models, **changes), kind)
 
 
+def test_a_row_that_asks_a_student_for_many_steps_is_refused_before_it_is_drawn(models):
+    student = make_prior(0.5, condition_inputs=("guidance_scale",))
+    student.guidance_range = (1.0, 1.5)
+    models = replace(models, priors={"student": student}, timing_guidance_scale=1.5)
+    with pytest.raises(InputError, match=r"evaluation.rows.row: A distilled prior has"):
+        build(models, "clip2latent", prior="student")
+    refined = build(models, "refinement", prior="student")  # has no settings for it
+    assert refined.settings["start.num_steps"] == 1
+    one = {"prior": "student", "sampler": "ddim", "num_steps": 1}
+    build(models, "clip2latent", **one)
+    strong = replace(models, timing_guidance_scale=2.0)
+    with pytest.raises(InputError, match=r"timing_guidance_scale, row: .* 1 to 1.5 f"):
+        build(strong, "clip2latent", **one)
+
+
 def test_retrieval_in_the_condition_needs_pairs_and_depends_on_them(models):
     without = replace(models, training_pairs=None)
     assert "training_pairs" not in build(without, "clip2latent").made_with

@@ -4,6 +4,7 @@ q(x_t | x0) = N(sqrt(alpha_bar_t) x0, (1 - alpha_bar_t) I) (Ho et al. 2020, Eq. 
 the network predicts x0 (Ramesh et al. 2022, section 2.2), or the noise.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -127,6 +128,7 @@ class DiffusionPrior(nn.Module):
         condition_inputs: What the network takes beside the embedding, in the order
             of the columns: `noise_level`, `guidance_scale`, both or neither.
         embed_noise_scale: Largest noise on the embeddings in training; 0 if unknown.
+        guidance_range: Guidance scales that it has learned, [low, high].
         training_seconds: Time that the training took; None if unknown.
     """
 
@@ -162,6 +164,7 @@ class DiffusionPrior(nn.Module):
         self.cloud = cloud
         self.condition_inputs = condition_inputs
         self.embed_noise_scale = embed_noise_scale
+        self.guidance_range = (0.0, math.inf)
         self.training_seconds: float | None = None
 
     @property

@@ -26,6 +26,7 @@ from clip2latent_kedro.evaluation.models import Models, find_prior
 from clip2latent_kedro.evaluation.rows import Allowed, Row, RowSpec
 from clip2latent_kedro.interfaces import Generator
 from clip2latent_kedro.latents import LatentCloud
+from clip2latent_kedro.prior.sampling import ONE_STEP
 
 CLOUD_LATENTS = 10_000  # w from which the generator's own cloud is measured
 CLOUD_SEED = 0
@@ -123,10 +124,10 @@ def build_refinement(spec: RowSpec, models: Models, queries: Queries) -> Row:
     """
     config: OptimisationConfig = models.need_settings(spec, REFINEMENT)
     name = REFINEMENT.get(spec.settings, "prior")
-    start = clip2latent.build(
-        RowSpec(spec.name, "clip2latent", {"prior": name}), models, queries
-    )
-    of_prior = find_prior(models.priors, name).cloud
+    prior = find_prior(models.priors, name)
+    begin = {"prior": name, **(ONE_STEP if prior.is_distilled else {})}
+    start = clip2latent.build(RowSpec(spec.name, "clip2latent", begin), models, queries)
+    of_prior = prior.cloud
     cloud = (
         _measure_cloud(models)
         if of_prior is None
