@@ -11,6 +11,7 @@ from linear_models import (
     PROMPTS,
     ColourEncoder,
     ColourGenerator,
+    TwoFormsEncoder,
     make_colour_pairs,
     make_prior,
     make_queries,
@@ -47,7 +48,7 @@ class EchoText:
         return colour[:, :, None, None].expand(-1, -1, 4, 4)
 
     def check_encoder(self, identity):
-        if identity.name == "another":
+        if identity.name == "another" or identity.digest == "12":
             raise InputError("It must be given texts by colours.")
 
     def to(self, device):
@@ -109,8 +110,8 @@ def test_a_row_answers_and_is_timed_if_it_is_made_from_text(models, kind):
         ("nearest_pair", {"training_pairs": None}, "Run the pipeline data_generation"),
         ("reference", {"reference_images": None}, "no reference_images. Add pictures"),
         ("generator_bound", {"reference_z": None}, "no reference_z. Add z that"),
-        ("lafite", {"baselines": {}}, "no lafite. Run the pipeline baselines, or"),
-        ("lafite", {"baselines": {"lafite": {}}}, "no lafite. Run the pipeline"),
+        ("lafite", {"baselines": {}}, "no lafite. Point the catalog entry lafite at"),
+        ("lafite", {"baselines": {"lafite": {}}}, "which the pipeline baselines makes"),
         ("lafite", {"baselines": {"lafite": WideText()}}, "takes texts of 9 numbers"),
         ("clip2latent", {"priors": {}}, "Run the pipeline training first"),
         ("refinement", {"priors": {}}, "Run the pipeline training first"),
@@ -151,6 +152,18 @@ def test_a_row_for_the_texts_of_another_encoder_is_left_out(models):
     encoder.identity = Identity("another", "55")
     with pytest.raises(LackingError, match="must be given texts by colours"):
         build(replace(models, encoder=encoder), "lafite")
+
+
+@pytest.mark.parametrize("scored", ["standard", "upstream"])
+def test_how_images_are_scored_leaves_no_row_out(models, scored):
+    """LAFITE's texts are those of the encoder as it embeds, whichever scores."""
+    encoder = TwoFormsEncoder()
+    embeds = encoder.with_preprocess("standard")
+    scores = encoder.with_preprocess(scored)
+    build(replace(models, encoder=scores, embedder=embeds), "lafite")
+    other = encoder.with_preprocess("upstream")
+    with pytest.raises(LackingError, match="must be given texts by colours"):
+        build(replace(models, encoder=scores, embedder=other), "lafite")
 
 
 def test_a_shift_needs_the_means_of_the_prior(models):

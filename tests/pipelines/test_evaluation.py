@@ -3,6 +3,7 @@
 import re
 from dataclasses import asdict
 from functools import partial
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -246,6 +247,14 @@ def test_a_row_of_a_student_that_is_not_there_is_left_out_or_refused(run, caplog
     catalog = run("scores", **{"params:evaluation": config})
     assert catalog.load("scores")["method"].tolist() == ["fast"]
     assert "Without the row one_step: The prior 'student' has not been" in caplog.text
+    catalog = run(**{"params:evaluation": config})
+    report, table = catalog.load("scores_report"), catalog.load("scores_table")
+    why = "The prior 'student' has not been made yet. Run the pipeline distillation fi"
+    assert f"<tr><td>one_step</td><td>{escape(why)}" in report
+    assert f"## Rows left out\n\n- one_step: {why}" in table
+    without = make_evaluation(rows=rows, baseline="one_step")
+    run("score_differences", **{"params:evaluation": without})
+    assert "No differences: the baseline one_step is not there." in caplog.text
     only = make_evaluation(rows=rows, only="one_step")
     with pytest.raises(InputError, match="Run the pipeline distillation first"):
         run(**{"params:evaluation": only})

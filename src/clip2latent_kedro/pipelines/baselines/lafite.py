@@ -20,7 +20,7 @@ from clip2latent_kedro.evaluation import read_queries
 from clip2latent_kedro.generators.text_adapter import TextGenerator
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
-from clip2latent_kedro.pairs import TrainingPairs
+from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.portraits.fitting import Weights, go_on, unpack_state
 from clip2latent_kedro.runtime import pick_device
 
@@ -35,6 +35,7 @@ def fit_lafite(
     generator: Generator,
     encoder: Encoder,
     training_pairs: TrainingPairs,
+    data: DataConfig,
     config: LafiteTrainingConfig,
     seed: int,
     device: str,
@@ -47,6 +48,7 @@ def fit_lafite(
         generator: Where training begins.
         encoder: Image -> embedding.
         training_pairs: Real images, as their w, with their embeddings.
+        data: `params:data`.
         config: `params:baselines.lafite`.
         seed: `params:seed`.
         device: `params:device`.
@@ -64,7 +66,7 @@ def fit_lafite(
     yield from go_on(
         lambda state: train_lafite(
             generator,
-            encoder,
+            data.embedder(encoder),
             training_pairs,
             config,
             seed=seed,
@@ -81,6 +83,7 @@ def ship_lafite(
     state: Weights,
     generator: Generator,
     encoder: Encoder,
+    data: DataConfig,
     config: LafiteTrainingConfig,
     seed: int,
 ) -> Weights:
@@ -90,10 +93,13 @@ def ship_lafite(
         state: The last of `fit_lafite`.
         generator: As there.
         encoder: As there.
+        data: `params:data`.
         config: `params:baselines.lafite`.
         seed: `params:seed`.
     """
-    return export_lafite(unpack_state(state), generator, encoder, config, seed=seed)
+    return export_lafite(
+        unpack_state(state), generator, data.embedder(encoder), config, seed=seed
+    )
 
 
 def collect_lafite_history(state: Weights) -> pd.DataFrame:
@@ -111,6 +117,7 @@ def measure_lafite(
     encoder: Encoder,
     judge: Judge | Absent,
     prompt_bank: pd.DataFrame,
+    data: DataConfig,
     num_prompts: int,
     num_samples: int,
     seed: int,
@@ -123,6 +130,7 @@ def measure_lafite(
         encoder: Embeds the prompts, and scores.
         judge: Names attributes; an empty mapping if there is none.
         prompt_bank: None of them is among those of the evaluation.
+        data: `params:data`.
         num_prompts: `params:baselines.num_prompts`, the first of the bank.
         num_samples: `params:baselines.num_samples`, of each.
         seed: `params:seed`.
@@ -133,8 +141,8 @@ def measure_lafite(
         for each of the first prompts.
     """
     device = pick_device(device)
-    lafite.check_encoder(encoder.identity)
-    encoder = encoder.to(device)
+    lafite.check_encoder(data.embedder(encoder).identity)
+    encoder = data.scorer(encoder).to(device)
     known = judge.to(device) if isinstance(judge, Judge) else None
     queries = read_queries(
         prompt_bank.fillna("").astype(str).to_dict("records"),

@@ -14,7 +14,11 @@ def create_pipeline() -> Pipeline:
 def create_lafite_pipeline() -> Pipeline:
     """Return generator, encoder, training_pairs -> lafite, and how good it is."""
     models = {"generator": "generator", "encoder": "encoder"}
-    settings = {"config": "params:baselines.lafite", "seed": "params:seed"}
+    settings = {
+        "data": "params:data",
+        "config": "params:baselines.lafite",
+        "seed": "params:seed",
+    }
     return Pipeline(
         [
             Node(
@@ -49,6 +53,7 @@ def create_lafite_pipeline() -> Pipeline:
                     "encoder": "encoder",
                     "judge": "judge",
                     "prompt_bank": "prompt_bank",
+                    "data": "params:data",
                     "num_prompts": "params:baselines.num_prompts",
                     "num_samples": "params:baselines.num_samples",
                     "seed": "params:seed",

@@ -37,6 +37,7 @@ def compose_page(
     protocol: Mapping[str, Any],
     machine: Mapping[str, Any],
     settings: Mapping[str, Mapping[str, Any]],
+    left_out: Mapping[str, str],
     facts: Mapping[str, str],
     pictures: np.ndarray,
     plots: np.ndarray,
@@ -53,6 +54,7 @@ def compose_page(
         protocol: Of the timings.
         machine: On which they were taken.
         settings: Of each row, in full.
+        left_out: Rows that are not there, and why.
         facts: Models, seed, versions.
         pictures: Prompts x methods, uint8 [h, w, 3].
         plots: Scores against run-time, uint8 [h, w, 3].
@@ -87,6 +89,7 @@ def compose_page(
         "<h2>What this rests on</h2>",
         html_table([["", ""], *([name, value] for name, value in facts.items())]),
         html_table(_settings_cells(settings)),
+        *_left_out_section(left_out),
     ]
     body = "\n".join(parts)
     return (
@@ -128,6 +131,13 @@ def _gap_section(gaps: Cells) -> list[str]:
         "belong together, the cosine of the two means, and their distance.</p>",
         html_table(gaps),
     ]
+
+
+def _left_out_section(left_out: Mapping[str, str]) -> list[str]:
+    if not left_out:
+        return []
+    rows = [[name, reason] for name, reason in left_out.items()]
+    return ["<h2>Rows left out</h2>", html_table([["row", "why"], *rows])]
 
 
 def _describe_protocol(

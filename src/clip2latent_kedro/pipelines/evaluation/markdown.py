@@ -1,6 +1,6 @@
 """The report in Markdown: the tables, and the claims."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from clip2latent_kedro.evaluation.claims import Claim
 from clip2latent_kedro.pipelines.evaluation import published
@@ -8,7 +8,12 @@ from clip2latent_kedro.pipelines.evaluation.tables import Cells, markdown_table
 
 
 def compose_markdown(
-    scores: Cells, differences: Cells, baseline: str | None, claims: Sequence[Claim]
+    scores: Cells,
+    differences: Cells,
+    baseline: str | None,
+    claims: Sequence[Claim],
+    *,
+    left_out: Mapping[str, str],
 ) -> str:
     """Return the scores, then what follows from them, then what the paper reports.
 
@@ -17,8 +22,12 @@ def compose_markdown(
         differences: Of `tables.difference_cells`.
         baseline: What they are from.
         claims: Of `evaluation.claims`.
+        left_out: Rows that are not there, and why.
     """
     parts = [markdown_table(scores)]
+    if left_out:
+        lines = [f"- {name}: {reason}\n" for name, reason in left_out.items()]
+        parts += ["## Rows left out\n", "".join(lines)]
     if len(differences) > 1:
         title = f"## Differences from {baseline}, paired by prompt\n"
         parts += [title, markdown_table(differences)]

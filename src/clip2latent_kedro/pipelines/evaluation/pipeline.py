@@ -80,7 +80,7 @@ def _answering() -> Pipeline:
                     "evaluation": "params:evaluation",
                     "seed": "params:seed",
                 },
-                outputs="evaluation_rows",
+                outputs=["evaluation_rows", "evaluation_rows_left_out"],
                 name="plan_rows",
             ),
             Node(
@@ -231,6 +231,7 @@ def _reporting() -> Pipeline:
                     "pictures": "samples_figure",
                     "plots": "scores_figure",
                     "rows": "evaluation_rows",
+                    "left_out": "evaluation_rows_left_out",
                     "models": "evaluation_models",
                     "held_out_encoder": "held_out_encoder",
                     "judge": "judge",

@@ -1,5 +1,6 @@
 """Nodes of `evaluation` that score the answers."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -27,6 +28,8 @@ from clip2latent_kedro.evaluation.rows import GENERATOR_IMAGES
 from clip2latent_kedro.metrics.modality_gap import ModalityGap
 from clip2latent_kedro.pipelines.evaluation.nodes import Rows
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
+
+logger = logging.getLogger(__name__)
 
 
 def score_answers(
@@ -207,6 +210,8 @@ def compare_rows(
     """
     num_samples = scores_by_prompt.groupby("method", sort=False)["num_samples"].max()
     baseline = evaluation.baseline
+    if baseline is not None and baseline not in num_samples.index:
+        logger.warning("No differences: the baseline %s is not there.", baseline)
     if baseline is None or baseline not in num_samples.index:
         return pd.DataFrame(columns=["method", "baseline"])
     dense = densify(scores_by_prompt)
