@@ -63,7 +63,8 @@ class Checkpoint:
         settings: Everything that decided the run, as plain JSON: `data`, `model`,
             `train`, `seed` and `pairs` (the recipe of the training pairs). Of another
             program's prior what is known of it, and `clip_dim` in `model`.
-        seconds: Time that the steps took, validation included; None if unknown.
+        seconds: Time that the steps took, without validation and storing; None if
+            unknown.
     """
 
     step: int
