@@ -3,13 +3,13 @@
     python benchmarks/run_time.py
     python benchmarks/run_time.py --device cuda --warmups 5 --repeats 10
 
-16 images of "a photo" with guidance 2, drawn at 1024 pixels and ranked by CLIP, all of
-it timed: the text tower and the sampling of w, the synthesis, the ranking. The
-architectures are those of the paper (StyleGAN2 config-f, ViT-B/32, a transformer of
+16 images of "a photo" with guidance 2, and one, drawn at 1024 pixels and ranked by
+CLIP, all of it timed: the text tower and the sampling of w, the synthesis, the ranking.
+The architectures are those of the paper (StyleGAN2 config-f, ViT-B/32, a transformer of
 width 512 with 12 layers of 12 heads), their weights random, since no time depends on
-them: the pictures show nothing. Rows take turns, unless one takes longer than
---longest seconds, which is then timed once. The default --repeats suit a CPU. Prints
-Markdown.
+them: the pictures show nothing. Rows take turns; one whose repeats take more than
+--longest seconds is repeated less often, and timed once if a single run does. The
+default --repeats suit a CPU. Prints Markdown.
 """
 
 import argparse
@@ -71,9 +71,10 @@ def main() -> None:
     queries = Queries([TEXT], encoder.encode_text([TEXT]), np.empty((1, 0), np.int64))
 
     print(f"{describe_machine()}\n")
-    print("| | " + " | ".join(f"{stage}, s" for stage in STAGES) + " | all, s | runs |")
-    print("|" + "---|" * (len(STAGES) + 3))
-    for name, seconds in time_rows(
+    stages = " | ".join(f"{stage}, s" for stage in STAGES)
+    print(f"| | images | {stages} | all, s | runs |")
+    print("|" + "---|" * (len(STAGES) + 4))
+    for name, timed in time_rows(
         methods,
         queries,
         encoder,
@@ -81,12 +82,14 @@ def main() -> None:
         seed=0,
         clock=time.process_time if options.cpu_seconds else time.perf_counter,
     ):
-        means = [statistics.mean(times) for times in seconds.values()]
-        totals = [sum(times) for times in zip(*seconds.values(), strict=True)]
-        cells = [f"{mean:.3f}" for mean in means]
-        spread = f"{sum(means):.3f} ({min(totals):.3f} to {max(totals):.3f})"
-        cells += [spread, str(len(totals))]
-        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+        for what, seconds in timed.items():
+            means = [statistics.mean(times) for times in seconds.values()]
+            totals = [sum(times) for times in zip(*seconds.values(), strict=True)]
+            cells = ["1" if what == "seconds_one" else "16"]
+            cells += [f"{mean:.3f}" for mean in means]
+            spread = f" ({min(totals):.3f} to {max(totals):.3f})"
+            cells.append(f"{sum(means):.3f}{spread if len(totals) > 1 else ''}")
+            print(f"| {name} | {' | '.join(cells)} | {len(totals)} |", flush=True)
 
 
 def make_prior(*, is_student: bool) -> DiffusionPrior:

@@ -28,6 +28,19 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture
+def clock(monkeypatch):
+    """The time that trainings are measured by; it passes where `now` is raised."""
+    from types import SimpleNamespace
+
+    from clip2latent_kedro import runtime
+
+    clock = SimpleNamespace(now=0.0)
+    reader = SimpleNamespace(perf_counter=lambda: clock.now)
+    monkeypatch.setattr(runtime, "time", reader)
+    return clock
+
+
+@pytest.fixture
 def project_path(tmp_path, monkeypatch):
     """A copy of the project, as the working directory; data are written there."""
     shutil.copytree(ROOT / "conf", tmp_path / "conf")

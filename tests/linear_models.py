@@ -54,6 +54,17 @@ class ColourEncoder:
         return self
 
 
+class TwoFormsEncoder(ColourEncoder):
+    """The same colours, read in two forms of different identities."""
+
+    def with_preprocess(self, form: str) -> "TwoFormsEncoder":
+        twin = TwoFormsEncoder()
+        twin.identity = Identity(
+            "colour-clip", {"standard": "11", "upstream": "12"}[form]
+        )
+        return twin
+
+
 class TurnedEncoder(ColourEncoder):
     """Another embedding of the same: the colours after a fixed turn."""
 

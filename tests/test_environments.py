@@ -65,7 +65,7 @@ COMPARISON = {
     "num_resamples": 100,
     "generator_images": 16,
     "timing_images": 2,
-    "timing_warmups": 0,
+    "timing_warmups": 1,
     "timing_repeats": 1,
     "rows": {
         "clip2latent_1000": {"sampler": "ddpm", "num_steps": 20},  # of the small prior

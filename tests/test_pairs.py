@@ -28,6 +28,7 @@ from clip2latent_kedro.pairs import (
     sample_w,
     sample_z,
     summarise_pairs,
+    summarise_trained,
 )
 
 WEIGHTS = Path(clip2latent_kedro.portraits.__file__).parent / "weights"
@@ -406,6 +407,15 @@ def test_compiling_needs_a_compiler(monkeypatch):
         InputError, match=r"data_generation\.compile must be false .*no-such-compiler"
     ):
         make(generation=replace(GENERATION, compile=True))
+
+
+def test_pairs_that_are_held_out_are_measured_again_without():
+    w = np.arange(10, dtype=np.float32).reshape(10, 1, 1)
+    pairs = TrainingPairs(w, np.ones((10, 2), np.float32), {})
+    summary = summarise_pairs(pairs, max_samples=6)
+    assert summarise_trained(summary, pairs, 4) is summary
+    assert summarise_trained(summary, pairs, 5) == summarise_pairs(pairs, 5)
+    assert summarise_trained(summary, pairs, 5)["mean"] == [[2.0]]
 
 
 def test_summary_has_the_closed_form():

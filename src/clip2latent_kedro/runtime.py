@@ -6,11 +6,14 @@ import platform
 import shutil
 import sys
 import sysconfig
-from contextlib import AbstractContextManager, nullcontext
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from clip2latent_kedro.errors import InputError
@@ -96,6 +99,60 @@ def derive_seed(seed: int, *path: int | str) -> int:
 def make_generator(seed: int, *path: int | str, device: str = "cpu") -> torch.Generator:
     """Return a `torch.Generator` seeded for one purpose (see `derive_seed`)."""
     return torch.Generator(device).manual_seed(derive_seed(seed, *path))
+
+
+@contextmanager
+def seeded_weights(seed: int) -> Iterator[None]:
+    """Seed what initialises weights, and put the global generator back afterwards."""
+    state = torch.get_rng_state()
+    torch.set_rng_state(torch.Generator().manual_seed(seed).get_state())
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
+
+
+class Stopwatch:
+    """Measures how long a training takes, over all of its runs, but for its pauses."""
+
+    def __init__(self, before: float | None = 0.0) -> None:
+        """Start, with the time that the steps before took; None if it is not known."""
+        self._before = before
+        self._began: float | None = time.perf_counter()  # None during a pause
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave out what is no training: validation, and the storing of states."""
+        self._before, self._began = self.seconds, None
+        try:
+            yield
+        finally:
+            self._began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float | None:
+        """Time so far; None if that of the first steps is not known."""
+        if self._before is None or self._began is None:
+            return self._before
+        return self._before + time.perf_counter() - self._began
+
+
+def is_known_failure(error: Exception) -> bool:
+    """Return whether settings, numbers or memory are at fault, rather than the code.
+
+    Args:
+        error: What came of a computation.
+    """
+    known = (
+        InputError,
+        ArithmeticError,
+        MemoryError,
+        np.linalg.LinAlgError,
+        torch.linalg.LinAlgError,  # type: ignore[attr-defined]
+        torch.OutOfMemoryError,
+    )
+    # On a CPU, torch has no error of its own for memory that runs out.
+    return isinstance(error, known) or "can't allocate memory" in str(error)
 
 
 def describe_machine() -> dict[str, Any]:

@@ -16,7 +16,8 @@ def test_each_kept_sample_is_the_best_of_its_own_rounds():
     embedding = np.stack([np.cos(radians), np.sin(radians)], axis=-1)
     numbers = np.arange(12).reshape(2, 6)
     images = np.broadcast_to(numbers[..., None, None, None], (2, 6, 1, 1, 3))
-    drawn = Drawn(images, embedding, numbers[..., None], None, embedding * 2)
+    distance = np.abs(numbers[:, :, None] - numbers[:, None, :])
+    drawn = Drawn(images, embedding, distance, numbers[..., None], None, embedding * 2)
     queries = Queries(["a", "b"], torch.tensor([[1.0, 0], [1, 0]]), np.empty((2, 0)))
     # samples 0, 2, 4 are the rounds of kept sample 0; 1, 3, 5 those of kept sample 1
     best = choose_best(drawn, queries, 3, 2)
@@ -24,6 +25,7 @@ def test_each_kept_sample_is_the_best_of_its_own_rounds():
     assert best.seen[..., 0].tolist() == [[4, 1], [6, 9]]
     np.testing.assert_array_equal(best.held_out_embedding, best.image_embedding * 2)
     assert best.w is None
+    assert best.pixel_distance.tolist() == [[[0, 3], [3, 0]], [[0, 3], [3, 0]]]
     first = choose_best(drawn, queries, 2, 2)
     assert first.seen[..., 0].tolist() == [[2, 1], [6, 9]]
     assert choose_best(drawn, queries, 1, 2).seen[..., 0].tolist() == [[0, 1], [6, 7]]

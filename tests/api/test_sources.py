@@ -120,6 +120,9 @@ def test_a_student_takes_a_single_step(tmp_path):
     model = Clip2StyleGAN(SETTINGS, "cpu", tmp_path / "student")
     assert (model.sampling.sampler, model.sampling.num_steps) == ("ddim", 1)
     assert model.sampling.guidance_scale == 2.0
+    model(PROMPTS)
+    with pytest.raises(InputError, match="one step alone, from pure noise, got sampli"):
+        model(PROMPTS, skips=5)
 
 
 def test_a_project_gives_models_sampling_and_bank(project_path, checkpoint):

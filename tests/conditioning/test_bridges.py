@@ -92,6 +92,13 @@ def test_a_noise_level_needs_a_prior_that_takes_it():
         condition(noise_level=0.5)
 
 
+def test_a_noise_level_is_one_that_training_had():
+    prior = make_prior(condition_inputs=("noise_level",), embed_noise_scale=0.75)
+    queries = EmbeddedQueries.of_texts(TEXT)
+    with pytest.raises(InputError, match=r"noise_level must be at most 0.75, which th"):
+        condition_on_queries(prior, queries, make_sampling(noise_level=0.8), **ONE)
+
+
 def bank(num_rows=40):
     return np.random.default_rng(0).standard_normal((num_rows, 3), np.float32)
 

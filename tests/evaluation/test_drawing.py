@@ -50,9 +50,22 @@ def test_images_are_judged_before_they_are_shrunk_to_be_stored():
 
     drawn = draw(References(pictures), encoder=FirstPixel(), stored_image_size=2)
     assert drawn.images.shape == (3, 2, 2, 2, 3)
+    np.testing.assert_allclose(drawn.pixel_distance, 0)
     assert (drawn.images == 127).all()
     np.testing.assert_allclose(drawn.image_embedding, -1)
     assert drawn.w is None
+
+
+@pytest.mark.parametrize("image_batch_size", [1, 3, 8, 64])
+def test_images_are_compared_at_full_size_whatever_the_batches(image_batch_size):
+    """Checks and their negative are one grey once they are shrunk."""
+    checks = np.indices((8, 8)).sum(axis=0) % 2 * 255
+    pair = np.stack([checks, 255 - checks])[None, ..., None]  # [1, 2, 8, 8, 1]
+    pictures = np.broadcast_to(pair, (3, 2, 8, 8, 3)).astype(np.uint8)
+    drawn = draw(
+        References(pictures), image_batch_size=image_batch_size, stored_image_size=2
+    )
+    np.testing.assert_allclose(drawn.pixel_distance, [[[0, 1], [1, 0]]] * 3)
 
 
 def test_a_domain_may_lack_a_judge():

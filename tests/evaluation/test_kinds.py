@@ -13,6 +13,7 @@ from linear_models import (
     PROMPTS,
     ColourEncoder,
     ColourGenerator,
+    TwoFormsEncoder,
     make_colour_pairs,
     make_prior,
     make_queries,
@@ -53,7 +54,7 @@ class EchoText:
         return colour[:, :, None, None].expand(-1, -1, 4, 4)
 
     def check_encoder(self, identity):
-        if identity.name == "another":
+        if identity.name == "another" or identity.digest == "12":
             raise InputError("It must be given texts by colours.")
 
     def to(self, device):
@@ -137,8 +138,8 @@ def test_a_row_answers_and_is_timed_if_it_is_made_from_text(models, kind):
         ),
         ("reference", {"reference_images": U8[0]}, r"got uint8 \[2, 4, 4, 3\]"),
         ("reference", {"reference_images": U8 / 255}, r"got float64 \[3, 2, 4, 4, 3\]"),
-        ("lafite", {"baselines": {}}, "no lafite. Run the pipeline baselines, or"),
-        ("lafite", {"baselines": {"lafite": {}}}, "no lafite. Run the pipeline"),
+        ("lafite", {"baselines": {}}, "no lafite. Point the catalog entry lafite at"),
+        ("lafite", {"baselines": {"lafite": {}}}, "which the pipeline baselines makes"),
         ("lafite", {"baselines": {"lafite": WideText()}}, "takes texts of 9 numbers"),
         ("clip2latent", {"priors": {}}, "Run the pipeline training first"),
         ("refinement", {"priors": {}}, "Run the pipeline training first"),
@@ -148,6 +149,21 @@ def test_a_row_answers_and_is_timed_if_it_is_made_from_text(models, kind):
 def test_what_the_domain_lacks_is_named(models, kind, changes, message):
     with pytest.raises(LackingError, match=message):
         build(replace(models, **changes), kind)
+
+
+def test_a_row_that_asks_a_student_for_many_steps_is_refused_before_it_is_drawn(models):
+    student = make_prior(0.5, condition_inputs=("guidance_scale",))
+    student.guidance_range = (1.0, 1.5)
+    models = replace(models, priors={"student": student}, timing_guidance_scale=1.5)
+    with pytest.raises(InputError, match=r"evaluation.rows.row: A distilled prior has"):
+        build(models, "clip2latent", prior="student")
+    refined = build(models, "refinement", prior="student")  # has no settings for it
+    assert refined.settings["start.num_steps"] == 1
+    one = {"prior": "student", "sampler": "ddim", "num_steps": 1}
+    build(models, "clip2latent", **one)
+    strong = replace(models, timing_guidance_scale=2.0)
+    with pytest.raises(InputError, match=r"timing_guidance_scale, row: .* 1 to 1.5 f"):
+        build(strong, "clip2latent", **one)
 
 
 def test_retrieval_in_the_condition_needs_pairs_and_depends_on_them(models):
@@ -164,6 +180,18 @@ def test_a_row_for_the_texts_of_another_encoder_is_left_out(models):
     encoder.identity = Identity("another", "55")
     with pytest.raises(LackingError, match="must be given texts by colours"):
         build(replace(models, encoder=encoder), "lafite")
+
+
+@pytest.mark.parametrize("scored", ["standard", "upstream"])
+def test_how_images_are_scored_leaves_no_row_out(models, scored):
+    """LAFITE's texts are those of the encoder as it embeds, whichever scores."""
+    encoder = TwoFormsEncoder()
+    embeds = encoder.with_preprocess("standard")
+    scores = encoder.with_preprocess(scored)
+    build(replace(models, encoder=scores, embedder=embeds), "lafite")
+    other = encoder.with_preprocess("upstream")
+    with pytest.raises(LackingError, match="must be given texts by colours"):
+        build(replace(models, encoder=scores, embedder=other), "lafite")
 
 
 def test_a_shift_needs_the_means_of_the_prior(models):
@@ -228,6 +256,29 @@ def test_what_is_timed_does_not_look_at_its_way(models):
     row = build(models, "direct")
     _, way = row.timed.sample_with_trajectory(make_queries(), num_samples=1, seed=0)
     assert list(way.steps) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("direct", {"start": "mean"}),
+        ("direct", {"start": "best_of", "num_candidates": 3}),
+        ("styleclip", {}),
+        ("refinement", {"start": "mean"}),
+        ("clip2latent", {}),
+        ("random_w", {}),
+        ("lafite", {}),
+        ("nearest_pair", {}),
+    ],
+)
+def test_a_row_says_whether_its_answers_to_a_prompt_are_all_the_same(
+    models, kind, settings
+):
+    groups = {**models.groups, "baselines.optimisation.styleclip": SEARCH}
+    row = build(replace(models, groups=groups), kind, **settings)
+    samples = row.method.sample(make_queries(1), num_samples=3, seed=0)[0]
+    is_equal = [torch.equal(one, samples[0]) for one in samples[1:]]
+    assert is_equal == [row.one_answer] * 2
 
 
 def test_refinement_begins_with_the_samples_of_the_prior(models):

@@ -36,7 +36,7 @@ def models():
 def plan(models, *, judge=None, held_out=None, seed=0, queries=None, **changes):
     rows = {"floor": {"method": "random_w"}, "fast": {}, "gone": None}
     config = make_evaluation(**{"rows": rows, **changes})
-    return plan_rows(
+    planned, _ = plan_rows(
         config,
         models,
         queries or make_queries(),
@@ -44,6 +44,7 @@ def plan(models, *, judge=None, held_out=None, seed=0, queries=None, **changes):
         held_out=held_out,
         seed=seed,
     )
+    return planned
 
 
 def test_rows_are_asked_what_they_say(models):

@@ -31,6 +31,7 @@ def drawn():
         .reshape(2, 2, 1, 1, 1)
         .repeat(3, axis=4),
         image_embedding=np.array([[[3.0, 4], [4, 3]], [[0, 1], [0, 1]]]),
+        pixel_distance=np.array([[[0, 1.0], [1, 0]], [[0, 0], [0, 0]]]),
         seen=np.array([[[1, 1, 0], [1, 0, 2]], [[0, 0, 0], [1, 1, 1]]]),
         w=None,
     )
@@ -72,6 +73,7 @@ def test_a_single_sample_and_no_judge_leave_scores_empty(drawn, queries):
     alone = Drawn(
         drawn.images[:, :1],
         drawn.image_embedding[:, :1],
+        drawn.pixel_distance[:, :1, :1],
         np.empty((2, 1, 0), dtype=np.int64),
         None,
     )

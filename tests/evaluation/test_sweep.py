@@ -145,7 +145,7 @@ def test_a_variant_that_fails_leaves_the_others_standing():
 
     def make_method(variant):
         if variant.sampling.num_steps == 4:
-            raise RuntimeError("out of memory")
+            raise torch.OutOfMemoryError("out of memory")
         return method_of(variant)
 
     first, second, third = run(
@@ -158,6 +158,23 @@ def test_a_variant_that_fails_leaves_the_others_standing():
     assert third == TrialResult(third.variant, {}, "out of memory")
 
 
+@pytest.mark.parametrize("error", [TypeError, KeyError, AttributeError, RuntimeError])
+def test_a_fault_of_the_code_ends_the_sweep_after_what_was_finished(error):
+    def make_method(variant):
+        if variant.sampling.num_steps == 4:
+            raise error("a slip")
+        return method_of(variant)
+
+    trials = plan_trials(make_config(steps={"num_steps": [5, 4]}), make_sampling())
+    keyed = {str(number): trial for number, trial in enumerate(trials)}
+    results = run_trials(
+        keyed, make_method, make_queries(), judge=ColourJudge(), **DRAWING
+    )
+    assert next(results)[1].problem is None
+    with pytest.raises(error, match="a slip"):
+        next(results)
+
+
 def test_what_is_done_is_not_run_again_and_results_come_one_by_one():
     trials = plan_trials(make_config(psi={"psi": [0.5, 0.7, 1.0]}), make_sampling())
     started = []
@@ -168,7 +185,7 @@ def test_what_is_done_is_not_run_again_and_results_come_one_by_one():
 
     keyed = {str(number): trial for number, trial in enumerate(trials)}
     results = run_trials(
-        keyed, make_method, make_queries(), judge=None, done={"1"}, **DRAWING
+        keyed, make_method, make_queries(), judge=ColourJudge(), done={"1"}, **DRAWING
     )
     assert next(results)[0] == "0"
     assert started == [0.5]

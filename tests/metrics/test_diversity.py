@@ -2,8 +2,13 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import torch
 
-from clip2latent_kedro.metrics.diversity import embedding_diversity, pixel_diversity
+from clip2latent_kedro.metrics.diversity import (
+    embedding_diversity,
+    pixel_distances,
+    pixel_diversity,
+)
 
 
 def test_embedding_diversity_by_hand():
@@ -30,18 +35,27 @@ def test_embedding_diversity_is_the_mean_over_pairs():
 
 
 def test_pixel_diversity_by_hand():
-    black, white = np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8)
-    red = black.copy()
-    red[..., 0] = 255
-    images = np.stack([np.stack([black, white, black]), np.stack([black, red, white])])
+    black, white = -torch.ones(3, 2, 2), 3 * torch.ones(3, 2, 2)  # shown as 1
+    red = black.clone()
+    red[0] = 1
+    prompts = [[black, white, black], [black, red, white]]
+    distances = np.stack([pixel_distances(torch.stack(images)) for images in prompts])
 
-    found = pixel_diversity(images)
+    found = pixel_diversity(distances)
 
+    assert np.array_equal(distances[0] > 0, [[0, 1, 0], [1, 0, 1], [0, 1, 0]])
     expected = [2 / 3, ((1 / 3) ** 0.5 + 1 + (2 / 3) ** 0.5) / 3]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_differences_below_a_step_of_8_bits_count():
+    images = torch.zeros(2, 3, 4, 4)
+    images[1] += 1e-3
+    distances = pixel_distances(images)[None]
+    np.testing.assert_allclose(pixel_diversity(distances), [5e-4], rtol=1e-4)
 
 
 @pytest.mark.parametrize("metric", [embedding_diversity, pixel_diversity])
 def test_one_sample_has_no_diversity(metric):
     with pytest.raises(ValueError, match="at least 2 samples of each prompt"):
-        metric(np.ones((4, 1, 2, 2, 3)))
+        metric(np.ones((4, 1, 1)))

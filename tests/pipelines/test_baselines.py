@@ -1,6 +1,7 @@
 """The pipeline `baselines` in the world of three colours."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,13 +12,15 @@ from kedro.runner import SequentialRunner
 from kedro.validation import ParameterValidator
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import CSVDataset
-from linear_models import ColourEncoder, ColourJudge
+from linear_models import ColourEncoder, ColourJudge, TwoFormsEncoder
 
 from clip2latent_kedro.baselines.lafite.trainer import LafiteTrainer
 from clip2latent_kedro.datasets import ModelDataset, WeightsDataset
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.baselines.pipeline import create_lafite_pipeline
 
+DATA = DataConfig(16, 0.0, "colours", 1, 3, [4])
 BANK = pd.DataFrame({"prompt": ["1 0 0", "0 1 0", "-1 0 0"], "red": ["yes", "", "no"]})
 
 
@@ -40,7 +43,7 @@ def run(tmp_path):
     generator = make_generator()
     pairs = make_pairs(generator)
 
-    def run(resume=True, judge=None, **changes):
+    def run(resume=True, judge=None, data=DATA, encoder=None, pairs=pairs, **changes):
         raw = {
             "baselines": {"lafite": {**vars(CONFIG), **changes}},
             "seed": 3,
@@ -55,12 +58,13 @@ def run(tmp_path):
             "baselines.num_prompts": 2,
             "baselines.num_samples": 3,
             **{name: built[name] for name in ("seed", "device", "resume")},
+            "data": data,
         }
         shipped = str(tmp_path / "lafite.safetensors")
         state = str(tmp_path / "state.safetensors")
         kept = {
             "generator": generator,
-            "encoder": ColourEncoder(),
+            "encoder": encoder or ColourEncoder(),
             "training_pairs": pairs,
             "judge": {} if judge is None else judge,
             "prompt_bank": BANK,
@@ -107,6 +111,23 @@ def test_it_trains_ships_measures_and_shows(run, steps):
     picture = catalog.load("lafite_samples")
     assert picture.dtype == np.uint8
     assert picture.shape == (2 * 8, 3 * 8, 3)
+
+
+def test_it_trains_for_the_encoder_as_the_pairs_were_embedded(run, steps):
+    encoder = TwoFormsEncoder()
+    of_upstream = make_pairs(make_generator())
+    of_upstream = replace(
+        of_upstream, recipe={**of_upstream.recipe, "encoder": "colour-clip@12"}
+    )
+    data = replace(DATA, embed_preprocess="upstream")
+    catalog = run(data=data, encoder=encoder, pairs=of_upstream)
+    model = catalog.load("lafite_trained@model")
+    assert model.network.config.text_encoder == "colour-clip@12"
+    assert steps[-1] == CONFIG.max_it
+    with pytest.raises(
+        InputError, match="training_pairs must be made with the encoder"
+    ):
+        run(encoder=encoder, pairs=of_upstream, resume=False)
 
 
 def test_an_interrupted_run_goes_on_to_the_same_bits(run, steps, monkeypatch):

@@ -3,6 +3,7 @@
 import re
 from dataclasses import asdict
 from functools import partial
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -169,16 +170,17 @@ def test_every_row_is_drawn_scored_and_timed(catalog):
 
     timings = catalog.load("timings")
     timed = [row for row in ROWS if row not in NOT_FROM_TEXT]
-    assert list(timings["seconds"]) == timed
+    assert list(timings["seconds"]) == list(timings["seconds_one"]) == timed
     assert timings["machine"]["device"] == "cpu"
     assert timings["protocol"]["timing_images"] == 4
     for row in timed:
-        stages = timings["seconds"][row]
-        assert list(stages) == ["prior", "synthesis", "reranking"]
-        totals = np.sum(list(stages.values()), axis=0)
-        assert len(totals) == 2
-        assert scores.loc[row, "seconds"] == pytest.approx(totals.mean())
-        assert scores.loc[row, "seconds_std"] == pytest.approx(totals.std())
+        for what in ("seconds", "seconds_one"):
+            stages = timings[what][row]
+            assert list(stages) == ["prior", "synthesis", "reranking"]
+            totals = np.sum(list(stages.values()), axis=0)
+            assert len(totals) == scores.loc[row, f"{what}_runs"] == 2
+            assert scores.loc[row, what] == pytest.approx(totals.mean())
+            assert scores.loc[row, f"{what}_std"] == pytest.approx(totals.std(ddof=1))
     assert np.isnan(scores.loc["reference", "seconds"])
 
 
@@ -246,6 +248,14 @@ def test_a_row_of_a_student_that_is_not_there_is_left_out_or_refused(run, caplog
     catalog = run("scores", **{"params:evaluation": config})
     assert catalog.load("scores")["method"].tolist() == ["fast"]
     assert "Without the row one_step: The prior 'student' has not been" in caplog.text
+    catalog = run(**{"params:evaluation": config})
+    report, table = catalog.load("scores_report"), catalog.load("scores_table")
+    why = "The prior 'student' has not been made yet. Run the pipeline distillation fi"
+    assert f"<tr><td>one_step</td><td>{escape(why)}" in report
+    assert f"## Rows left out\n\n- one_step: {why}" in table
+    without = make_evaluation(rows=rows, baseline="one_step")
+    run("score_differences", **{"params:evaluation": without})
+    assert "No differences: the baseline one_step is not there." in caplog.text
     only = make_evaluation(rows=rows, only="one_step")
     with pytest.raises(InputError, match="Run the pipeline distillation first"):
         run(**{"params:evaluation": only})
@@ -490,7 +500,7 @@ def test_images_are_compared_with_the_generators_own(run, catalog):
 
 
 def test_a_search_is_drawn_along_its_way(run):
-    search = OptimisationConfig(start="mean", num_steps=6, lr=0.1, record_steps=[0, 6])
+    search = OptimisationConfig("best_of", num_steps=6, lr=0.1, record_steps=[0, 6])
     rows = {"fast": {}, "direct": {"method": "direct", "num_samples": 1}}
     config = make_evaluation(rows=rows, baseline="fast")
     baselines = {"optimisation": {"strong": asdict(search)}}

@@ -31,6 +31,22 @@ def _run(steps: int, state=None, save_every: int = 10):
     return list(states)
 
 
+def test_the_storing_of_states_is_no_training(clock):
+    model = _Line()
+
+    def loss_at(step: int) -> torch.Tensor:
+        clock.now += 1
+        return model.loss_at(step)
+
+    groups = [{"params": list(model.parameters()), "lr": 0.05}]
+    schedule = Schedule(6, warmup=0.1, decay=0.5, ema_beta=0.9)
+    seconds = []
+    for state in fit(model, groups, loss_at, schedule, save_every=2):
+        seconds.append(state.seconds)
+        clock.now += 100
+    assert seconds == [2, 4, 6]
+
+
 def test_it_learns_and_averages():
     last = _run(300)[-1]
     assert last.step == 300

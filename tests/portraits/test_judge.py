@@ -31,6 +31,14 @@ def test_a_trained_judge_can_be_stored_and_read_back(tmp_path):
     assert bool((labels < sizes).all())
 
 
+def test_training_leaves_the_global_stream_of_random_numbers_alone():
+    torch.manual_seed(11)
+    expected = torch.randn(3)
+    torch.manual_seed(11)
+    next(train_judge(TINY, seed=0, device="cpu"))
+    assert torch.equal(torch.randn(3), expected)
+
+
 def test_training_goes_on_bit_for_bit():
     whole = list(train_judge(TINY, seed=0, device="cpu"))
     resumed = list(train_judge(TINY, seed=0, device="cpu", state=whole[0]))

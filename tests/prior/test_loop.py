@@ -3,6 +3,7 @@ import torch
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.loop import run_steps
+from clip2latent_kedro.runtime import Stopwatch
 
 
 def run(losses, *, first=0, has_finite_weights=lambda: True, **changes):
@@ -20,6 +21,7 @@ def run(losses, *, first=0, has_finite_weights=lambda: True, **changes):
         step=lambda step: torch.tensor(losses[step]),
         has_finite_weights=has_finite_weights,
         measure=measure,
+        stopwatch=Stopwatch(),
         **settings,
     )
     return list(steps), measured
@@ -58,3 +60,38 @@ def test_a_long_way_to_a_measurement_is_looked_at_on_the_way():
     losses = [float("nan")] * 1000
     with pytest.raises(InputError, match="steps 1 to 50"):
         run(losses, max_it=999, val_it=999, save_it=999)
+
+
+def test_only_steps_count_as_training_neither_validation_nor_storing(clock):
+    """A step takes 1 s, a measurement 10 and storing 100."""
+    stopwatch = Stopwatch(5.0)
+
+    def measure(step, mean, is_validated):
+        clock.now += 10
+        return {"step": step, "loss": mean}
+
+    def step(number):
+        clock.now += 1
+        return torch.tensor(0.0)
+
+    seconds = []
+    for _ in run_steps(
+        "a test",
+        first=0,
+        max_it=9,
+        val_it=3,
+        save_it=4,
+        lr=("x.lr", 0.5),
+        step=step,
+        has_finite_weights=lambda: True,
+        measure=measure,
+        stopwatch=stopwatch,
+    ):
+        seconds.append(stopwatch.seconds)
+        clock.now += 100
+        assert stopwatch.seconds == seconds[-1]
+    assert seconds == [5 + 4, 5 + 8, 5 + 9]
+
+
+def test_time_that_is_not_known_stays_so():
+    assert Stopwatch(None).seconds is None

@@ -1,7 +1,9 @@
+import pytest
 import torch
 from linear_models import make_prior, make_sampling
 
-from clip2latent_kedro.prior.sampling import draw_noises, suit_sampling
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.prior.sampling import draw_noises, sample_prior, suit_sampling
 
 
 def test_noise_is_standard_normal_and_a_stream_for_each_sample():
@@ -23,3 +25,67 @@ def test_a_distilled_prior_answers_in_one_step_whatever_the_settings():
     suited = suit_sampling(make_prior(condition_inputs=("guidance_scale",)), sampling)
     assert (suited.sampler, suited.num_steps, suited.guidance) == ("ddim", 1, "cfg")
     assert suited.psi == 0.7
+
+
+def draw(prior, *, negative=None, **changes):
+    condition = prior.join_condition(torch.ones(1, 3))
+    return sample_prior(
+        prior,
+        condition,
+        make_sampling(**changes),
+        num_samples=2,
+        seed=0,
+        batch_size=8,
+        negative=negative,
+    )
+
+
+def make_student():
+    student = make_prior(0.5, condition_inputs=("guidance_scale",))
+    student.guidance_range = (1.0, 3.0)
+    return student
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sampler": "ddim", "num_steps": 2}, "got sampling.sampler: ddim with num_st"),
+        ({"sampler": "ddim", "num_steps": 2, "spacing": "karras"}, "with num_steps: 2"),
+        ({"sampler": "ddpm", "num_steps": 1}, "Set sampler: ddim and num_steps: 1"),
+        ({"sampler": "unipc", "num_steps": 5}, "learned one step alone, from pure noi"),
+        ({"sampler": "dpmpp_2m", "num_steps": 20}, "the prior that it was distilled f"),
+        (
+            {"guidance_scale": 4.0},
+            "guidance_scale must be 1 to 3 for this prior, by the",
+        ),
+        ({"guidance_scale": 0.5}, "by the guidance_range of its training, got 0.5"),
+        (
+            {"guidance": "cfgpp", "guidance_scale": 0.5},
+            "must be cfg for a distilled pri",
+        ),
+    ],
+)
+def test_a_distilled_prior_is_asked_for_nothing_that_it_has_not_learned(
+    changes, message
+):
+    settings = {"sampler": "ddim", "num_steps": 1, "guidance_scale": 2.0}
+    with pytest.raises(InputError, match=message):
+        draw(make_student(), **{**settings, **changes})
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "dpmpp_2m", "unipc"])
+def test_every_sampler_that_starts_at_pure_noise_takes_the_one_step(sampler):
+    one = {"num_steps": 1, "guidance_scale": 2.0}
+    expected = draw(make_student(), sampler="ddim", **one)
+    torch.testing.assert_close(draw(make_student(), sampler=sampler, **one), expected)
+
+
+def test_a_prior_that_always_saw_its_condition_cannot_be_guided_away_from_none():
+    prior = make_prior(0.5)
+    prior.guidance_range = (1.0, 1.0)
+    draw(prior, guidance_scale=1.0)
+    draw(prior, guidance_scale=2.0, negative=torch.zeros(1, 3))
+    with pytest.raises(
+        InputError, match="must be 1 to 1 for this prior, by the cond_d"
+    ):
+        draw(prior, guidance_scale=2.0)

@@ -5,6 +5,7 @@ from torch import nn
 from clip2latent_kedro.latents import measure_statistics
 from clip2latent_kedro.prior.checkpoint import build_prior
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
+from clip2latent_kedro.prior.ema import ema_decay
 from clip2latent_kedro.prior.trainer import Trainer
 
 from .toy import (
@@ -165,3 +166,32 @@ def test_compiled_training(kind):
     assert compiled.ema.keys() == plain.ema.keys()
     for row, other in zip(compiled.history, plain.history, strict=True):
         assert row == pytest.approx(other, rel=1e-4)
+
+
+@pytest.mark.parametrize("first_is_skipped", [False, True])
+def test_a_step_that_half_precision_skips_moves_nothing(monkeypatch, first_is_skipped):
+    """Neither weights nor average, and the next is the step that it would have been."""
+    settings = {"ema_update_every": 1, "warmup_it": 4, "precision": "float16"}
+    trainer = make_trainer(**settings)
+    skipped = 1 if first_is_skipped else 2
+    if not first_is_skipped:
+        trainer.step(*make_batch(), 1)
+    before = trainer.state()
+    with monkeypatch.context() as patched:
+        loss = trainer.prior.loss
+        patched.setattr(
+            trainer.prior, "loss", lambda **batch: loss(**batch) * torch.inf
+        )
+        trainer.step(*make_batch(), skipped)
+    after = trainer.state()
+    for group in ("network", "ema"):
+        for name, weight in before[group].items():
+            assert torch.equal(after[group][name], weight), name
+
+    trainer.step(*make_batch(), skipped + 1)
+    assert trainer._optimizer.param_groups[0]["lr"] == pytest.approx(1e-2 * skipped / 4)
+    decay = ema_decay(skipped, beta=0.99, power=0.75)
+    last = trainer.state()
+    for name, weight in last["network"].items():
+        expected = torch.lerp(before["ema"][name], weight, 1 - decay)
+        torch.testing.assert_close(last["ema"][name], expected)

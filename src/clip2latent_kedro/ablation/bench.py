@@ -203,9 +203,13 @@ def choose_best(
         return picked
 
     held_out = drawn.held_out_embedding
+    query = np.arange(len(chosen))[:, None, None]
     return replace(
         drawn,
         images=pick(drawn.images),
+        pixel_distance=drawn.pixel_distance[
+            query, chosen[:, :, None], chosen[:, None, :]
+        ],
         image_embedding=pick(drawn.image_embedding),
         seen=pick(drawn.seen),
         w=None if drawn.w is None else pick(drawn.w),

@@ -15,6 +15,7 @@ from clip2latent_kedro.ablation.settings import Settings
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.prior.ensemble import Member, train_alone, train_together
 from clip2latent_kedro.progress import progress_bar
+from clip2latent_kedro.runtime import is_known_failure
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +41,9 @@ def run_variants(
 ) -> Iterator[Found]:
     """Yield the outcome of each variant as soon as it is there, by its key.
 
-    A variant that fails does not stop the others: its outcome says why. Variants of
-    equal priors share them, and those that differ in `best_of` alone share a draw.
+    A variant that fails by its settings, numbers or memory does not stop the others:
+    its outcome says why. Variants of equal priors share them, and those that differ in
+    `best_of` alone share a draw.
 
     Args:
         variants: Of `plan_variants`.
@@ -105,6 +107,8 @@ def _train_chunk(
     try:
         priors = _train(every, bench)
     except Exception as error:
+        if not is_known_failure(error):
+            raise
         if len(members) > 1:  # one of them is at fault: find out which
             for number, own in members.items():
                 yield from _train_chunk({number: own}, bench)
@@ -173,6 +177,8 @@ def _draw_group(
                 for prior, seed in zip(trained.priors, seeds, strict=True)
             ]
         except Exception as error:
+            if not is_known_failure(error):
+                raise
             logger.debug("A variant failed.", exc_info=True)
             problem = str(error) or repr(error)
         else:

@@ -185,7 +185,14 @@ def shift_texts(
 def _noise_level(prior: DiffusionPrior, noise_level: float | None) -> float:
     """Return the noise that the prior is to expect in a text."""
     if "noise_level" in prior.condition_inputs:
-        return prior.embed_noise_scale if noise_level is None else noise_level
+        most = prior.embed_noise_scale
+        if noise_level is not None and noise_level > most > 0:
+            msg = (
+                f"sampling.noise_level must be at most {most:g}, which the prior was "
+                f"trained with (data.embed_noise_scale), got {noise_level:g}."
+            )
+            raise InputError(msg)
+        return most if noise_level is None else noise_level
     if noise_level is not None:
         msg = (
             f"sampling.noise_level must be null for a prior that does not take it, got "

@@ -38,7 +38,7 @@ from clip2latent_kedro.evaluation.scoring import (
     score_prompts,
     summarise_scores,
 )
-from clip2latent_kedro.evaluation.timing import STAGES, time_rows
+from clip2latent_kedro.evaluation.timing import STAGES, TIMED, time_rows
 from clip2latent_kedro.evaluation.variants import PriorName, Variant, make_variant
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "KINDS",
     "SCORES",
     "STAGES",
+    "TIMED",
     "Answers",
     "Clip2Latent",
     "Curve",

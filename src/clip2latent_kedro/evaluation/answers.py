@@ -14,7 +14,14 @@ Arrays = Mapping[str, np.ndarray]
 Stored = tuple[Arrays, Mapping[str, Any]]
 """Arrays, which may be read when they are asked for, and what they depend on."""
 
-_PARTS = ("images", "image_embedding", "seen", "w", "held_out_embedding")
+_PARTS = (
+    "images",
+    "image_embedding",
+    "pixel_distance",
+    "seen",
+    "w",
+    "held_out_embedding",
+)
 _CURVE = "curve_"  # before the names of its parts
 
 

@@ -29,7 +29,8 @@ class EvaluationConfig:
         timing_guidance_scale: ... with this guidance, ...
         timing_warmups: ... after this many times that do not count, ...
         timing_repeats: ... so many times.
-        timing_seconds: A row that takes longer is timed once, and that time counts.
+        timing_seconds: For the repeats of a row: one that takes long is repeated less
+            often, but twice; one that takes longer is timed once.
         baseline: The row that the others are compared with; None for none.
         only: Names of the rows to compute and report, with commas between; None for
             all.
@@ -68,7 +69,7 @@ class EvaluationConfig:
             "figure_prompts": 1,
             "timing_images": 1,
             "timing_guidance_scale": 0,
-            "timing_warmups": 0,
+            "timing_warmups": 1,
             "timing_repeats": 1,
             "timing_seconds": 0,
         }

@@ -16,6 +16,7 @@ from clip2latent_kedro.evaluation.method import (
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Judge
 from clip2latent_kedro.metrics.clip_score import clip_scores
+from clip2latent_kedro.metrics.diversity import pixel_distances
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Drawn:
     Attributes:
         images: uint8, [num_prompts, num_samples, h, w, 3].
         image_embedding: [num_prompts, num_samples, clip_dim].
+        pixel_distance: Between the images of a prompt at full size, [num_prompts,
+            num_samples, num_samples].
         seen: The judge's value indices, [num_prompts, num_samples, num_attributes]
             int; no attributes without a judge.
         w: [num_prompts, num_samples, num_ws, w_dim]; None if the method has none.
@@ -50,6 +53,7 @@ class Drawn:
 
     images: np.ndarray
     image_embedding: np.ndarray
+    pixel_distance: np.ndarray
     seen: np.ndarray
     w: np.ndarray | None
     held_out_embedding: np.ndarray | None = None
@@ -77,7 +81,8 @@ def draw_row(
         encoder: Scores the images.
         judge: Names their attributes; None if there is no judge.
         num_samples: Images of each prompt; a method may have fewer.
-        image_batch_size: Images in memory at a time, but for the stored ones.
+        image_batch_size: Images in memory at a time, but for the stored ones and those
+            of one prompt.
         stored_image_size: Larger images are shrunk to this side to be stored.
         seed: Seed of the run.
         held_out: Scores the images too; None if there is none.
@@ -90,6 +95,8 @@ def draw_row(
     else:
         samples = method.sample(queries, num_samples=num_samples, seed=seed)
     images, embeddings, held_out_embeddings, labels = [], [], [], []
+    of_prompt: list[Tensor] = []  # images that wait for the others of their prompt
+    distances: list[np.ndarray] = []
     for batch in torch.split(samples.flatten(0, 1), image_batch_size):
         image = method.synthesise(batch).to(queries.embedding.device)
         embeddings.append(encoder.encode_image(image).float().cpu().numpy())
@@ -98,6 +105,11 @@ def draw_row(
         if judge is not None:
             labels.append(judge.classify(image).cpu().numpy())
         images.append(image_to_uint8(shrink_images(image, stored_image_size)))
+        for one in image:
+            of_prompt.append(one)
+            if len(of_prompt) == samples.shape[1]:
+                distances.append(pixel_distances(torch.stack(of_prompt)))
+                of_prompt.clear()
 
     def by_prompt(batches: list[np.ndarray]) -> np.ndarray:
         rows = np.concatenate(batches)
@@ -107,6 +119,7 @@ def draw_row(
     return Drawn(
         images=by_prompt(images),
         image_embedding=by_prompt(embeddings),
+        pixel_distance=np.stack(distances),
         seen=by_prompt(labels) if judge is not None else without_judge,
         w=samples.float().cpu().numpy() if method.gives_w else None,
         held_out_embedding=(

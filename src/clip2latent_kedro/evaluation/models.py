@@ -87,8 +87,8 @@ class Models:
         model = self.baselines.get(name)
         if model is None or model == {}:
             msg = (
-                f"There is no {name}. Run the pipeline baselines, or point the catalog "
-                f"entry {name} at its file."
+                f"There is no {name}. Point the catalog entry {name} at its file, "
+                f"which the pipeline baselines makes."
             )
             raise LackingError(msg)
         return model

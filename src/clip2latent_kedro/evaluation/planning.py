@@ -51,8 +51,8 @@ def plan_rows(
     judge: Judge | None,
     held_out: Encoder | None,
     seed: int,
-) -> dict[str, PlannedRow]:
-    """Return the rows that this domain can have, by name.
+) -> tuple[dict[str, PlannedRow], dict[str, str]]:
+    """Return the rows that this domain can have, and why it lacks the others, by name.
 
     Args:
         config: `params:evaluation`.
@@ -66,7 +66,8 @@ def plan_rows(
         InputError: If a row is wrong, if one that `only` names is lacking something,
             or if none is left.
     """
-    planned, lacking = {}, {}
+    planned: dict[str, PlannedRow] = {}
+    lacking: dict[str, str] = {}
     for name, spec in config.read_rows().items():
         try:
             row = KINDS[spec.kind].build(spec, models, queries)
@@ -74,7 +75,7 @@ def plan_rows(
             if name in config.chosen_names:
                 raise
             lacking[name] = str(error)
-            logger.info("Without the row %s: %s", name, error)
+            logger.warning("Without the row %s: %s", name, error)
             continue
         scored_by = {
             "held_out_encoder": None if held_out is None else str(held_out.identity),
@@ -95,7 +96,7 @@ def plan_rows(
         reasons = " ".join(lacking.values()) or "Add one to evaluation.rows."
         msg = f"There is no row to compare. {reasons}"
         raise InputError(msg)
-    return planned
+    return planned, lacking
 
 
 def _plan_row(
@@ -148,7 +149,7 @@ def _plan_row(
         np.array(asked),
         num_samples,
         as_record(answered_by),
-        as_record(timed_by),
+        as_record({**timed_by, "one_answer": row.one_answer}),
     )
 
 

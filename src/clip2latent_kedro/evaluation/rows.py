@@ -47,6 +47,7 @@ class Row:
             and the encoder, as plain JSON.
         timed: What is timed; None if the answers are not made from text.
         prompts: Numbers of the prompts that it can answer; None for all.
+        one_answer: Whether the samples of a prompt are all the same.
         training_seconds: What training it has cost beside the two frozen models;
             None if unknown.
         caveats: Sentences that a claim about the row must not leave unsaid.
@@ -57,6 +58,7 @@ class Row:
     made_with: Mapping[str, Any]
     timed: Method | None = None
     prompts: Sequence[int] | None = None
+    one_answer: bool = False
     training_seconds: float | None = None
     caveats: Sequence[str] = ()
 

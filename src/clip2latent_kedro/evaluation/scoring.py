@@ -72,7 +72,9 @@ def score_prompts(
         "clip_diversity": (
             embedding_diversity(drawn.image_embedding) if num_samples > 1 else alone
         ),
-        "pixel_diversity": pixel_diversity(drawn.images) if num_samples > 1 else alone,
+        "pixel_diversity": (
+            pixel_diversity(drawn.pixel_distance) if num_samples > 1 else alone
+        ),
         "w_distance": (
             alone
             if cloud is None or drawn.w is None

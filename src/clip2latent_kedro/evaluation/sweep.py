@@ -23,6 +23,7 @@ from clip2latent_kedro.evaluation.variants import (
 )
 from clip2latent_kedro.interfaces import Judge
 from clip2latent_kedro.progress import progress_bar
+from clip2latent_kedro.runtime import is_known_failure
 from clip2latent_kedro.samplers import SamplingConfig
 
 logger = logging.getLogger(__name__)
@@ -153,7 +154,8 @@ def run_trials(
 ) -> Iterator[tuple[str, TrialResult]]:
     """Yield the result of each variant as soon as it is there.
 
-    A variant that fails does not stop the others: its result says why.
+    A variant that fails by its settings, numbers or memory does not stop the others:
+    its result says why.
 
     Args:
         trials: By the key of their result (see `key_of`).
@@ -162,7 +164,7 @@ def run_trials(
         judge: Names attributes; None if there is no judge.
         num_samples: Images of each prompt.
         image_batch_size: Images in memory at a time.
-        stored_image_size: Side at which images are compared for their diversity.
+        stored_image_size: Side of images in memory.
         seed: Of all variants.
         done: Keys that need not be run.
     """
@@ -187,6 +189,8 @@ def run_trials(
                     drawn, queries, model.prior.cloud, model.latent_repeats
                 )
             except Exception as error:
+                if not is_known_failure(error):
+                    raise
                 logger.debug("%s, %s failed.", trial.grid, trial.label, exc_info=True)
                 yield key, TrialResult(variant, {}, str(error) or repr(error))
             else:

@@ -1,6 +1,8 @@
 """How much the samples of one prompt differ from each other."""
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from clip2latent_kedro.metrics.similarity import unit_rows
 
@@ -26,27 +28,36 @@ def embedding_diversity(embedding: np.ndarray) -> np.ndarray:
     return distance
 
 
-def pixel_diversity(images: np.ndarray) -> np.ndarray:
-    """Return the mean pairwise RMS difference of each prompt's images.
+def pixel_distances(images: Tensor) -> np.ndarray:
+    """Return the RMS difference of each two images of a prompt.
 
     Args:
-        images: uint8, [num_prompts, n_samples, h, w, 3], n_samples >= 2.
+        images: [n_samples, 3, h, w] in [-1, 1]; what lies outside is taken as it is
+            shown, at the ends.
 
     Returns:
-        Values in [0, 1], where 1 is black against white, [num_prompts] float64.
+        Values in [0, 1], where 1 is black against white, [n_samples, n_samples].
     """
-    _check_samples(images)
-    return np.array([_pairwise_rms(samples) for samples in images])
+    pixels = (images.float().clamp(-1, 1) / 2).flatten(1)
+    rows = [(pixels - one).square().mean(dim=1).sqrt() for one in pixels]
+    return torch.stack(rows).cpu().numpy()
 
 
-def _pairwise_rms(images: np.ndarray) -> float:
-    pixels = images.reshape(len(images), -1).astype(np.float32) / 255
-    distances = [
-        np.sqrt(np.square(pixels[later] - pixels[first]).mean(dtype=np.float64))
-        for first in range(len(pixels))
-        for later in range(first + 1, len(pixels))
-    ]
-    return float(np.mean(distances))
+def pixel_diversity(pixel_distance: np.ndarray) -> np.ndarray:
+    """Return the mean difference of two images of each prompt.
+
+    Args:
+        pixel_distance: Of `pixel_distances`, [num_prompts, n_samples, n_samples],
+            n_samples >= 2.
+
+    Returns:
+        Values in [0, 1], [num_prompts] float64.
+    """
+    _check_samples(pixel_distance)
+    n_samples = pixel_distance.shape[1]
+    total = pixel_distance.sum(axis=(1, 2), dtype=np.float64)
+    mean: np.ndarray = total / (n_samples * (n_samples - 1))
+    return mean
 
 
 def _check_samples(samples: np.ndarray) -> None:

@@ -6,6 +6,7 @@ from clip2latent_kedro.pairs.contents import (
     PairShard,
     TrainingPairs,
     summarise_pairs,
+    summarise_trained,
 )
 from clip2latent_kedro.pairs.generation import generate_pairs, sample_w, sample_z
 from clip2latent_kedro.pairs.recipe import (
@@ -29,4 +30,5 @@ __all__ = [
     "sample_w",
     "sample_z",
     "summarise_pairs",
+    "summarise_trained",
 ]

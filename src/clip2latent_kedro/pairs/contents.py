@@ -121,6 +121,23 @@ def summarise_pairs(
     }
 
 
+def summarise_trained(
+    summary: Mapping[str, Any], pairs: TrainingPairs, num_held_out: int
+) -> Mapping[str, Any]:
+    """Return statistics of pairs that are trained on alone.
+
+    Args:
+        summary: Of `summarise_pairs`, over the first pairs; it is returned if none of
+            those that are held out is among them.
+        pairs: The whole set.
+        num_held_out: The last pairs, which a training is measured with.
+    """
+    num_trained = max(2, len(pairs) - num_held_out)
+    if summary["num_samples"] <= num_trained:
+        return summary
+    return summarise_pairs(pairs, num_trained)
+
+
 def _take(array: Array | zarr.Array[Any], rows: slice | Array) -> Array:
     if isinstance(array, zarr.Array):
         return np.asarray(array.oindex[rows], dtype=np.float32)

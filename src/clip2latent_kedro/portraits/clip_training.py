@@ -24,7 +24,7 @@ from clip2latent_kedro.portraits.clip import (
 )
 from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
 from clip2latent_kedro.portraits.renderer import render
-from clip2latent_kedro.runtime import derive_seed, make_generator
+from clip2latent_kedro.runtime import derive_seed, make_generator, seeded_weights
 
 
 def train_clip(
@@ -38,8 +38,7 @@ def train_clip(
         device: Where to train.
         state: Where to go on from.
     """
-    with torch.random.fork_rng(devices=[]):  # open_clip initialises from the global one
-        torch.manual_seed(derive_seed(seed, "clip_weights"))
+    with seeded_weights(derive_seed(seed, "clip_weights")):
         model = ClipWithHead(config.architecture().build())
     yield from _fit_clip(model, config, {}, seed, device, state, "clip")
 

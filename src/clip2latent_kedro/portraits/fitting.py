@@ -7,7 +7,6 @@ and a run that was killed and resumed equals one that was not.
 import json
 import logging
 import math
-import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.progress import progress_bar
 from clip2latent_kedro.provenance import continue_making, list_differences
+from clip2latent_kedro.runtime import Stopwatch
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class FitState:
 
     Attributes:
         step: Number of steps done.
-        seconds: Time that they took.
+        seconds: Time that they took, without the storing of states.
         tensors: `model.*`, `ema.*`, `optimizer.<index>.*` and `losses` [step].
     """
 
@@ -195,7 +195,7 @@ def fit(
         start, seconds = state.step, state.seconds
         _restore(state, model, optimizer, average)
         losses = state.tensors["losses"].tolist()
-    began = time.perf_counter() - seconds
+    stopwatch = Stopwatch(seconds)
     with progress_bar(description, total=schedule.steps, completed=start) as advance:
         for step in range(start, schedule.steps):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -211,8 +211,9 @@ def fit(
             losses.append(loss.item())
             advance(loss=losses[-1])
             if (step + 1) % save_every == 0 or step + 1 == schedule.steps:
-                tensors = _snapshot(model, optimizer, average, losses)
-                yield FitState(step + 1, time.perf_counter() - began, tensors)
+                with stopwatch.paused():
+                    tensors = _snapshot(model, optimizer, average, losses)
+                    yield FitState(step + 1, stopwatch.seconds or 0.0, tensors)
 
 
 def _average(average: dict[str, Tensor], model: nn.Module, beta: float) -> None:

@@ -30,7 +30,7 @@ from clip2latent_kedro.portraits.mapping import (
     write_mapping,
 )
 from clip2latent_kedro.portraits.renderer import render
-from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.runtime import make_generator, seeded_weights
 
 _RENDERS_AT_ONCE = 64
 
@@ -99,8 +99,7 @@ def build_generator(config: StyleGAN2Config, seed: int) -> StyleGAN2:
     The mapping has its final weights and its mean. The synthesis is random; its
     noise stays off, since regression has no use for it.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded_weights(seed):
         network = StyleGAN2(config)
     write_mapping(network.mapping, make_generator(seed, "mapping"))
     network.mapping.requires_grad_(False)

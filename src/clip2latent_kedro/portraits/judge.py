@@ -33,7 +33,7 @@ from clip2latent_kedro.reading import (
     read_settings,
     read_weights,
 )
-from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.runtime import make_generator, seeded_weights
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,9 @@ def train_judge(
 
     Hidden attributes (see `visible_mask`) do not enter the loss.
     """
-    torch.manual_seed(seed)
-    network = JudgeNetwork(config.width).to(device)
+    with seeded_weights(seed):
+        network = JudgeNetwork(config.width)
+    network.to(device)
 
     def loss_at(step: int) -> Tensor:
         random = make_generator(seed, "judge", step)

@@ -22,7 +22,7 @@ from clip2latent_kedro.portraits.attributes import sample_z
 from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
 from clip2latent_kedro.portraits.generator import face_weight, image_loss
 from clip2latent_kedro.portraits.renderer import render
-from clip2latent_kedro.runtime import derive_seed, make_generator
+from clip2latent_kedro.runtime import derive_seed, make_generator, seeded_weights
 
 _THUMBNAIL = 4  # pixels of a picture to one of its thumbnail
 _NUM_MEASURED = 1024  # renders that the thumbnails' axes are measured on
@@ -158,8 +158,7 @@ def train_vae(
         device: Where to train.
         state: Where to go on from.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "vae_weights"))
+    with seeded_weights(derive_seed(seed, "vae_weights")):
         model = Vae(config)
     z = sample_z(_NUM_MEASURED, make_generator(seed, "vae_thumbnails"))
     model.encoder.write_thumbnail(render(z, resolution=config.resolution))

@@ -22,7 +22,7 @@ from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
 from clip2latent_kedro.portraits.renderer import render
 from clip2latent_kedro.portraits.vae import VaeTrainingConfig, averaged_vae
 from clip2latent_kedro.progress import progress_bar
-from clip2latent_kedro.runtime import derive_seed, make_generator
+from clip2latent_kedro.runtime import derive_seed, make_generator, seeded_weights
 
 _ENCODED_AT_ONCE = 256
 
@@ -81,8 +81,7 @@ def train_flow(
     mean, log_variance = encode_renders(
         trained, architecture, config.num_codes, seed, device
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "flow_weights"))
+    with seeded_weights(derive_seed(seed, "flow_weights")):
         flow = LatentFlow(architecture.latent_dim, config.width, config.depth)
     spread = mean.var(dim=0) + log_variance.exp().mean(dim=0)
     flow.mean.copy_(mean.mean(dim=0))

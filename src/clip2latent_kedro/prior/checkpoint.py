@@ -1,6 +1,7 @@
 """Everything that a training run has come to, as one safetensors file."""
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -80,7 +81,8 @@ class Checkpoint:
         buffers: What another program has stored of the schedule and the statistics of
             its copies `ema` and `network`, by copy and name; empty where they are
             computed.
-        seconds: Time that the steps took, validation included; None if unknown.
+        seconds: Time that the steps took, without validation and storing; None if
+            unknown.
     """
 
     step: int
@@ -265,6 +267,7 @@ def prior_from_checkpoint(
         log_variance = buffers["posterior_log_variance_clipped"].double()
         std = (log_variance / 2).exp()
         prior.stored_schedule = (buffers["alphas_cumprod"].double(), std)
+    prior.guidance_range = _guidance_range(checkpoint.settings)
     prior.training_seconds = checkpoint.seconds
     return prior.requires_grad_(False).eval()
 
@@ -356,6 +359,20 @@ def check_settings(checkpoint: Checkpoint, settings: Mapping[str, Any]) -> None:
 def _own_group(settings: Mapping[str, Any]) -> str:
     """Return where the settings of the run itself are; a student has its teacher's."""
     return "distillation" if "distillation" in settings else "train"
+
+
+def _guidance_range(settings: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the guidance scales that a training covers.
+
+    Without hidden conditions there is nothing to be guided away from, and with
+    nothing else there is nothing to be guided to.
+    """
+    every = (0.0, math.inf)
+    if "distillation" in settings:
+        low, high = settings["distillation"].get("guidance_range", every)
+        return low, high
+    hidden = settings["model"]["diffusion"]["cond_drop_prob"]
+    return {0: (1.0, 1.0), 1: (0.0, 0.0)}.get(hidden, every)
 
 
 def _plain(identity: Identity | None) -> dict[str, str] | None:

@@ -4,6 +4,7 @@ q(x_t | x0) = N(sqrt(alpha_bar_t) x0, (1 - alpha_bar_t) I) (Ho et al. 2020, Eq. 
 the network predicts x0 (Ramesh et al. 2022, section 2.2), or the noise.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -130,6 +131,7 @@ class DiffusionPrior(nn.Module):
         stored_schedule: alpha_bar and the standard deviation of each single step as
             another program stored them, rounded, [T] each; None if it stored none.
             They serve its own sampler alone (see `samplers.ddpm`).
+        guidance_range: Guidance scales that it has learned, [low, high].
         training_seconds: Time that the training took; None if unknown.
     """
 
@@ -166,6 +168,7 @@ class DiffusionPrior(nn.Module):
         self.condition_inputs = condition_inputs
         self.embed_noise_scale = embed_noise_scale
         self.stored_schedule: tuple[Tensor, Tensor] | None = None
+        self.guidance_range = (0.0, math.inf)
         self.training_seconds: float | None = None
 
     @property

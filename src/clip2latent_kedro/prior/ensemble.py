@@ -32,11 +32,10 @@ from clip2latent_kedro.prior.optimizer import BETAS, EPS, decayed_lr, warmup_fac
 from clip2latent_kedro.prior.trainer import Trainer
 from clip2latent_kedro.prior.training import (
     CLOUD_SAMPLES,
-    seeded_weights,
     train_prior,
 )
 from clip2latent_kedro.progress import progress_bar
-from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.runtime import derive_seed, make_generator, seeded_weights
 
 STACKED_KINDS = ("mlp",)  # networks without attention, whose layers are plain products
 Weights = dict[str, Tensor]
@@ -278,7 +277,7 @@ def _start(
     w, _ = own.take(slice(0, CLOUD_SAMPLES))
     origins = [own.recipe[role].rpartition("@") for role in ("generator", "encoder")]
     generator_identity, encoder_identity = (Identity(n, d) for n, _, d in origins)
-    with seeded_weights(member.seed):
+    with seeded_weights(derive_seed(member.seed, "weights")):
         prior = build_prior(
             member.network,
             member.diffusion,

@@ -12,6 +12,7 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.checkpoint import Checkpoint, check_settings
 from clip2latent_kedro.progress import progress_bar
 from clip2latent_kedro.provenance import continue_making
+from clip2latent_kedro.runtime import Stopwatch
 
 logger = logging.getLogger(__name__)
 
@@ -53,20 +54,6 @@ def accept_start(
     return start
 
 
-class Stopwatch:
-    """Measures how long a training takes, over all of its runs."""
-
-    def __init__(self, start: Checkpoint | None) -> None:
-        """Start, with the time that the steps of a checkpoint took, if known."""
-        before = 0.0 if start is None else start.seconds
-        self._began = None if before is None else time.perf_counter() - before
-
-    @property
-    def seconds(self) -> float | None:
-        """Time so far; None if that of the first steps is not known."""
-        return None if self._began is None else time.perf_counter() - self._began
-
-
 def run_steps(
     description: str,
     *,
@@ -78,6 +65,7 @@ def run_steps(
     step: Callable[[int], Tensor],
     has_finite_weights: Callable[[], bool],
     measure: Callable[[int, float, bool], Mapping[str, float]],
+    stopwatch: Stopwatch,
 ) -> Iterator[int]:
     """Train, and yield each step after which to save a checkpoint.
 
@@ -92,6 +80,7 @@ def run_steps(
         has_finite_weights: Looks at all of them.
         measure: (step, mean loss since the last measurement, whether to validate)
             -> what to log. Called at every checkpoint and validation.
+        stopwatch: Paused while something is measured, or stored by the caller.
 
     Raises:
         InputError: If the loss or a weight is not finite.
@@ -113,7 +102,8 @@ def run_steps(
                     raise InputError(_explain_divergence(mean, steps, saved, lr))
             advance(loss=mean)
             if is_recorded:
-                row = measure(number, mean, is_validated)
+                with stopwatch.paused():
+                    row = measure(number, mean, is_validated)
                 logger.info(
                     "Step %d of %d: %s, %.1f steps/s.",
                     number,
@@ -124,7 +114,8 @@ def run_steps(
                 recorded, total = number, 0.0
             if is_saved:
                 saved = number
-                yield number
+                with stopwatch.paused():
+                    yield number
 
 
 def _explain_divergence(

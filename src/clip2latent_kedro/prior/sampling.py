@@ -8,6 +8,7 @@ sampler, the settings or the size of a batch.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from clip2latent_kedro.runtime import derive_seed
 from clip2latent_kedro.samplers import SamplingConfig, sample
 from clip2latent_kedro.samplers.guidance import guidance_scales
 
+ONE_STEP: dict[str, Any] = {"sampler": "ddim", "num_steps": 1, "guidance": "cfg"}
 NOISE_BLOCK = 16  # steps whose noise is drawn at once, for speed alone
 
 
@@ -26,7 +28,47 @@ def suit_sampling(prior: DiffusionPrior, sampling: SamplingConfig) -> SamplingCo
     """Return settings that suit the prior: a distilled one answers in one step."""
     if not prior.is_distilled:
         return sampling
-    return replace(sampling, sampler="ddim", num_steps=1, guidance="cfg")
+    return replace(sampling, **ONE_STEP)
+
+
+def check_sampling(
+    prior: DiffusionPrior, sampling: SamplingConfig, *, is_led_away: bool = False
+) -> None:
+    """Check that settings ask a prior for nothing that it has not learned.
+
+    Args:
+        prior: Distilled or not.
+        sampling: `params:sampling`.
+        is_led_away: Whether there is a negative condition, in place of none.
+
+    Raises:
+        InputError: If a distilled prior is to visit another timestep than its last, or
+            to renoise without its condition, or if the guidance is out of its range.
+    """
+    if prior.is_distilled and sampling.guidance == "cfgpp":
+        msg = (
+            "sampling.guidance must be cfg for a distilled prior, which has no "
+            "unconditional branch, got cfgpp."
+        )
+        raise InputError(msg)
+    scales = guidance_scales(prior.alpha_bar, sampling)
+    if prior.is_distilled and list(scales) != [len(prior.alpha_bar) - 1]:
+        msg = (
+            f"A distilled prior has learned one step alone, from pure noise, got "
+            f"sampling.sampler: {sampling.sampler} with num_steps: "
+            f"{sampling.num_steps}. Set sampler: ddim and num_steps: 1, or use the "
+            f"prior that it was distilled from."
+        )
+        raise InputError(msg)
+    low, high = prior.guidance_range
+    if not is_led_away and not all(low <= scale <= high for scale in scales.values()):
+        learned = "guidance_range" if prior.is_distilled else "cond_drop_prob"
+        msg = (
+            f"sampling.guidance_scale must be {low:g} to {high:g} for this prior, by "
+            f"the {learned} of its training, got {sampling.guidance_scale:g}. Change "
+            f"it, or train again."
+        )
+        raise InputError(msg)
 
 
 @torch.no_grad()
@@ -55,12 +97,7 @@ def sample_prior(
     Raises:
         InputError: If the settings do not suit the prior.
     """
-    if sampling.guidance == "cfgpp" and prior.is_distilled:
-        msg = (
-            "sampling.guidance must be cfg for a distilled prior, which has no "
-            "unconditional branch, got cfgpp."
-        )
-        raise InputError(msg)
+    check_sampling(prior, sampling, is_led_away=negative is not None)
     scales = guidance_scales(prior.alpha_bar, sampling)
     if negative is not None:
         condition, negative = _align(condition, negative)

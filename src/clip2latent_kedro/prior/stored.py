@@ -87,6 +87,10 @@ def _check_settings(settings: Mapping[str, Any], num_latents: int) -> None:
     if "distillation" in settings:
         max_it = settings["distillation"].get("max_it", 1)
         _require(_is_count(max_it), "distillation.max_it", max_it)
+        scales = settings["distillation"].get("guidance_range", [0, 0])
+        is_range = isinstance(scales, list) and len(scales) == 2
+        is_range = is_range and all(map(_is_number, scales))
+        _require(is_range, "distillation.guidance_range", scales)
     made_by = settings.get("made_by", [])
     is_list = isinstance(made_by, list) and all(isinstance(m, dict) for m in made_by)
     _require(is_list, "made_by", made_by)

@@ -77,9 +77,10 @@ class Trainer:
             step: 1 or more.
         """
         train = self._train
-        lr = decayed_lr(train.lr, train.lr_decay, step, train.max_it)
+        update = self._num_updates(step - 1) + 1
+        lr = decayed_lr(train.lr, train.lr_decay, update, train.max_it)
         for group in self._optimizer.param_groups:
-            group["lr"] = lr * warmup_factor(step, train.warmup_it)
+            group["lr"] = lr * warmup_factor(update, train.warmup_it)
 
         generator = make_generator(self._seed, "step", step, device=self._device)
         keep = torch.rand(len(x0), generator=generator, device=self._device)
@@ -96,10 +97,22 @@ class Trainer:
         self._scaler.step(self._optimizer)
         self._scaler.update()
 
-        if step % train.ema_update_every == 0:
-            decay = ema_decay(step, beta=train.ema_beta, power=train.ema_power)
+        is_updated = self._num_updates(step) >= update
+        if is_updated and update % train.ema_update_every == 0:
+            decay = ema_decay(update, beta=train.ema_beta, power=train.ema_power)
             update_ema(self.average.network, self.prior.network, decay)
         return loss
+
+    def _num_updates(self, step: int) -> int:
+        """Return how often the weights have moved in so many steps.
+
+        Half precision skips steps whose gradients overflow; the optimiser counts the
+        others.
+        """
+        if not self._scaler.is_enabled():
+            return step
+        states = list(self._optimizer.state.values())
+        return int(states[0].get("step", 0)) if states else 0
 
     @torch.no_grad()
     def validate(self, x0: Tensor, clip_embedding: Tensor, batch_size: int) -> float:

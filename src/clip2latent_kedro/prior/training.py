@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -21,12 +20,12 @@ from clip2latent_kedro.prior.diffusion import (
     DiffusionConfig,
     EmbeddingStatistics,
 )
-from clip2latent_kedro.prior.loop import Stopwatch, accept_start, run_steps
+from clip2latent_kedro.prior.loop import accept_start, run_steps
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.prior.record import Record, Validate
 from clip2latent_kedro.prior.trainer import Trainer
 from clip2latent_kedro.provenance import describe_making
-from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.runtime import Stopwatch, derive_seed, seeded_weights
 
 logger = logging.getLogger(__name__)
 
@@ -92,8 +91,10 @@ def train_prior(
 
     generator_identity = _parse_identity(pairs.recipe["generator"])
     encoder_identity = _parse_identity(pairs.recipe["encoder"])
-    cloud = measure_cloud(torch.from_numpy(pairs.take(slice(0, CLOUD_SAMPLES))[0]))
-    with seeded_weights(seed):
+    num_pairs = max(0, len(pairs) - train.val_pairs)
+    shown = slice(0, min(CLOUD_SAMPLES, max(1, num_pairs)))
+    cloud = measure_cloud(torch.from_numpy(pairs.take(shown)[0]))
+    with seeded_weights(derive_seed(seed, "weights")):
         prior = build_prior(
             network,
             diffusion,
@@ -114,7 +115,6 @@ def train_prior(
         device=device,
         start=start,
     )
-    num_pairs = max(0, len(pairs) - train.val_pairs)
     batches = PairBatches(
         pairs,
         prior.statistics,
@@ -140,7 +140,7 @@ def train_prior(
             record.keep_if_best(row, trainer.averaged_weights)
         return row
 
-    stopwatch = Stopwatch(start)
+    stopwatch = Stopwatch(0.0 if start is None else start.seconds)
     for step in run_steps(
         "training",
         first=first,
@@ -151,6 +151,7 @@ def train_prior(
         step=lambda step: trainer.step(*next(batch), step),
         has_finite_weights=trainer.has_finite_weights,
         measure=measure,
+        stopwatch=stopwatch,
     ):
         yield Checkpoint(
             step=step,
@@ -187,17 +188,6 @@ def describe_settings(
     }
     plain: dict[str, Any] = json.loads(json.dumps(settings))
     return plain
-
-
-@contextmanager
-def seeded_weights(seed: int) -> Iterator[None]:
-    """Seed what initialises weights, and put the global generator back afterwards."""
-    state = torch.get_rng_state()
-    torch.set_rng_state(make_generator(seed, "weights").get_state())
-    try:
-        yield
-    finally:
-        torch.set_rng_state(state)
 
 
 def _parse_identity(text: str) -> Identity:

@@ -18,8 +18,7 @@ from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
 from clip2latent_kedro.prior.batches import PairBatches
 from clip2latent_kedro.prior.diffusion import perturb_embedding
-from clip2latent_kedro.prior.training import seeded_weights
-from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.runtime import derive_seed, make_generator, seeded_weights
 
 COLUMNS = ("step", "loss", "latent", "pixel", "clip")
 _CLOUD_PAIRS = 10_000  # that the cloud is measured on
@@ -58,17 +57,18 @@ def train_clip2gan(
             finite.
     """
     check_models(generator, encoder, pairs)
+    num_pairs = max(0, len(pairs) - config.val_pairs)
+    shown = slice(0, min(_CLOUD_PAIRS, max(1, num_pairs)))
     reconstruction = Reconstruction(
         generator.to(device),
         encoder.to(device),
         statistics,
-        measure_cloud(torch.from_numpy(pairs.take(slice(0, _CLOUD_PAIRS))[0])),
+        measure_cloud(torch.from_numpy(pairs.take(shown)[0])),
         pairs.recipe["latent_repeats"],
         config,
     )
     network = build_mapping(encoder.embed_dim, statistics, config, seed=seed)
     network.to(device)
-    num_pairs = max(0, len(pairs) - config.val_pairs)
     batches = PairBatches(
         pairs,
         statistics,
@@ -133,7 +133,7 @@ def build_mapping(
 ) -> MappingNetwork:
     """Return a network with random weights, on the CPU."""
     num_latents, w_dim = statistics.mean.shape
-    with seeded_weights(seed):
+    with seeded_weights(derive_seed(seed, "weights")):
         return MappingNetwork(
             clip_dim=clip_dim,
             num_latents=num_latents,

@@ -15,7 +15,7 @@ from clip2latent_kedro.generators.adapters import StyleGANGenerator
 from clip2latent_kedro.generators.lafite import Lafite, LafiteConfig, TextStyle
 from clip2latent_kedro.generators.stylegan2 import StyleGAN2
 from clip2latent_kedro.interfaces import Encoder, Generator
-from clip2latent_kedro.runtime import derive_seed
+from clip2latent_kedro.runtime import derive_seed, seeded_weights
 
 
 def build_networks(
@@ -53,8 +53,7 @@ def build_networks(
             f"{source.config.img_channels} colours and {source.config.c_dim} classes."
         )
         raise InputError(msg)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "lafite_weights"))
+    with seeded_weights(derive_seed(seed, "lafite_weights")):
         lafite = Lafite(
             LafiteConfig(
                 **vars(source.config),

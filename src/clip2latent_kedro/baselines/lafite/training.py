@@ -1,6 +1,5 @@
 """LAFITE's training: a StyleGAN2 and pairs in, states out."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -19,7 +18,7 @@ from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.portraits.fitting import FitState
 from clip2latent_kedro.prior.batches import PairBatches
 from clip2latent_kedro.prior.loop import run_steps
-from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.runtime import Stopwatch, make_generator
 
 COLUMNS = ("step", "loss", *LOSSES)
 _NUM_Z_FOR_W_AVG = 10_000
@@ -94,7 +93,7 @@ def train_lafite(
         history.append([row[name] for name in COLUMNS])
         return row
 
-    began = time.perf_counter() - (0.0 if state is None else state.seconds)
+    stopwatch = Stopwatch(0.0 if state is None else state.seconds)
     for number in run_steps(
         "lafite",
         first=first,
@@ -105,12 +104,13 @@ def train_lafite(
         step=step,
         has_finite_weights=trainer.has_finite_weights,
         measure=measure,
+        stopwatch=stopwatch,
     ):
         tensors = {
             **trainer.state(),
             "history": torch.tensor(history, dtype=torch.float64),
         }
-        yield FitState(number, time.perf_counter() - began, tensors)
+        yield FitState(number, stopwatch.seconds or 0.0, tensors)
 
 
 def tabulate_history(state: FitState) -> list[dict[str, float]]:

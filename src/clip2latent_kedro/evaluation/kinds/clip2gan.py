@@ -77,6 +77,7 @@ def build(spec: RowSpec, models: Models, queries: Queries) -> Row:
         settings={"bridge": bridge},
         made_with={"clip2gan": model.identity.digest},
         timed=method,
+        one_answer=True,
         training_seconds=model.training_seconds,
         caveats=(CAVEAT,),
     )

@@ -5,11 +5,13 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation.digests import digest_prior
 from clip2latent_kedro.evaluation.method import Queries
 from clip2latent_kedro.evaluation.models import Models, find_prior
 from clip2latent_kedro.evaluation.rows import LackingError, Row, RowSpec
 from clip2latent_kedro.evaluation.variants import ALLOWED, PriorName
+from clip2latent_kedro.prior.sampling import check_sampling
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.text_to_image import TextToImage
 
@@ -57,7 +59,7 @@ def build(spec: RowSpec, models: Models, queries: Queries) -> Row:
     Raises:
         LackingError: If its prior has not been made, or does not know the means that
             a shift takes, or there is nothing to retrieve from.
-        InputError: If a setting is out of its range.
+        InputError: If a setting is out of its range, or does not suit the prior.
     """
     sampling: SamplingConfig = models.need_settings(spec, ALLOWED)
     name: PriorName = ALLOWED.get(spec.settings, "prior")
@@ -84,6 +86,16 @@ def build(spec: RowSpec, models: Models, queries: Queries) -> Row:
         ),
         sampling,
     )
+    timed = method.guided_by(models.timing_guidance_scale)
+    for what, asked in (
+        (f"evaluation.rows.{spec.name}", sampling),
+        (f"evaluation.timing_guidance_scale, {spec.name}", timed.sampling),
+    ):
+        try:
+            check_sampling(prior, asked)
+        except InputError as error:
+            msg = f"{what}: {error}"
+            raise InputError(msg) from None
     made_with: dict[str, Any] = {name: digest_prior(prior)}
     if retrieves and pairs is not None:
         made_with["training_pairs"] = dict(pairs.recipe)
@@ -91,6 +103,6 @@ def build(spec: RowSpec, models: Models, queries: Queries) -> Row:
         method,
         settings={"prior": name, **asdict(sampling)},
         made_with=made_with,
-        timed=method.guided_by(models.timing_guidance_scale),
+        timed=timed,
         training_seconds=prior.training_seconds,
     )

@@ -47,15 +47,16 @@ def build(spec: RowSpec, models: Models, queries: Queries) -> Row:
         LackingError: If none has been trained or loaded for such embeddings.
     """
     model: TextGenerator = models.need_baseline("lafite").to(models.device)
-    if model.text_dim != models.encoder.embed_dim:
+    encoder = models.embedder or models.encoder
+    if model.text_dim != encoder.embed_dim:
         msg = (
             f"lafite takes texts of {model.text_dim} numbers, the encoder "
-            f"{models.encoder.identity} gives {models.encoder.embed_dim}. Run the "
-            f"pipeline baselines, or point the catalog entry lafite at another."
+            f"{encoder.identity} gives {encoder.embed_dim}. Run the pipeline "
+            f"baselines, or point the catalog entry lafite at another."
         )
         raise LackingError(msg)
     try:
-        model.check_encoder(models.encoder.identity)
+        model.check_encoder(encoder.identity)
     except InputError as error:
         raise LackingError(str(error)) from None
     method = Lafite(model)

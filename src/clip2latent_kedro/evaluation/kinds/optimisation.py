@@ -26,6 +26,7 @@ from clip2latent_kedro.evaluation.models import Models, find_prior
 from clip2latent_kedro.evaluation.rows import Allowed, Row, RowSpec
 from clip2latent_kedro.interfaces import Generator
 from clip2latent_kedro.latents import LatentCloud
+from clip2latent_kedro.prior.sampling import ONE_STEP
 
 CLOUD_LATENTS = 10_000  # w from which the generator's own cloud is measured
 CLOUD_SEED = 0
@@ -93,7 +94,7 @@ def build(spec: RowSpec, models: Models, queries: Queries, *, allowed: Allowed) 
     config: OptimisationConfig = models.need_settings(spec, allowed)
     cloud = _measure_cloud(models)
 
-    def make_search(config: OptimisationConfig) -> Search:
+    def make_search(config: OptimisationConfig, progress: str | None) -> Search:
         def search(queries: Queries, num_samples: int, seed: int) -> OptimisedLatents:
             return optimise(
                 models.generator,
@@ -103,18 +104,20 @@ def build(spec: RowSpec, models: Models, queries: Queries, *, allowed: Allowed) 
                 cloud=cloud,
                 num_samples=num_samples,
                 seed=seed,
-                progress=spec.name,
+                progress=progress,
             )
 
         return search
 
     return _make_row(
+        spec.name,
         models,
         config,
         make_search,
         settings=asdict(config),
         made_with={},
         caveats=_describe_start(spec.name, config, cloud),
+        one_answer=not config.is_random,
     )
 
 
@@ -128,17 +131,17 @@ def build_refinement(spec: RowSpec, models: Models, queries: Queries) -> Row:
     """
     config: OptimisationConfig = models.need_settings(spec, REFINEMENT)
     name = REFINEMENT.get(spec.settings, "prior")
-    start = clip2latent.build(
-        RowSpec(spec.name, "clip2latent", {"prior": name}), models, queries
-    )
-    of_prior = find_prior(models.priors, name).cloud
+    prior = find_prior(models.priors, name)
+    begin = {"prior": name, **(ONE_STEP if prior.is_distilled else {})}
+    start = clip2latent.build(RowSpec(spec.name, "clip2latent", begin), models, queries)
+    of_prior = prior.cloud
     cloud = (
         _measure_cloud(models)
         if of_prior is None
         else spread_cloud(of_prior, models.latent_repeats)
     )
 
-    def make_search(config: OptimisationConfig) -> Search:
+    def make_search(config: OptimisationConfig, progress: str | None) -> Search:
         def search(queries: Queries, num_samples: int, seed: int) -> OptimisedLatents:
             with torch.no_grad():
                 w = start.method.sample(queries, num_samples=num_samples, seed=seed)
@@ -150,13 +153,14 @@ def build_refinement(spec: RowSpec, models: Models, queries: Queries) -> Row:
                 config,
                 cloud=cloud,
                 seed=seed,
-                progress=spec.name,
+                progress=progress,
             )
 
         return search
 
     of_start = {f"start.{key}": value for key, value in start.settings.items()}
     return _make_row(
+        spec.name,
         models,
         config,
         make_search,
@@ -167,22 +171,25 @@ def build_refinement(spec: RowSpec, models: Models, queries: Queries) -> Row:
 
 
 def _make_row(
+    name: str,
     models: Models,
     config: OptimisationConfig,
-    make_search: Callable[[OptimisationConfig], Search],
+    make_search: Callable[[OptimisationConfig, str | None], Search],
     *,
     settings: Mapping[str, Any],
     made_with: Mapping[str, Any],
+    one_answer: bool = False,
     training_seconds: float | None = None,
     caveats: Sequence[str] = (),
 ) -> Row:
-    """Return a row; what is timed does not look at its way."""
-    unwatched = make_search(replace(config, record_steps=[]))
+    """Return a row; what is timed does not look at its way, and has no bar."""
+    unwatched = make_search(replace(config, record_steps=[]), None)
     return Row(
-        Optimisation(models.generator, make_search(config)),
+        Optimisation(models.generator, make_search(config, name)),
         settings=settings,
         made_with=made_with,
         timed=Optimisation(models.generator, unwatched),
+        one_answer=one_answer,
         training_seconds=training_seconds,
         caveats=(*caveats, CAVEAT),
     )

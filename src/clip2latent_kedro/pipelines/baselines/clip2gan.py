@@ -24,7 +24,7 @@ from clip2latent_kedro.evaluation import read_queries, rows_of
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.latents import LatentStatistics
-from clip2latent_kedro.pairs import DataConfig, TrainingPairs
+from clip2latent_kedro.pairs import DataConfig, TrainingPairs, summarise_trained
 from clip2latent_kedro.portraits.fitting import Weights, go_on, unpack_state
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
 from clip2latent_kedro.provenance import describe_making
@@ -64,6 +64,7 @@ def fit_clip2gan(
         progress: What an earlier run left.
     """
     device = pick_device(device)
+    trained = summarise_trained(latent_statistics, training_pairs, config.val_pairs)
     settings = {
         "clip2gan": asdict(config),
         "seed": seed,
@@ -75,7 +76,7 @@ def fit_clip2gan(
             generator,
             data.embedder(encoder),
             training_pairs,
-            _statistics(latent_statistics),
+            _statistics(trained),
             config,
             seed=seed,
             device=device,
@@ -118,9 +119,10 @@ def ship_clip2gan(
         data: `params:data`.
         config: `params:baselines.clip2gan`.
     """
+    trained = summarise_trained(latent_statistics, training_pairs, config.val_pairs)
     embedding_statistics = EmbeddingStatistics(
-        torch.tensor(latent_statistics["embedding_mean"]),
-        latent_statistics["embedding_norm"],
+        torch.tensor(trained["embedding_mean"]),
+        trained["embedding_norm"],
         torch.from_numpy(text_mean["text_mean"]) if text_mean else None,
     )
     reached = unpack_state(state)
@@ -128,7 +130,7 @@ def ship_clip2gan(
         reached,
         generator,
         data.embedder(encoder),
-        _statistics(latent_statistics),
+        _statistics(trained),
         embedding_statistics,
         training_pairs.recipe["latent_repeats"],
         config,
@@ -200,6 +202,6 @@ def measure_clip2gan(
     return scores, np.concatenate(rows)
 
 
-def _statistics(latent_statistics: dict[str, Any]) -> LatentStatistics:
-    mean, std = (torch.tensor(latent_statistics[name]) for name in ("mean", "std"))
+def _statistics(summary: Mapping[str, Any]) -> LatentStatistics:
+    mean, std = (torch.tensor(summary[name]) for name in ("mean", "std"))
     return LatentStatistics(mean, std)

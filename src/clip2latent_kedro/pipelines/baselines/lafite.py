@@ -21,7 +21,7 @@ from clip2latent_kedro.evaluation import read_queries, rows_of
 from clip2latent_kedro.generators.text_adapter import TextGenerator
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
-from clip2latent_kedro.pairs import TrainingPairs
+from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.portraits.fitting import Weights, go_on, unpack_state
 from clip2latent_kedro.provenance import describe_making
 from clip2latent_kedro.runtime import pick_device
@@ -37,6 +37,7 @@ def fit_lafite(
     generator: Generator,
     encoder: Encoder,
     training_pairs: TrainingPairs,
+    data: DataConfig,
     config: LafiteTrainingConfig,
     seed: int,
     device: str,
@@ -49,6 +50,7 @@ def fit_lafite(
         generator: Where training begins.
         encoder: Image -> embedding.
         training_pairs: Real images, as their w, with their embeddings.
+        data: `params:data`.
         config: `params:baselines.lafite`.
         seed: `params:seed`.
         device: `params:device`.
@@ -65,7 +67,7 @@ def fit_lafite(
     yield from go_on(
         lambda state: train_lafite(
             generator,
-            encoder,
+            data.embedder(encoder),
             training_pairs,
             config,
             seed=seed,
@@ -91,6 +93,7 @@ def ship_lafite(
     state: Weights,
     generator: Generator,
     encoder: Encoder,
+    data: DataConfig,
     config: LafiteTrainingConfig,
     seed: int,
 ) -> tuple[Weights, dict[str, float]]:
@@ -100,11 +103,14 @@ def ship_lafite(
         state: The last of `fit_lafite`.
         generator: As there.
         encoder: As there.
+        data: `params:data`.
         config: `params:baselines.lafite`.
         seed: `params:seed`.
     """
     reached = unpack_state(state)
-    weights = export_lafite(reached, generator, encoder, config, seed=seed)
+    weights = export_lafite(
+        reached, generator, data.embedder(encoder), config, seed=seed
+    )
     return weights, {"training_seconds": reached.seconds}
 
 
@@ -123,6 +129,7 @@ def measure_lafite(
     encoder: Encoder,
     judge: Judge | Absent,
     prompt_bank: pd.DataFrame,
+    data: DataConfig,
     num_prompts: int,
     num_samples: int,
     seed: int,
@@ -135,6 +142,7 @@ def measure_lafite(
         encoder: Embeds the prompts, and scores.
         judge: Names attributes; an empty mapping if there is none.
         prompt_bank: None of them is among those of the evaluation.
+        data: `params:data`.
         num_prompts: `params:baselines.num_prompts`, the first of the bank.
         num_samples: `params:baselines.num_samples`, of each.
         seed: `params:seed`.
@@ -145,8 +153,8 @@ def measure_lafite(
         for each of the first prompts.
     """
     device = pick_device(device)
-    lafite.check_encoder(encoder.identity)
-    encoder = encoder.to(device)
+    lafite.check_encoder(data.embedder(encoder).identity)
+    encoder = data.scorer(encoder).to(device)
     known = judge.to(device) if isinstance(judge, Judge) else None
     queries = read_queries(
         rows_of(prompt_bank),

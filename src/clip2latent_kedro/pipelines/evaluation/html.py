@@ -42,6 +42,7 @@ def compose_page(
     protocol: Mapping[str, Any],
     machine: Mapping[str, Any],
     settings: Mapping[str, Mapping[str, Any]],
+    left_out: Mapping[str, str],
     facts: Mapping[str, str],
     pictures: np.ndarray,
     plots: np.ndarray,
@@ -59,6 +60,7 @@ def compose_page(
         protocol: Of the timings.
         machine: On which they were taken.
         settings: Of each row, in full.
+        left_out: Rows that are not there, and why.
         facts: Models, seed, versions.
         pictures: Prompts x methods, uint8 [h, w, 3].
         plots: Scores against run-time, uint8 [h, w, 3].
@@ -84,7 +86,9 @@ def compose_page(
         *_claim_section(claims, sureness),
         *_gap_section(gaps),
         "<h2>Timings</h2>",
-        f"<p>Seconds, mean and standard deviation. {stages}. "
+        f"<p>Seconds after warm-up, mean and standard deviation of the runs (none of "
+        f"one run). {stages}. A method with one answer to a prompt has the seconds of "
+        f"one image alone. "
         f"{escape(_describe_protocol(**protocol))}.</p>",
         html_table(timings),
         html_table([["machine", ""], *([key, str(v)] for key, v in machine.items())]),
@@ -94,6 +98,7 @@ def compose_page(
         "<h2>What this rests on</h2>",
         html_table([["", ""], *([name, value] for name, value in facts.items())]),
         html_table(_settings_cells(settings)),
+        *_left_out_section(left_out),
     ]
     body = "\n".join(parts)
     return (
@@ -138,6 +143,13 @@ def _gap_section(gaps: Cells) -> list[str]:
     ]
 
 
+def _left_out_section(left_out: Mapping[str, str]) -> list[str]:
+    if not left_out:
+        return []
+    rows = [[name, reason] for name, reason in left_out.items()]
+    return ["<h2>Rows left out</h2>", html_table([["row", "why"], *rows])]
+
+
 def _describe_protocol(
     timing_prompt: str,
     timing_images: int,
@@ -147,9 +159,10 @@ def _describe_protocol(
     timing_seconds: float,
 ) -> str:
     return (
-        f'{timing_images} images of "{timing_prompt}", clip2latent with guidance '
-        f"{timing_guidance_scale:g}; {timing_warmups} warm-ups, then {timing_repeats} "
-        f"repeats, methods in turn; what takes over {timing_seconds:g} s is timed once"
+        f'{timing_images} different images of "{timing_prompt}", and one, clip2latent '
+        f"with guidance {timing_guidance_scale:g}; methods in turn, warm-ups "
+        f"{timing_warmups}, repeats {timing_repeats}, or as many as {timing_seconds:g} "
+        f"s have room for, at least 2; what takes longer is timed once"
     )
 
 

@@ -1,6 +1,6 @@
 """The report in Markdown: the tables, and the claims."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from clip2latent_kedro.evaluation.claims import Claim
 from clip2latent_kedro.pipelines.evaluation import published
@@ -17,6 +17,8 @@ def compose_markdown(
     baseline: str | None,
     claims: Sequence[Claim],
     sureness: str,
+    *,
+    left_out: Mapping[str, str],
 ) -> str:
     """Return the scores, then what follows from them, then what the paper reports.
 
@@ -26,8 +28,12 @@ def compose_markdown(
         baseline: What they are from.
         claims: Of `evaluation.claims`.
         sureness: Of them all, of `evaluation.claims.describe_claims`.
+        left_out: Rows that are not there, and why.
     """
     parts = [markdown_table(scores)]
+    if left_out:
+        lines = [f"- {name}: {reason}\n" for name, reason in left_out.items()]
+        parts += ["## Rows left out\n", "".join(lines)]
     if len(differences) > 1:
         title = f"## Differences from {baseline}, paired by prompt\n"
         said = f"{describe_differences(differences)}\n"

@@ -148,8 +148,8 @@ def plan(
     judge: Judge | Absent,
     evaluation: EvaluationConfig,
     seed: int,
-) -> Rows:
-    """Return the rows of the comparison by name; what they lack leaves them out.
+) -> tuple[Rows, dict[str, str]]:
+    """Return the rows of the comparison by name, and why others are left out.
 
     Args:
         models: Of `gather_models`.

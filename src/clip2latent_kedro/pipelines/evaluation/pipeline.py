@@ -47,7 +47,12 @@ def _answering() -> Pipeline:
                 prior_best="prior_best_if_made",
                 training_pairs="training_pairs_if_made",
             ),
-            wire(plan, "evaluation_rows", name="plan_rows", **MODELS),
+            wire(
+                plan,
+                ["evaluation_rows", "evaluation_rows_left_out"],
+                name="plan_rows",
+                **MODELS,
+            ),
             wire(
                 answer_prompts,
                 "answers",
@@ -102,6 +107,7 @@ def _reporting() -> Pipeline:
             wire(
                 write_report,
                 ["scores_report", "scores_table"],
+                left_out="evaluation_rows_left_out",
                 differences="score_differences",
                 pictures="samples_figure",
                 plots="scores_figure",

@@ -97,6 +97,7 @@ def write_report(
     pictures: np.ndarray,
     plots: np.ndarray,
     rows: Rows,
+    left_out: dict[str, str],
     models: Models,
     held_out_encoder: Encoder | Absent,
     judge: Judge | Absent,
@@ -114,6 +115,7 @@ def write_report(
         pictures: Of `draw_samples`.
         plots: Of `plot_scores`.
         rows: Of `plan`.
+        left_out: Of `plan`.
         models: Of `gather_models`.
         held_out_encoder: An empty mapping if there is none.
         judge: An empty mapping if there is none.
@@ -142,15 +144,19 @@ def write_report(
         claims=claims,
         sureness=sureness,
         gaps=gap_cells(modality_gap),
-        timings=timing_cells(timings["seconds"]),
+        timings=timing_cells(timings),
         protocol=timings["protocol"],
         machine=timings["machine"],
         settings={name: planned.row.settings for name, planned in rows.items()},
+        left_out=left_out,
         facts=facts,
         pictures=pictures,
         plots=plots,
     )
-    return html, compose_markdown(table, apart, evaluation.baseline, claims, sureness)
+    markdown = compose_markdown(
+        table, apart, evaluation.baseline, claims, sureness, left_out=left_out
+    )
+    return html, markdown
 
 
 def _judge_claims(

@@ -18,14 +18,15 @@ Style = tuple[str, str]  # colour and marker of a row
 
 
 def draw_scores(scores: pd.DataFrame, curves: Mapping[str, Curve]) -> Figure:
-    """Return plots of the scores against seconds, and against steps if there are any.
+    """Return plots of the scores against seconds for an image, and against steps.
 
     Args:
         scores: Of `scores.summarise`.
         curves: Of rows that go step by step.
     """
     shown = [name for name in SHOWN if name in scores]
-    timed = scores.dropna(subset=["seconds"]) if "seconds" in scores else scores[:0]
+    cost = "seconds_one"  # which every row that is timed has
+    timed = scores.dropna(subset=[cost]) if cost in scores else scores[:0]
     styles = {
         method: (f"C{number}", MARKERS[number % len(MARKERS)])
         for number, method in enumerate(scores["method"])
@@ -52,7 +53,7 @@ def _draw_against_seconds(
         mean = row[name]
         spread = [[mean - row[f"{name}_low"]], [row[f"{name}_high"] - mean]]
         axes.errorbar(
-            row["seconds"],
+            row["seconds_one"],
             mean,
             spread,
             fmt=marker,
@@ -61,7 +62,7 @@ def _draw_against_seconds(
             markersize=6,
             label=row["method"],
         )
-    axes.set(xscale="log", xlabel="seconds", ylabel=TITLES[name])
+    axes.set(xscale="log", xlabel="seconds for one image", ylabel=TITLES[name])
     axes.grid(alpha=0.3, which="both")
 
 

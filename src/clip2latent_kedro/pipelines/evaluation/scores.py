@@ -1,5 +1,6 @@
 """Nodes of `evaluation` that score the answers."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -9,6 +10,7 @@ import pandas as pd
 
 from clip2latent_kedro.evaluation import (
     SCORES,
+    TIMED,
     EvaluationConfig,
     GeneratorImages,
     Models,
@@ -25,6 +27,8 @@ from clip2latent_kedro.evaluation.rows import GENERATOR_IMAGES
 from clip2latent_kedro.metrics.modality_gap import ModalityGap
 from clip2latent_kedro.pipelines.evaluation.nodes import Rows
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
+
+logger = logging.getLogger(__name__)
 
 SCORERS = ("encoder", "held_out_encoder", "judge")  # of the last columns of `scores`
 
@@ -155,8 +159,9 @@ def summarise(
 
     Returns:
         For each score its mean, `_low` and `_high`, empty where it does not apply;
-        the distances of its images; `seconds_` of each stage, their sum `seconds`,
-        and its standard deviation; `training_seconds` where they are known; and what
+        the distances of its images; `seconds_` of each stage, and together `seconds`
+        of `timing_images` and `seconds_one` of a single image, each with `_std`, empty
+        of one run, and `_runs`; `training_seconds` where they are known; and what
         scored: `encoder`, `held_out_encoder`, `judge`.
     """
     by_method: dict[Any, Any] = distances.set_index("method").to_dict("index")
@@ -176,11 +181,7 @@ def summarise(
             row[f"{score}_low"], row[f"{score}_high"] = interval.low, interval.high
         if name in by_method:
             row |= by_method[name]
-        stages = timings["seconds"].get(name, {})
-        row |= {f"seconds_{stage}": np.mean(stages[stage]) for stage in stages}
-        if stages:
-            totals = np.sum(list(stages.values()), axis=0)  # [timing_repeats]
-            row["seconds"], row["seconds_std"] = totals.mean(), totals.std()
+        row |= _summarise_seconds(str(name), timings)
         training = rows[str(name)].row.training_seconds
         scored_by = {by: rows[str(name)].answered_by[by] for by in SCORERS}
         table.append(
@@ -189,6 +190,19 @@ def summarise(
             | scored_by
         )
     return pd.DataFrame(table)
+
+
+def _summarise_seconds(name: str, timings: Mapping[str, Any]) -> dict[str, float]:
+    """Return the columns of a row's seconds; none if it is not timed."""
+    stages = timings["seconds"].get(name, {})
+    row = {f"seconds_{stage}": float(np.mean(stages[stage])) for stage in stages}
+    for what in TIMED:
+        if name in timings[what]:
+            totals = np.sum(list(timings[what][name].values()), axis=0)  # [repeats]
+            row["timing_images"] = timings["protocol"]["timing_images"]
+            row[what], row[f"{what}_runs"] = float(totals.mean()), len(totals)
+            row[f"{what}_std"] = totals.std(ddof=1) if len(totals) > 1 else np.nan
+    return row
 
 
 def compare_rows(
@@ -208,6 +222,8 @@ def compare_rows(
     """
     num_samples = scores_by_prompt.groupby("method", sort=False)["num_samples"].max()
     baseline = evaluation.baseline
+    if baseline is not None and baseline not in num_samples.index:
+        logger.warning("No differences: the baseline %s is not there.", baseline)
     if baseline is None or baseline not in num_samples.index:
         return pd.DataFrame(columns=["method", "baseline"])
     dense = densify(scores_by_prompt)

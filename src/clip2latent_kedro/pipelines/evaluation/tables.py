@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clip2latent_kedro.evaluation import DISTANCES, SCORES, STAGES
+from clip2latent_kedro.evaluation import DISTANCES, SCORES, STAGES, TIMED
 
 Cells = list[list[str]]  # the first row is the header
 
@@ -46,11 +46,15 @@ def score_cells(scores: pd.DataFrame, labels: Sequence[str] = ("method",)) -> Ce
     """
     shown = [name for name in SCORES if name in scores]
     plain = [name for name in PLAIN if name in scores]
-    timed = ["seconds"] if "seconds" in scores else []
+    timed = [what for what in TIMED if what in scores]
     titles = [column_title(name, scores) for name in (*shown, *plain)]
-    cells = [[*labels, "samples", *titles, *timed]]
+    costs = [_seconds_title(what, scores) for what in timed]
+    cells = [[*labels, "samples", *titles, *costs]]
     for row in scores.to_dict("records"):
-        seconds = [_with_spread(row["seconds"], row["seconds_std"]) for _ in timed]
+        seconds = [
+            _seconds(*(row[f"{what}{end}"] for end in ("", "_std", "_runs")))
+            for what in timed
+        ]
         cells.append(
             [
                 *(str(row[label]) for label in labels),
@@ -115,18 +119,26 @@ def gap_cells(modality_gap: pd.DataFrame) -> Cells:
     return [header, *rows]
 
 
-def timing_cells(seconds: Mapping[str, Mapping[str, Sequence[float]]]) -> Cells:
-    """Return the seconds of each row and stage as text.
+def timing_cells(timings: Mapping[str, Any]) -> Cells:
+    """Return the seconds of each row and stage as text, of one image and of several.
 
     Args:
-        seconds: Of `timings.collect_timings`.
+        timings: Of `timings.collect_timings`.
     """
-    cells = [["method", *STAGES, "together", "repeats"]]
-    for method, stages in seconds.items():
-        together = np.sum(list(stages.values()), axis=0)
-        values = [*(stages[stage] for stage in STAGES), together]
-        spreads = [_with_spread(np.mean(v), np.std(v)) for v in values]
-        cells.append([method, *spreads, str(len(together))])
+    counts = {"seconds": timings["protocol"]["timing_images"], "seconds_one": 1}
+    cells = [["method", "images", *STAGES, "together", "runs"]]
+    for method in timings["seconds_one"]:
+        for what in TIMED:
+            if method not in timings[what]:
+                continue
+            stages = timings[what][method]
+            together = np.sum(list(stages.values()), axis=0)
+            values = [*(stages[stage] for stage in STAGES), together]
+            spreads = [
+                _with_spread(np.mean(v), np.std(v, ddof=1) if len(v) > 1 else np.nan)
+                for v in values
+            ]
+            cells.append([method, str(counts[what]), *spreads, str(len(together))])
     return cells
 
 
@@ -152,8 +164,23 @@ def _with_interval(mean: float, low: float, high: float, *, sign: str) -> str:
     return f"{mean:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
 
 
+def _seconds_title(what: str, scores: pd.DataFrame) -> str:
+    if what == "seconds_one":
+        return "1 image, s"
+    return f"{int(scores['timing_images'].max())} images, s"
+
+
+def _seconds(mean: float, std: float, num_runs: float) -> str:
+    if np.isnan(mean):
+        return ""
+    runs = "1 run" if num_runs == 1 else f"{num_runs:.0f} runs"
+    return f"{_with_spread(mean, std)} ({runs})"
+
+
 def _with_spread(mean: Any, std: Any) -> str:
-    return "" if mean is None or np.isnan(mean) else f"{mean:.3f} ± {std:.3f}"
+    if mean is None or np.isnan(mean):
+        return ""
+    return f"{mean:.3f}" if np.isnan(std) else f"{mean:.3f} ± {std:.3f}"
 
 
 def _plain(row: Mapping[Any, Any], name: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from clip2latent_kedro.evaluation import (
+    TIMED,
     EvaluationConfig,
     Models,
     Queries,
@@ -43,7 +44,8 @@ def time_methods(
         resume: `params:resume`; false times everything again.
 
     Yields:
-        By row, `seconds` of each stage and repeat, and all that they depend on.
+        By row, the quantities of `TIMED`, of each stage and repeat, and all that they
+        depend on.
     """
     circumstances = {
         "protocol": _protocol(evaluation),
@@ -64,20 +66,27 @@ def time_methods(
         and is_due(name, "seconds", kept, asked[name])
     }
     logger.info(
-        "Timing %d images of %r by %d rows.",
+        "Timing 1 and %d images of %r by %d rows.",
         evaluation.timing_images,
         evaluation.timing_prompt,
         len(due),
     )
     yield {}  # a folder, even if there is nothing to add
-    for name, seconds in time_rows(due, queries, models.encoder, evaluation, seed=seed):
-        yield {name: {"seconds": seconds, "timed_by": asked[name]}}
+    for name, seconds in time_rows(
+        due,
+        queries,
+        models.encoder,
+        evaluation,
+        seed=seed,
+        one_answer={name for name in due if rows[name].row.one_answer},
+    ):
+        yield {name: {**seconds, "timed_by": asked[name]}}
 
 
 def collect_timings(
     timed: Timed, rows: Rows, evaluation: EvaluationConfig
 ) -> dict[str, Any]:
-    """Return the seconds of every row of this comparison, machine and protocol.
+    """Return the quantities of `TIMED` by row, with machine and protocol.
 
     Args:
         timed: All that are stored.
@@ -93,7 +102,10 @@ def collect_timings(
     return {
         "machine": machines[0] if machines else {},
         "protocol": _protocol(evaluation),
-        "seconds": {name: one["seconds"] for name, one in found.items()},
+        **{
+            what: {name: one[what] for name, one in found.items() if what in one}
+            for what in TIMED
+        },
     }
 
 

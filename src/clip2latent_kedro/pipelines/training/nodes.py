@@ -19,7 +19,12 @@ from clip2latent_kedro.evaluation.validation import (
 )
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import LatentStatistics
-from clip2latent_kedro.pairs import DataConfig, GenerationConfig, TrainingPairs
+from clip2latent_kedro.pairs import (
+    DataConfig,
+    GenerationConfig,
+    TrainingPairs,
+    summarise_trained,
+)
 from clip2latent_kedro.prior.checkpoint import Checkpoint
 from clip2latent_kedro.prior.config import TrainConfig
 from clip2latent_kedro.prior.diffusion import (
@@ -143,9 +148,9 @@ def train(
     logger.info(
         "Training a %s on %d pairs on %s.", network.kind, len(training_pairs), device
     )
+    statistics = summarise_trained(latent_statistics, training_pairs, train.val_pairs)
     mean, std, embedding_mean = (
-        torch.tensor(latent_statistics[name])
-        for name in ("mean", "std", "embedding_mean")
+        torch.tensor(statistics[name]) for name in ("mean", "std", "embedding_mean")
     )
     pictures: dict[int, np.ndarray] = {}
 
@@ -158,7 +163,7 @@ def train(
     for checkpoint in train_prior(
         training_pairs,
         LatentStatistics(mean, std),
-        EmbeddingStatistics(embedding_mean, latent_statistics["embedding_norm"]),
+        EmbeddingStatistics(embedding_mean, statistics["embedding_norm"]),
         data=data,
         network=network,
         diffusion=diffusion,

@@ -11,7 +11,7 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.checkpoint import Checkpoint, build_prior
 from clip2latent_kedro.prior.diffusion import DiffusionConfig, DiffusionPrior
 from clip2latent_kedro.prior.network import NetworkConfig
-from clip2latent_kedro.prior.training import seeded_weights
+from clip2latent_kedro.runtime import derive_seed, seeded_weights
 
 
 def build_student(
@@ -37,7 +37,7 @@ def build_student(
             "predicts x0, got true."
         )
         raise InputError(msg)
-    with seeded_weights(seed):
+    with seeded_weights(derive_seed(seed, "weights")):
         student = build_prior(
             NetworkConfig(**settings["model"]["network"]),
             DiffusionConfig(**settings["model"]["diffusion"]),

@@ -22,7 +22,7 @@ from clip2latent_kedro.prior.distillation.objectives import OBJECTIVES, Objectiv
 from clip2latent_kedro.prior.distillation.student import build_student, digest_weights
 from clip2latent_kedro.prior.distillation.teacher import Teacher
 from clip2latent_kedro.prior.ema import ema_decay, update_ema
-from clip2latent_kedro.prior.loop import Stopwatch, accept_start, run_steps
+from clip2latent_kedro.prior.loop import accept_start, run_steps
 from clip2latent_kedro.prior.optimizer import (
     build_optimizer,
     decayed_lr,
@@ -32,6 +32,7 @@ from clip2latent_kedro.prior.optimizer import (
 from clip2latent_kedro.prior.record import Record
 from clip2latent_kedro.prior.trainer import copy_to_cpu
 from clip2latent_kedro.provenance import describe_making
+from clip2latent_kedro.runtime import Stopwatch
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ def distill_prior(
     def measure(step: int, loss: float, is_validated: bool) -> dict[str, float]:
         return record.add(step, loss, comparison(trainer.average))
 
-    stopwatch = Stopwatch(start)
+    stopwatch = Stopwatch(0.0 if start is None else start.seconds)
     for step in run_steps(
         "distillation",
         first=0 if start is None else start.step,
@@ -116,6 +117,7 @@ def distill_prior(
         step=trainer.step,
         has_finite_weights=trainer.has_finite_weights,
         measure=measure,
+        stopwatch=stopwatch,
     ):
         state = trainer.state()
         yield replace(
