@@ -1,7 +1,6 @@
 """The commands that the README promises, in processes of their own."""
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import processes
 import pytest
 from safetensors import safe_open
 
@@ -30,9 +30,7 @@ def project(project_path):
 
 
 def _kedro(project, *arguments):
-    return subprocess.run(
-        [*KEDRO, *arguments], cwd=project, capture_output=True, text=True, check=False
-    )
+    return processes.run([*KEDRO, *arguments], cwd=project)
 
 
 def _latest(project, name):
@@ -87,17 +85,11 @@ def test_a_killed_run_goes_on_to_the_same_bits(project):
     assert _kedro(project, "run", "--env=test", "-p", "data_generation").returncode == 0
     train = ["run", "--env=test", "-p", "training", "--params=train.max_it:400"]
     checkpoint = project / "data/test/prior_checkpoint.safetensors"
-    process = subprocess.Popen(
-        [*KEDRO, *train],
-        cwd=project,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 120
-    while not checkpoint.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with processes.running([*KEDRO, *train], cwd=project, **quiet):
+        deadline = time.monotonic() + 120
+        while not checkpoint.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
     assert _kedro(project, *train).returncode == 0
     resumed = _content(checkpoint)
 

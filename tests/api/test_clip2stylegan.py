@@ -1,9 +1,9 @@
 """The original's arguments, on linear models, where every answer is known."""
 
-import subprocess
 import sys
 
 import numpy as np
+import processes
 import pytest
 import torch
 from linear_models import STATISTICS, ColourGenerator, make_model, make_sampling
@@ -172,4 +172,5 @@ assert "torch" not in sys.modules
 clip2latent_kedro.Clip2StyleGAN
 assert not {"kedro", "omegaconf", "pydantic", "pandas"} & set(sys.modules)
 """
-    subprocess.run([sys.executable, "-c", script], check=True)
+    found = processes.run([sys.executable, "-c", script])
+    assert found.returncode == 0, found.stderr
