@@ -8,6 +8,8 @@ import fsspec
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
 from kedro.io.core import get_filepath_str, get_protocol_and_path
 
+from clip2latent_kedro.files import replacing
+
 T = TypeVar("T")
 
 
@@ -67,11 +69,8 @@ class FileDataset(AbstractVersionedDataset[T, T], Generic[T]):
         path = get_filepath_str(self._get_save_path(), self._protocol)
         content = self._to_bytes(data)
         if self._protocol == "file":
-            target = Path(path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial = target.with_name(f".{target.name}.partial")
-            partial.write_bytes(content)
-            partial.replace(target)
+            with replacing(Path(path)) as partial:
+                partial.write_bytes(content)
         else:
             with self._fs.open(path, "wb") as file:
                 file.write(content)

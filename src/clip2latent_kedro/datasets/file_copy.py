@@ -1,12 +1,13 @@
 """A file that is kept as it is."""
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
+
+from clip2latent_kedro.files import replacing
 
 
 class FileCopyDataset(AbstractDataset[Path | Mapping[str, Any], Path]):
@@ -28,13 +29,8 @@ class FileCopyDataset(AbstractDataset[Path | Mapping[str, Any], Path]):
         """Copy a file, at once or not at all; an empty mapping is no file."""
         if not isinstance(data, Path):
             return
-        self._filepath.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._filepath.with_name(f".{self._filepath.name}.{os.getpid()}.part")
-        try:
+        with replacing(self._filepath) as partial:
             shutil.copyfile(data, partial)
-            partial.replace(self._filepath)
-        finally:
-            partial.unlink(missing_ok=True)
 
     def load(self) -> Path:
         """Return where the copy is.

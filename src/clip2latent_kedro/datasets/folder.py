@@ -5,6 +5,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from kedro.io import AbstractDataset
 
+from clip2latent_kedro.files import replacing
+
 Saved = TypeVar("Saved")
 Loaded = TypeVar("Loaded")
 
@@ -31,10 +33,9 @@ class FolderDataset(AbstractDataset[Saved, Loaded], Generic[Saved, Loaded]):
         self.metadata = metadata
 
     def _write(self, name: str, content: bytes) -> None:
-        """Write a file, in place of an older one; the folder must be there."""
-        unfinished = self._filepath / f".{name}.partial"
-        unfinished.write_bytes(content)
-        unfinished.replace(self._filepath / f"{name}{self.suffix}")
+        """Write a file, in place of an older one."""
+        with replacing(self._filepath / f"{name}{self.suffix}") as partial:
+            partial.write_bytes(content)
 
     def _stored(self) -> dict[str, Path]:
         """Return the files that are there, by name and in the order of names."""
