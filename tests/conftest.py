@@ -64,8 +64,8 @@ def project_path(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
     for name in ("pyproject.toml", ".telemetry"):
         shutil.copy(ROOT / name, tmp_path)
-    portraits = Path("src/clip2latent_kedro/portraits")
-    (tmp_path / portraits).mkdir(parents=True)
-    (tmp_path / portraits / "weights").symlink_to(ROOT / portraits / "weights")
+    package = Path("src/clip2latent_kedro")
+    (tmp_path / package.parent).mkdir()
+    (tmp_path / package).symlink_to(ROOT / package)
     monkeypatch.chdir(tmp_path)
     return tmp_path

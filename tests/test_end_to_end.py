@@ -18,19 +18,11 @@ KEDRO = [sys.executable, "-m", "kedro"]
 
 @pytest.fixture
 def project(project_path):
-    """A copy of the project that `kedro` finds its source in."""
-    package = project_path / "src" / "clip2latent_kedro"
-    for path in (ROOT / "src" / "clip2latent_kedro").iterdir():
-        if path.name not in ("portraits", "__pycache__"):
-            (package / path.name).symlink_to(path)
-    for path in (ROOT / "src" / "clip2latent_kedro" / "portraits").iterdir():
-        if path.name not in ("weights", "__pycache__"):
-            (package / "portraits" / path.name).symlink_to(path)
     return project_path
 
 
-def _kedro(project, *arguments):
-    return processes.run([*KEDRO, *arguments], cwd=project)
+def _kedro(project, *arguments, **options):
+    return processes.run([*KEDRO, *arguments], cwd=project, **options)
 
 
 def _latest(project, name):
@@ -48,9 +40,11 @@ def _content(path):
 
 
 def test_the_default_run_leaves_pictures_and_a_table(project):
-    run = _kedro(project, "run", "--env=test")
+    run = _kedro(project, "run", "--env=test", umask=0o027)
     assert run.returncode == 0, run.stderr
     assert "Results:" in run.stdout
+    made = [path for path in (project / "data").rglob("*") if path.is_file()]
+    assert {path.stat().st_mode & 0o777 for path in made} == {0o640}
 
     scores = pd.read_csv(_latest(project, "scores.csv")).set_index("method")
     rows = {"random_w", "reference", "generator_bound", "nearest_pair"}
