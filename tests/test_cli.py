@@ -1,10 +1,10 @@
-import subprocess
 import sys
 import types
 from pathlib import Path
 
 import click
 import pandas as pd
+import processes
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -262,9 +262,7 @@ def test_interrupted_run_says_how_to_go_on(kedro_run):
 
 def test_typo_is_refused_from_the_shell():
     command = [sys.executable, "-m", "kedro", "run", "--params=sampling.num_stpes:3"]
-    result = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    result = processes.run(command, cwd=ROOT)
     assert result.returncode == 2
     assert result.stderr == (
         "Error: sampling.num_stpes is not a parameter. "

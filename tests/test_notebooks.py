@@ -1,10 +1,10 @@
 """The notebooks, on what a tiny run leaves behind."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
+import processes
 import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
@@ -31,12 +31,7 @@ def test_every_cell_runs_on_the_artifacts_of_a_run(project_path, monkeypatch):
     monkeypatch.setenv("KEDRO_DISABLE_TELEMETRY", "1")
     monkeypatch.delenv("MPLBACKEND", raising=False)  # the notebooks show figures
     Path("run.yml").write_text(CONFIG)
-    run = subprocess.run(
-        [sys.executable, "-m", "kedro", "run", "--config=run.yml"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = processes.run([sys.executable, "-m", "kedro", "run", "--config=run.yml"])
     assert run.returncode == 0, run.stderr
 
     folder = project_path / "notebooks"

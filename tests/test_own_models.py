@@ -87,12 +87,12 @@ def mine(project_path, monkeypatch):
     return start
 
 
-def test_models_of_another_package_go_from_pairs_to_report(mine, project):
+def test_models_of_another_package_go_from_pairs_to_report(mine, project_path):
     mine.prepare()
-    paths = os.pathsep.join(map(str, (project / "site", PACKAGE)))
+    paths = os.pathsep.join(map(str, (project_path / "site", PACKAGE)))
     done = subprocess.run(
         [sys.executable, "-m", "kedro", "run", "--env=mine"],
-        cwd=project,
+        cwd=project_path,
         env={**os.environ, "PYTHONPATH": paths},
         capture_output=True,
         text=True,

@@ -23,7 +23,10 @@ def test_cosine_is_the_schedule_of_published_checkpoints():
     state = torch.load(CHECKPOINT, weights_only=True)["state_dict"]
     stored = state["ema_diffusion_prior.ema_model.alphas_cumprod"]
 
-    assert torch.equal(cosine_alpha_bar(1000).float(), stored)
+    # Made on another machine: the last bit of a float32 may be another one.
+    torch.testing.assert_close(
+        cosine_alpha_bar(1000).float(), stored, rtol=2.0**-22, atol=0
+    )
 
 
 def test_cosine_follows_its_formula_until_the_clipped_last_step():

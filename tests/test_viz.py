@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
@@ -13,6 +12,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from kedro.framework.cli.cli import KedroCLI
+from processes import running
 
 METHOD = ["data_generation", "training", "distillation", "evaluation"]
 LAYERS = ["models", "pairs", "prior", "evaluation", "reporting"]
@@ -33,33 +35,50 @@ def find_port():
 
 
 @pytest.fixture
-def viz(project_path, monkeypatch):
+def viz(project_path):
     """Serve the project; return the address."""
-    monkeypatch.setenv("KEDRO_DISABLE_TELEMETRY", "1")
     port = find_port()
     log = Path("viz.log")
-    command = ["viz", "run", "--no-browser", "--port", str(port)]
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "kedro", *command],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    command = [sys.executable, "-m", "kedro", "viz", "--no-browser", "--port", port]
+    output = log.open("w")
+    with output, running(map(str, command), stdout=output, stderr=output) as process:
         address = f"http://127.0.0.1:{port}"
-        try:
-            deadline = time.monotonic() + 120
-            while process.poll() is None and time.monotonic() < deadline:
-                try:
-                    fetch(f"{address}/api/main")
-                    break
-                except urllib.error.URLError:
-                    time.sleep(0.2)
-            else:
-                pytest.fail(log.read_text())
-            yield address
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+        deadline = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                fetch(f"{address}/api/main")
+                break
+            except urllib.error.URLError:
+                time.sleep(0.2)
+        else:
+            pytest.fail(log.read_text(encoding="utf-8"))
+        yield address
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--no-browser", "--port", "4999"),
+        ("--port=4999",),
+        ("-e", "test"),
+        ("-p", "training", "--env", "test"),
+    ],
+)
+@pytest.mark.parametrize("command", [("viz",), ("viz", "run")])
+def test_options_may_stand_without_the_name_of_the_command(
+    command, options, project_path
+):
+    """A file that is not there is what `run` looks for before it does anything."""
+    command_line = [*command, *options, "--load-file", "none.json"]
+    result = CliRunner().invoke(KedroCLI(project_path), command_line)
+    assert "'none.json' does not exist" in str(result.exception), result.output
+
+
+def test_help_is_that_of_the_group(project_path):
+    result = CliRunner().invoke(KedroCLI(project_path), ["viz", "--help"])
+    assert result.exit_code == 0
+    assert all(command in result.output for command in ("build", "deploy", "run"))
 
 
 def test_the_flowchart_reads_like_the_method(viz):

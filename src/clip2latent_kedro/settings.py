@@ -1,6 +1,7 @@
 """Project settings that Kedro reads (hooks, configuration loader, plugins)."""
 
 import warnings
+from pathlib import Path
 
 from clip2latent_kedro.hooks import (
     ModelHooks,
@@ -17,6 +18,8 @@ warnings.filterwarnings("ignore", message=r"Option .--pipeline. is deprecated")
 # omegaconf 2.4 warns each time that Kedro registers its own resolvers again.
 warnings.filterwarnings("ignore", message=r".*register_new_resolver.*")
 
+PACKAGE = Path(__file__).parent
+
 HOOKS = (
     ParameterHooks(),
     ModelHooks(),
@@ -32,6 +35,8 @@ CONFIG_LOADER_ARGS = {
     "default_run_env": "local",
     # An environment that sets one key of `data:` keeps the others of base.
     "merge_strategy": {"parameters": "soft"},
+    # ${package:PATH} is what comes with the package, wherever that is installed.
+    "custom_resolvers": {"package": lambda path: str(PACKAGE / path)},
 }
 
 # Nothing is sent anywhere, from a packaged run either (see also .telemetry).

@@ -297,7 +297,7 @@ def test_lafite_draws_each_text_with_noise_of_its_own(models):
     method = build(models, "lafite").method
     whole = method.sample(make_queries(), num_samples=4, seed=1)
     part = method.sample(make_queries(num_prompts=2), num_samples=3, seed=1)
-    assert torch.equal(part, whole[:2, :3])
+    torch.testing.assert_close(part, whole[:2, :3], rtol=0, atol=1e-6)
     images = method.synthesise(whole.flatten(0, 1))[:, :, 0, 0].view(3, 4, 3)
     offset = images - make_queries().embedding[:, None] / 4
     torch.testing.assert_close(offset, offset[..., :1].expand_as(offset))

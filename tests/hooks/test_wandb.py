@@ -2,12 +2,12 @@
 
 import json
 import os
-import subprocess
 import sys
 import types
 
 import numpy as np
 import pandas as pd
+import processes
 import pytest
 import torch
 from kedro.framework.hooks.manager import _create_hook_manager
@@ -326,15 +326,8 @@ def kedro(folder, *arguments, **variables):
     )
     unset = ("WANDB_MODE", "WANDB_API_KEY", "NETRC")
     environment = {k: v for k, v in os.environ.items() if k not in unset}
-    return subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=folder,
-        env={**environment, "HOME": str(folder), **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    environment |= {"HOME": str(folder), **variables}
+    return processes.run([sys.executable, "-c", script], cwd=folder, env=environment)
 
 
 @pytest.fixture

@@ -20,9 +20,15 @@ def test_one_sided_numbers_of_prompts_are_refused():
         clip_scores(np.ones((2, 4, 5)), np.ones((3, 5)))
 
 
-def test_an_embedding_without_direction_is_refused():
+def test_an_image_in_which_nothing_is_seen_scores_nothing():
+    image = np.array([[[0.0, 0.0], [2.0, 0.0]]])
+    np.testing.assert_allclose(clip_scores(image, np.array([[1.0, 0.0]])), [[0, 1]])
+
+
+@pytest.mark.parametrize(("image", "text"), [(np.nan, 1.0), (np.inf, 1.0), (1.0, 0.0)])
+def test_an_embedding_without_direction_is_refused(image, text):
     with pytest.raises(ValueError, match="finite vectors other than zero"):
-        clip_scores(np.zeros((1, 1, 2)), np.ones((1, 2)))
+        clip_scores(np.full((1, 1, 2), image), np.full((1, 2), text))
 
 
 def test_best_of_two_among_three_by_hand():

@@ -38,10 +38,14 @@ def test_the_shipped_prompts_and_bank_are_those_of_seed_0():
     assert prompts.to_csv(index=False) == (WEIGHTS / "prompts.csv").read_text()
     with np.load(WEIGHTS / "reference_z.npz") as shipped:
         assert shipped["z"].shape == (64, 16, Z_DIM)
-        assert np.array_equal(z["z"], shipped["z"][:, :1])
+        # Logarithms and cosines of float32 differ between machines in the last bits.
+        np.testing.assert_allclose(z["z"], shipped["z"][:, :1], rtol=0, atol=1e-5)
     some = render_references(held_out_prompts(64, 0)[:3], 16, 0)
     with np.load(WEIGHTS / "reference_images.npz") as shipped:
-        assert np.array_equal(some, shipped["images"][:3])
+        # So a value between two levels may be rounded to either; few are so close.
+        apart = np.abs(some.astype(int) - shipped["images"][:3])
+    assert apart.max() <= 1
+    assert apart.mean() < 1e-3
 
     bank = fill_prompt_bank(pd.read_csv(WEIGHTS / "prompts.csv"), 256, 0)
     assert bank.to_csv(index=False) == (WEIGHTS / "prompt_bank.csv").read_text()

@@ -1,6 +1,6 @@
 """The project's commands: `kedro compare-scores`, and its own `kedro run`.
 
-That is Kedro's, with kinder overrides and refusals:
+That is Kedro's, with kinder overrides and refusals (and see `cli.viz`):
 
 - `--params=data.bs:128` and `--params=data.bs=128` both work, may be repeated, may
   hold lists, and are laid over the `params` of a `--config` file.
@@ -19,6 +19,7 @@ from kedro.framework.cli import project
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+import clip2latent_kedro.cli.viz  # noqa: F401 - takes options of `run`
 from clip2latent_kedro.cli.comparison import compare_tables, load_versions
 from clip2latent_kedro.cli.overrides import merge_overrides, parse_overrides
 from clip2latent_kedro.cli.refusals import (

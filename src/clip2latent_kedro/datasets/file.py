@@ -8,6 +8,8 @@ import fsspec
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
 from kedro.io.core import get_filepath_str, get_protocol_and_path
 
+from clip2latent_kedro.files import replacing
+
 T = TypeVar("T")
 
 
@@ -68,12 +70,10 @@ class FileDataset(AbstractVersionedDataset[T, T], Generic[T]):
         content = self._to_bytes(data)
         if self._protocol == "file":
             target = Path(path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial = target.with_name(f".{target.name}.partial")
-            for left in Path(self._filepath).glob(f"*/{partial.name}"):
+            for left in Path(self._filepath).glob(f"*/.{target.name}.partial"):
                 left.unlink(missing_ok=True)  # of a killed run's version
-            partial.write_bytes(content)
-            partial.replace(target)
+            with replacing(target) as partial:
+                partial.write_bytes(content)
         else:
             with self._fs.open(path, "wb") as file:
                 file.write(content)

@@ -7,6 +7,8 @@ from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
+from clip2latent_kedro.files import replacing
+
 
 class FileCopyDataset(AbstractDataset[Path | Mapping[str, Any], Path]):
     """Saves a copy of a file that is given by its path, byte by byte."""
@@ -27,13 +29,8 @@ class FileCopyDataset(AbstractDataset[Path | Mapping[str, Any], Path]):
         """Copy a file, at once or not at all; an empty mapping is no file."""
         if not isinstance(data, Path):
             return
-        self._filepath.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._filepath.with_name(f".{self._filepath.name}.partial")
-        try:
+        with replacing(self._filepath) as partial:
             shutil.copyfile(data, partial)
-            partial.replace(self._filepath)
-        finally:
-            partial.unlink(missing_ok=True)
 
     def load(self) -> Path:
         """Return where the copy is.

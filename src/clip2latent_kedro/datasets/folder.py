@@ -5,6 +5,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from kedro.io import AbstractDataset
 
+from clip2latent_kedro.files import replacing
+
 Saved = TypeVar("Saved")
 Loaded = TypeVar("Loaded")
 
@@ -31,12 +33,11 @@ class FolderDataset(AbstractDataset[Saved, Loaded], Generic[Saved, Loaded]):
         self.metadata = metadata
 
     def _write(self, name: str, content: bytes) -> None:
-        """Write a file, in place of an older one; the folder must be there."""
+        """Write a file, in place of an older one."""
         for left in self._filepath.glob(".*.partial"):
             left.unlink(missing_ok=True)  # of a killed run
-        unfinished = self._filepath / f".{name}.partial"
-        unfinished.write_bytes(content)
-        unfinished.replace(self._filepath / f"{name}{self.suffix}")
+        with replacing(self._filepath / f"{name}{self.suffix}") as partial:
+            partial.write_bytes(content)
 
     def _stored(self) -> dict[str, Path]:
         """Return the files that are there, by name and in the order of names."""

@@ -53,14 +53,14 @@ def remember(path: Path, digest: str) -> None:
     state = path.stat()
     record = {"sha256": digest, "num_bytes": state.st_size, "time": state.st_mtime_ns}
     with contextlib.suppress(OSError):  # a cache that is shared may be read-only
-        beside(path, "json").write_text(json.dumps(record))
+        beside(path, "json").write_text(json.dumps(record), encoding="utf-8")
 
 
 def known_digest(path: Path) -> str:
     """Return the SHA-256 (hex) of a file in the cache, by its record if it is true."""
     state = path.stat()
     try:
-        record = json.loads(beside(path, "json").read_text())
+        record = json.loads(beside(path, "json").read_text(encoding="utf-8"))
         if (record["num_bytes"], record["time"]) == (state.st_size, state.st_mtime_ns):
             return str(record["sha256"])
     except (OSError, ValueError, LookupError, TypeError):

@@ -89,7 +89,7 @@ def discard(part: Path) -> None:
 def _read_state(part: Path, address: str) -> tuple[int, str | None]:
     """Return how much is there and of which content; nothing if that is unknown."""
     try:
-        state = json.loads(beside(part, "json").read_text())
+        state = json.loads(beside(part, "json").read_text(encoding="utf-8"))
         if state["address"] == address and state["validator"]:
             return received(part), str(state["validator"])
     except (OSError, ValueError, LookupError, TypeError):
@@ -104,7 +104,7 @@ def _receive(answer: Answer, address: str, part: Path) -> None:
     state = {"address": address, "validator": answer.validator}
     name = Path(urlsplit(address).path).name
     try:
-        beside(part, "json").write_text(json.dumps(state))
+        beside(part, "json").write_text(json.dumps(state), encoding="utf-8")
         with (
             part.open("r+b" if position else "wb") as sink,
             progress_bar(

@@ -11,7 +11,8 @@ def clip_scores(image_embedding: np.ndarray, text_embedding: np.ndarray) -> np.n
     """Return the cosine of each sample with its prompt.
 
     Args:
-        image_embedding: [num_prompts, n_samples, clip_dim], of any length.
+        image_embedding: [num_prompts, n_samples, clip_dim], of any length; one of
+            length 0, in which an encoder sees nothing, has a score of 0.
         text_embedding: [num_prompts, clip_dim], of any length.
 
     Returns:
@@ -26,9 +27,11 @@ def clip_scores(image_embedding: np.ndarray, text_embedding: np.ndarray) -> np.n
             f"got {len(image_embedding)}."
         )
         raise ValueError(msg)
-    image, text = unit_rows(image_embedding), unit_rows(text_embedding)
+    is_nothing = ~np.any(image_embedding, axis=-1)  # [num_prompts, n_samples]
+    text = unit_rows(text_embedding)
+    image = unit_rows(np.where(is_nothing[..., None], text[:, None], image_embedding))
     scores: np.ndarray = np.einsum("pnd,pd->pn", image, text)
-    return scores
+    return np.where(is_nothing, 0.0, scores)
 
 
 def best_of(scores: np.ndarray, n: int) -> np.ndarray:

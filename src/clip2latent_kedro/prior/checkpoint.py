@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.files import replacing
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentCloud, LatentStatistics
 from clip2latent_kedro.prior.diffusion import (
@@ -149,13 +150,8 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
     }
     metadata = {"format": FORMAT, "header": json.dumps(header)}
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        save_file(tensors, temporary, metadata=metadata)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as partial:
+        save_file(tensors, partial, metadata=metadata)
 
 
 def read_checkpoint(

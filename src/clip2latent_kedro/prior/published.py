@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.files import replacing
 from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.prior.checkpoint import Checkpoint
 from clip2latent_kedro.prior.diffusion import DiffusionConfig
@@ -201,19 +202,10 @@ def write_published(
         **copy(ONLINE, online),
         **copy(EMA, "ema"),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    yaml_path = path.with_suffix(".yaml")
-    partial = {
-        p: p.with_name(f".{p.name}.{os.getpid()}.part") for p in (path, yaml_path)
-    }
-    try:
-        torch.save({"state_dict": state_dict, "cfg": config}, partial[path])
-        partial[yaml_path].write_text(yaml.safe_dump(config, sort_keys=False))
-        for target, part in partial.items():
-            part.replace(target)
-    finally:
-        for part in partial.values():
-            part.unlink(missing_ok=True)
+    with replacing(path.with_suffix(".yaml")) as beside, replacing(path) as partial:
+        torch.save({"state_dict": state_dict, "cfg": config}, partial)
+        text = yaml.safe_dump(config, sort_keys=False)
+        beside.write_text(text, encoding="utf-8")
 
 
 def published_config(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from clip2latent_kedro.downloads import fetch, is_address
 from clip2latent_kedro.encoders import load_encoder
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.files import replacing
 from clip2latent_kedro.generators import load_generator
 from clip2latent_kedro.generators.files import cached_stylegan
 from clip2latent_kedro.interfaces import Encoder, Generator, Identity
@@ -70,8 +71,13 @@ def write_folder(
     }
     slim = replace(model.checkpoint, network={}, optimizer={}, best={}, best_step=0)
     write_checkpoint(folder / MODEL_FILE, slim)
-    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
-    (folder / CARD_FILE).write_text(write_card(model, licence=licence))
+    texts = {
+        CONFIG_FILE: json.dumps(config, indent=2) + "\n",
+        CARD_FILE: write_card(model, licence=licence),
+    }
+    for name, text in texts.items():
+        with replacing(folder / name) as partial:
+            partial.write_text(text, encoding="utf-8")
 
 
 def read_folder(folder: Path) -> SharedModel:
@@ -156,9 +162,9 @@ def _include(role: str, reference: ModelReference, folder: Path) -> ModelReferen
         ).path
         name = f"{PurePosixPath(name).stem}.safetensors"
     target = folder / role / name
-    target.parent.mkdir(exist_ok=True)
     if not target.exists() or not target.samefile(path):
-        shutil.copyfile(path, target)
+        with replacing(target) as partial:
+            shutil.copyfile(path, partial)
     inside = target.relative_to(folder).as_posix()
     return replace(reference, filepath=inside, options=options)
 

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.files import replacing
 from clip2latent_kedro.generators.files.architecture import Kind
 from clip2latent_kedro.generators.files.reading import read_stylegan_file
 from clip2latent_kedro.generators.files.untrusted import check_size
@@ -62,13 +63,8 @@ def convert_stylegan(source: Path, target: Path) -> ConvertedStyleGAN:
         "kind": weights.kind,
         "source_sha256": digest,
     }
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        _write_safetensors(temporary, weights.tensors, metadata)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(target, suffix=f"{os.getpid()}.partial") as partial:
+        _write_safetensors(partial, weights.tensors, metadata)
     return ConvertedStyleGAN(target, weights.kind, digest)
 
 

@@ -1,0 +1,32 @@
+"""Files that are written as a whole or not at all."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, suffix: str = "partial") -> Iterator[Path]:
+    """Yield a hidden file to write, which then takes the place of `path` at once.
+
+    It has the mode of any new file, by the umask, whatever mode its writer gives it:
+    that of safetensors writes files for their owner alone. The folder is made. What a
+    killed process leaves is replaced by the next one that writes the same file.
+
+    Args:
+        path: Where the file is to be.
+        suffix: Of the hidden file; one of its own for each process where several may
+            write the same file at a time.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{suffix}")
+    try:
+        partial.unlink(missing_ok=True)
+        partial.touch()
+        mode = partial.stat().st_mode
+        yield partial
+        if partial.stat().st_mode != mode:
+            partial.chmod(mode & 0o777)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

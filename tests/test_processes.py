@@ -1,0 +1,73 @@
+"""No process outlives the test that starts it, nor the suite."""
+
+import contextlib
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from processes import MARK, left_behind, run, running
+
+# Starts a child that sleeps, says its number, and sleeps or ends.
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(child.pid, flush=True)
+time.sleep({seconds})
+"""
+
+
+def start(seconds):
+    options = {"stdout": -1, "text": True, "env": {**os.environ, MARK: "of this test"}}
+    return running([sys.executable, "-c", PARENT.format(seconds=seconds)], **options)
+
+
+@pytest.mark.parametrize("failure", [AssertionError, KeyboardInterrupt])
+@pytest.mark.parametrize("seconds", [0, 600])
+def test_children_end_with_a_test_that_fails(seconds, failure):
+    """Whether their parent still runs or has gone before them."""
+    with pytest.raises(failure), start(seconds) as process:  # noqa: PT012
+        assert int(process.stdout.readline())  # the child runs
+        if not seconds:
+            process.wait()
+        raise failure
+    assert left_behind("of this test") == []
+
+
+def test_an_orphan_is_found():
+    with start(0) as process:
+        number = int(process.stdout.readline())
+        process.wait()
+        (found,) = left_behind("of this test", patience=0.0)
+        assert found.pid == number
+
+
+LEAKY = """
+import subprocess
+import sys
+
+
+def test_that_leaves_a_process_behind():
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    process = subprocess.Popen(command, start_new_session=True)
+    process.returncode = 0  # so that nobody minds
+
+"""
+
+
+def test_a_suite_that_leaves_a_process_behind_fails(tmp_path):
+    (tmp_path / "test_leaky.py").write_text(LEAKY)
+    for file in ("conftest.py", "processes.py"):
+        shutil.copy(Path(__file__).parent / file, tmp_path)
+    (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
+    command = [sys.executable, "-m", "pytest", "-n", "1", "-p", "no:cacheprovider"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    found = run(command, cwd=tmp_path, env=environment)
+    assert "1 passed" in found.stdout
+    assert found.returncode == 1
+    (number,) = re.findall(r"Left behind: process (\d+)", found.stdout)
+    with contextlib.suppress(psutil.NoSuchProcess):  # it may be a zombie for a while
+        assert psutil.Process(int(number)).status() == psutil.STATUS_ZOMBIE
