@@ -8,6 +8,8 @@ from pathlib import Path
 
 # Before torch is imported: many small tests are faster on one thread, and equal.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# With more, threads that wait must leave the processor to those of other workers.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("KEDRO_DISABLE_TELEMETRY", "1")
