@@ -52,7 +52,7 @@ class WandbHooks:
         """Keep the parameters for the run's config."""
         self._parameters = context.config_loader["parameters"]
 
-    @hook_impl
+    @hook_impl(trylast=True)  # once nothing refuses the run
     def before_pipeline_run(
         self, run_params: dict[str, Any], catalog: CatalogProtocol[str, Any]
     ) -> None:
