@@ -47,6 +47,7 @@ from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 _NAMES = {
     int: "a whole number",
     float: "a number",
@@ -209,22 +210,24 @@ def _build(tree: Mapping[str, Any]) -> Parameters:
     try:
         return Parameters.model_validate_json(json.dumps(tree, default=str))
     except ValidationError as error:
-        sentences = [_explain(problem) for problem in error.errors()]
-        raise InputError("\n".join(sentences)) from None
+        sentences = [_explain(problem, tree) for problem in error.errors()]
+        raise InputError("\n".join(dict.fromkeys(sentences))) from None
 
 
-def _explain(problem: Mapping[str, Any]) -> str:
-    """Return the sentence for one of pydantic's errors."""
-    location = problem["loc"]
+def _explain(problem: Mapping[str, Any], tree: Any) -> str:
+    """Return the sentence for one of pydantic's errors in a tree."""
+    location, given = problem["loc"], problem["input"]
+    if problem["type"] not in _UNKNOWN and _type_at(location) is None:
+        location, given = _leave_union(location, tree)
     path = ".".join(map(str, location))
-    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+    if problem["type"] in _UNKNOWN:
         return f"{path} is not a parameter.{_suggest(path)}"
     if problem["type"] == "missing":
         return f"{path} is missing. Set it in conf/ or with --params."
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
     expected = _describe(_type_at(location))
-    return f"{path} must be {expected}, got {json.dumps(problem['input'])}."
+    return f"{path} must be {expected}, got {json.dumps(given)}."
 
 
 def _suggest(path: str) -> str:
@@ -260,6 +263,17 @@ def _fields(group: Any) -> dict[str, Any]:
     return {}
 
 
+def _leave_union(
+    location: tuple[str | int, ...], tree: Any
+) -> tuple[tuple[str | int, ...], Any]:
+    """Return the place of a union and its value, of a place in one of its types."""
+    for depth, step in enumerate(location):
+        if _type_at(location[: depth + 1]) is None:
+            return location[:depth], tree
+        tree = tree[step]
+    return location, tree
+
+
 def _type_at(location: tuple[str | int, ...]) -> Any:
     annotation: Any = Parameters
     for step in location:
@@ -274,7 +288,8 @@ def _describe(annotation: Any) -> str:
     """Return a type in words, such as `a whole number or null`."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        return " or ".join(map(_describe, arguments))
+        simple_first = sorted(arguments, key=lambda each: get_origin(each) is list)
+        return " or ".join(map(_describe, simple_first))
     if origin is Literal:
         return f"one of {', '.join(map(str, arguments))}"
     if origin is list:

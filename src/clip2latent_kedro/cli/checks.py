@@ -58,7 +58,7 @@ def check_runner(
     known = "runner must be SequentialRunner or ThreadRunner"
     try:
         runner = load_obj(name or "SequentialRunner", "kedro.runner")
-    except (ImportError, AttributeError, ValueError):
+    except (ImportError, AttributeError, TypeError, ValueError):
         runner = None
     if not (inspect.isclass(runner) and issubclass(runner, AbstractRunner)):
         msg = f"{known}, or the path of another class, got {name!r}."
@@ -70,7 +70,7 @@ def check_runner(
         inspect.signature(runner).bind(**arguments)
     except TypeError as error:
         taken = ", ".join(inspect.signature(runner).parameters)
-        msg = f"--runner-params must be of {taken} for {name} ({error})."
+        msg = f"--runner-params must be of {taken} for {name or 'SequentialRunner'}, got {', '.join(arguments)}."
         raise InputError(msg) from error
     workers = arguments.get("max_workers")
     if workers is not None and not (type(workers) is int and workers >= 1):

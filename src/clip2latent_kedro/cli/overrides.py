@@ -1,6 +1,9 @@
 """Parameter overrides as a user types them, to one nested dict."""
 
+import itertools
+import json
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 _ITEM = re.compile(r"\s*([^\s.:=]+(?:\.[^\s.:=]+)*)\s*[:=]\s*(.*?)\s*", re.DOTALL)
+_WORD = re.compile(r"[\w.+~-]*")  # what a number, true, false or null is made of
 _OPENING = tuple("[{'\"")  # how a value begins that may hold commas
 _UNREADABLE = (
     yaml.YAMLError,
@@ -38,7 +42,7 @@ def parse_overrides(text: str) -> dict[str, Any]:
             continue
         match = _ITEM.fullmatch(item)
         if match is None:
-            raise click.BadParameter(_explain_item(item.strip(), overrides))
+            raise click.BadParameter(_explain_item([item, *pieces], overrides))
         key, value = match.groups()
         while value.startswith(_OPENING) and pieces and not _is_yaml(value):
             value += f",{pieces.pop(0)}"
@@ -79,15 +83,17 @@ def _lay_over(tree: dict[str, Any], override: Mapping[str, Any], prefix: str) ->
             tree[name] = value
 
 
-def _explain_item(item: str, before: list[tuple[str, str]]) -> str:
-    """Return what is wrong with an item that is not KEY:VALUE."""
-    msg = f"{item!r} must be KEY:VALUE or KEY=VALUE."
+def _explain_item(pieces: list[str], before: list[tuple[str, str]]) -> str:
+    """Return what is wrong with the first of some pieces, which is not KEY:VALUE."""
+    msg = f"{pieces[0].strip()!r} must be KEY:VALUE or KEY=VALUE."
     if not before:
         return msg
     key, value = before[-1]
+    rest = itertools.takewhile(lambda piece: not _ITEM.fullmatch(piece), pieces)
+    quoted = json.dumps(",".join([value, *rest]).strip(), ensure_ascii=False)
     return (
         f"{msg} A comma begins another parameter; put a value with commas in quotes "
-        f"within those of the shell: --params='{key}:\"{value}, {item}\"'."
+        f"within those of the shell: --params={shlex.quote(f'{key}:{quoted}')}."
     )
 
 
@@ -115,5 +121,6 @@ def _read_value(key: str, text: str) -> Any:
                 f"Put a text that begins with one in quotes of the other kind."
             )
             raise click.BadParameter(msg) from error
-    value = _parse(text) if _is_yaml(text) else text
+    is_word = _WORD.fullmatch(text) and _is_yaml(text)  # neither comment nor anchor
+    value = _parse(text) if is_word else text
     return value if value is None or isinstance(value, bool | int | float) else text

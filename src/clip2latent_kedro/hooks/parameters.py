@@ -16,16 +16,20 @@ from clip2latent_kedro.parameters import check_parameters
 class ParameterHooks:
     """Refuses what cannot work before anything runs."""
 
-    @hook_impl
+    @hook_impl(tryfirst=True)  # before others read them
     def after_context_created(self, context: KedroContext) -> None:
         """Check the whole parameter tree, overrides included."""
         loader = context.config_loader
         try:
             tree = loader["parameters"]
-        except TypeError:  # OmegaConf has no names for a list laid over a group
+        except TypeError as error:  # OmegaConf does not say which
             overrides, loader.runtime_params = loader.runtime_params, {}
             check_parameters(_lay_over(loader["parameters"], overrides))
-            raise
+            msg = (
+                "--params must give a list where conf/ has a list, and a group where "
+                "it has a group, got one for the other. Change it in conf/."
+            )
+            raise InputError(msg) from error
         check_parameters(tree)
 
     @hook_impl(trylast=True)  # after those that fill entries

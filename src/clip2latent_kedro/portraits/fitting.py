@@ -167,6 +167,7 @@ def fit(
     schedule: Schedule,
     *,
     save_every: int,
+    lr: str,
     state: FitState | None = None,
     description: str = "fit",
     betas: tuple[float, float] = (0.9, 0.99),
@@ -179,12 +180,13 @@ def fit(
         loss_at: Loss of one step, whose data depend on the step number only.
         schedule: Learning rate and averaging.
         save_every: Steps between two states; the last step always gives one.
+        lr: Names of the learning rate's parameters, for a message.
         state: Where to go on from.
         description: What the progress bar says.
         betas: AdamW's.
 
     Raises:
-        FloatingPointError: If a loss is not finite; earlier states stay good.
+        InputError: If a loss or a weight is not finite; earlier states stay good.
     """
     optimizer = torch.optim.AdamW(parameter_groups, betas=betas)
     rates = [group["lr"] for group in optimizer.param_groups]
@@ -202,8 +204,7 @@ def fit(
                 group["lr"] = rate * schedule.factor(step)
             loss = loss_at(step)
             if not torch.isfinite(loss):
-                msg = f"{description}: the loss is {loss.item()} at step {step}."
-                raise FloatingPointError(msg)
+                raise InputError(_explain_divergence(f"loss of {loss.item()}", step, lr))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -212,8 +213,17 @@ def fit(
             advance(loss=losses[-1])
             if (step + 1) % save_every == 0 or step + 1 == schedule.steps:
                 with stopwatch.paused():
+                    if not all(bool(each.isfinite().all()) for each in model.parameters()):
+                        raise InputError(_explain_divergence("weight", step, lr))
                     tensors = _snapshot(model, optimizer, average, losses)
                     yield FitState(step + 1, stopwatch.seconds or 0.0, tensors)
+
+
+def _explain_divergence(found: str, step: int, lr: str) -> str:
+    return (
+        f"Loss and weights of a training must be finite, got a {found} that is not at "
+        f"step {step}. Lower {lr}; what was stored before is kept."
+    )
 
 
 def _average(average: dict[str, Tensor], model: nn.Module, beta: float) -> None:

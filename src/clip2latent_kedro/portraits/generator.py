@@ -153,6 +153,7 @@ def train_generator(
         loss_at,
         Schedule(config.steps, warmup=0.01, decay=0.8, ema_beta=0.998),
         save_every=config.save_every,
+        lr="portraits.generator.lr_weights or lr_biases",
         state=state,
         description="generator",
     )

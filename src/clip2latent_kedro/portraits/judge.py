@@ -180,6 +180,7 @@ def train_judge(
         loss_at,
         schedule,
         save_every=config.save_every,
+        lr="portraits.judge.lr",
         state=state,
         description="judge",
     )

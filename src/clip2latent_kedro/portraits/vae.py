@@ -179,6 +179,7 @@ def train_vae(
         loss_at,
         Schedule(config.steps, warmup=0.02, decay=0.8, ema_beta=0.995),
         save_every=config.save_every,
+        lr="portraits.vae.lr",
         state=state,
         description="vae",
     )

@@ -108,6 +108,7 @@ def train_flow(
         loss_at,
         Schedule(config.steps, warmup=0.02, decay=0.8, ema_beta=0.998),
         save_every=config.save_every,
+        lr="portraits.vae_flow.lr",
         state=state,
         description="vae, flow",
     )
