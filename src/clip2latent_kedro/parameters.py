@@ -47,6 +47,7 @@ from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+LARGEST = {int: 2**31 - 1, float: 1e30}  # of what is computed with in 32 bits
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 _NAMES = {
     int: "a whole number",
@@ -155,6 +156,7 @@ def check_parameters(tree: Mapping[str, Any]) -> None:
             expected, what came.
     """
     parameters = _build(tree)
+    _check_numbers(tree)
     for where, group, settings in _variants(parameters):
         try:
             _build(_overlay(tree, group.split("."), settings))
@@ -162,6 +164,21 @@ def check_parameters(tree: Mapping[str, Any]) -> None:
             msg = f"In {where}, {error}"
             raise InputError(msg) from None
     _check_studies(tree, parameters.ablation)
+
+
+def _check_numbers(tree: Mapping[str, Any], prefix: str = "") -> None:
+    """Refuse numbers that no tensor can hold, in variants too."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            _check_numbers(value, f"{prefix}{name}.")
+        for each in value if isinstance(value, list) else [value]:
+            largest = LARGEST.get(type(each))
+            if f"{prefix}{name}" != "seed" and largest and not abs(each) <= largest:
+                msg = (
+                    f"{prefix}{name} must be a number of at most {largest} in size, "
+                    f"got {each}."
+                )
+                raise InputError(msg)
 
 
 def _variants(
@@ -217,8 +234,10 @@ def _build(tree: Mapping[str, Any]) -> Parameters:
 def _explain(problem: Mapping[str, Any], tree: Any) -> str:
     """Return the sentence for one of pydantic's errors in a tree."""
     location, given = problem["loc"], problem["input"]
-    if problem["type"] not in _UNKNOWN and _type_at(location) is None:
-        location, given = _leave_union(location, tree)
+    for depth in range(len(location)):
+        if get_origin(_type_at(location[:depth])) in (Union, types.UnionType):
+            location, given = location[:depth], _value_at(tree, location[:depth])
+            break  # what follows is a type's name
     path = ".".join(map(str, location))
     if problem["type"] in _UNKNOWN:
         return f"{path} is not a parameter.{_suggest(path)}"
@@ -263,15 +282,10 @@ def _fields(group: Any) -> dict[str, Any]:
     return {}
 
 
-def _leave_union(
-    location: tuple[str | int, ...], tree: Any
-) -> tuple[tuple[str | int, ...], Any]:
-    """Return the place of a union and its value, of a place in one of its types."""
-    for depth, step in enumerate(location):
-        if _type_at(location[: depth + 1]) is None:
-            return location[:depth], tree
+def _value_at(tree: Any, location: tuple[str | int, ...]) -> Any:
+    for step in location:
         tree = tree[step]
-    return location, tree
+    return tree
 
 
 def _type_at(location: tuple[str | int, ...]) -> Any:

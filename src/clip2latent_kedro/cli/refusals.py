@@ -42,7 +42,9 @@ MEMORY = {
     "inference": "inference.image_batch_size or num_samples",
     "portraits": "batch_size of the model in portraits that is trained",
 }
-_OUT_OF_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory")
+_OUT_OF_MEMORY = re.compile(
+    r"can't allocate memory|not enough memory|out of memory|size calculation overflowed"
+)
 
 
 def explain(error: BaseException) -> str | None:
