@@ -10,6 +10,7 @@ import json
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
+from math import inf
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import (
@@ -155,8 +156,8 @@ def check_parameters(tree: Mapping[str, Any]) -> None:
         InputError: With one sentence for each wrong parameter: its path, what is
             expected, what came.
     """
-    parameters = _build(tree)
     _check_numbers(tree)
+    parameters = _build(tree)
     for where, group, settings in _variants(parameters):
         try:
             _build(_overlay(tree, group.split("."), settings))
@@ -172,8 +173,10 @@ def _check_numbers(tree: Mapping[str, Any], prefix: str = "") -> None:
         if isinstance(value, Mapping):
             _check_numbers(value, f"{prefix}{name}.")
         for each in value if isinstance(value, list) else [value]:
-            largest = LARGEST.get(type(each))
-            if f"{prefix}{name}" != "seed" and largest and not abs(each) <= largest:
+            if f"{prefix}{name}" == "seed" or type(each) not in LARGEST:
+                continue
+            largest = LARGEST[type(each)]
+            if largest < abs(each) < inf:
                 msg = (
                     f"{prefix}{name} must be a number of at most {largest} in size, "
                     f"got {each}."
