@@ -3,13 +3,14 @@
 import errno
 import json
 import shlex
+import types
 from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from click.testing import CliRunner
 from kedro.framework.project import configure_project
+from kedro.io.core import DatasetError
 
 from clip2latent_kedro.cli import run
 from clip2latent_kedro.cli.overrides import parse_overrides
@@ -39,9 +40,9 @@ def assert_refused(result, sentence):
 @pytest.mark.parametrize(
     ("params", "sentence"),
     [
-        ("data.latent_repeats.0:5", 'data.latent_repeats must be a list, each a whole'),
+        ("data.latent_repeats.0:5", "data.latent_repeats must be a list, each a whole"),
         ("inference.prompts:{a sign: hello}", "must be a string or a list, each a str"),
-        ("inference.prompts.0:hello", 'must be a string or a list, each a string, got'),
+        ("inference.prompts.0:hello", "must be a string or a list, each a string, got"),
         ("sampling.guidance_interval.0:1", "must be a list, each a number, got"),
         ("ablation.studies.guidance.values.0:1", "values must be a list of values"),
         ("data:5", "data must be a group of parameters, got 5."),
@@ -74,12 +75,21 @@ def test_device_cuda_without_one(kedro_run, monkeypatch):
         ("--async", "--async cannot be used: nodes here yield what they make piece by"),
         ("--runner-params=is_async:true", "--async cannot be used"),
         ("--runner=ParallelRunner", "ThreadRunner, got 'ParallelRunner': models are"),
-        ("--runner=Nope", "runner must be SequentialRunner or ThreadRunner, or the path"),
+        (
+            "--runner=Nope",
+            "ThreadRunner, or the path of another",
+        ),
         ("--runner=os.path", "or the path of another class, got 'os.path'."),
         ("--runner=..", "or the path of another class, got '..'."),
         ("--runner-params=max_workers:4", "--runner-params must be of is_async for"),
-        ("--nodes=training.tran", "Pipeline does not contain nodes named ['training.tr"),
-        ("--tags=nope", "Pipeline contains no nodes after applying all provided filters"),
+        (
+            "--nodes=training.tran",
+            "Pipeline does not contain nodes named ['tra",
+        ),
+        (
+            "--tags=nope",
+            "Pipeline contains no nodes after applying all",
+        ),
         ("--from-nodes=nope", "Pipeline does not contain nodes named ['nope']"),
         ("--to-nodes=nope", "Pipeline does not contain nodes named ['nope']"),
         ("--from-inputs=nope", "Pipeline does not contain datasets named ['nope']"),
@@ -108,24 +118,35 @@ def test_outside_of_the_configuration(kedro_run, tmp_path):
     assert_refused(kedro_run(), f"must be the folder {tmp_path / 'conf'}, which does")
 
 
+PAIRS = "training_pairs: "  # an entry that a run reads
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
         ("parameters.yml", "data: [1", "parameters.yml"),
         ("parameters.yml", "seed: ${globals:nope}", "Globals key 'nope' not found"),
         ("parameters.yml", "seed: \xff".encode("latin-1"), "cannot be read"),
-        ("parameters_more.yml", "seed: 3", "Duplicate keys found in"),
-        ("catalog_more.yml", "x: {type: no.Such, filepath: a}", "no.Such"),
-        ("catalog_more.yml", "x: {type: json.JSONDataset, path: a}", "JSONDataset"),
-        ("catalog_more.yml", "x: {filepath: a}", "'type' is missing from dataset"),
-        ("catalog_more.yml", "x: 3", "x"),
+        ("parameters_more.yml", "data: {bs: 3}", "Duplicate keys found in"),
+        ("catalog_more.yml", PAIRS + "{type: no.Such, filepath: a}", "no.Such"),
+        (
+            "catalog_more.yml",
+            "training_pairs: {type: json.JSONDataset, path: a}",
+            "JSONDataset",
+        ),
+        (
+            "catalog_more.yml",
+            "training_pairs: {filepath: a}",
+            "'type' is missing from dataset",
+        ),
+        ("catalog_more.yml", PAIRS + "3", "training_pairs"),
         ("catalog_more.yml", "x: [", "catalog_more.yml"),
     ],
 )
 def test_a_broken_configuration(kedro_run, name, content, sentence):
     path = Path("conf/test") / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert_refused(kedro_run(), sentence)
+    assert_refused(kedro_run("--pipeline=training"), sentence)
 
 
 @pytest.mark.parametrize(
@@ -137,54 +158,67 @@ def test_a_broken_configuration(kedro_run, name, content, sentence):
             RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
             "Memory ran out (DefaultCPUAllocator: can't allocate memory: you tried)",
         ),
-        (OSError(errno.ENOSPC, "full", "a/b"), "a/b cannot be written or read: No space"),
-        (OSError(errno.EROFS, "read", "a/b"), "Make the folder writable, or set data_ro"),
-        (PermissionError(errno.EACCES, "no", "a/b"), "a/b cannot be written or read: P"),
+        (
+            OSError(errno.ENOSPC, "full", "a/b"),
+            "a/b cannot be written or read: No",
+        ),
+        (
+            OSError(errno.EROFS, "read", "a/b"),
+            "Make the folder writable, or set",
+        ),
+        (
+            PermissionError(errno.EACCES, "no", "a/b"),
+            "a/b cannot be written or read: P",
+        ),
         (RuntimeError("I/O error: File too large (os error 27)"), "(ulimit -f)"),
     ],
 )
-def test_a_system_that_refuses_says_how_to_go_on(
-    kedro_run, monkeypatch, raised, sentence
-):
-    def refuse(*arguments, **named):
-        raise raised
+def test_a_system_that_refuses_says_how_to_go_on(raised, sentence):
+    def node(error):
+        raise error
 
-    monkeypatch.setattr(Path, "mkdir", refuse)
-    result = CliRunner().invoke(
-        run, ["--env=test", "--pipeline=data_generation"], prog_name="run"
-    )
-    if "Lower" in sentence:
-        sentence = "Memory ran out ("
-    assert_refused(result, sentence)
-    assert "the same command goes on from there." in result.stderr
+    training = {"__name__": "clip2latent_kedro.pipelines.training.nodes"}
+    node = types.FunctionType(node.__code__, training)
+    with pytest.raises(type(raised)) as failure:
+        node(raised)
+    wrapped = DatasetError("Failed while saving data to dataset x.")
+    wrapped.__cause__ = failure.value
+    for error in (failure.value, wrapped):
+        assert sentence in explain(error)
+        assert explain(error).endswith("the same command goes on from there.")
+
+
+def test_a_folder_where_a_file_is_meant(kedro_run):
+    Path("data").write_text("")
+    result = kedro_run("--pipeline=data_generation")
+    assert_refused(result, "Move the file that stands where a folder is meant.")
 
 
 @pytest.mark.parametrize("bug", [TypeError, KeyError, AttributeError, ValueError])
 def test_a_bug_has_no_sentence(bug):
-    try:
+    def fail():
         raise bug("a bug")
-    except bug as error:
-        assert explain(error) is None
-        wrapped = RuntimeError("another")
-        wrapped.__cause__ = error
-        assert explain(wrapped) is None
+
+    with pytest.raises(bug) as failure:
+        fail()
+    assert explain(failure.value) is None
+    wrapped = RuntimeError("another")
+    wrapped.__cause__ = failure.value
+    assert explain(wrapped) is None
 
 
 def test_a_bug_while_a_file_is_missed_has_no_sentence():
     """What was being handled when a bug struck is not what went wrong."""
-    try:
-        try:
-            raise OSError(errno.ENOSPC, "full", "a")
-        except OSError:
-            raise TypeError("a bug")  # noqa: B904
-    except TypeError as error:
-        assert explain(error) is None
+    bug = TypeError("a bug")
+    bug.__context__ = OSError(errno.ENOSPC, "full", "a")
+    assert explain(bug) is None
 
 
 PROMPTS = [
     "a man, smiling", "a sign that says: hello", "# one", "a # b", "a = b", "-x", "- x",
-    "\u00e4 \u2603", 'a "b", c', "it's, so", "a, b, c", "a, b: c", "5 # 6", "&a b", "[a",
-    "'a'", "{a}", "*", "true", "1984", "null", "", "a\\b, c", "@x", "${a}, b", "%", "| a",
+    "\u00e4 \u2603", 'a "b", c', "it's, so", "a, b, c", "a, b: c", "5 # 6", "&a b",
+    "[a", "'a'", "{a}", "*", "true", "1984", "null", "", "a\\b, c", "@x", "${a}, b", "%",
+    "| a",
 ]  # fmt: skip
 
 
@@ -195,18 +229,21 @@ def test_any_prompt_can_be_given_in_quotes(prompt):
 
 
 @pytest.mark.parametrize(
-    "prompt", ["a sign that says: hello", "# one", "5 # 6", "a = b", "-x", "- x", "&a b"]
+    "prompt",
+    ["a sign that says: hello", "# one", "5 # 6", "a = b", "-x", "- x", "&a b"],
 )
 def test_a_prompt_without_commas_needs_no_quotes(prompt):
     assert parse_overrides(f"a.prompts:{prompt}") == {"a": {"prompts": prompt}}
 
 
-@pytest.mark.parametrize("prompt", ["a man, smiling", 'a "b", c', "it's, so", "a, b, c"])
+@pytest.mark.parametrize(
+    "prompt", ["a man, smiling", 'a "b", c', "it's, so", "a, b, c"]
+)
 def test_the_message_says_what_can_be_typed(kedro_run, prompt):
     """What it proposes is read by a shell, and then as the prompt that was meant."""
     result = kedro_run(f"--params=seed:1,inference.prompts:{prompt}")
     assert result.exit_code == 2
-    assert "put a value with commas in quotes within those of the shell" in result.stderr
+    assert "put a value with commas in quotes within those of" in result.stderr
     proposed = result.stderr.partition("of the shell: --params=")[2].strip()[:-1]
     (text,) = shlex.split(proposed)
     assert parse_overrides(text) == {"inference": {"prompts": prompt}}
@@ -214,4 +251,3 @@ def test_the_message_says_what_can_be_typed(kedro_run, prompt):
 
 def test_the_last_of_one_key_wins():
     assert parse_overrides("a.b:1,a.b:2") == {"a": {"b": 2}}
-

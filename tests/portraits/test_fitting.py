@@ -79,9 +79,11 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_what_was_good():
     def loss_at(step: int) -> torch.Tensor:
         return model.weight.sum() * (float("nan") if step == 3 else 1.0)
 
-    states = fit(model, groups, loss_at, Schedule(9, 0.1, 0.5, 0.9), save_every=1, lr="a.lr")
+    states = fit(
+        model, groups, loss_at, Schedule(9, 0.1, 0.5, 0.9), save_every=1, lr="a.lr"
+    )
     assert [next(states).step for _ in range(3)] == [1, 2, 3]
-    with pytest.raises(InputError, match=r"loss of nan that is not at step 3. Lower a.lr;"):
+    with pytest.raises(InputError, match="nan that is not at step 3. Lower a.lr;"):
         next(states)
 
 

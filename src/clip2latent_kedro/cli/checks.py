@@ -70,7 +70,8 @@ def check_runner(
         inspect.signature(runner).bind(**arguments)
     except TypeError as error:
         taken = ", ".join(inspect.signature(runner).parameters)
-        msg = f"--runner-params must be of {taken} for {name or 'SequentialRunner'}, got {', '.join(arguments)}."
+        got = ", ".join(arguments)
+        msg = f"--runner-params must be of {taken} for this runner, got {got}."
         raise InputError(msg) from error
     workers = arguments.get("max_workers")
     if workers is not None and not (type(workers) is int and workers >= 1):

@@ -75,9 +75,9 @@ def explain(error: BaseException) -> str | None:
         error, "kedro.io", "_validate_dataset_config"
     ):
         return _in_one_line(error)
-    if isinstance(error, OmegaConfBaseException | yaml.YAMLError | UnicodeDecodeError):
-        if _passed(error, "kedro.config"):
-            return f"The configuration cannot be read: {_in_one_line(error)}"
+    unreadable = OmegaConfBaseException | yaml.YAMLError | UnicodeDecodeError
+    if isinstance(error, unreadable) and _passed(error, "kedro.config"):
+        return f"The configuration cannot be read: {_in_one_line(error)}"
     if isinstance(error, ValueError) and (
         _raised_in(error, "kedro.pipeline.pipeline")  # such as a mistyped --nodes
         or _raised_in(error, "kedro.config")  # a key twice in an environment

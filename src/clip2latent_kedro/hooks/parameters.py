@@ -45,10 +45,11 @@ class ParameterHooks:
                 for node in each.nodes
                 if not set(lacking).isdisjoint(node.outputs)
             ]
+            needed = ", ".join(dict.fromkeys(made_by)) or "the whole pipeline"
             msg = (
                 f"The nodes of a run must find what they read, got none of "
                 f"{', '.join(lacking)}, which no run stores. Run "
-                f"{', '.join(dict.fromkeys(made_by)) or 'the whole pipeline'} with them."
+                f"{needed} with them."
             )
             raise InputError(msg)
 

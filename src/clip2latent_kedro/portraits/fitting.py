@@ -204,7 +204,9 @@ def fit(
                 group["lr"] = rate * schedule.factor(step)
             loss = loss_at(step)
             if not torch.isfinite(loss):
-                raise InputError(_explain_divergence(f"loss of {loss.item()}", step, lr))
+                raise InputError(
+                    _explain_divergence(f"loss of {loss.item()}", step, lr)
+                )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -213,7 +215,9 @@ def fit(
             advance(loss=losses[-1])
             if (step + 1) % save_every == 0 or step + 1 == schedule.steps:
                 with stopwatch.paused():
-                    if not all(bool(each.isfinite().all()) for each in model.parameters()):
+                    if not all(
+                        bool(each.isfinite().all()) for each in model.parameters()
+                    ):
                         raise InputError(_explain_divergence("weight", step, lr))
                     tensors = _snapshot(model, optimizer, average, losses)
                     yield FitState(step + 1, stopwatch.seconds or 0.0, tensors)

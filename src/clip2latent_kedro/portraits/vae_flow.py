@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.decoders import describe_vae
 from clip2latent_kedro.generators.vae import FLOW_PREFIX, LatentFlow
 from clip2latent_kedro.portraits.attributes import sample_z
