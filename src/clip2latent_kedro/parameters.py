@@ -10,6 +10,7 @@ import json
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
+from math import inf
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import (
@@ -47,6 +48,8 @@ from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+LARGEST = {int: 2**31 - 1, float: 1e30}  # of what is computed with in 32 bits
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 _NAMES = {
     int: "a whole number",
     float: "a number",
@@ -153,6 +156,7 @@ def check_parameters(tree: Mapping[str, Any]) -> None:
         InputError: With one sentence for each wrong parameter: its path, what is
             expected, what came.
     """
+    _check_numbers(tree)
     parameters = _build(tree)
     for where, group, settings in _variants(parameters):
         try:
@@ -161,6 +165,23 @@ def check_parameters(tree: Mapping[str, Any]) -> None:
             msg = f"In {where}, {error}"
             raise InputError(msg) from None
     _check_studies(tree, parameters.ablation)
+
+
+def _check_numbers(tree: Mapping[str, Any], prefix: str = "") -> None:
+    """Refuse numbers that no tensor can hold, in variants too."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            _check_numbers(value, f"{prefix}{name}.")
+        for each in value if isinstance(value, list) else [value]:
+            if f"{prefix}{name}" == "seed" or type(each) not in LARGEST:
+                continue
+            largest = LARGEST[type(each)]
+            if largest < abs(each) < inf:
+                msg = (
+                    f"{prefix}{name} must be a number of at most {largest} in size, "
+                    f"got {each}."
+                )
+                raise InputError(msg)
 
 
 def _variants(
@@ -209,22 +230,26 @@ def _build(tree: Mapping[str, Any]) -> Parameters:
     try:
         return Parameters.model_validate_json(json.dumps(tree, default=str))
     except ValidationError as error:
-        sentences = [_explain(problem) for problem in error.errors()]
-        raise InputError("\n".join(sentences)) from None
+        sentences = [_explain(problem, tree) for problem in error.errors()]
+        raise InputError("\n".join(dict.fromkeys(sentences))) from None
 
 
-def _explain(problem: Mapping[str, Any]) -> str:
-    """Return the sentence for one of pydantic's errors."""
-    location = problem["loc"]
+def _explain(problem: Mapping[str, Any], tree: Any) -> str:
+    """Return the sentence for one of pydantic's errors in a tree."""
+    location, given = problem["loc"], problem["input"]
+    for depth in range(len(location)):
+        if get_origin(_type_at(location[:depth])) in (Union, types.UnionType):
+            location, given = location[:depth], _value_at(tree, location[:depth])
+            break  # what follows is a type's name
     path = ".".join(map(str, location))
-    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+    if problem["type"] in _UNKNOWN:
         return f"{path} is not a parameter.{_suggest(path)}"
     if problem["type"] == "missing":
         return f"{path} is missing. Set it in conf/ or with --params."
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
     expected = _describe(_type_at(location))
-    return f"{path} must be {expected}, got {json.dumps(problem['input'])}."
+    return f"{path} must be {expected}, got {json.dumps(given)}."
 
 
 def _suggest(path: str) -> str:
@@ -260,6 +285,12 @@ def _fields(group: Any) -> dict[str, Any]:
     return {}
 
 
+def _value_at(tree: Any, location: tuple[str | int, ...]) -> Any:
+    for step in location:
+        tree = tree[step]
+    return tree
+
+
 def _type_at(location: tuple[str | int, ...]) -> Any:
     annotation: Any = Parameters
     for step in location:
@@ -274,7 +305,8 @@ def _describe(annotation: Any) -> str:
     """Return a type in words, such as `a whole number or null`."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        return " or ".join(map(_describe, arguments))
+        simple_first = sorted(arguments, key=lambda each: get_origin(each) is list)
+        return " or ".join(map(_describe, simple_first))
     if origin is Literal:
         return f"one of {', '.join(map(str, arguments))}"
     if origin is list:

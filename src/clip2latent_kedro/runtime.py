@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+import re
 import shutil
 import sys
 import sysconfig
@@ -29,15 +30,18 @@ def pick_device(name: str = "auto") -> str:
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        msg = f"device must be auto, cpu, cuda or cuda:N, got {name!r}."
-        raise InputError(msg) from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    kind = re.fullmatch(r"cpu|cuda(?::(\d+))?", name)
+    if kind is None:
         msg = (
-            f"device is {name!r}, but {torch.cuda.device_count()} CUDA devices were "
-            f"found on this machine. Use device: auto or cpu."
+            f"device must be auto, cpu, cuda or cuda:N, got {name!r}. Use auto for the "
+            f"best that this machine has."
+        )
+        raise InputError(msg)
+    num_found = torch.cuda.device_count()
+    if name != "cpu" and int(kind.group(1) or 0) >= num_found:
+        msg = (
+            f"device is {name!r}, but {num_found} CUDA devices were found on this "
+            f"machine. Use device: auto or cpu."
         )
         raise InputError(msg)
     return name

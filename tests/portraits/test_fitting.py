@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.portraits.fitting import Schedule, fit
 from clip2latent_kedro.runtime import make_generator
 
@@ -26,7 +27,13 @@ def _run(steps: int, state=None, save_every: int = 10):
     groups = [{"params": list(model.parameters()), "lr": 0.05, "weight_decay": 0.0}]
     schedule = Schedule(steps, warmup=0.1, decay=0.5, ema_beta=0.9)
     states = fit(
-        model, groups, model.loss_at, schedule, save_every=save_every, state=state
+        model,
+        groups,
+        model.loss_at,
+        schedule,
+        save_every=save_every,
+        lr="a.lr",
+        state=state,
     )
     return list(states)
 
@@ -41,7 +48,7 @@ def test_the_storing_of_states_is_no_training(clock):
     groups = [{"params": list(model.parameters()), "lr": 0.05}]
     schedule = Schedule(6, warmup=0.1, decay=0.5, ema_beta=0.9)
     seconds = []
-    for state in fit(model, groups, loss_at, schedule, save_every=2):
+    for state in fit(model, groups, loss_at, schedule, save_every=2, lr="a.lr"):
         seconds.append(state.seconds)
         clock.now += 100
     assert seconds == [2, 4, 6]
@@ -72,9 +79,11 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_what_was_good():
     def loss_at(step: int) -> torch.Tensor:
         return model.weight.sum() * (float("nan") if step == 3 else 1.0)
 
-    states = fit(model, groups, loss_at, Schedule(9, 0.1, 0.5, 0.9), save_every=1)
+    states = fit(
+        model, groups, loss_at, Schedule(9, 0.1, 0.5, 0.9), save_every=1, lr="a.lr"
+    )
     assert [next(states).step for _ in range(3)] == [1, 2, 3]
-    with pytest.raises(FloatingPointError, match="nan at step 3"):
+    with pytest.raises(InputError, match=r"nan that is not at step 3\. Lower a\.lr;"):
         next(states)
 
 

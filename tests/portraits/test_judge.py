@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -44,6 +46,15 @@ def test_training_goes_on_bit_for_bit():
     resumed = list(train_judge(TINY, seed=0, device="cpu", state=whole[0]))
     for name, value in whole[-1].tensors.items():
         torch.testing.assert_close(resumed[-1].tensors[name], value, rtol=0, atol=0)
+
+
+def test_training_that_diverges_names_the_learning_rate_to_lower():
+    """A state whose weights are not finite is not stored either."""
+    states = train_judge(replace(TINY, lr=1e30, steps=8), seed=0, device="cpu")
+    stored = []
+    with pytest.raises(InputError, match=r"Lower portraits\.judge\.lr; what was"):
+        stored.extend(states)
+    assert not stored
 
 
 def test_disturbance_is_mild_and_new_for_each_picture():

@@ -20,13 +20,14 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import clip2latent_kedro.cli.viz  # noqa: F401 - takes options of `run`
-from clip2latent_kedro.cli.comparison import compare_tables, load_versions
-from clip2latent_kedro.cli.overrides import merge_overrides, parse_overrides
-from clip2latent_kedro.cli.refusals import (
+from clip2latent_kedro.cli.checks import (
     check_environment,
     check_pipelines,
-    explain,
+    check_runner,
 )
+from clip2latent_kedro.cli.comparison import compare_tables, load_versions
+from clip2latent_kedro.cli.overrides import merge_overrides, parse_overrides
+from clip2latent_kedro.cli.refusals import explain
 from clip2latent_kedro.errors import InputError
 
 FILE_PARAMS = f"{__name__}.file_params"  # where a --config file's params wait
@@ -50,6 +51,7 @@ def run_or_refuse(**options: Any) -> Any:
     try:
         check_environment(options["env"], options["conf_source"])
         check_pipelines(name for name in names if name)
+        check_runner(options["runner"], options["is_async"], options["runner_params"])
         return click.get_current_context().invoke(project.run, **options)
     except KeyboardInterrupt:
         click.echo("Interrupted. Resume with the same command.", err=True)

@@ -1,7 +1,10 @@
 """Parameter overrides as a user types them, to one nested dict."""
 
+import itertools
+import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import shlex
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
@@ -9,76 +12,115 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+_ITEM = re.compile(r"\s*([^\s.:=]+(?:\.[^\s.:=]+)*)\s*[:=]\s*(.*?)\s*", re.DOTALL)
+_WORD = re.compile(r"[\w.+~-]*")  # what a number, true, false or null is made of
+_OPENING = tuple("[{'\"")  # how a value begins that may hold commas
+_UNREADABLE = (
+    yaml.YAMLError,
+    OmegaConfBaseException,
+    TypeError,
+    ValueError,
+    RecursionError,
+)
+
 
 def parse_overrides(text: str) -> dict[str, Any]:
     """Return the nested overrides of one `--params` value.
 
-    The first `:` or `=` of an item ends its key, so values may hold either; commas
-    within brackets or quotes do not separate. Values are read as YAML.
+    The first `:` or `=` of an item ends its key, so values may hold either. A value in
+    brackets or quotes is YAML and may hold commas; any other is a number, true, false
+    or null where YAML reads it so, and a text as it stands where not.
 
     Raises:
-        click.BadParameter: If an item has no key or its value is not YAML.
+        click.BadParameter: If an item has no key, or brackets or quotes do not close.
     """
-    items = []
-    for item in _split_items(text):
-        key, separator, value = _partition(item)
-        if not key or not separator:
-            msg = f"{item!r} must be KEY:VALUE or KEY=VALUE."
-            raise click.BadParameter(msg)
-        items.append(f"{key}={value}")
-    try:
-        return _as_dict(OmegaConf.from_dotlist(items))
-    except (yaml.YAMLError, OmegaConfBaseException) as error:
-        msg = f"{text!r} cannot be read: {str(error).splitlines()[0]}."
-        raise click.BadParameter(msg) from error
+    pieces = text.split(",")
+    overrides = []
+    while pieces:
+        item = pieces.pop(0)
+        if not item.strip():
+            continue
+        match = _ITEM.fullmatch(item)
+        if match is None:
+            raise click.BadParameter(_explain_item([item, *pieces], overrides))
+        key, value = match.groups()
+        while value.startswith(_OPENING) and pieces and not _is_yaml(value):
+            value += f",{pieces.pop(0)}"
+        overrides.append((key, value.strip()))
+    return merge_overrides({key: _read_value(key, value)} for key, value in overrides)
 
 
 def merge_overrides(overrides: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return all overrides as one nested dict, later ones over earlier ones.
 
     Keys may be nested, dotted or both.
+
+    Raises:
+        click.BadParameter: If a parameter is given both as a value and as a group.
     """
-    merged = OmegaConf.create()
+    merged: dict[str, Any] = {}
     for override in overrides:
-        for key, value in _flatten(override):
-            OmegaConf.update(merged, key, value, force_add=True)
-    return _as_dict(merged)
+        _lay_over(merged, override, "")
+    return merged
 
 
-def _as_dict(config: Any) -> dict[str, Any]:
-    container: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
-    return container
-
-
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flatten(value, f"{prefix}{key}.")
+def _lay_over(tree: dict[str, Any], override: Mapping[str, Any], prefix: str) -> None:
+    for dotted, value in override.items():
+        name, _, rest = str(dotted).partition(".")
+        value = {rest: value} if rest else value
+        before = tree.get(name)
+        is_group = isinstance(value, Mapping)
+        if None not in (before, value) and isinstance(before, Mapping) != is_group:
+            msg = (
+                f"{prefix}{name} must be given either as a value or as a group of "
+                f"parameters, got both. Leave one out."
+            )
+            raise click.BadParameter(msg)
+        if is_group:
+            tree[name] = before if isinstance(before, dict) else {}
+            _lay_over(tree[name], value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{key}", value
+            tree[name] = value
 
 
-def _partition(item: str) -> tuple[str, str, str]:
-    match = re.search("[:=]", item)
-    if match is None:
-        return item, "", ""
-    return item[: match.start()].strip(), match.group(), item[match.end() :].strip()
+def _explain_item(pieces: list[str], before: list[tuple[str, str]]) -> str:
+    """Return what is wrong with the first of some pieces, which is not KEY:VALUE."""
+    msg = f"{pieces[0].strip()!r} must be KEY:VALUE or KEY=VALUE."
+    if not before:
+        return msg
+    key, value = before[-1]
+    rest = itertools.takewhile(lambda piece: not _ITEM.fullmatch(piece), pieces)
+    quoted = json.dumps(",".join([value, *rest]).strip(), ensure_ascii=False)
+    return (
+        f"{msg} A comma begins another parameter; put a value with commas in quotes "
+        f"within those of the shell: --params={shlex.quote(f'{key}:{quoted}')}."
+    )
 
 
-def _split_items(text: str) -> list[str]:
-    """Return the items between commas that are neither in brackets nor in quotes.
+def _parse(text: str) -> Any:
+    """Return a value as OmegaConf reads it, interpolations untouched."""
+    config: Any = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))
+    return config["value"]
 
-    A quote counts where it begins a value; elsewhere it may be an apostrophe.
-    """
-    items, depth, quote = [""], 0, ""
-    for character in text:
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"" and re.fullmatch(r"[^:=]*[:=]\s*", items[-1]):
-            quote = character
-        depth += (character in "[{") - (character in "]}")
-        if character == "," and depth <= 0 and not quote:
-            items.append("")
-        else:
-            items[-1] += character
-    return [item.strip() for item in items if item.strip()]
+
+def _is_yaml(text: str) -> bool:
+    try:
+        _parse(text)
+    except _UNREADABLE:
+        return False
+    return True
+
+
+def _read_value(key: str, text: str) -> Any:
+    if text.startswith(_OPENING):
+        try:
+            return _parse(text)
+        except _UNREADABLE as error:
+            msg = (
+                f"{key} must have a value whose brackets and quotes close, got {text}. "
+                f"Put a text that begins with one in quotes of the other kind."
+            )
+            raise click.BadParameter(msg) from error
+    is_word = _WORD.fullmatch(text) and _is_yaml(text)  # neither comment nor anchor
+    value = _parse(text) if is_word else text
+    return value if value is None or isinstance(value, bool | int | float) else text

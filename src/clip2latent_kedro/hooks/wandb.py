@@ -47,12 +47,12 @@ class WandbHooks:
         self._catalog: Any = None
         self._logged: dict[str, list[dict[str, float]]] = {}  # rows by checkpoint file
 
-    @hook_impl
+    @hook_impl(trylast=True)  # once they are known to be right
     def after_context_created(self, context: Any) -> None:
         """Keep the parameters for the run's config."""
         self._parameters = context.config_loader["parameters"]
 
-    @hook_impl
+    @hook_impl(trylast=True)  # once nothing refuses the run
     def before_pipeline_run(
         self, run_params: dict[str, Any], catalog: CatalogProtocol[str, Any]
     ) -> None:
@@ -169,19 +169,22 @@ def open_run(**settings: Any) -> Any:
         settings: Of `wandb.init`.
 
     Raises:
-        InputError: If nobody is logged in, or the server cannot be reached.
+        InputError: If nobody is logged in, the key or another of wandb's own settings
+            is wrong, or the server cannot be reached.
     """
     import wandb
 
-    is_online = wandb.setup().settings.mode not in ("offline", "dryrun", "disabled")
-    if is_online and not wandb.login(prompt=False, verify=False):
-        msg = f"logging: wandb needs an account, and none is logged in. {WAY_OUT}"
-        raise InputError(msg)
+    offline = ("offline", "dryrun", "disabled")
     try:
-        return wandb.init(**settings)
-    except wandb.errors.Error as error:
-        msg = f"logging: wandb could not start a run ({error}). {WAY_OUT}"
+        is_online = wandb.setup().settings.mode not in offline
+        if not is_online or wandb.login(prompt=False, verify=False):
+            return wandb.init(**settings)
+    except (wandb.errors.Error, ValueError) as error:
+        reason = " ".join(str(error).split())
+        msg = f"logging: wandb could not start a run ({reason}). {WAY_OUT}"
         raise InputError(msg) from error
+    msg = f"logging: wandb needs an account, and none is logged in. {WAY_OUT}"
+    raise InputError(msg)
 
 
 def artifact_type(dataset: Any) -> str | None:

@@ -21,7 +21,7 @@ from clip2latent_kedro.encoders.compact_clip import (
 )
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.portraits.attributes import ATTRIBUTES
-from clip2latent_kedro.portraits.fitting import FitState
+from clip2latent_kedro.portraits.fitting import FitState, check_ranges
 from clip2latent_kedro.portraits.phrases import grammar_fragments
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ class ClipTrainingConfig:
     save_every: int
 
     def __post_init__(self) -> None:
-        """Check what open_clip would fail on later."""
+        """Check what open_clip would fail on later, and ranges."""
+        check_ranges(self, "portraits.clip or clip_held_out")
         if self.image_size % 32:
             msg = (
                 f"image_size of the portraits' CLIP must be a multiple of 32, got "
@@ -164,7 +165,8 @@ class ClipFinetuneConfig:
     save_every: int
 
     def __post_init__(self) -> None:
-        """Check the names."""
+        """Check names and ranges."""
+        check_ranges(self, "portraits.clip_finetune")
         unknown = sorted(set(self.focus) - set(ATTRIBUTES))
         if unknown:
             msg = (

@@ -40,7 +40,8 @@ def train_clip(
     """
     with seeded_weights(derive_seed(seed, "clip_weights")):
         model = ClipWithHead(config.architecture().build())
-    yield from _fit_clip(model, config, {}, seed, device, state, "clip")
+    lr = "portraits.clip.lr (clip_held_out.lr where it is that model's)"
+    yield from _fit_clip(model, config, {}, seed, device, state, "clip", lr)
 
 
 def finetune_clip(
@@ -74,8 +75,8 @@ def finetune_clip(
         save_every=finetune.save_every,
     )
     seed = derive_seed(seed, "finetune")
-    name = "clip, finetuned"
-    yield from _fit_clip(model, again, finetune.focus, seed, device, state, name)
+    name, lr = "clip, finetuned", "portraits.clip_finetune.lr"
+    yield from _fit_clip(model, again, finetune.focus, seed, device, state, name, lr)
 
 
 def _fit_clip(
@@ -86,6 +87,7 @@ def _fit_clip(
     device: str,
     state: FitState | None,
     description: str,
+    lr: str,
 ) -> Iterator[FitState]:
     model.train().to(device)
     batches = _Batches(config, config.architecture(), seed, device)
@@ -111,6 +113,7 @@ def _fit_clip(
         loss_at,
         Schedule(config.steps, warmup=0.03, decay=0.97, ema_beta=config.ema_beta),
         save_every=config.save_every,
+        lr=lr,
         state=state,
         description=description,
         betas=(0.9, 0.98),

@@ -167,6 +167,7 @@ def fit(
     schedule: Schedule,
     *,
     save_every: int,
+    lr: str,
     state: FitState | None = None,
     description: str = "fit",
     betas: tuple[float, float] = (0.9, 0.99),
@@ -179,12 +180,13 @@ def fit(
         loss_at: Loss of one step, whose data depend on the step number only.
         schedule: Learning rate and averaging.
         save_every: Steps between two states; the last step always gives one.
+        lr: Names of the learning rate's parameters, for a message.
         state: Where to go on from.
         description: What the progress bar says.
         betas: AdamW's.
 
     Raises:
-        FloatingPointError: If a loss is not finite; earlier states stay good.
+        InputError: If a loss or a weight is not finite; earlier states stay good.
     """
     optimizer = torch.optim.AdamW(parameter_groups, betas=betas)
     rates = [group["lr"] for group in optimizer.param_groups]
@@ -202,8 +204,9 @@ def fit(
                 group["lr"] = rate * schedule.factor(step)
             loss = loss_at(step)
             if not torch.isfinite(loss):
-                msg = f"{description}: the loss is {loss.item()} at step {step}."
-                raise FloatingPointError(msg)
+                raise InputError(
+                    _explain_divergence(f"loss of {loss.item()}", step, lr)
+                )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -212,8 +215,42 @@ def fit(
             advance(loss=losses[-1])
             if (step + 1) % save_every == 0 or step + 1 == schedule.steps:
                 with stopwatch.paused():
+                    if not all(
+                        bool(each.isfinite().all()) for each in model.parameters()
+                    ):
+                        raise InputError(_explain_divergence("weight", step, lr))
                     tensors = _snapshot(model, optimizer, average, losses)
                     yield FitState(step + 1, stopwatch.seconds or 0.0, tensors)
+
+
+def check_ranges(config: Any, where: str) -> None:
+    """Raise `InputError` for a size below 1 or a rate that cannot be one.
+
+    Args:
+        config: Settings of a training, a dataclass.
+        where: Its place in the parameters.
+    """
+    for name, value in vars(config).items():
+        for each in value if isinstance(value, list) else [value]:
+            if name.startswith("lr"):
+                is_right, expected = each > 0, "above 0"
+            elif name == "ema_beta":
+                is_right, expected = 0 <= each < 1, "0 or more and below 1"
+            elif name in ("beta", "weight_decay", "attribute_weight"):
+                is_right, expected = each >= 0, "0 or more"
+            else:
+                is_right, expected = not isinstance(each, int) or each >= 1, "1 or more"
+            if is_right:
+                continue
+            msg = f"{name} of {where} must be {expected}, got {value}."
+            raise InputError(msg)
+
+
+def _explain_divergence(found: str, step: int, lr: str) -> str:
+    return (
+        f"Loss and weights of a training must be finite, got a {found} that is not at "
+        f"step {step}. Lower {lr}; what was stored before is kept."
+    )
 
 
 def _average(average: dict[str, Tensor], model: nn.Module, beta: float) -> None:

@@ -22,7 +22,7 @@ from clip2latent_kedro.generators.stylegan2 import (
     ToRGB,
 )
 from clip2latent_kedro.portraits.attributes import Z_DIM, sample_z
-from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
+from clip2latent_kedro.portraits.fitting import FitState, Schedule, check_ranges, fit
 from clip2latent_kedro.portraits.mapping import (
     MIN_W_DIM,
     NUM_FEATURES,
@@ -65,7 +65,8 @@ class GeneratorConfig:
     save_every: int
 
     def __post_init__(self) -> None:
-        """Check that w can hold what z stands for."""
+        """Check that w can hold what z stands for, and ranges."""
+        check_ranges(self, "portraits.generator")
         if self.w_dim < MIN_W_DIM:
             msg = (
                 f"portraits.generator.w_dim must be {MIN_W_DIM} or more, got "
@@ -153,6 +154,7 @@ def train_generator(
         loss_at,
         Schedule(config.steps, warmup=0.01, decay=0.8, ema_beta=0.998),
         save_every=config.save_every,
+        lr="portraits.generator.lr_weights or lr_biases",
         state=state,
         description="generator",
     )

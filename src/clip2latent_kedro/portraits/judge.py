@@ -24,7 +24,7 @@ from clip2latent_kedro.portraits.attributes import (
     sample_z,
     visible_mask,
 )
-from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
+from clip2latent_kedro.portraits.fitting import FitState, Schedule, check_ranges, fit
 from clip2latent_kedro.portraits.renderer import render
 from clip2latent_kedro.reading import (
     MISSHAPEN,
@@ -53,6 +53,10 @@ class JudgeConfig:
     batch_size: int
     lr: float
     save_every: int
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        check_ranges(self, "portraits.judge")
 
 
 class JudgeNetwork(nn.Module):
@@ -180,6 +184,7 @@ def train_judge(
         loss_at,
         schedule,
         save_every=config.save_every,
+        lr="portraits.judge.lr",
         state=state,
         description="judge",
     )

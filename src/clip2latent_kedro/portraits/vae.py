@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.vae import NUM_GROUPS, VaeConfig, VaeDecoder
 from clip2latent_kedro.portraits.attributes import sample_z
-from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
+from clip2latent_kedro.portraits.fitting import FitState, Schedule, check_ranges, fit
 from clip2latent_kedro.portraits.generator import face_weight, image_loss
 from clip2latent_kedro.portraits.renderer import render
 from clip2latent_kedro.runtime import derive_seed, make_generator, seeded_weights
@@ -55,7 +55,8 @@ class VaeTrainingConfig:
     save_every: int
 
     def __post_init__(self) -> None:
-        """Check that a thumbnail has as many axes as w has channels."""
+        """Check that a thumbnail has as many axes as w has channels, and ranges."""
+        check_ranges(self, "portraits.vae")
         most = min(3 * (self.resolution // _THUMBNAIL) ** 2, _NUM_MEASURED)
         if not 1 <= self.latent_dim <= most:
             msg = (
@@ -179,6 +180,7 @@ def train_vae(
         loss_at,
         Schedule(config.steps, warmup=0.02, decay=0.8, ema_beta=0.995),
         save_every=config.save_every,
+        lr="portraits.vae.lr",
         state=state,
         description="vae",
     )

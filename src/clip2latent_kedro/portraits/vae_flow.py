@@ -14,11 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.decoders import describe_vae
 from clip2latent_kedro.generators.vae import FLOW_PREFIX, LatentFlow
 from clip2latent_kedro.portraits.attributes import sample_z
-from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
+from clip2latent_kedro.portraits.fitting import FitState, Schedule, check_ranges, fit
 from clip2latent_kedro.portraits.renderer import render
 from clip2latent_kedro.portraits.vae import VaeTrainingConfig, averaged_vae
 from clip2latent_kedro.progress import progress_bar
@@ -51,13 +50,7 @@ class FlowTrainingConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        for name in ("width", "depth", "num_codes", "batch_size"):
-            if getattr(self, name) < 1:
-                msg = (
-                    f"portraits.vae_flow.{name} must be 1 or more, got "
-                    f"{getattr(self, name)}."
-                )
-                raise InputError(msg)
+        check_ranges(self, "portraits.vae_flow")
 
 
 def train_flow(
@@ -108,6 +101,7 @@ def train_flow(
         loss_at,
         Schedule(config.steps, warmup=0.02, decay=0.8, ema_beta=0.998),
         save_every=config.save_every,
+        lr="portraits.vae_flow.lr",
         state=state,
         description="vae, flow",
     )

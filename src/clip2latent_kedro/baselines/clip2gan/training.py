@@ -11,7 +11,6 @@ from clip2latent_kedro.baselines.checks import check_models
 from clip2latent_kedro.baselines.clip2gan.config import Clip2GanTrainingConfig
 from clip2latent_kedro.baselines.clip2gan.mapper import MappingNetwork
 from clip2latent_kedro.baselines.clip2gan.reconstruction import Reconstruction
-from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import LatentStatistics, measure_cloud
 from clip2latent_kedro.pairs import TrainingPairs
@@ -103,25 +102,18 @@ def train_clip2gan(
         loss_at,
         Schedule(config.max_it, _WARMUP, _DECAY, config.ema_beta),
         save_every=config.save_it,
+        lr="baselines.clip2gan.lr",
         state=state,
         description="clip2gan",
     )
-    try:
-        for reached in states:
-            average.load_state_dict(reached.weights())
-            measured = reconstruction.measure(average, *held_out)
-            since = int(history[-1][0]) if history else 0
-            loss = reached.tensors["losses"][since:].mean().item()
-            history.append([float(reached.step), loss, *measured])
-            rows = torch.tensor(history, dtype=torch.float64)
-            yield replace(reached, tensors={**reached.tensors, "history": rows})
-    except FloatingPointError as error:
-        msg = (
-            f"The loss of clip2gan must be finite. Lower baselines.clip2gan.lr = "
-            f"{config.lr}, or look for values that are not finite in training_pairs "
-            f"({error})"
-        )
-        raise InputError(msg) from error
+    for reached in states:
+        average.load_state_dict(reached.weights())
+        measured = reconstruction.measure(average, *held_out)
+        since = int(history[-1][0]) if history else 0
+        loss = reached.tensors["losses"][since:].mean().item()
+        history.append([float(reached.step), loss, *measured])
+        rows = torch.tensor(history, dtype=torch.float64)
+        yield replace(reached, tensors={**reached.tensors, "history": rows})
 
 
 def build_mapping(

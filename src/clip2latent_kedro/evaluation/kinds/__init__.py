@@ -76,7 +76,7 @@ def read_rows(written: Mapping[str, object]) -> dict[str, RowSpec]:
             continue
         row = read_row(name, settings)
         where = f"evaluation.rows.{name}"
-        if row.kind not in KINDS:
+        if not isinstance(row.kind, str) or row.kind not in KINDS:
             msg = f"{where}.method must be one of {', '.join(KINDS)}, got {row.kind!r}."
             raise InputError(msg)
         check_settings(where, row.settings, KINDS[row.kind].allowed)
