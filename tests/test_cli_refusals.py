@@ -217,8 +217,8 @@ def test_a_bug_while_a_file_is_missed_has_no_sentence():
 PROMPTS = [
     "a man, smiling", "a sign that says: hello", "# one", "a # b", "a = b", "-x", "- x",
     "\u00e4 \u2603", 'a "b", c', "it's, so", "a, b, c", "a, b: c", "5 # 6", "&a b",
-    "[a", "'a'", "{a}", "*", "true", "1984", "null", "", "a\\b, c", "@x", "${a}, b", "%",
-    "| a",
+    "[a", "'a'", "{a}", "*", "true", "1984", "null", "", "a\\b, c", "@x", "${a}, b",
+    "%", "| a",
 ]  # fmt: skip
 
 

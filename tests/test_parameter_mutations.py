@@ -24,7 +24,7 @@ def paths(tree, prefix=""):
             yield from paths(value, f"{prefix}{name}.")
 
 
-def changed(base, path, value):
+def changed(tree, path, value):
     """Return the tree with a value in place of another; names may hold dots."""
     for name in tree:
         if path == name:

@@ -83,7 +83,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_what_was_good():
         model, groups, loss_at, Schedule(9, 0.1, 0.5, 0.9), save_every=1, lr="a.lr"
     )
     assert [next(states).step for _ in range(3)] == [1, 2, 3]
-    with pytest.raises(InputError, match="nan that is not at step 3. Lower a.lr;"):
+    with pytest.raises(InputError, match=r"nan that is not at step 3\. Lower a\.lr;"):
         next(states)
 
 

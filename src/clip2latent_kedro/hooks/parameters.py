@@ -66,6 +66,7 @@ def _lay_over(tree: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str
     merged = dict(tree)
     for name, value in overrides.items():
         before = merged.get(name)
-        are_groups = isinstance(value, Mapping) and isinstance(before, Mapping)
-        merged[name] = _lay_over(before, value) if are_groups else value
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            value = _lay_over(before, value)
+        merged[name] = value
     return merged
