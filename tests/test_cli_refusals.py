@@ -108,6 +108,13 @@ def test_a_command_line_that_names_what_there_is_not(kedro_run, argument, senten
     assert_refused(kedro_run(argument), sentence)
 
 
+def test_a_node_whose_inputs_no_run_stores(kedro_run):
+    node = ["--pipeline=portraits", "--nodes=portraits.measure_portraits_models"]
+    result = kedro_run(*node)
+    assert_refused(result, "got none of portraits_training_seconds, which no run st")
+    assert " with them." in result.stderr
+
+
 def test_max_workers_must_be_a_number(kedro_run):
     many = ["--runner=ThreadRunner", "--runner-params=max_workers:0"]
     assert_refused(kedro_run(*many), "max_workers must be a whole number of 1 or more")

@@ -305,8 +305,8 @@ def _describe(annotation: Any) -> str:
     """Return a type in words, such as `a whole number or null`."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        simple_first = sorted(arguments, key=lambda each: get_origin(each) is list)
-        return " or ".join(map(_describe, simple_first))
+        words = sorted(map(_describe, arguments), key=lambda each: "list" in each)
+        return " or ".join(words)
     if origin is Literal:
         return f"one of {', '.join(map(str, arguments))}"
     if origin is list:

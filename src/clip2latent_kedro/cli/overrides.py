@@ -35,7 +35,7 @@ def parse_overrides(text: str) -> dict[str, Any]:
         click.BadParameter: If an item has no key, or brackets or quotes do not close.
     """
     pieces = text.split(",")
-    overrides = []
+    overrides: list[tuple[str, str]] = []
     while pieces:
         item = pieces.pop(0)
         if not item.strip():

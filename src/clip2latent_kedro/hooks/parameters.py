@@ -67,7 +67,6 @@ def _lay_over(tree: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str
     for name, value in overrides.items():
         before = merged.get(name)
         if isinstance(value, Mapping) and isinstance(before, Mapping):
-            merged[name] = _lay_over(before, value)
-        else:
-            merged[name] = value
+            value = _lay_over(before, value)
+        merged[name] = value
     return merged

@@ -80,7 +80,7 @@ class ClipTrainingConfig:
 
     def __post_init__(self) -> None:
         """Check what open_clip would fail on later, and ranges."""
-        check_ranges(self, "portraits.clip or clip_held_out")
+        check_ranges(self, "portraits.{clip,clip_held_out}")
         if self.image_size % 32:
             msg = (
                 f"image_size of the portraits' CLIP must be a multiple of 32, got "

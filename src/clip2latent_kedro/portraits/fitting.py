@@ -242,7 +242,7 @@ def check_ranges(config: Any, where: str) -> None:
                 is_right, expected = not isinstance(each, int) or each >= 1, "1 or more"
             if is_right:
                 continue
-            msg = f"{name} of {where} must be {expected}, got {value}."
+            msg = f"{where}.{name} must be {expected}, got {value}."
             raise InputError(msg)
 
 

@@ -56,7 +56,6 @@ class VaeTrainingConfig:
 
     def __post_init__(self) -> None:
         """Check that a thumbnail has as many axes as w has channels, and ranges."""
-        check_ranges(self, "portraits.vae")
         most = min(3 * (self.resolution // _THUMBNAIL) ** 2, _NUM_MEASURED)
         if not 1 <= self.latent_dim <= most:
             msg = (
@@ -64,6 +63,7 @@ class VaeTrainingConfig:
                 f"pixels, got {self.latent_dim}."
             )
             raise InputError(msg)
+        check_ranges(self, "portraits.vae")
 
     @property
     def resolution(self) -> int:
