@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from clip2latent_kedro.ablation import AblationConfig
+from clip2latent_kedro.ablation.settings import check_own
 from clip2latent_kedro.baselines.clip2gan import Clip2GanTrainingConfig
 from clip2latent_kedro.baselines.lafite import LafiteTrainingConfig
 from clip2latent_kedro.baselines.optimisation import OptimisationConfig
@@ -199,16 +200,18 @@ def _variants(
 
 
 def _check_studies(tree: Mapping[str, Any], ablation: AblationConfig) -> None:
-    """Check every variant of every ablation, but for what is an ablation's own."""
+    """Check every variant of every ablation."""
     for study in ablation.read_studies().values():
         budget = ablation.budget if study.retrains else {}
         for point in study.points():
             changed: Mapping[str, Any] = tree
-            for name, value in {**budget, **point.overrides}.items():
-                *group, field = name.split(".")
-                if group:
-                    changed = _overlay(changed, group, {field: value})
             try:
+                for name, value in {**budget, **point.overrides}.items():
+                    *group, field = name.split(".")
+                    if group:
+                        changed = _overlay(changed, group, {field: value})
+                    else:
+                        check_own(name, value)
                 _build(changed)
             except InputError as error:
                 msg = f"In ablation.studies.{study.name}, {error}"

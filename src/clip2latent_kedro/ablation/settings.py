@@ -42,6 +42,23 @@ def needs_training(name: str) -> bool:
     return name == "num_pairs" or not name.startswith(("sampling.", *OWN))
 
 
+def check_own(name: str, value: Any) -> None:
+    """Check the range of a setting of `OWN`.
+
+    Raises:
+        InputError: If the value is not in it.
+    """
+    if name == "condition":
+        if value not in ("text", "image"):
+            msg = f"condition must be text or image, got {value!r}."
+            raise InputError(msg)
+    elif value is not None or name != "num_pairs":
+        low = {"num_pairs": 2, "best_of": 1}[name]
+        if type(value) is not int or value < low:
+            msg = f"{name} must be a whole number, {low} or more, got {value!r}."
+            raise InputError(msg)
+
+
 def describe_override(name: str, value: Any) -> str:
     """Return an override in words, such as `psi 0.7`."""
     absent = "all" if name == "num_pairs" else "none"
@@ -74,16 +91,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Check ranges of what is an ablation's own."""
-        for name, low in {"num_pairs": 2, "best_of": 1}.items():
-            value = getattr(self, name)
-            if not (value is None and name == "num_pairs") and (
-                isinstance(value, bool) or not isinstance(value, int) or value < low
-            ):
-                msg = f"{name} must be a whole number, {low} or more, got {value!r}."
-                raise InputError(msg)
-        if self.condition not in ("text", "image"):
-            msg = f"condition must be text or image, got {self.condition!r}."
-            raise InputError(msg)
+        for name in OWN:
+            check_own(name, getattr(self, name))
 
     def change(self, overrides: Overrides) -> "Settings":
         """Return the settings with some of them changed.

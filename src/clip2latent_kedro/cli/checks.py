@@ -60,7 +60,8 @@ def check_runner(
         runner = load_obj(name or "SequentialRunner", "kedro.runner")
     except (ImportError, AttributeError, TypeError, ValueError):
         runner = None
-    if not (inspect.isclass(runner) and issubclass(runner, AbstractRunner)):
+    is_runner = inspect.isclass(runner) and issubclass(runner, AbstractRunner)
+    if not is_runner or inspect.isabstract(runner):
         msg = f"{known}, or the path of another class, got {name!r}."
         raise InputError(msg)
     if issubclass(runner, ParallelRunner):

@@ -158,7 +158,7 @@ def _explain_system(code: int, chain: list[BaseException]) -> str:
         if isinstance(link, OSError) and link.filename is not None
     ]
     for link in chain:  # Kedro names the entry whose file it was
-        places += re.findall(r"filepath='?([^',)]+)", str(link))
+        places += re.findall(r"filepath=(?:\w+\()?'?([^',)]+)", str(link))
     place = places[0] if places else "A file"
     return (
         f"{place} cannot be written or read: {os.strerror(code)}. "

@@ -108,7 +108,7 @@ class GenerationConfig:
             n_samples=self.n_samples,
             batch_size=self.batch_size,
             samples_per_shard=self.samples_per_shard,
-            out_image_size=self.out_image_size or 1,
+            out_image_size=1 if self.out_image_size is None else self.out_image_size,
         )
         if not 0 <= self.psi <= 2:
             msg = f"data_generation.psi must lie in [0, 2], got {self.psi}."

@@ -87,6 +87,12 @@ class ClipTrainingConfig:
                 f"{self.image_size}. Use 64."
             )
             raise InputError(msg)
+        if self.text_width % self.text_heads:
+            msg = (
+                f"text_width of the portraits' CLIP must be a multiple of text_heads, "
+                f"got {self.text_width} and {self.text_heads}. Use 128 and 4."
+            )
+            raise InputError(msg)
         self._check_vision()
         if not 0 <= self.token_dropout < 1:
             msg = (
@@ -103,6 +109,12 @@ class ClipTrainingConfig:
             )
             raise InputError(msg)
         if patch is None:
+            if self.vision_width % 2:
+                msg = (
+                    f"vision_width of residual blocks must be even, got "
+                    f"{self.vision_width}. Use 16."
+                )
+                raise InputError(msg)
             return
         if not isinstance(layers, int) or layers < 1:
             msg = (

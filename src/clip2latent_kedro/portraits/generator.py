@@ -67,6 +67,11 @@ class GeneratorConfig:
     def __post_init__(self) -> None:
         """Check that w can hold what z stands for, and ranges."""
         check_ranges(self, "portraits.generator")
+        try:
+            self.architecture()
+        except InputError as error:
+            msg = f"In portraits.generator, {error}"
+            raise InputError(msg) from error
         if self.w_dim < MIN_W_DIM:
             msg = (
                 f"portraits.generator.w_dim must be {MIN_W_DIM} or more, got "

@@ -35,6 +35,8 @@ from clip2latent_kedro.reading import (
 )
 from clip2latent_kedro.runtime import make_generator, seeded_weights
 
+_GROUPS = 8  # of channels, normalised together
+
 
 @dataclass(frozen=True)
 class JudgeConfig:
@@ -55,8 +57,14 @@ class JudgeConfig:
     save_every: int
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check ranges, and that channels fall into groups."""
         check_ranges(self, "portraits.judge")
+        if self.width % _GROUPS:
+            msg = (
+                f"portraits.judge.width must be a multiple of {_GROUPS}, got "
+                f"{self.width}. Use 24."
+            )
+            raise InputError(msg)
 
 
 class JudgeNetwork(nn.Module):
@@ -69,10 +77,10 @@ class JudgeNetwork(nn.Module):
         def stage(channels_in: int, channels_out: int) -> list[nn.Module]:
             return [
                 nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1),
-                nn.GroupNorm(8, channels_out),
+                nn.GroupNorm(_GROUPS, channels_out),
                 nn.SiLU(),
                 nn.Conv2d(channels_out, channels_out, 3, padding=1),
-                nn.GroupNorm(8, channels_out),
+                nn.GroupNorm(_GROUPS, channels_out),
                 nn.SiLU(),
             ]
 
