@@ -1,6 +1,7 @@
 """Files are whole or not there, and belong to whom the umask says."""
 
 import os
+import signal
 
 import numpy as np
 import pandas as pd
@@ -24,10 +25,19 @@ from clip2latent_kedro.datasets import (
     WeightsDataset,
     ZarrPairsDataset,
 )
-from clip2latent_kedro.downloads import fetch
+from clip2latent_kedro.downloads import fetch, fetch_file
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.files import replacing
 from clip2latent_kedro.generators.files import cached_stylegan
+from clip2latent_kedro.images import read_picture
 from clip2latent_kedro.pairs import PairShard
+from clip2latent_kedro.reading import (
+    array_names,
+    is_safetensors,
+    read_npy,
+    read_npz,
+    read_weights,
+)
 
 
 @pytest.fixture(params=[0o022, 0o077, 0o002], ids=oct)
@@ -119,3 +129,27 @@ def test_what_a_killed_process_has_left_does_not_stay(tmp_path):
     assert path.read_text() == "new"
     assert os.access(path, os.W_OK)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        read_npy,
+        lambda path: read_npz(path, str(path)),
+        array_names,
+        read_weights,
+        read_picture,
+        fetch_file,
+    ],
+)
+def test_a_pipe_is_refused_and_not_waited_for(read, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    signal.alarm(20)  # ends a test that waits
+    try:
+        with pytest.raises(InputError, match="pipe"):
+            read(
+                tmp_path / "pipe" if read is not fetch_file else str(tmp_path / "pipe")
+            )
+        assert not is_safetensors(tmp_path / "pipe")
+    finally:
+        signal.alarm(0)

@@ -1,8 +1,20 @@
-"""Files that are written as a whole or not at all."""
+"""Files that are written as a whole or not at all, and read if they are files."""
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from pathlib import Path
+
+
+def check_is_file(path: Path) -> None:
+    """Check that a path is that of a file: to read a pipe or a device may never end.
+
+    Raises:
+        OSError: If it is something else, or nothing.
+    """
+    path.stat()  # says why there is nothing
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file", str(path))
 
 
 @contextlib.contextmanager

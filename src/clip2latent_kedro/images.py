@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.files import check_is_file
 
 PICTURE_ENDINGS = (
     ".png",
@@ -117,6 +118,7 @@ def read_picture(
         if isinstance(picture, Image.Image):
             rgb = _to_rgb(ImageOps.exif_transpose(picture))
         else:
+            check_is_file(Path(picture))
             with Image.open(picture) as opened:
                 rgb = _to_rgb(ImageOps.exif_transpose(opened))
     except _UNREADABLE as error:

@@ -450,3 +450,16 @@ def test_it_is_stored_as_a_checkpoint_of_the_project(tmp_path):
     prior = prior_from_checkpoint(read)
     assert prior.latent_shape == (2, DIM)
     assert prior.embed_noise_scale == 0.75
+
+
+def test_a_given_configuration_is_bounded(tmp_path):
+    path = tmp_path / "toy.ckpt"
+    write_published(make_checkpoint(), path)
+    itself = {}
+    itself["data"] = itself
+    bomb, deep = ["x"], {}
+    for _ in range(30):
+        bomb, deep = [bomb] * 9, {"a": {"a": deep}}
+    for config in (itself, {"data": bomb}, {"data": deep}):
+        with pytest.raises(InputError, match="config must be a plain configuration"):
+            read_published(path, config=config)

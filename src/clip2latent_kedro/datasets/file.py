@@ -8,7 +8,7 @@ import fsspec
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
 from kedro.io.core import get_filepath_str, get_protocol_and_path
 
-from clip2latent_kedro.files import replacing
+from clip2latent_kedro.files import check_is_file, replacing
 
 T = TypeVar("T")
 
@@ -61,6 +61,8 @@ class FileDataset(AbstractVersionedDataset[T, T], Generic[T]):
     def load(self) -> T:
         """Return what the file holds."""
         path = get_filepath_str(self._get_load_path(), self._protocol)
+        if self._protocol == "file":
+            check_is_file(Path(path))
         with self._fs.open(path, "rb") as file:
             return self._from_bytes(file.read())
 

@@ -10,6 +10,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from clip2latent_kedro.datasets.folder import FolderDataset
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.files import check_is_file
 from clip2latent_kedro.inference import LabelledPicture
 
 Pictures = Mapping[str, LabelledPicture]
@@ -46,6 +47,7 @@ class PictureFolderDataset(
 
 def _read(path: Path) -> LabelledPicture:
     try:
+        check_is_file(path)
         with Image.open(path) as image:
             pixels = np.array(image.convert("RGB"))
             labels = {str(key): str(value) for key, value in image.info.items()}

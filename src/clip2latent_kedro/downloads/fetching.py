@@ -171,6 +171,9 @@ def _check_local(source: Source, path: Path) -> Path:
     if not path.exists():
         msg = f"{source.place} is expected to be a file, but there is nothing there."
         raise InputError(msg)
+    if not (path.is_file() or path.is_dir()):
+        msg = f"{source.place} is expected to be a file, but is a pipe or a device."
+        raise InputError(msg)
     problem = None if source.sha256 is None else _problem(source, path)
     if problem:
         msg = f"{source.place} {problem}. Give another file, or correct sha256."

@@ -41,6 +41,7 @@ from clip2latent_kedro.prior.published_keys import (
     split_copies,
 )
 from clip2latent_kedro.prior.published_schedule import schedule_buffers
+from clip2latent_kedro.reading import bound_tree
 from clip2latent_kedro.schedules import SCHEDULES
 
 SUFFIXES = (".ckpt", ".pt", ".pth")
@@ -245,6 +246,11 @@ def _find_config(
 ) -> tuple[dict[str, Any], str]:
     """Return the configuration and where it is from."""
     if isinstance(given, Mapping):
+        try:
+            bound_tree(given, _inside)
+        except ValueError as error:
+            msg = f"config must be a plain configuration, but {error}."
+            raise InputError(msg) from error
         plain = json.loads(json.dumps(given, default=str))  # a path is a text there
         return check_config(plain, "config"), "config"
     beside = [path.with_suffix(suffix) for suffix in (".yaml", ".yml")]
@@ -254,6 +260,13 @@ def _find_config(
     if stored is not None:
         return check_config(stored, f"cfg in {path}"), f"cfg in {path}"
     return {}, str(path)
+
+
+def _inside(part: Any) -> list[Any]:
+    """Return what is directly in a part of a configuration."""
+    if isinstance(part, Mapping):
+        return list(part.values())
+    return list(part) if isinstance(part, list | tuple) else []
 
 
 def _differing(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.files import check_is_file
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -33,6 +34,7 @@ def read_npy(path: Path) -> Array:
         InputError: If it is not there, or is no array of numbers as large as it says.
     """
     try:
+        check_is_file(path)
         with path.open("rb") as file:
             _check_header(file, path.stat().st_size)
             file.seek(0)
@@ -58,6 +60,8 @@ def read_npz(
         InputError: If it is not there, or is no archive of plain arrays.
     """
     try:
+        if isinstance(file, Path):
+            check_is_file(file)
         with zipfile.ZipFile(file) as archive:
             names = _names(archive)
             wanted = names if only is None else {key: names[key] for key in only}
@@ -74,6 +78,7 @@ def array_names(path: Path) -> list[str]:
         InputError: See `read_npz`.
     """
     try:
+        check_is_file(path)
         with zipfile.ZipFile(path) as archive:
             return list(_names(archive))
     except _UNREADABLE as error:

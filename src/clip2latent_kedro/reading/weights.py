@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.files import check_is_file
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -49,6 +50,7 @@ def read_weights(
         InputError: If it is not there, or is not a whole safetensors file.
     """
     try:
+        check_is_file(path)
         with safe_open(path, framework="pt") as file:
             names = file.keys()  # not a dictionary
             tensors = _real({name: file.get_tensor(name) for name in names})
@@ -83,6 +85,7 @@ def _real(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def is_safetensors(path: Path) -> bool:
     """Return whether a file is of the format at all, whatever it holds."""
     try:
+        check_is_file(path)
         with safe_open(path, framework="pt"):
             return True
     except (SafetensorError, OSError, MemoryError):

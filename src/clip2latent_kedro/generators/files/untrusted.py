@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.files import check_is_file
 from clip2latent_kedro.generators.files.allowed import plain_globals
 from clip2latent_kedro.generators.files.numpy_arrays import numpy_globals
 from clip2latent_kedro.generators.files.opcodes import Refusal
@@ -144,6 +145,7 @@ def read_torch_object(
 
 
 def _open(path: Path) -> tuple[memoryview, Budget]:
+    check_is_file(path)
     num_bytes = path.stat().st_size
     if num_bytes == 0:
         msg = "is empty"
