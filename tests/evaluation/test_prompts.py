@@ -9,6 +9,7 @@ from kedro.io import DataCatalog
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.evaluation import check_apart
+from clip2latent_kedro.settings import CONFIG_LOADER_ARGS
 
 LITTLE = {"a", "an", "the", "of", "in", "on", "at", "by", "with", "and", "is", "to"}
 CLOSEST = 0.8  # "... a bearded man with sunglasses", "... a man with sunglasses": 3/4
@@ -25,9 +26,7 @@ def test_the_same_text_is_found_however_it_is_written(text):
 
 
 def load_texts(project, env, name):
-    loader = OmegaConfigLoader(
-        str(project / "conf"), env=env, base_env="base", default_run_env="base"
-    )
+    loader = OmegaConfigLoader(str(project / "conf"), env=env, **CONFIG_LOADER_ARGS)
     entry = DataCatalog.from_config({name: loader["catalog"][name]})
     return [str(text) for text in entry.load(name)["prompt"]]
 
