@@ -176,6 +176,22 @@ def test_the_log_says_what_has_changed_since_a_picture_was_drawn(caplog):
     assert message.startswith("'1 0 0' is drawn again: prior (stored 'prior@")
 
 
+def test_pictures_depend_on_the_code_of_the_priors_network(monkeypatch):
+    """Two networks of equal weights may compute different things."""
+    model = make_model()
+
+    def describe():
+        settings = make_sampling(), make_config()
+        return describe_pictures(model, ["1 0 0"], *settings, seed=7)["1 0 0"]
+
+    before = describe()
+    module = "clip2latent_kedro.prior.mlp"
+    monkeypatch.setattr(type(model.prior.network), "__module__", module)
+    after = describe()
+    assert after.pop("made_by")["code"] != before.pop("made_by")["code"]
+    assert after == before
+
+
 def test_a_negative_prompt_leads_away():
     """With guidance g the condition becomes n + g (c - n) in a linear prior."""
     plain = draw(["1 0 0"], guidance_scale=2.0)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from clip2latent_kedro import provenance
 from clip2latent_kedro.provenance import (
@@ -150,6 +151,37 @@ def test_a_model_brings_its_own_modules_and_those_of_its_loader(tmp_path, monkey
     monkeypatch.syspath_prepend(tmp_path)
     expected = {"somewhere", "keyed.models", "keyed.loading"}
     assert provenance._modules_of(Wrapper(Wrapper(Model()))) == expected
+
+
+def test_what_holds_a_model_brings_the_modules_of_all_in_it():
+    """Of a prior the network, which it knows by an interface alone; once each."""
+
+    class Network(torch.nn.Module):
+        __module__ = f"{provenance.__package__}.prior.mlp"
+
+    class Prior(torch.nn.Module):
+        __module__ = f"{provenance.__package__}.prior.diffusion"
+
+        def __init__(self):
+            super().__init__()
+            self.network = Network()
+            self.linear = torch.nn.Linear(1, 1)
+
+    class Method:
+        __module__ = "somebodys.method"
+
+        def __init__(self):
+            self.prior, self.itself, self.steps = Prior(), self, [1]
+
+    assert provenance._modules_of(Method()) >= {
+        "somebodys.method",
+        Prior.__module__,
+        Network.__module__,
+    }
+    assert not any(
+        name.startswith(("torch", "builtins"))
+        for name in provenance._modules_of(Method())
+    )
 
 
 def test_equal_code_versions_and_device_are_equal_making():

@@ -174,9 +174,7 @@ def describe_pictures(
         "encoder": model.encoder.identity.digest,
         "scorer": scorer.identity.digest,
         "latent_repeats": list(model.latent_repeats),
-        "made_by": describe_making(
-            model.device, __name__, model.generator, model.encoder, scorer
-        ),
+        "made_by": describe_making(model.device, __name__, model),
     }
     if pairs is not None and sampling.retrieval_share > 0:
         shared["pairs"] = dict(pairs.recipe)

@@ -34,8 +34,8 @@ def describe_making(device: str, *parts: object) -> dict[str, str]:
 
     Args:
         device: Where the result is computed.
-        parts: What computes it: names of modules, and models, of which the modules
-            are found that they come from; None is passed over.
+        parts: What computes it: names of modules, and models or what holds them, of
+            which the modules are found that they come from; None is passed over.
     """
     roots = set()
     for part in parts:
@@ -168,11 +168,25 @@ def _shorten(value: Any) -> str:
 
 
 def _modules_of(model: object) -> set[str]:
-    """Return the modules of a model's class, of models in it and of who loads it."""
-    names = {type(model).__module__}
-    for inner in getattr(model, "__dict__", {}).values():
-        if hasattr(inner, "identity"):
-            names |= _modules_of(inner)
+    """Return the modules of a model's class, of all in it, and of who loads it.
+
+    In it are models, and what else is of its package or of this one, such as the
+    network of a prior.
+    """
+    due, seen, names = [model], set(), set()
+    while due:
+        part = due.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        names.add(type(part).__module__)
+        ours = {__package__, type(part).__module__.partition(".")[0]}
+        inside = getattr(part, "__dict__", {})
+        # A torch module keeps the modules in it under another name.
+        for inner in [*inside.values(), *inside.get("_modules", {}).values()]:
+            top = type(inner).__module__.partition(".")[0]
+            if hasattr(inner, "identity") or top in ours:
+                due.append(inner)
     tops = {name.partition(".")[0] for name in names}
     return names | {
         point.module

@@ -124,3 +124,17 @@ def test_queries_can_be_taken_in_any_order():
     assert np.array_equal(taken.embedding, queries.embedding[[2, 0]])
     assert np.array_equal(taken.stated, queries.stated[[2, 0]])
     assert taken.held_out_embedding is None
+
+
+def test_answers_and_seconds_depend_on_the_code_of_the_priors_network(
+    models, monkeypatch
+):
+    before = plan(models)
+    network = type(models.priors["prior"].network)
+    monkeypatch.setattr(network, "__module__", "clip2latent_kedro.prior.mlp")
+    after = plan(models)
+    for made_by in ("answered_by", "timed_by"):
+        (said,) = name_changes(
+            getattr(before["fast"], made_by), getattr(after["fast"], made_by)
+        )
+        assert said.startswith("made_by.code")

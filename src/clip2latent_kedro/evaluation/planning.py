@@ -119,7 +119,7 @@ def _plan_row(
         )
         raise InputError(msg)
     num_samples = spec.num_samples or config.num_samples
-    computed_by = (type(row.method).__module__, models.generator, models.encoder)
+    computed_by = (row.method, models.generator, models.encoder)
     timed_by = {
         "made_by": describe_making(
             models.device, "clip2latent_kedro.evaluation.timing", *computed_by

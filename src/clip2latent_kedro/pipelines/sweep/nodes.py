@@ -194,6 +194,7 @@ def run(
         **describe_making(
             pick_device(device),
             "clip2latent_kedro.evaluation.sweep",
+            "clip2latent_kedro.prior.network",
             models.generator,
             models.encoder,
             models.judge,
