@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -311,3 +312,22 @@ def test_margins_and_caveats_are_said():
     said = describe_claims([claim, claim], 0.95)
     assert said.startswith("Claims that were looked at: 2,")
     assert "95% confidence" in said
+
+
+def test_two_rows_that_get_nothing_right_are_not_told_apart():
+    """A share of a score of zero is no margin: neither is worse than the other."""
+    nothing = np.zeros(len(PROMPTS))
+    refined, direct = (
+        replace(found, scores={**found.scores, "accuracy": nothing})
+        for found in (
+            row("quick", "refinement", 0.6, 0.62, seconds=0.1),
+            row("direct", "direct", 0.6, 0.6, seconds=10.0),
+        )
+    )
+    (claim,) = judge(refined, direct)
+    assert [part.verdict for part in claim.parts] == [
+        "holds",
+        "cannot be told",
+        "holds",
+    ]
+    assert claim.verdict == "cannot be told"

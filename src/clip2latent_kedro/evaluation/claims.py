@@ -69,7 +69,9 @@ class Part:
 
     @property
     def verdict(self) -> Verdict:
-        """What the whole interval says."""
+        """What the whole interval says; none tells two scores of zero apart."""
+        if self.bound == 0 and self.interval.low <= 0 <= self.interval.high:
+            return "cannot be told"  # a share of zero is no margin
         if self.interval.low > self.bound:
             return "holds" if self.is_above else "does not hold"
         if self.interval.high <= self.bound:
