@@ -70,6 +70,7 @@ def test_kernel_distance_of_too_few_prompts_is_not_known():
     x, y = make_sets(n=6)
     one, two = (kernel_distance(x.reshape(n, -1, 4), y) for n in (1, 2))
     assert np.isnan(one).all()
+    assert np.isnan(kernel_distance(x[None, :1], y)).all()  # a single image
     assert np.isfinite(two[0])
     assert np.isnan(two[1])
 

@@ -36,6 +36,8 @@ def kernel_distance(features: np.ndarray, reference: np.ndarray) -> tuple[float,
         ValueError: If the shapes do not belong together, or a value is not finite.
     """
     num_prompts, num_samples, dim = features.shape
+    if num_prompts < 2:
+        return np.nan, np.nan
     first, second = check_features(features.reshape(-1, dim), reference)
     shape = num_prompts, num_samples, num_prompts, num_samples
     pairs = _cubic(first, first).reshape(shape).mean(axis=(1, 3))
