@@ -164,7 +164,7 @@ def test_what_holds_a_model_brings_the_modules_of_all_in_it():
 
         def __init__(self):
             super().__init__()
-            self.network = Network()
+            self.networks = torch.nn.Sequential(Network())
             self.linear = torch.nn.Linear(1, 1)
 
     class Method:
@@ -172,9 +172,15 @@ def test_what_holds_a_model_brings_the_modules_of_all_in_it():
 
         def __init__(self):
             self.prior, self.itself, self.steps = Prior(), self, [1]
+            self.stages = {"last": [Stage()]}
+            self.stages["all"] = self.stages
+
+    class Stage:
+        __module__ = "somebodys.stage"
 
     assert provenance._modules_of(Method()) >= {
         "somebodys.method",
+        "somebodys.stage",
         Prior.__module__,
         Network.__module__,
     }

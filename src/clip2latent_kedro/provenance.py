@@ -173,20 +173,29 @@ def _modules_of(model: object) -> set[str]:
     In it are models, and what else is of its package or of this one, such as the
     network of a prior.
     """
-    due, seen, names = [model], set(), set()
+    seen: set[int] = set()
+    names = set()
+    due: list[tuple[object, str]] = [(model, type(model).__module__)]
     while due:
-        part = due.pop()
+        part, holder = due.pop()
         if id(part) in seen:
             continue
         seen.add(id(part))
-        names.add(type(part).__module__)
-        ours = {__package__, type(part).__module__.partition(".")[0]}
-        inside = getattr(part, "__dict__", {})
-        # A torch module keeps the modules in it under another name.
-        for inner in [*inside.values(), *inside.get("_modules", {}).values()]:
-            top = type(inner).__module__.partition(".")[0]
-            if hasattr(inner, "identity") or top in ours:
-                due.append(inner)
+        if isinstance(part, Mapping):
+            due += [(inner, holder) for inner in part.values()]
+            continue
+        if isinstance(part, list | tuple | set | frozenset):
+            due += [(inner, holder) for inner in part]
+            continue
+        module = type(part).__module__
+        ours = {__package__, holder.partition(".")[0]}
+        is_ours = module.partition(".")[0] in ours
+        if part is model or hasattr(part, "identity") or is_ours:
+            names.add(module)
+            inside = getattr(part, "__dict__", {})
+            due += [(inner, module) for inner in inside.values()]
+        elif hasattr(part, "_modules"):  # torch's own, such as a sequence of layers
+            due.append((part._modules, holder))
     tops = {name.partition(".")[0] for name in names}
     return names | {
         point.module
