@@ -11,18 +11,20 @@ import psutil
 import pytest
 from processes import MARK, left_behind, run, running
 
-# Starts a child that sleeps, says its number, and sleeps or ends.
+# Starts a child, and sleeps or ends. The child says its number once it runs, since its
+# environment cannot be read before, and sleeps.
+CHILD = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
 PARENT = """
 import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-print(child.pid, flush=True)
+subprocess.Popen([sys.executable, "-c", {child!r}])
 time.sleep({seconds})
 """
 
 
 def start(seconds):
     options = {"stdout": -1, "text": True, "env": {**os.environ, MARK: "of this test"}}
-    return running([sys.executable, "-c", PARENT.format(seconds=seconds)], **options)
+    program = PARENT.format(child=CHILD, seconds=seconds)
+    return running([sys.executable, "-c", program], **options)
 
 
 @pytest.mark.parametrize("failure", [AssertionError, KeyboardInterrupt])
