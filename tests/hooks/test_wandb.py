@@ -32,7 +32,7 @@ from clip2latent_kedro.pipelines.training.nodes import (
     export_priors,
     plot_history,
 )
-from clip2latent_kedro.prior.record import Validation
+from clip2latent_kedro.prior.training import Validation
 from clip2latent_kedro.study.validation import (
     ValidationPictures,
     validated_steps,

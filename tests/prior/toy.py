@@ -6,7 +6,7 @@ import torch
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics, measure_statistics
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
-from clip2latent_kedro.prior.config import TrainConfig
+from clip2latent_kedro.prior.config import PriorSettings, TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig, EmbeddingStatistics
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.prior.training import train_prior
@@ -108,14 +108,19 @@ def train(
     return train_prior(
         pairs,
         LatentStatistics(statistics.mean, statistics.std),
-        EmbeddingStatistics(embedding_mean, 3.0),
-        data=data or make_data_config(),
-        network=network or make_network_config(),
-        diffusion=diffusion or make_diffusion_config(),
-        train=make_train_config(**changes),
-        seed=7,
+        EmbeddingStatistics(embedding_mean, 3.0, text_mean),
+        make_settings(network=network, diffusion=diffusion, data=data, **changes),
         device=device,
         start=start,
-        text_mean=text_mean,
         validate=validate,
+    )
+
+
+def make_settings(*, network=None, diffusion=None, data=None, **changes):
+    return PriorSettings(
+        data or make_data_config(),
+        network or make_network_config(),
+        diffusion or make_diffusion_config(),
+        make_train_config(**changes),
+        seed=7,
     )

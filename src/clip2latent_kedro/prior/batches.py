@@ -67,6 +67,15 @@ class PairBatches:
         starts = range(0, num_pairs, chunk)
         self._chunks = [slice(start, min(start + chunk, num_pairs)) for start in starts]
         self._kept: tuple[Tensor, Tensor] | None = None
+        self._source: Iterator[tuple[Tensor, Tensor]] = iter(())
+        self._due = 0  # the step whose batch `_source` gives next
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return the batch of a step (from 1); steps in a row are read as they come."""
+        if step != self._due:
+            self._source = self.starting_at(step - 1)
+        self._due = step + 1
+        return next(self._source)
 
     def starting_at(self, step: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield batches without end, beginning with the batch of a step (from 0).

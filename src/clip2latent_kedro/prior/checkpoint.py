@@ -1,10 +1,10 @@
-"""Everything that a training run has come to, as one safetensors file."""
+"""A prior and all that its training has come to, as one safetensors file."""
 
 import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -29,7 +29,6 @@ from clip2latent_kedro.prior.network import (
     condition_inputs,
 )
 from clip2latent_kedro.prior.stored import check_checkpoint
-from clip2latent_kedro.provenance import list_differences
 from clip2latent_kedro.reading import (
     MISSHAPEN,
     load_network,
@@ -38,74 +37,50 @@ from clip2latent_kedro.reading import (
     read_weights,
 )
 from clip2latent_kedro.schedules import SCHEDULES
+from clip2latent_kedro.training import TrainingState
 
 FORMAT = "clip2latent_kedro.prior/2"
-# They decide when something is stored or measured, not what is learned.
-FREE_SETTINGS = frozenset(
-    f"{group}.{name}"
-    for group in ("train", "distillation")
-    for name in ("save_it", "val_it")
-)
-# What has trained it is told, not refused (see `accept_start`). Of the others one is in
-# the identity of the encoder, the other decides no more than scores.
-FREE_SETTINGS |= {"made_by", "data.embed_preprocess", "data.score_preprocess"}
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """The state of training after `step` steps, on the CPU.
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint(TrainingState):
+    """The state of a prior's training, and what the prior is used with.
 
-    Random numbers are functions of the seed (in `settings`) and the step, and so
-    need no state of their own.
+    Its scores are `validation_loss` of the averaged network, and whatever else
+    validation found. Its settings are `data`, `model`, `train`, `seed` and `pairs` (the
+    recipe of the training pairs); of another program's prior what is known of it, and
+    `clip_dim` in `model`.
 
     Attributes:
-        step: Training steps done.
-        network: State dict of the network.
-        ema: State dict of the averaged network.
-        optimizer: Of `optimizer_tensors`.
-        best: State dict of the averaged network where validation was best by
-            `train.best_by`, the later one of equals; empty before there is one.
-        best_step: The step of it, 0 before.
-        history: What was measured, a row each: `step`; `loss`, the mean of the
-            training loss since the row before; of the averaged network
-            `validation_loss` and whatever else validation found, where it did.
         statistics: Of the training data, before `znorm_latent` is looked at.
         embedding_statistics: Of the training embeddings, and of texts; None if
             unknown, as in a prior that another program has trained.
         cloud: Of the training data; None if unknown.
         generator_identity: Whose w were learned; None if unknown.
         encoder_identity: Whose embeddings were the condition; None if unknown.
-        settings: Everything that decided the run, as plain JSON: `data`, `model`,
-            `train`, `seed`, `pairs` (the recipe of the training pairs), and `made_by`,
-            every code and device that has trained it, in turn. Of another
-            program's prior what is known of it, and `clip_dim` in `model`.
         buffers: What another program has stored of the schedule and the statistics of
             its copies `ema` and `network`, by copy and name; empty where they are
             computed.
-        seconds: Time that the steps took, without validation and storing; None if
-            unknown.
     """
 
-    step: int
-    network: dict[str, Tensor]
-    ema: dict[str, Tensor]
-    optimizer: dict[str, Tensor]
-    best: dict[str, Tensor]
-    best_step: int
-    history: list[dict[str, float]]
     statistics: LatentStatistics
-    embedding_statistics: EmbeddingStatistics | None
-    cloud: LatentCloud | None
-    generator_identity: Identity | None
-    encoder_identity: Identity | None
-    settings: dict[str, Any]
+    embedding_statistics: EmbeddingStatistics | None = None
+    cloud: LatentCloud | None = None
+    generator_identity: Identity | None = None
+    encoder_identity: Identity | None = None
     buffers: dict[str, Tensor] = field(default_factory=dict)
-    seconds: float | None = field(default=None, compare=False)
+
+    def with_state(self, state: TrainingState) -> "Checkpoint":
+        """Return the same after another state of its training."""
+        names = [part.name for part in fields(TrainingState)]
+        return replace(self, **{name: getattr(state, name) for name in names})
 
     @property
     def finished(self) -> bool:
         """Whether the run came to its own last step."""
-        max_it = self.settings[_own_group(self.settings)].get("max_it", inf)
+        # A student has the settings of its teacher's training beside its own.
+        own = "distillation" if "distillation" in self.settings else "train"
+        max_it = self.settings[own].get("max_it", inf)
         return bool(self.step >= max_it)
 
     @property
@@ -243,21 +218,7 @@ def prior_from_checkpoint(
         which: The last averaged weights, the last ones as they are, or the averaged
             ones where validation was best.
     """
-    model = checkpoint.settings["model"]
-    prior = build_prior(
-        NetworkConfig(**model["network"]),
-        DiffusionConfig(**model["diffusion"]),
-        checkpoint.statistics,
-        checkpoint.embedding_statistics,
-        znorm_latent=checkpoint.settings["train"]["znorm_latent"],
-        generator_identity=checkpoint.generator_identity,
-        encoder_identity=checkpoint.encoder_identity,
-        cloud=checkpoint.cloud,
-        is_distilled="distillation" in checkpoint.settings,
-        embed_noise_scale=checkpoint.settings["data"]["embed_noise_scale"],
-        clip_dim=checkpoint.clip_dim,
-        weights=getattr(checkpoint, which),
-    )
+    prior = build_prior(checkpoint, getattr(checkpoint, which))
     buffers = _group(checkpoint.buffers, which)
     if buffers:
         log_variance = buffers["posterior_log_variance_clipped"].double()
@@ -269,44 +230,24 @@ def prior_from_checkpoint(
 
 
 def build_prior(
-    network: NetworkConfig,
-    diffusion: DiffusionConfig,
-    statistics: LatentStatistics,
-    embedding_statistics: EmbeddingStatistics | None,
-    *,
-    znorm_latent: bool,
-    generator_identity: Identity | None,
-    encoder_identity: Identity | None,
-    cloud: LatentCloud | None = None,
-    is_distilled: bool = False,
-    embed_noise_scale: float = 0.0,
-    clip_dim: int | None = None,
-    weights: Mapping[str, Tensor] | None = None,
+    checkpoint: Checkpoint, weights: Mapping[str, Tensor] | None = None
 ) -> DiffusionPrior:
     """Return a new prior, on the CPU.
 
     Args:
-        network: `params:model.network`.
-        diffusion: `params:model.diffusion`.
-        statistics: Of the training data; their shape is that of one latent.
-        embedding_statistics: Of the training embeddings; likewise. None if unknown.
-        znorm_latent: Whether the prior models normalised w.
-        generator_identity: Whose w are learned; None if unknown.
-        encoder_identity: Whose embeddings are the condition; None if unknown.
-        cloud: Of the training data; None if unknown.
-        is_distilled: Whether the network takes the guidance scale as an input.
-        embed_noise_scale: `params:data.embed_noise_scale`.
-        clip_dim: Width of the embeddings; None for that of their statistics.
+        checkpoint: Its settings and statistics, and what it is used with. One that
+            has `distillation` takes the guidance scale as an input.
         weights: State dict of the network; None for random ones.
 
     Raises:
         ValueError: If the weights do not fit the network.
     """
-    inputs = condition_inputs(network, is_distilled=is_distilled)
+    settings, statistics = checkpoint.settings, checkpoint.statistics
+    network = NetworkConfig(**settings["model"]["network"])
+    diffusion = DiffusionConfig(**settings["model"]["diffusion"])
+    inputs = condition_inputs(network, is_distilled="distillation" in settings)
     num_latents, latent_dim = statistics.mean.shape
-    if clip_dim is None:
-        assert embedding_statistics is not None
-        (clip_dim,) = embedding_statistics.mean.shape
+    clip_dim = checkpoint.clip_dim
     build = partial(
         build_network, network, num_latents, latent_dim, clip_dim, len(inputs)
     )
@@ -315,46 +256,19 @@ def build_prior(
         SCHEDULES[diffusion.beta_schedule](network.num_timesteps),
         prior_space(
             statistics,
-            znorm_latent=znorm_latent,
+            znorm_latent=settings["train"]["znorm_latent"],
             image_embed_scale=diffusion.image_embed_scale,
         ),
-        embedding_statistics,
+        checkpoint.embedding_statistics,
         w_mean=statistics.mean,
         predict_x_start=diffusion.predict_x_start,
         text_embed_scale=diffusion.text_embed_scale,
-        generator_identity=generator_identity,
-        encoder_identity=encoder_identity,
-        cloud=cloud,
+        generator_identity=checkpoint.generator_identity,
+        encoder_identity=checkpoint.encoder_identity,
+        cloud=checkpoint.cloud,
         condition_inputs=inputs,
-        embed_noise_scale=embed_noise_scale,
+        embed_noise_scale=settings["data"]["embed_noise_scale"],
     )
-
-
-def check_settings(checkpoint: Checkpoint, settings: Mapping[str, Any]) -> None:
-    """Check that a run with these settings may continue a checkpoint.
-
-    The last step may move, unless the learning rate decays towards it.
-
-    Raises:
-        InputError: If settings differ; the message names each of them.
-    """
-    free, group = set(FREE_SETTINGS), _own_group(settings)
-    if settings[group]["lr_decay"] == "none":
-        free.add(f"{group}.max_it")
-    differing = list_differences(checkpoint.settings, settings, free=free)
-    if differing:
-        entry = "prior_checkpoint" if group == "train" else "student_checkpoint"
-        msg = (
-            f"The stored {entry} of step {checkpoint.step} was trained under "
-            f"other settings: {', '.join(differing)}. Use the same settings, or "
-            f"`--params=resume:false` to replace it."
-        )
-        raise InputError(msg)
-
-
-def _own_group(settings: Mapping[str, Any]) -> str:
-    """Return where the settings of the run itself are; a student has its teacher's."""
-    return "distillation" if "distillation" in settings else "train"
 
 
 def _guidance_range(settings: Mapping[str, Any]) -> tuple[float, float]:

@@ -1,14 +1,16 @@
-"""Settings of the training loop."""
+"""Settings of a prior and its training."""
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, get_args
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.pairs import DataConfig, TrainingPairs
+from clip2latent_kedro.prior.diffusion import DiffusionConfig
+from clip2latent_kedro.prior.network import NetworkConfig
+from clip2latent_kedro.runtime import Precision
+from clip2latent_kedro.training.rates import LrDecay
 
-LrDecay = Literal["none", "cosine", "linear"]
-Precision = Literal["float32", "bfloat16", "float16"]
-
-LOSS_SCORE = "validation_loss"  # the one score of which less is better
 _CHOICES = {"lr_decay": get_args(LrDecay), "precision": get_args(Precision)}
 
 
@@ -34,7 +36,7 @@ class TrainConfig:
         compile: Compile the network first, which takes a C++ compiler.
         ema_update_every: Steps between updates of the averaged weights.
         ema_beta: Largest decay of one update.
-        ema_power: How fast the decay comes there (see `ema.ema_decay`).
+        ema_power: How fast the decay comes there (see `rates.ema_decay`).
         znorm_latent: Normalise each channel of w.
         buffer_pairs: Pairs in memory at once; more are shuffled by chunks.
     """
@@ -84,3 +86,37 @@ class TrainConfig:
         if not is_right:
             msg = f"train.{name} must be {expected}, got {getattr(self, name)!r}."
             raise InputError(msg)
+
+
+@dataclass(frozen=True)
+class PriorSettings:
+    """All that decides a prior, but for the pairs.
+
+    Attributes:
+        data: `params:data`.
+        network: `params:model.network`.
+        diffusion: `params:model.diffusion`.
+        train: `params:train`.
+        seed: Of first weights, batches and noise.
+    """
+
+    data: DataConfig
+    network: NetworkConfig
+    diffusion: DiffusionConfig
+    train: TrainConfig
+    seed: int
+
+    def describe(self, pairs: TrainingPairs) -> dict[str, Any]:
+        """Return them as plain JSON with the recipe of pairs (see `Checkpoint`)."""
+        settings = {
+            "data": asdict(self.data),
+            "model": {
+                "network": asdict(self.network),
+                "diffusion": asdict(self.diffusion),
+            },
+            "train": asdict(self.train),
+            "seed": self.seed,
+            "pairs": pairs.settings,
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(settings))
+        return plain

@@ -1,193 +1,262 @@
 """Training of a prior: pairs in, checkpoints out."""
 
-import json
-import logging
-from collections.abc import Iterator
-from dataclasses import asdict, replace
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics, measure_cloud
-from clip2latent_kedro.pairs import DataConfig, TrainingPairs
+from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.prior.batches import PairBatches
 from clip2latent_kedro.prior.checkpoint import Checkpoint, build_prior
-from clip2latent_kedro.prior.config import LOSS_SCORE, TrainConfig
+from clip2latent_kedro.prior.config import PriorSettings
 from clip2latent_kedro.prior.diffusion import (
-    DiffusionConfig,
+    DiffusionPrior,
     EmbeddingStatistics,
+    perturb_embedding,
 )
-from clip2latent_kedro.prior.loop import accept_start, run_steps
-from clip2latent_kedro.prior.network import NetworkConfig
-from clip2latent_kedro.prior.record import Record, Validate
-from clip2latent_kedro.prior.trainer import Trainer
 from clip2latent_kedro.provenance import describe_making
-from clip2latent_kedro.runtime import Stopwatch, derive_seed, seeded_weights
-
-logger = logging.getLogger(__name__)
+from clip2latent_kedro.runtime import (
+    check_compiler,
+    derive_seed,
+    make_generator,
+    seeded_weights,
+)
+from clip2latent_kedro.training import (
+    LOSS_SCORE,
+    Objective,
+    Run,
+    Task,
+    averaged_copy,
+    fit,
+)
+from clip2latent_kedro.training.optimizer import build_optimizer
+from clip2latent_kedro.training.rates import decayed_lr, ema_decay
 
 CLOUD_SAMPLES = 10_000  # pairs that the cloud is measured on
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a prior can do after some steps.
+
+    Attributes:
+        scores: By name; of each, more is better.
+        picture: Samples to look at, uint8 [h, w, 3]; None if there are none.
+    """
+
+    scores: Mapping[str, float]
+    picture: np.ndarray | None = None
+
+
+Validate = Callable[[DiffusionPrior, int], Validation]
+"""(averaged prior, step) -> Validation; its random numbers are its own."""
 
 
 def train_prior(
     pairs: TrainingPairs,
     statistics: LatentStatistics,
     embedding_statistics: EmbeddingStatistics,
+    settings: PriorSettings,
     *,
-    data: DataConfig,
-    network: NetworkConfig,
-    diffusion: DiffusionConfig,
-    train: TrainConfig,
-    seed: int,
     device: str,
     start: Checkpoint | InputError | None = None,
-    text_mean: Tensor | None = None,
     validate: Validate | None = None,
 ) -> Iterator[Checkpoint]:
-    """Yield a checkpoint every `save_it` steps, and one at the end.
-
-    On a CPU, training that goes on from any of the checkpoints yields the same bits
-    as training that was never interrupted, if `validate` too is a function of its
-    arguments.
+    """Yield a checkpoint every `save_it` steps, and one at the end (see `fit`).
 
     Args:
-        pairs: w and clip_embedding.
+        pairs: w and clip_embedding; the last `train.val_pairs` are kept to measure
+            with.
         statistics: Of w.
-        embedding_statistics: Of clip_embedding.
-        data: Batch size, embedding noise.
-        network: `params:model.network`.
-        diffusion: `params:model.diffusion`.
-        train: `params:train`.
-        seed: Seed of the run.
+        embedding_statistics: Of clip_embedding. The mean of texts in it is kept for
+            those who condition the prior on texts; training has no use for it.
+        settings: All that decides the prior, but for the pairs.
         device: Where to compute.
         start: Where to go on; None starts anew. A finished run is yielded as it is,
             gone on with if `max_it` has grown, and replaced under other settings.
-        text_mean: Mean of unit-length embeddings of texts, [clip_dim], which the
-            prior keeps for those who condition it on texts; training has no use
-            for it.
         validate: Called with the averaged prior every `val_it` steps.
 
     Raises:
         InputError: If `start` is unfinished and of other settings, if there are too
             few pairs, or if the loss is not finite.
     """
-    settings = describe_settings(
-        pairs, data=data, network=network, diffusion=diffusion, train=train, seed=seed
-    )
-    if text_mean is not None:
-        embedding_statistics = replace(embedding_statistics, text_mean=text_mean)
-    making = {**describe_making(device, __name__), "pairs": pairs.made_by}
-    start = accept_start(start, settings, making)
-    if start is not None and start.step >= train.max_it:
-        logger.info("The prior is trained already, for %d steps.", start.step)
-        settings["made_by"] = start.settings.get("made_by", [{}])
-        yield replace(
-            start, settings=settings, embedding_statistics=embedding_statistics
-        )
-        return
-
-    generator_identity = _parse_identity(pairs.recipe["generator"])
-    encoder_identity = _parse_identity(pairs.recipe["encoder"])
+    train = settings.train
+    described = settings.describe(pairs)
     num_pairs = max(0, len(pairs) - train.val_pairs)
-    shown = slice(0, min(CLOUD_SAMPLES, max(1, num_pairs)))
-    cloud = measure_cloud(torch.from_numpy(pairs.take(shown)[0]))
-    with seeded_weights(derive_seed(seed, "weights")):
-        prior = build_prior(
-            network,
-            diffusion,
-            statistics,
-            embedding_statistics,
-            znorm_latent=train.znorm_latent,
-            generator_identity=generator_identity,
-            encoder_identity=encoder_identity,
-            cloud=cloud,
-            embed_noise_scale=data.embed_noise_scale,
+    w, _ = pairs.take(slice(0, min(CLOUD_SAMPLES, max(1, num_pairs))))
+    untrained = Checkpoint(
+        step=0,
+        settings=described,
+        statistics=statistics,
+        embedding_statistics=embedding_statistics,
+        cloud=measure_cloud(torch.from_numpy(w)),
+        generator_identity=_parse_identity(pairs.recipe["generator"]),
+        encoder_identity=_parse_identity(pairs.recipe["encoder"]),
+    )
+
+    def prepare() -> Task:
+        with seeded_weights(derive_seed(settings.seed, "weights")):
+            prior = build_prior(untrained).to(device)
+        batches = PairBatches(
+            pairs,
+            prior.statistics,
+            num_pairs=num_pairs,
+            batch_size=settings.data.bs,
+            buffer_pairs=train.buffer_pairs,
+            seed=settings.seed,
+            device=device,
         )
-    trainer = Trainer(
-        prior,
-        train,
-        embed_noise_scale=data.embed_noise_scale,
-        cond_drop_prob=diffusion.cond_drop_prob,
-        seed=seed,
-        device=device,
-        start=start,
-    )
-    batches = PairBatches(
-        pairs,
-        prior.statistics,
-        num_pairs=num_pairs,
-        batch_size=data.bs,
-        buffer_pairs=train.buffer_pairs,
-        seed=seed,
-        device=device,
-    )
-    w, embedding = map(torch.from_numpy, pairs.take(slice(num_pairs, len(pairs))))
-    held_out = prior.statistics.normalise(w), embedding
+        w, embedding = map(torch.from_numpy, pairs.take(slice(num_pairs, len(pairs))))
+        held_out = prior.statistics.normalise(w), embedding
+        if train.compile:
+            check_compiler("train.compile", device)
+            prior.network.compile()  # in place: the names of the weights stay
+        return prior_task(prior, settings, batches, held_out, validate)
 
-    first = 0 if start is None else start.step
-    record = Record(train.best_by, start)
-    batch = batches.starting_at(first)
-
-    def measure(step: int, loss: float, is_validated: bool) -> dict[str, float]:
-        scores = {LOSS_SCORE: trainer.validate(*held_out, data.bs)}
-        if is_validated and validate is not None:
-            scores |= validate(trainer.average, step).scores
-        row = record.add(step, loss, scores)
-        if is_validated:
-            record.keep_if_best(row, trainer.averaged_weights)
-        return row
-
-    stopwatch = Stopwatch(0.0 if start is None else start.seconds)
-    for step in run_steps(
-        "training",
-        first=first,
+    run = Run(
+        entry="prior_checkpoint",
+        group="train",
+        settings=described,
+        making={**describe_making(device, __name__), "pairs": pairs.made_by},
         max_it=train.max_it,
-        val_it=train.val_it,
         save_it=train.save_it,
-        lr=("train.lr", train.lr),
-        step=lambda step: trainer.step(*next(batch), step),
-        has_finite_weights=trainer.has_finite_weights,
-        measure=measure,
-        stopwatch=stopwatch,
-    ):
-        yield Checkpoint(
-            step=step,
-            **trainer.state(),
-            best=record.best,
-            best_step=record.best_step,
-            history=list(record.history),
-            statistics=statistics,
-            embedding_statistics=embedding_statistics,
-            cloud=cloud,
-            generator_identity=generator_identity,
-            encoder_identity=encoder_identity,
-            settings=settings,
-            seconds=stopwatch.seconds,
+        val_it=train.val_it,
+    )
+    yield from map(untrained.with_state, fit(prepare, run, start))
+
+
+def prior_task(
+    prior: DiffusionPrior,
+    settings: PriorSettings,
+    batches: Callable[[int], tuple[Tensor, Tensor]],
+    held_out: tuple[Tensor, Tensor],
+    validate: Validate | None = None,
+) -> Task:
+    """Return what `fit` trains.
+
+    Args:
+        prior: With its first weights, on its device.
+        settings: Of its training.
+        batches: Step -> x0 [n, num_latents, latent_dim] and clip_embedding
+            [n, clip_dim], on the device.
+        held_out: The same of pairs that are never trained on, on any device; there may
+            be none.
+        validate: As for `train_prior`.
+    """
+    train, seed = settings.train, settings.seed
+    device = str(prior.alpha_bar.device)
+    scale = settings.data.embed_noise_scale
+    average = averaged_copy(prior)
+
+    def batch(step: int) -> dict[str, Tensor]:
+        x0, clip_embedding = batches(step)
+        random = make_generator(seed, "step", step, device=device)
+        dropped = torch.rand(len(x0), generator=random, device=device)
+        keep = dropped >= settings.diffusion.cond_drop_prob
+        drawn = noise_batch(prior, x0, clip_embedding, scale, random)
+        return {"x0": x0, "keep": keep, **drawn}
+
+    def measure(step: int, is_validated: bool) -> dict[str, float]:
+        loss = validation_loss(
+            average,
+            held_out,
+            batch_size=settings.data.bs,
+            embed_noise_scale=scale,
+            random=make_generator(seed, "validation", device=device),
         )
+        scores = {LOSS_SCORE: loss}
+        if is_validated and validate is not None:
+            scores |= validate(average, step).scores
+        return scores
+
+    optimizer = build_optimizer(
+        prior.network, lr=train.lr, weight_decay=train.weight_decay
+    )
+    return Task(
+        network=prior.network,
+        average=average.network,
+        objectives=[Objective(optimizer, prior.loss)],
+        batch=batch,
+        learning_rate=partial(
+            decayed_lr,
+            decay=train.lr_decay,
+            max_it=train.max_it,
+            warmup_it=train.warmup_it,
+        ),
+        ema_decay=partial(ema_decay, beta=train.ema_beta, power=train.ema_power),
+        ema_every=train.ema_update_every,
+        lr_setting=f"train.lr = {train.lr}",
+        measure=measure,
+        best_by=train.best_by,
+        clip_grad=train.clip_grad,
+        accumulate=train.accumulate,
+        precision=train.precision,
+    )
 
 
-def describe_settings(
-    pairs: TrainingPairs,
+def noise_batch(
+    prior: DiffusionPrior,
+    x0: Tensor,
+    clip_embedding: Tensor,
+    embed_noise_scale: float,
+    random: torch.Generator,
+) -> dict[str, Tensor]:
+    """Return what `DiffusionPrior.loss` takes: timesteps, noise, noisy conditions.
+
+    Args:
+        prior: Whose schedule and condition count.
+        x0: Clean latents, [n, num_latents, latent_dim].
+        clip_embedding: [n, clip_dim], on the same device.
+        embed_noise_scale: Length of the noise on a unit embedding; the largest one
+            where the network is told how much there is.
+        random: Source of everything random, on the same device.
+    """
+    num, device = len(x0), x0.device
+
+    def normal_like(tensor: Tensor) -> Tensor:
+        return torch.randn(tensor.shape, generator=random, device=device)
+
+    t = torch.randint(len(prior.alpha_bar), (num,), generator=random, device=device)
+    level = embed_noise_scale * torch.ones(num, 1, device=device)
+    if "noise_level" in prior.condition_inputs:
+        level = level * torch.rand(num, 1, generator=random, device=device)
+    noisy = perturb_embedding(clip_embedding, level, normal_like(clip_embedding))
+    condition = prior.join_condition(noisy, noise_level=level)
+    return {"condition": condition, "t": t, "noise": normal_like(x0)}
+
+
+@torch.no_grad()
+def validation_loss(
+    prior: DiffusionPrior,
+    held_out: tuple[Tensor, Tensor],
     *,
-    data: DataConfig,
-    network: NetworkConfig,
-    diffusion: DiffusionConfig,
-    train: TrainConfig,
-    seed: int,
-) -> dict[str, Any]:
-    """Return everything that decides a run, as plain JSON (see `Checkpoint`)."""
-    settings = {
-        "data": asdict(data),
-        "model": {"network": asdict(network), "diffusion": asdict(diffusion)},
-        "train": asdict(train),
-        "seed": seed,
-        "pairs": pairs.settings,
-    }
-    plain: dict[str, Any] = json.loads(json.dumps(settings))
-    return plain
+    batch_size: int,
+    embed_noise_scale: float,
+    random: torch.Generator,
+) -> float:
+    """Return a prior's mean loss, conditions never hidden; NaN if there are no pairs.
+
+    Args:
+        prior: On its device.
+        held_out: x0 [n, num_latents, latent_dim] and clip_embedding [n, clip_dim].
+        batch_size: Pairs at a time.
+        embed_noise_scale: As for `noise_batch`.
+        random: Source of everything random, on the device of the prior.
+    """
+    num = len(held_out[0])
+    total = 0.0
+    for first in range(0, num, batch_size):
+        rows = slice(first, first + batch_size)
+        x0, embedding = (part[rows].to(prior.alpha_bar.device) for part in held_out)
+        drawn = noise_batch(prior, x0, embedding, embed_noise_scale, random)
+        total += float(prior.loss(x0, **drawn, keep=None)) * len(x0)
+    return total / num if num else float("nan")
 
 
 def _parse_identity(text: str) -> Identity:

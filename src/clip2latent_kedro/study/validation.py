@@ -19,13 +19,13 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import repeat_latents
-from clip2latent_kedro.prior.config import LOSS_SCORE
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
-from clip2latent_kedro.prior.record import Validation
+from clip2latent_kedro.prior.training import Validation
 from clip2latent_kedro.runtime import derive_seed
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.figure import DPI, draw_comparison
 from clip2latent_kedro.text_to_image import GeneratedImages, TextToImage
+from clip2latent_kedro.training import LOSS_SCORE
 
 IMAGE_SCORE = "image_similarity"
 WHITE = 255

@@ -27,7 +27,7 @@ from clip2latent_kedro.prior.diffusion import (
     EmbeddingStatistics,
 )
 from clip2latent_kedro.prior.network import NetworkConfig
-from clip2latent_kedro.prior.record import Validation
+from clip2latent_kedro.prior.training import Validation
 from clip2latent_kedro.prior.training import train_prior
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig

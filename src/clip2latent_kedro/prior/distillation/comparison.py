@@ -3,12 +3,11 @@
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.prior.config import LOSS_SCORE
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.prior.distillation.energy import by_condition, energy_distance
 from clip2latent_kedro.prior.distillation.student import one_step
 from clip2latent_kedro.prior.distillation.teacher import Teacher
-from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.training import LOSS_SCORE
 
 NUM_CONDITIONS = 256
 
@@ -16,27 +15,23 @@ NUM_CONDITIONS = 256
 class Comparison:
     """Compares samples of student and teacher, at the same conditions each time."""
 
-    def __init__(
-        self, teacher: Teacher, clip_embedding: Tensor, *, seed: int, device: str
-    ) -> None:
-        """Let the teacher answer.
+    def __init__(self, teacher: Teacher, clip_embedding: Tensor) -> None:
+        """Sample from the teacher.
 
         Args:
             teacher: On the device.
             clip_embedding: Of images that nobody was trained on, [n, clip_dim], on
                 the device; the first of them are used, and there may be none.
-            seed: Of the run.
-            device: Where to compute.
         """
         chosen = clip_embedding[:NUM_CONDITIONS]
-        generator = make_generator(seed, "comparison", device=device)
-        self._condition = teacher.draw_condition(chosen, generator)
+        generator = teacher.random("comparison")
+        self._condition = teacher.random_condition(chosen, generator)
         self._num_samples = teacher.config.num_samples
         shape = (len(chosen) * self._num_samples, *teacher.prior.latent_shape)
-        self._x_T = torch.randn(shape, generator=generator, device=device)
+        self._x_T = torch.randn(shape, generator=generator, device=chosen.device)
         self._teacher_x0 = self._x_T
         if len(chosen):
-            self._teacher_x0 = teacher.answer(self._condition, generator).x0
+            self._teacher_x0 = teacher.sample(self._condition, generator).x0
 
     @torch.no_grad()
     def __call__(self, student: DiffusionPrior) -> dict[str, float]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.prior.config import LrDecay
+from clip2latent_kedro.training.rates import LrDecay
 
 ObjectiveName = Literal["energy", "endpoint", "consistency"]
 
@@ -26,7 +26,7 @@ class DistillationConfig:
         lr_decay: How it falls towards `max_it`.
         weight_decay: Of AdamW, on weights of two or more axes.
         ema_beta: Largest decay of an update of the averaged weights, one a step.
-        ema_power: How fast the decay comes there (see `ema.ema_decay`).
+        ema_power: How fast the decay comes there (see `rates.ema_decay`).
         warm_start: Begin with the teacher's weights; otherwise with random ones.
         guidance_range: Guidance scales to learn, [low, high].
         mix: Largest share of a second image's embedding in a condition, 0 to 1.

@@ -1,47 +1,7 @@
-"""Distillation by the energy score: the same distribution, by whatever map.
-
-A regression on samples must also find the teacher's own map from noise to x0; as far
-as it fails, its samples draw together. A proper score of the distribution does not
-care for the map. It is what engression trains with (Shen and Meinshausen 2023,
-arXiv 2307.00835), and the distributional diffusion models of De Bortoli et al. (2025,
-arXiv 2502.02483).
-"""
+"""The energy score and distance: how far two distributions of samples are apart."""
 
 import torch
 from torch import Tensor
-
-from clip2latent_kedro.prior.batches import PairBatches
-from clip2latent_kedro.prior.diffusion import DiffusionPrior
-from clip2latent_kedro.prior.distillation.student import one_step
-from clip2latent_kedro.prior.distillation.teacher import AnswerPool, Teacher
-from clip2latent_kedro.runtime import make_generator
-
-
-class EnergyScore:
-    """E|X - Y| - E|X - X'| / 2 of student X and teacher Y, for each condition.
-
-    Over all distributions of X it is least for that of Y alone (Gneiting and Raftery
-    2007, Eq. 22). X and Y have noises of their own.
-    """
-
-    def __init__(
-        self, teacher: Teacher, batches: PairBatches, *, seed: int, device: str
-    ) -> None:
-        """Put the parts together (see `Objective`)."""
-        self._pool = AnswerPool(teacher, batches, seed=seed, device=device)
-        self._seed = seed
-        self._device = device
-
-    def __call__(
-        self, student: DiffusionPrior, average: DiffusionPrior, step: int
-    ) -> Tensor:
-        """Return the loss of a step (from 1), scalar."""
-        answers = self._pool.answers(step)
-        generator = make_generator(self._seed, "student", step, device=self._device)
-        x_T = torch.randn(answers.x0.shape, generator=generator, device=self._device)
-        x0 = one_step(student, x_T, answers.condition)
-        num = len(answers.condition)
-        return energy_score(by_condition(x0, num), by_condition(answers.x0, num))
 
 
 def energy_score(x: Tensor, y: Tensor) -> Tensor:

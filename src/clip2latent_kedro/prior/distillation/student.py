@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,13 +10,12 @@ from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.checkpoint import Checkpoint, build_prior
-from clip2latent_kedro.prior.diffusion import DiffusionConfig, DiffusionPrior
-from clip2latent_kedro.prior.network import NetworkConfig
+from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.runtime import derive_seed, seeded_weights
 
 
 def build_student(
-    teacher: Checkpoint, settings: Mapping[str, Any], *, warm_start: bool, seed: int
+    teacher: Checkpoint, settings: dict[str, Any], *, warm_start: bool, seed: int
 ) -> DiffusionPrior:
     """Return a new student, on the CPU.
 
@@ -38,19 +38,7 @@ def build_student(
         )
         raise InputError(msg)
     with seeded_weights(derive_seed(seed, "weights")):
-        student = build_prior(
-            NetworkConfig(**settings["model"]["network"]),
-            DiffusionConfig(**settings["model"]["diffusion"]),
-            teacher.statistics,
-            teacher.embedding_statistics,
-            znorm_latent=settings["train"]["znorm_latent"],
-            generator_identity=teacher.generator_identity,
-            encoder_identity=teacher.encoder_identity,
-            cloud=teacher.cloud,
-            is_distilled=True,
-            embed_noise_scale=settings["data"]["embed_noise_scale"],
-            clip_dim=teacher.clip_dim,
-        )
+        student = build_prior(replace(teacher, settings=settings))
     if warm_start:
         weights = teacher.ema
         if not settings["model"]["network"]["noise_level_input"]:

@@ -1,6 +1,5 @@
 """What the teacher is asked, and its samples, each of which may be used again."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +15,7 @@ from clip2latent_kedro.schedules import respaced_timesteps
 
 
 @dataclass(frozen=True)
-class Answers:
+class TeacherSamples:
     """A teacher's samples, `num_samples` in a row of each condition.
 
     Attributes:
@@ -31,20 +30,26 @@ class Answers:
     x0: Tensor
 
 
+@dataclass(frozen=True)
 class Teacher:
     """A trained prior, asked about random conditions.
 
     Attributes:
         prior: On its device, its weights fixed.
         config: `params:distillation`.
+        seed: Of the run.
     """
 
-    def __init__(self, prior: DiffusionPrior, config: DistillationConfig) -> None:
-        """Put the parts together."""
-        self.prior = prior
-        self.config = config
+    prior: DiffusionPrior
+    config: DistillationConfig
+    seed: int
 
-    def draw_condition(
+    def random(self, *path: int | str) -> torch.Generator:
+        """Return the source of random numbers of one purpose, on its device."""
+        device = str(self.prior.alpha_bar.device)
+        return make_generator(self.seed, *path, device=device)
+
+    def random_condition(
         self, clip_embedding: Tensor, generator: torch.Generator
     ) -> Tensor:
         """Return random conditions for a student, [m, width].
@@ -93,7 +98,7 @@ class Teacher:
         scale = condition[:, -1].repeat_interleave(len(x_t) // num)[:, None, None]
         return without + (with_condition - without) * scale
 
-    def answer(self, condition: Tensor, generator: torch.Generator) -> Answers:
+    def sample(self, condition: Tensor, generator: torch.Generator) -> TeacherSamples:
         """Return samples of conditions, [m, width], by dpmpp_2m."""
         shape = (len(condition) * self.config.num_samples, *self.prior.latent_shape)
         x_T = torch.randn(shape, generator=generator, device=condition.device)
@@ -107,54 +112,45 @@ class Teacher:
             len(alpha_bar), self.config.teacher_steps, spacing="trailing"
         )
         x0 = sample_dpmpp_2m(denoise, x_T, timesteps, alpha_bar)
-        return Answers(condition, x_T, x0)
+        return TeacherSamples(condition, x_T, x0)
 
 
-class AnswerPool:
-    """A batch of answers for each step, functions of the seed and the step.
+class SamplePool:
+    """The teacher's samples for each step, functions of the seed and the step.
 
-    An answer costs many evaluations of the teacher and a step few of the student.
-    So `pool_batches` of them are kept until each has been used `pool_uses` times,
-    in another order each time.
+    A sample costs many evaluations of the teacher and a step few of the student.
+    So `pool_batches` batches are kept until each has been used `pool_uses` times, in
+    another order each time.
     """
 
-    def __init__(
-        self, teacher: Teacher, batches: PairBatches, *, seed: int, device: str
-    ) -> None:
-        """Start with nothing answered.
+    def __init__(self, teacher: Teacher, batches: PairBatches) -> None:
+        """Start with nothing sampled.
 
         Args:
             teacher: On the device.
             batches: Of pairs, whose embeddings are asked about.
-            seed: Of the run.
-            device: Where to compute.
         """
         self._teacher = teacher
         self._batches = batches
-        self._seed = seed
-        self._device = device
-        self._source: Iterator[tuple[Tensor, Tensor]] | None = None
         self._pool = -1
-        self._kept: list[Answers] = []
+        self._kept: list[TeacherSamples] = []
 
-    def answers(self, step: int) -> Answers:
-        """Return the answers of a step (from 1); steps come in rising order."""
+    def samples(self, step: int) -> TeacherSamples:
+        """Return the samples of a step (from 1)."""
         num = self._teacher.config.pool_batches
         pool, place = divmod(step - 1, num * self._teacher.config.pool_uses)
         use, index = divmod(place, num)
-        if self._source is None:
-            self._source = self._batches.starting_at(pool * num)
         if pool != self._pool:
             self._pool, self._kept = pool, []
         while len(self._kept) < (index + 1 if use == 0 else num):
-            self._kept.append(self._ask(pool * num + len(self._kept), self._source))
+            self._kept.append(self._sample(pool * num + len(self._kept)))
         if use == 0:
             return self._kept[index]
-        generator = make_generator(self._seed, "pool_order", pool, use)
+        generator = make_generator(self._teacher.seed, "pool_order", pool, use)
         return self._kept[int(torch.randperm(num, generator=generator)[index])]
 
-    def _ask(self, batch: int, source: Iterator[tuple[Tensor, Tensor]]) -> Answers:
-        generator = make_generator(self._seed, "answers", batch, device=self._device)
-        _, clip_embedding = next(source)
-        condition = self._teacher.draw_condition(clip_embedding, generator)
-        return self._teacher.answer(condition, generator)
+    def _sample(self, batch: int) -> TeacherSamples:
+        generator = self._teacher.random("answers", batch)
+        _, clip_embedding = self._batches(batch + 1)
+        condition = self._teacher.random_condition(clip_embedding, generator)
+        return self._teacher.sample(condition, generator)

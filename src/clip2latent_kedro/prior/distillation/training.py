@@ -1,40 +1,27 @@
 """Distillation: a trained prior and pairs in, checkpoints of a student out."""
 
-import copy
 import json
-import logging
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.prior.batches import PairBatches
 from clip2latent_kedro.prior.checkpoint import Checkpoint, prior_from_checkpoint
-from clip2latent_kedro.prior.config import LOSS_SCORE
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.prior.distillation.comparison import Comparison
 from clip2latent_kedro.prior.distillation.config import DistillationConfig
-from clip2latent_kedro.prior.distillation.objectives import OBJECTIVES, Objective
+from clip2latent_kedro.prior.distillation.objectives import OBJECTIVES, Distillation
 from clip2latent_kedro.prior.distillation.student import build_student, digest_weights
 from clip2latent_kedro.prior.distillation.teacher import Teacher
-from clip2latent_kedro.prior.ema import ema_decay, update_ema
-from clip2latent_kedro.prior.loop import accept_start, run_steps
-from clip2latent_kedro.prior.optimizer import (
-    build_optimizer,
-    decayed_lr,
-    optimizer_tensors,
-    restore_optimizer,
-)
-from clip2latent_kedro.prior.record import Record
-from clip2latent_kedro.prior.trainer import copy_to_cpu
 from clip2latent_kedro.provenance import describe_making
-from clip2latent_kedro.runtime import Stopwatch
-
-logger = logging.getLogger(__name__)
+from clip2latent_kedro.training import Objective, Run, Task, averaged_copy, fit
+from clip2latent_kedro.training.optimizer import build_optimizer
+from clip2latent_kedro.training.rates import decayed_lr, ema_decay
 
 
 def distill_prior(
@@ -68,131 +55,71 @@ def distill_prior(
     """
     _check_teacher(teacher, pairs)
     settings = describe_settings(teacher, pairs, distillation=distillation, seed=seed)
-    making = {**describe_making(device, __name__), "pairs": pairs.made_by}
-    start = accept_start(start, settings, making)
-    if start is not None and start.step >= distillation.max_it:
-        logger.info("The student is trained already, for %d steps.", start.step)
-        settings["made_by"] = start.settings.get("made_by", [{}])
-        yield replace(
-            start, settings=settings, embedding_statistics=teacher.embedding_statistics
+    untrained = replace(teacher, settings=settings)
+    num_pairs = max(0, len(pairs) - teacher.settings["train"]["val_pairs"])
+
+    def prepare() -> Task:
+        asked = Teacher(
+            prior_from_checkpoint(teacher).to(device), distillation, seed
         )
-        return
+        batches = PairBatches(
+            pairs,
+            asked.prior.statistics,
+            num_pairs=num_pairs,
+            batch_size=distillation.bs,
+            buffer_pairs=teacher.settings["train"]["buffer_pairs"],
+            seed=seed,
+            device=device,
+        )
+        student = build_student(
+            teacher, settings, warm_start=distillation.warm_start, seed=seed
+        )
+        _, embedding = pairs.take(slice(num_pairs, len(pairs)))
+        return student_task(
+            student.to(device),
+            OBJECTIVES[distillation.objective](asked, batches),
+            Comparison(asked, torch.from_numpy(embedding).to(device)),
+        )
 
-    asked = Teacher(prior_from_checkpoint(teacher).to(device), distillation)
-    train = teacher.settings["train"]
-    num_pairs = max(0, len(pairs) - train["val_pairs"])
-    batches = PairBatches(
-        pairs,
-        asked.prior.statistics,
-        num_pairs=num_pairs,
-        batch_size=distillation.bs,
-        buffer_pairs=train["buffer_pairs"],
-        seed=seed,
-        device=device,
-    )
-    trainer = StudentTrainer(
-        build_student(teacher, settings, warm_start=distillation.warm_start, seed=seed),
-        OBJECTIVES[distillation.objective](asked, batches, seed=seed, device=device),
-        distillation,
-        device=device,
-        start=start,
-    )
-    _, held_out = pairs.take(slice(num_pairs, len(pairs)))
-    comparison = Comparison(
-        asked, torch.from_numpy(held_out).to(device), seed=seed, device=device
-    )
-    record = Record(LOSS_SCORE, start)
-
-    def measure(step: int, loss: float, is_validated: bool) -> dict[str, float]:
-        return record.add(step, loss, comparison(trainer.average))
-
-    stopwatch = Stopwatch(0.0 if start is None else start.seconds)
-    for step in run_steps(
-        "distillation",
-        first=0 if start is None else start.step,
+    run = Run(
+        entry="student_checkpoint",
+        group="distillation",
+        settings=settings,
+        making={**describe_making(device, __name__), "pairs": pairs.made_by},
         max_it=distillation.max_it,
-        val_it=distillation.val_it,
         save_it=distillation.save_it,
-        lr=("distillation.lr", distillation.lr),
-        step=trainer.step,
-        has_finite_weights=trainer.has_finite_weights,
-        measure=measure,
-        stopwatch=stopwatch,
-    ):
-        state = trainer.state()
-        yield replace(
-            teacher,
-            step=step,
-            network=state["network"],
-            ema=state["ema"],
-            optimizer=state["optimizer"],
-            best={},
-            best_step=0,
-            history=list(record.history),
-            settings=settings,
-            seconds=stopwatch.seconds,
-        )
+        val_it=distillation.val_it,
+    )
+    yield from map(untrained.with_state, fit(prepare, run, start))
 
 
-class StudentTrainer:
-    """A student, its averaged copy and its optimiser.
+def student_task(
+    student: DiffusionPrior, objective: Distillation, comparison: Comparison
+) -> Task:
+    """Return what `fit` trains.
 
-    Attributes:
-        student: On the device.
-        average: The same with averaged weights.
+    Args:
+        student: With its first weights, on its device.
+        objective: What it learns from.
+        comparison: What it is measured by.
     """
-
-    def __init__(
-        self,
-        student: DiffusionPrior,
-        objective: Objective,
-        config: DistillationConfig,
-        *,
-        device: str,
-        start: Checkpoint | None,
-    ) -> None:
-        """Move the student to the device and take over the state of `start`."""
-        self.student = student
-        self.average = copy.deepcopy(student).requires_grad_(False).eval()
-        if start is not None:
-            self.student.network.load_state_dict(start.network)
-            self.average.network.load_state_dict(start.ema)
-        self.student.to(device)
-        self.average.to(device)
-        self._optimizer = build_optimizer(
-            student.network, lr=config.lr, weight_decay=config.weight_decay
-        )
-        if start is not None:
-            restore_optimizer(self._optimizer, start.optimizer)
-        self._objective = objective
-        self._config = config
-
-    def step(self, step: int) -> Tensor:
-        """Update weights and average; return the loss before, a detached scalar."""
-        config = self._config
-        lr = decayed_lr(config.lr, config.lr_decay, step, config.max_it)
-        for group in self._optimizer.param_groups:
-            group["lr"] = lr
-        self._optimizer.zero_grad()
-        loss = self._objective(self.student, self.average, step)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
-        decay = ema_decay(step, beta=config.ema_beta, power=config.ema_power)
-        update_ema(self.average.network, self.student.network, decay)
-        return loss.detach()
-
-    def has_finite_weights(self) -> bool:
-        """Whether no weight is infinite or NaN."""
-        weights = self.student.network.parameters()
-        return all(bool(weight.isfinite().all()) for weight in weights)
-
-    def state(self) -> dict[str, dict[str, Tensor]]:
-        """Return `network`, `ema` and `optimizer` of a `Checkpoint`, as copies."""
-        return {
-            "network": copy_to_cpu(self.student.network.state_dict()),
-            "ema": copy_to_cpu(self.average.network.state_dict()),
-            "optimizer": copy_to_cpu(optimizer_tensors(self._optimizer)),
-        }
+    config = objective.teacher.config
+    average = averaged_copy(student)
+    optimizer = build_optimizer(
+        student.network, lr=config.lr, weight_decay=config.weight_decay
+    )
+    return Task(
+        network=student.network,
+        average=average.network,
+        objectives=[Objective(optimizer, partial(objective.loss, student, average))],
+        batch=lambda step: {"step": step},
+        learning_rate=partial(
+            decayed_lr, decay=config.lr_decay, max_it=config.max_it
+        ),
+        ema_decay=partial(ema_decay, beta=config.ema_beta, power=config.ema_power),
+        lr_setting=f"distillation.lr = {config.lr}",
+        measure=lambda step, is_validated: comparison(average),
+    )
 
 
 def describe_settings(
