@@ -47,7 +47,7 @@ def statistics_of(pairs) -> LatentStatistics:
     return measure_statistics(torch.from_numpy(pairs.w))
 
 
-def train(state=None, pairs=None, generator=None, encoder=None, **changes):
+def train(start=None, pairs=None, generator=None, encoder=None, **changes):
     pairs = pairs or make_pairs()
     states = train_clip2gan(
         generator or ColourGenerator(),
@@ -57,6 +57,6 @@ def train(state=None, pairs=None, generator=None, encoder=None, **changes):
         configure(**changes),
         seed=0,
         device="cpu",
-        state=state,
+        start=start,
     )
     return list(states)

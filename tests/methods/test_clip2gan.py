@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from baselines.clip2gan_world import configure, make_pairs, statistics_of, train
+from methods.clip2gan_world import configure, make_pairs, statistics_of, train
 from linear_models import (
     IMAGE_MEAN,
     TEXT_MEAN,

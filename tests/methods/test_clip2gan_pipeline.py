@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from baselines.clip2gan_world import CONFIG, make_pairs
+from methods.clip2gan_world import CONFIG, make_pairs
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro.validation import ParameterValidator

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from baselines.clip2gan_world import (
+from methods.clip2gan_world import (
     SPREAD,
     configure,
     make_pairs,

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from baselines.lafite_world import configure, make_generator, make_pairs
+from methods.lafite_world import configure, make_generator, make_pairs
 from generators.snapshots import make_stylegan2
 from linear_models import ColourEncoder, ColourGenerator, ColourJudge
 from safetensors.torch import save_file
@@ -30,7 +30,7 @@ from clip2latent_kedro.methods.measuring import measure_samples
 EXACT = {"rtol": 0, "atol": 0}
 
 
-def train(state=None, generator=None, **changes):
+def train(start=None, generator=None, **changes):
     generator = generator or make_generator()
     states = train_lafite(
         generator,
@@ -39,7 +39,7 @@ def train(state=None, generator=None, **changes):
         configure(**changes),
         seed=0,
         device="cpu",
-        state=state,
+        start=start,
     )
     return list(states)
 

@@ -13,10 +13,7 @@ from clip2latent_kedro.methods.clip2gan.mapper import (
     edit_w,
     map_to_w,
 )
-from clip2latent_kedro.methods.clip2gan.training import (
-    tabulate_history,
-    train_clip2gan,
-)
+from clip2latent_kedro.methods.clip2gan.training import train_clip2gan
 
 __all__ = [
     "BRIDGES",
@@ -27,6 +24,5 @@ __all__ = [
     "export_clip2gan",
     "load_clip2gan",
     "map_to_w",
-    "tabulate_history",
     "train_clip2gan",
 ]

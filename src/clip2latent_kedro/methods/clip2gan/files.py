@@ -13,7 +13,6 @@ from clip2latent_kedro.interfaces import Encoder, Generator, Identity
 from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.methods.clip2gan.config import Clip2GanTrainingConfig
 from clip2latent_kedro.methods.clip2gan.mapper import Clip2Gan, MappingNetwork
-from clip2latent_kedro.portraits.fitting import FitState
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
 from clip2latent_kedro.provenance import read_training_seconds
 from clip2latent_kedro.reading import (
@@ -23,12 +22,13 @@ from clip2latent_kedro.reading import (
     read_settings,
     read_weights,
 )
+from clip2latent_kedro.training import TrainingState
 
 KIND = "clip2gan"
 
 
 def export_clip2gan(
-    state: FitState,
+    state: TrainingState,
     generator: Generator,
     encoder: Encoder,
     statistics: LatentStatistics,
@@ -49,8 +49,7 @@ def export_clip2gan(
         latent_repeats: Layers that each latent of the pairs stands for.
         config: As there.
     """
-    weights = state.weights()
-    tensors = {f"network.{name}": weights[name].half() for name in weights}
+    tensors = {f"network.{name}": state.ema[name].half() for name in state.ema}
     tensors |= {"w_mean": statistics.mean, "w_std": statistics.std}
     tensors["image_mean"] = embedding_statistics.mean
     if embedding_statistics.text_mean is not None:

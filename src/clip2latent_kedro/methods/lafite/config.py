@@ -5,7 +5,7 @@ from typing import get_args
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.methods.lafite.losses import Form
-from clip2latent_kedro.prior.config import LrDecay
+from clip2latent_kedro.training.rates import LrDecay
 
 _AT_LEAST_ONE = ("max_it", "bs", "save_it", "text_features", "r1_every")
 _POSITIVE = (
