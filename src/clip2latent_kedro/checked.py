@@ -10,7 +10,7 @@ import difflib
 import json
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, astuple, fields, is_dataclass
+from dataclasses import MISSING, astuple, fields, is_dataclass, replace
 from functools import cache
 from itertools import islice
 from math import inf
@@ -80,9 +80,7 @@ class Checked:
         Raises:
             InputError: For the first setting that is wrong.
         """
-        for name, hint in _hints(type(self)).items():
-            for sentence in _find_problems(hint, getattr(self, name), name):
-                raise SettingError(sentence)
+        check_types(type(self), vars(self))
         for is_kept, name, expected in self.rules():
             if not is_kept:
                 raise SettingError(
@@ -113,30 +111,47 @@ def read_settings(kind: type[T], values: Any, path: str = "") -> T:
     return built
 
 
-def check_types(kind: type, values: Mapping[str, Any]) -> None:
+def change_settings(settings: T, changes: Mapping[str, Any]) -> T:
+    """Return a dataclass with some settings changed, all checked again.
+
+    Args:
+        settings: Dataclasses may be fields of it.
+        changes: New values by dotted name, such as `network.depth`.
+
+    Raises:
+        InputError: If a value is out of its range.
+    """
+    changed: dict[str, Any] = {}
+    groups: dict[str, dict[str, Any]] = {}
+    for name, value in changes.items():
+        group, _, rest = name.partition(".")
+        if rest:
+            groups.setdefault(group, {})[rest] = value
+        else:
+            changed[name] = value
+    for group, of_group in groups.items():
+        try:
+            changed[group] = change_settings(getattr(settings, group), of_group)
+        except SettingError as error:
+            raise SettingError(_join(group, error)) from None
+    return replace(settings, **changed)  # type: ignore[type-var]
+
+
+def check_types(kind: type, values: Mapping[str, Any], path: str = "") -> None:
     """Check the values that are a dataclass's, as far as there are any.
+
+    Args:
+        kind: The dataclass.
+        values: Others may be among them.
+        path: Where they stand, for messages.
 
     Raises:
         InputError: If one is not what its field's annotation says.
     """
     for name, hint in _hints(kind).items():
         if name in values:
-            check_value(hint, values[name], name)
-
-
-def check_value(hint: Any, value: Any, path: str) -> None:
-    """Check one value.
-
-    Args:
-        hint: The annotation.
-        value: As JSON or YAML have it.
-        path: Its name, for the message.
-
-    Raises:
-        InputError: If the value is not what the annotation says.
-    """
-    for sentence in _find_problems(hint, value, path):
-        raise SettingError(sentence)
+            for sentence in _find_problems(hint, values[name], _join(path, name)):
+                raise SettingError(sentence)
 
 
 def known_settings(kind: Any, prefix: str = "") -> Iterator[str]:
@@ -184,7 +199,7 @@ def _build(kind: Any, values: Mapping[str, Any], path: str) -> Any:
     try:
         return kind(**built)
     except SettingError as error:
-        raise InputError(_join(path, str(error))) from None
+        raise InputError(_join(path, error)) from None
 
 
 def _find_problems(hint: Any, value: Any, path: str, root: Any = None) -> Iterator[str]:
@@ -267,11 +282,14 @@ def _is_kind(kind: Any, holder: type) -> bool:
     return isinstance(kind, type) and kind is not str and issubclass(kind, holder)
 
 
-def _bounds(hint: Any) -> Iterator[tuple[type, tuple[Any, ...]]]:
-    """Yield the kind and the limits of each bound in an annotation."""
-    for each in get_args(hint)[1:] if get_origin(hint) is Annotated else ():
-        for bound in each if isinstance(each, Interval) else [each]:
-            yield type(bound), astuple(bound)  # type: ignore[arg-type]
+@cache
+def _bounds(hint: Any) -> list[tuple[type, tuple[Any, ...]]]:
+    """Return the kind and the limits of each bound in an annotation."""
+    return [
+        (type(bound), astuple(bound))  # type: ignore[arg-type]
+        for each in (get_args(hint)[1:] if get_origin(hint) is Annotated else ())
+        for bound in (each if isinstance(each, Interval) else [each])
+    ]
 
 
 def _is_within(hint: Any, value: Any) -> bool:

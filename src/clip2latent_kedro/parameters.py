@@ -1,12 +1,19 @@
 """The whole parameter tree: the science's own config classes, and where they stand."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from clip2latent_kedro.ablation import AblationConfig
-from clip2latent_kedro.ablation.settings import check_own
-from clip2latent_kedro.checked import Checked, PositiveInt, Rule, Seed, read_settings
+from clip2latent_kedro.ablation.settings import OWN
+from clip2latent_kedro.checked import (
+    Checked,
+    PositiveInt,
+    Rule,
+    Seed,
+    change_settings,
+    read_settings,
+)
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
 from clip2latent_kedro.methods.clip2gan import Clip2GanTrainingConfig
@@ -117,53 +124,34 @@ def check_parameters(tree: Mapping[str, Any]) -> None:
             expected, what came.
     """
     parameters = read_settings(Parameters, tree)
-    for where, group, settings in _variants(parameters):
+    for where, changes in _variants(parameters):
         try:
-            read_settings(Parameters, _overlay(tree, group.split("."), settings))
+            change_settings(parameters, changes)
         except InputError as error:
             msg = f"In {where}, {error}"
             raise InputError(msg) from None
-    _check_studies(tree, parameters.ablation)
 
 
-def _variants(
-    parameters: Parameters,
-) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Yield the place of each variant, and what it changes of which group."""
+def _variants(parameters: Parameters) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the place of each variant, and what it changes of the parameters."""
     for name, row in read_rows(parameters.evaluation.rows).items():
         allowed = KINDS[row.kind].allowed
         group = allowed.group_of(row.settings)
         if group is not None:
-            yield f"evaluation.rows.{name}", group, allowed.changes(row.settings)
+            changes = allowed.changes(row.settings)
+            yield f"evaluation.rows.{name}", _within(group, changes)
     for grid, settings in parameters.sweep.grids.items():
         for overrides in expand_grid(settings):
-            yield f"sweep.grids.{grid}", "sampling", SAMPLING.changes(overrides)
-
-
-def _check_studies(tree: Mapping[str, Any], ablation: AblationConfig) -> None:
-    """Check every variant of every ablation."""
+            changes = SAMPLING.changes(overrides)
+            yield f"sweep.grids.{grid}", _within("sampling", changes)
+    ablation = parameters.ablation
     for study in ablation.read_studies().values():
         budget = ablation.budget if study.retrains else {}
         for point in study.points():
-            changed: Mapping[str, Any] = tree
-            try:
-                for name, value in {**budget, **point.overrides}.items():
-                    *group, field = name.split(".")
-                    if group:
-                        changed = _overlay(changed, group, {field: value})
-                    else:
-                        check_own(name, value)
-                read_settings(Parameters, changed)
-            except InputError as error:
-                msg = f"In ablation.studies.{study.name}, {error}"
-                raise InputError(msg) from None
+            changes = {**budget, **point.overrides}
+            of_run = {name: changes[name] for name in changes if name not in OWN}
+            yield f"ablation.studies.{study.name}", of_run
 
 
-def _overlay(
-    tree: Mapping[str, Any], group: Sequence[str], settings: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return a tree with some settings of a group changed."""
-    if not group:
-        return {**tree, **settings}
-    first, *rest = group
-    return {**tree, first: _overlay(tree.get(first, {}), rest, settings)}
+def _within(group: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{group}.{name}": value for name, value in settings.items()}

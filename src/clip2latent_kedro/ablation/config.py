@@ -9,10 +9,11 @@ from annotated_types import Ge, Interval
 
 from clip2latent_kedro.ablation.settings import (
     KNOWN,
+    Settings,
     describe_override,
     needs_training,
 )
-from clip2latent_kedro.checked import Checked, PositiveInt, Rule
+from clip2latent_kedro.checked import Checked, PositiveInt, Rule, check_types
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.study.variants import expand_grid
 
@@ -162,6 +163,8 @@ def _read_study(name: str, written: object) -> StudySpec:
             _check_overrides(f"{where}.{group}.{line}", overrides)
     title = str(study.get("title", name.replace("_", " ")))
     spec = StudySpec(name, title, axis, values, base, lines, apart)
+    for point in spec.points():
+        check_types(Settings, point.overrides, f"studies.{name}")
     labels = [point.label for point in spec.points()]
     if len(set(labels)) < len(labels):
         msg = f"{where} must have variants of different names, got {labels}."
