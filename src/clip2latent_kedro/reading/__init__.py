@@ -5,6 +5,7 @@ the depth and the number of a document's nodes before they are made, the shape o
 array before there is room for it, and the shapes of a network before it is built.
 """
 
+from clip2latent_kedro.checked import check_types, read_settings
 from clip2latent_kedro.reading.arrays import array_names, read_npy, read_npz
 from clip2latent_kedro.reading.documents import (
     bound_tree,
@@ -14,7 +15,6 @@ from clip2latent_kedro.reading.documents import (
     read_text,
     read_yaml,
 )
-from clip2latent_kedro.reading.settings import check_types, read_settings
 from clip2latent_kedro.reading.weights import (
     MISSHAPEN,
     check_fit,

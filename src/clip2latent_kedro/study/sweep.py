@@ -5,10 +5,12 @@ import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge
 
+from clip2latent_kedro.checked import Checked, NonNegativeFloat, PositiveInt
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Judge
 from clip2latent_kedro.progress import progress_bar
@@ -30,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class SweepConfig:
+class SweepConfig(Checked):
     """What is tried, `params:sweep`.
 
     Attributes:
@@ -43,11 +45,11 @@ class SweepConfig:
         clip_tolerance: CLIP score that the best may give up for diversity.
     """
 
-    num_prompts: int
-    num_samples: int
+    num_prompts: PositiveInt
+    num_samples: Annotated[int, Ge(2)]
     grids: dict[str, dict[str, Any]]
     fixed: list[str]
-    clip_tolerance: float
+    clip_tolerance: NonNegativeFloat
 
     def __post_init__(self) -> None:
         """Check ranges, and that grids name settings and list values."""
