@@ -1,11 +1,10 @@
 import math
 from dataclasses import replace
-from itertools import islice
 
 import pytest
 import torch
 from open_clip.tokenizer import SimpleTokenizer
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from clip2latent_kedro.encoders import load_encoder
@@ -20,9 +19,9 @@ from clip2latent_kedro.portraits.clip import (
     contrastive_loss,
     export_clip,
 )
-from clip2latent_kedro.portraits.clip_training import finetune_clip, train_clip
-from clip2latent_kedro.portraits.fitting import FitState
+from clip2latent_kedro.portraits.clip_training import clip_task, finetune_task
 from clip2latent_kedro.portraits.quality import measure_retrieval
+from clip2latent_kedro.portraits.training import train_model
 
 CONFIG = ClipTrainingConfig(
     embed_dim=16,
@@ -45,35 +44,27 @@ CONFIG = ClipTrainingConfig(
 )
 
 
+def train(config, seed=0):
+    *_, state = train_model("clip", clip_task, config, seed=seed, device="cpu")
+    return state
+
+
 @pytest.fixture(scope="module")
-def states():
-    return list(train_clip(CONFIG, seed=0, device="cpu"))
+def trained():
+    return train(CONFIG)
 
 
-def test_resumed_equals_uninterrupted(states, tmp_path):
-    save_file(states[0].tensors, tmp_path / "state.safetensors")
-    stored = FitState(2, 1.0, load_file(tmp_path / "state.safetensors"))
-    (resumed,) = train_clip(CONFIG, seed=0, device="cpu", state=stored)
-
-    assert [state.step for state in states] == [2, 4]
-    assert resumed.step == 4
-    assert resumed.tensors.keys() == states[1].tensors.keys()
-    for name, value in states[1].tensors.items():
-        assert torch.equal(resumed.tensors[name], value), name
-
-
-def test_a_second_training_starts_from_the_average_of_the_first(states):
-    closer = ClipFinetuneConfig(
-        steps=2, lr=1e-9, attribute_weight=1.0, focus={"expression": 4.0}, save_every=1
+def test_a_second_training_starts_from_the_average_of_the_first(trained):
+    focus = {"expression": 4.0}
+    closer = ClipFinetuneConfig(1, 1e-9, 1.0, focus, save_every=1)
+    given = closer, trained, CONFIG
+    (state,) = train_model(
+        "clip_finetune", finetune_task, *given, seed=0, device="cpu"
     )
-    first, last = finetune_clip(states[-1], CONFIG, closer, 0, "cpu")
     name = "clip.visual.conv1.weight"
     torch.testing.assert_close(
-        first.tensors[f"model.{name}"], states[-1].weights()[name], atol=1e-7, rtol=0
+        state.network[name], trained.ema[name], atol=1e-7, rtol=0
     )
-    (resumed,) = finetune_clip(states[-1], CONFIG, closer, 0, "cpu", first)
-    for name, value in last.tensors.items():
-        torch.testing.assert_close(resumed.tensors[name], value, rtol=0, atol=0)
 
 
 def test_focus_names_attributes():
@@ -81,25 +72,12 @@ def test_focus_names_attributes():
         ClipFinetuneConfig(1, 1e-3, 1.0, {"moustaches": 2.0}, 1)
 
 
-def test_the_seed_decides_and_the_global_one_does_not(states):
-    torch.manual_seed(123)
-    before = torch.get_rng_state()
-    (again,) = islice(train_clip(CONFIG, seed=0, device="cpu"), 1)
-    (other,) = islice(train_clip(CONFIG, seed=1, device="cpu"), 1)
-
-    assert torch.equal(torch.get_rng_state(), before)
-    assert torch.equal(again.tensors["losses"], states[0].tensors["losses"])
-    assert not torch.equal(other.tensors["losses"], states[0].tensors["losses"])
-
-
 def test_first_loss_is_that_of_guessing_attributes():
     """A head of zeros guesses: without the contrastive part it costs mean log k."""
     config = replace(CONFIG, attribute_weight=1.0, steps=1, save_every=1)
     first, half = (
-        next(iter(train_clip(replace(config, attribute_weight=w), 0, "cpu")))
-        .tensors["losses"]
-        .item()
-        for w in (1.0, 0.5)
+        train(replace(config, attribute_weight=weight)).history[-1]["loss"]
+        for weight in (1.0, 0.5)
     )
     guesses = torch.tensor([math.log(len(values)) for values in ATTRIBUTES.values()])
     # Half the attribute loss is the mean over visible or stated attributes.
@@ -117,15 +95,15 @@ def test_trimmed_texts_embed_as_whole_ones():
     torch.testing.assert_close(model.encode_tokens(rows), model.clip.encode_text(rows))
 
 
-def test_export_is_the_averaged_clip_without_the_head(states, tmp_path):
-    tensors, metadata = export_clip(states[-1], CONFIG)
+def test_export_is_the_averaged_clip_without_the_head(trained, tmp_path):
+    tensors, metadata = export_clip(trained, CONFIG)
     save_file(tensors, tmp_path / "clip.safetensors", metadata)
     encoder = load_encoder("compact_clip", tmp_path / "clip.safetensors", {})
 
     assert not any(name.startswith("head") for name in tensors)
     average = {
         name.removeprefix("clip."): value
-        for name, value in states[-1].weights().items()
+        for name, value in trained.ema.items()
         if name.startswith("clip.")
     }
     vocab_size = SimpleTokenizer().vocab_size

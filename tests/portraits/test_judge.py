@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -11,17 +9,18 @@ from clip2latent_kedro.portraits.judge import (
     JudgeConfig,
     disturb,
     export_judge,
+    judge_task,
     load_judge,
-    train_judge,
 )
 from clip2latent_kedro.portraits.renderer import render
+from clip2latent_kedro.portraits.training import train_model
 from clip2latent_kedro.runtime import make_generator
 
 TINY = JudgeConfig(width=8, steps=4, batch_size=16, lr=1e-3, save_every=2)
 
 
 def test_a_trained_judge_can_be_stored_and_read_back(tmp_path):
-    state = list(train_judge(TINY, seed=0, device="cpu"))[-1]
+    *_, state = train_model("judge", judge_task, TINY, seed=0, device="cpu")
     weights, metadata = export_judge(state, TINY)
     save_file(weights, tmp_path / "judge.safetensors", metadata)
     judge = load_judge(tmp_path / "judge.safetensors", {})
@@ -31,30 +30,6 @@ def test_a_trained_judge_can_be_stored_and_read_back(tmp_path):
     assert labels.shape == labels_of(z).shape
     sizes = torch.tensor([len(values) for values in ATTRIBUTES.values()])
     assert bool((labels < sizes).all())
-
-
-def test_training_leaves_the_global_stream_of_random_numbers_alone():
-    torch.manual_seed(11)
-    expected = torch.randn(3)
-    torch.manual_seed(11)
-    next(train_judge(TINY, seed=0, device="cpu"))
-    assert torch.equal(torch.randn(3), expected)
-
-
-def test_training_goes_on_bit_for_bit():
-    whole = list(train_judge(TINY, seed=0, device="cpu"))
-    resumed = list(train_judge(TINY, seed=0, device="cpu", state=whole[0]))
-    for name, value in whole[-1].tensors.items():
-        torch.testing.assert_close(resumed[-1].tensors[name], value, rtol=0, atol=0)
-
-
-def test_training_that_diverges_names_the_learning_rate_to_lower():
-    """A state whose weights are not finite is not stored either."""
-    states = train_judge(replace(TINY, lr=1e30, steps=8), seed=0, device="cpu")
-    stored = []
-    with pytest.raises(InputError, match=r"Lower portraits\.judge\.lr; what was"):
-        stored.extend(states)
-    assert not stored
 
 
 def test_disturbance_is_mild_and_new_for_each_picture():

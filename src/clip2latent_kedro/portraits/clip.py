@@ -29,8 +29,8 @@ from clip2latent_kedro.encoders.compact_clip import (
     pack_clip,
 )
 from clip2latent_kedro.portraits.attributes import ATTRIBUTES
-from clip2latent_kedro.portraits.fitting import FitState
 from clip2latent_kedro.portraits.phrases import grammar_fragments
+from clip2latent_kedro.training import TrainingState
 
 if TYPE_CHECKING:
     from open_clip.model import CLIP
@@ -270,7 +270,7 @@ def attribute_loss(
 
 
 def export_clip(
-    state: FitState, config: ClipTrainingConfig
+    state: TrainingState, config: ClipTrainingConfig
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return tensors and metadata of the safetensors file that is shipped.
 
@@ -278,7 +278,7 @@ def export_clip(
     """
     weights = {
         name.removeprefix("clip."): value
-        for name, value in state.weights().items()
+        for name, value in state.ema.items()
         if name.startswith("clip.")
     }
     return pack_clip(weights, config.architecture())

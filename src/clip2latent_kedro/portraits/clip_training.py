@@ -1,7 +1,7 @@
 """Training of the portraits' CLIP: first on everything, then on what is hard to see."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -22,51 +22,49 @@ from clip2latent_kedro.portraits.clip import (
     ClipTrainingConfig,
     ClipWithHead,
 )
-from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
 from clip2latent_kedro.portraits.renderer import render
+from clip2latent_kedro.portraits.training import regression_task
 from clip2latent_kedro.runtime import derive_seed, make_generator, seeded_weights
+from clip2latent_kedro.training import Task, TrainingState
+from clip2latent_kedro.training.optimizer import split_by_axes
 
 
-def train_clip(
-    config: ClipTrainingConfig, seed: int, device: str, state: FitState | None = None
-) -> Iterator[FitState]:
-    """Train the portraits' CLIP on renders and yield its states (see `fit`).
+def clip_task(config: ClipTrainingConfig, *, seed: int, device: str) -> Task:
+    """Return the training of the portraits' CLIP on renders and captions.
 
     Args:
         config: `params:portraits.clip`.
         seed: Gives weights, pictures and captions.
         device: Where to train.
-        state: Where to go on from.
     """
     with seeded_weights(derive_seed(seed, "clip_weights")):
         model = ClipWithHead(config.architecture().build())
     lr = "portraits.clip.lr (clip_held_out.lr where it is that model's)"
-    yield from _fit_clip(model, config, {}, seed, device, state, "clip", lr)
+    return _task(model, config, {}, seed, device, lr)
 
 
-def finetune_clip(
-    trained: FitState,
-    config: ClipTrainingConfig,
+def finetune_task(
     finetune: ClipFinetuneConfig,
+    trained: TrainingState,
+    config: ClipTrainingConfig,
+    *,
     seed: int,
     device: str,
-    state: FitState | None = None,
-) -> Iterator[FitState]:
-    """Train on with weight on what is hard to see, and yield states.
+) -> Task:
+    """Return a training that goes on with weight on what is hard to see.
 
     Contrast alone passes over a small mouth as long as hats and shirts tell the
     pictures of a batch apart.
 
     Args:
-        trained: The last state of `train_clip`; its averaged weights are the start.
-        config: `params:portraits.clip`.
         finetune: `params:portraits.clip_finetune`.
-        seed: Gives pictures and captions, others than those of `train_clip`.
+        trained: The last state of `clip_task`; its averaged weights are the start.
+        config: `params:portraits.clip`.
+        seed: Gives pictures and captions, others than those of `clip_task`.
         device: Where to train.
-        state: Where to go on from.
     """
     model = ClipWithHead(config.architecture().build())
-    model.load_state_dict(trained.weights())
+    model.load_state_dict(trained.ema)
     again = replace(
         config,
         steps=finetune.steps,
@@ -75,47 +73,35 @@ def finetune_clip(
         save_every=finetune.save_every,
     )
     seed = derive_seed(seed, "finetune")
-    name, lr = "clip, finetuned", "portraits.clip_finetune.lr"
-    yield from _fit_clip(model, again, finetune.focus, seed, device, state, name, lr)
+    lr = "portraits.clip_finetune.lr"
+    return _task(model, again, finetune.focus, seed, device, lr)
 
 
-def _fit_clip(
+def _task(
     model: ClipWithHead,
     config: ClipTrainingConfig,
     focus: Mapping[str, float],
     seed: int,
     device: str,
-    state: FitState | None,
-    description: str,
     lr: str,
-) -> Iterator[FitState]:
+) -> Task:
     model.train().to(device)
     batches = _Batches(config, config.architecture(), seed, device)
-    parameters = list(model.parameters())
-    groups = [
-        {
-            "params": [
-                weight for weight in parameters if (weight.ndim > 1) == matrices
-            ],
-            "lr": config.lr,
-            "weight_decay": config.weight_decay if matrices else 0.0,
-        }
-        for matrices in (True, False)
-    ]
+    groups = split_by_axes(model.named_parameters(), weight_decay=config.weight_decay)
 
-    def loss_at(step: int) -> Tensor:
+    def loss_of(step: int) -> Tensor:
         loss: Tensor = model(batches.draw(step), config.attribute_weight, focus)
         return loss
 
-    yield from fit(
+    return regression_task(
         model,
-        groups,
-        loss_at,
-        Schedule(config.steps, warmup=0.03, decay=0.97, ema_beta=config.ema_beta),
-        save_every=config.save_every,
-        lr=lr,
-        state=state,
-        description=description,
+        [{**group, "lr": config.lr} for group in groups],
+        loss_of,
+        max_it=config.steps,
+        rise=0.03,
+        fall=0.97,
+        ema_beta=config.ema_beta,
+        lr_setting=lr,
         betas=(0.9, 0.98),
     )
 

@@ -24,7 +24,6 @@ from clip2latent_kedro.generators.stylegan2 import (
     ToRGB,
 )
 from clip2latent_kedro.portraits.attributes import Z_DIM, sample_z
-from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
 from clip2latent_kedro.portraits.mapping import (
     MIN_W_DIM,
     NUM_FEATURES,
@@ -32,7 +31,10 @@ from clip2latent_kedro.portraits.mapping import (
     write_mapping,
 )
 from clip2latent_kedro.portraits.renderer import render
+from clip2latent_kedro.portraits.training import regression_task
 from clip2latent_kedro.runtime import make_generator, seeded_weights
+from clip2latent_kedro.training import Task, TrainingState
+from clip2latent_kedro.training.optimizer import split_by_axes
 
 _RENDERS_AT_ONCE = 64
 
@@ -104,10 +106,8 @@ def build_generator(config: StyleGAN2Config, seed: int) -> StyleGAN2:
     return network
 
 
-def train_generator(
-    config: GeneratorConfig, seed: int, device: str, state: FitState | None = None
-) -> Iterator[FitState]:
-    """Train the synthesis on renders and yield its states (see `fit`).
+def generator_task(config: GeneratorConfig, *, seed: int, device: str) -> Task:
+    """Return the training of the synthesis on renders.
 
     It trains on w - w_avg: the mean of w, common to all, would dwarf what differs
     in the gradients of the styles. `averaged_generator` puts the mean back.
@@ -120,7 +120,7 @@ def train_generator(
         w: Tensor = network.mapping(z.to(device)) - network.mapping.w_avg
         return w, render(z.to(device), resolution=resolution)
 
-    def loss_at(step: int) -> Tensor:
+    def loss(step: int) -> Tensor:
         is_coarse = step < config.coarse_steps
         resolution = config.resolution // 2 if is_coarse else config.resolution
         block, part = divmod(step, _RENDERS_AT_ONCE // config.batch_size)
@@ -128,27 +128,17 @@ def train_generator(
         w, target = (tensor[rows] for tensor in renders(block, resolution))
         return image_loss(network.synthesis(w, "none", last=resolution), target)
 
-    rates = {
-        config.lr_biases: [p for p in network.parameters() if p.ndim <= 1],
-        config.lr_weights: [p for p in network.parameters() if p.ndim > 1],
-    }
-    groups = [
-        {
-            "params": [parameter for parameter in chosen if parameter.requires_grad],
-            "lr": rate,
-            "weight_decay": 0.0,
-        }
-        for rate, chosen in rates.items()
-    ]
-    yield from fit(
+    learnt = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+    weights, biases = split_by_axes(learnt, weight_decay=0.0)
+    return regression_task(
         network,
-        groups,
-        loss_at,
-        Schedule(config.steps, warmup=0.01, decay=0.8, ema_beta=0.998),
-        save_every=config.save_every,
-        lr="portraits.generator.lr_weights or lr_biases",
-        state=state,
-        description="generator",
+        [{**biases, "lr": config.lr_biases}, {**weights, "lr": config.lr_weights}],
+        loss,
+        max_it=config.steps,
+        rise=0.01,
+        fall=0.8,
+        ema_beta=0.998,
+        lr_setting="portraits.generator.lr_weights or lr_biases",
     )
 
 
@@ -177,13 +167,13 @@ def face_weight(image: Tensor) -> Tensor:
     return 1 + 3 * torch.exp(-((u / 0.40).square() + ((v - 0.10) / 0.38).square()))
 
 
-def averaged_generator(state: FitState, config: GeneratorConfig) -> StyleGAN2:
+def averaged_generator(state: TrainingState, config: GeneratorConfig) -> StyleGAN2:
     """Return the averaged network, frozen, for w as the mapping gives it.
 
     A style is A (w - w_avg) + b, so its bias becomes b - A w_avg.
     """
     network = StyleGAN2(config.architecture())
-    network.load_state_dict(state.weights())
+    network.load_state_dict(state.ema)
     for module in network.synthesis.modules():
         if isinstance(module, SynthesisLayer | ToRGB):
             affine = module.affine
@@ -193,7 +183,7 @@ def averaged_generator(state: FitState, config: GeneratorConfig) -> StyleGAN2:
 
 
 def export_generator(
-    state: FitState, config: GeneratorConfig
+    state: TrainingState, config: GeneratorConfig
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the averaged weights and metadata, as `load_stylegan2` reads them."""
     return stylegan2_weights(averaged_generator(state, config))

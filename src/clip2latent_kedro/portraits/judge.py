@@ -7,7 +7,7 @@ nothing with the CLIP model and the generator that it judges.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,8 +26,8 @@ from clip2latent_kedro.portraits.attributes import (
     sample_z,
     visible_mask,
 )
-from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
 from clip2latent_kedro.portraits.renderer import render
+from clip2latent_kedro.portraits.training import regression_task
 from clip2latent_kedro.reading import (
     MISSHAPEN,
     load_network,
@@ -36,6 +36,7 @@ from clip2latent_kedro.reading import (
     read_weights,
 )
 from clip2latent_kedro.runtime import make_generator, seeded_weights
+from clip2latent_kedro.training import Task, TrainingState
 
 _GROUPS = 8  # of channels, normalised together
 
@@ -145,17 +146,15 @@ def load_judge(path: Path | None, options: Mapping[str, Any]) -> AttributeJudge:
 
 
 def export_judge(
-    state: FitState, config: JudgeConfig
+    state: TrainingState, config: JudgeConfig
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return averaged weights in half precision and metadata, as `load_judge` reads."""
-    weights = {name: value.half() for name, value in state.weights().items()}
+    weights = {name: value.half() for name, value in state.ema.items()}
     return weights, {"config": json.dumps(asdict(config), sort_keys=True)}
 
 
-def train_judge(
-    config: JudgeConfig, seed: int, device: str, state: FitState | None = None
-) -> Iterator[FitState]:
-    """Train the judge on renders and yield its states (see `fit`).
+def judge_task(config: JudgeConfig, *, seed: int, device: str) -> Task:
+    """Return the training of the judge on renders.
 
     Hidden attributes (see `visible_mask`) do not enter the loss.
     """
@@ -163,7 +162,7 @@ def train_judge(
         network = JudgeNetwork(config.width)
     network.to(device)
 
-    def loss_at(step: int) -> Tensor:
+    def loss(step: int) -> Tensor:
         random = make_generator(seed, "judge", step)
         z = sample_z(config.batch_size, random)
         labels = labels_of(z)
@@ -176,17 +175,15 @@ def train_judge(
         ]
         return torch.stack(losses).sum()
 
-    schedule = Schedule(config.steps, warmup=0.05, decay=0.7, ema_beta=0.995)
-    groups = [{"params": list(network.parameters()), "lr": config.lr}]
-    yield from fit(
+    return regression_task(
         network,
-        groups,
-        loss_at,
-        schedule,
-        save_every=config.save_every,
-        lr="portraits.judge.lr",
-        state=state,
-        description="judge",
+        [{"params": list(network.named_parameters()), "lr": config.lr}],
+        loss,
+        max_it=config.steps,
+        rise=0.05,
+        fall=0.7,
+        ema_beta=0.995,
+        lr_setting="portraits.judge.lr",
     )
 
 

@@ -27,10 +27,11 @@ from clip2latent_kedro.checked import (
 )
 from clip2latent_kedro.generators.vae import NUM_GROUPS, VaeConfig, VaeDecoder
 from clip2latent_kedro.portraits.attributes import sample_z
-from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
 from clip2latent_kedro.portraits.generator import face_weight, image_loss
 from clip2latent_kedro.portraits.renderer import render
+from clip2latent_kedro.portraits.training import regression_task
 from clip2latent_kedro.runtime import derive_seed, make_generator, seeded_weights
+from clip2latent_kedro.training import Task, TrainingState
 
 _THUMBNAIL = 4  # pixels of a picture to one of its thumbnail
 _NUM_MEASURED = 1024  # renders that the thumbnails' axes are measured on
@@ -151,16 +152,13 @@ class Vae(nn.Module):
         return loss + image_loss(drawn, image)
 
 
-def train_vae(
-    config: VaeTrainingConfig, seed: int, device: str, state: FitState | None = None
-) -> Iterator[FitState]:
-    """Train the VAE on renders and yield its states (see `fit`).
+def vae_task(config: VaeTrainingConfig, *, seed: int, device: str) -> Task:
+    """Return the training of the VAE on renders.
 
     Args:
         config: `params:portraits.vae`.
         seed: Gives weights, pictures and noise.
         device: Where to train.
-        state: Where to go on from.
     """
     with seeded_weights(derive_seed(seed, "vae_weights")):
         model = Vae(config)
@@ -168,7 +166,7 @@ def train_vae(
     model.encoder.write_thumbnail(render(z, resolution=config.resolution))
     model.to(device)
 
-    def loss_at(step: int) -> Tensor:
+    def loss_of(step: int) -> Tensor:
         random = make_generator(seed, "vae", step)
         z = sample_z(config.batch_size, random).to(device)
         noise = torch.randn(config.batch_size, config.latent_dim, generator=random)
@@ -176,23 +174,23 @@ def train_vae(
         loss: Tensor = model(image, noise.to(device), config.beta)
         return loss
 
-    learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    yield from fit(
+    learnt = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    return regression_task(
         model,
         [{"params": learnt, "lr": config.lr, "weight_decay": 0.0}],
-        loss_at,
-        Schedule(config.steps, warmup=0.02, decay=0.8, ema_beta=0.995),
-        save_every=config.save_every,
-        lr="portraits.vae.lr",
-        state=state,
-        description="vae",
+        loss_of,
+        max_it=config.steps,
+        rise=0.02,
+        fall=0.8,
+        ema_beta=0.995,
+        lr_setting="portraits.vae.lr",
     )
 
 
-def averaged_vae(state: FitState, config: VaeTrainingConfig) -> Vae:
+def averaged_vae(state: TrainingState, config: VaeTrainingConfig) -> Vae:
     """Return the averaged weights, frozen."""
     model = Vae(config)
-    model.load_state_dict(state.weights())
+    model.load_state_dict(state.ema)
     return model.eval().requires_grad_(False)
 
 

@@ -8,7 +8,6 @@ unit size, z ~ N(0, I) and t uniform in (0, 1),
 Codes are drawn from q(w | x), noise included, as the decoder knows them.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -18,11 +17,12 @@ from clip2latent_kedro.checked import Checked, PositiveFloat, PositiveInt
 from clip2latent_kedro.generators.decoders import describe_vae
 from clip2latent_kedro.generators.vae import FLOW_PREFIX, LatentFlow
 from clip2latent_kedro.portraits.attributes import sample_z
-from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
 from clip2latent_kedro.portraits.renderer import render
+from clip2latent_kedro.portraits.training import regression_task
 from clip2latent_kedro.portraits.vae import VaeTrainingConfig, averaged_vae
 from clip2latent_kedro.progress import progress_bar
 from clip2latent_kedro.runtime import derive_seed, make_generator, seeded_weights
+from clip2latent_kedro.training import Task, TrainingState
 
 _ENCODED_AT_ONCE = 256
 
@@ -50,23 +50,22 @@ class FlowTrainingConfig(Checked):
     save_every: PositiveInt
 
 
-def train_flow(
-    trained: FitState,
-    architecture: VaeTrainingConfig,
+def flow_task(
     config: FlowTrainingConfig,
+    trained: TrainingState,
+    architecture: VaeTrainingConfig,
+    *,
     seed: int,
     device: str,
-    state: FitState | None = None,
-) -> Iterator[FitState]:
-    """Fit the flow to a VAE's codes and yield its states (see `fit`).
+) -> Task:
+    """Return the training of the flow on a VAE's codes.
 
     Args:
-        trained: The last state of `train_vae`.
-        architecture: `params:portraits.vae`.
         config: `params:portraits.vae_flow`.
+        trained: The last state of the VAE.
+        architecture: `params:portraits.vae`.
         seed: Gives weights, pictures and noise.
         device: Where to train.
-        state: Where to go on from.
     """
     mean, log_variance = encode_renders(
         trained, architecture, config.num_codes, seed, device
@@ -80,7 +79,7 @@ def train_flow(
     std = (log_variance / 2).exp() / flow.std
     flow, mean, std = flow.to(device), mean.to(device), std.to(device)
 
-    def loss_at(step: int) -> Tensor:
+    def loss_of(step: int) -> Tensor:
         random = make_generator(seed, "flow", step)
         rows = torch.randint(len(mean), (config.batch_size,), generator=random)
         shape = (2, config.batch_size, architecture.latent_dim)
@@ -92,26 +91,31 @@ def train_flow(
         loss: Tensor = (velocity - (x - z)).square().mean()
         return loss
 
-    yield from fit(
+    learnt = list(flow.named_parameters())
+    return regression_task(
         flow,
-        [{"params": list(flow.parameters()), "lr": config.lr, "weight_decay": 0.0}],
-        loss_at,
-        Schedule(config.steps, warmup=0.02, decay=0.8, ema_beta=0.998),
-        save_every=config.save_every,
-        lr="portraits.vae_flow.lr",
-        state=state,
-        description="vae, flow",
+        [{"params": learnt, "lr": config.lr, "weight_decay": 0.0}],
+        loss_of,
+        max_it=config.steps,
+        rise=0.02,
+        fall=0.8,
+        ema_beta=0.998,
+        lr_setting="portraits.vae_flow.lr",
     )
 
 
 @torch.inference_mode()
 def encode_renders(
-    trained: FitState, architecture: VaeTrainingConfig, num: int, seed: int, device: str
+    trained: TrainingState,
+    architecture: VaeTrainingConfig,
+    num: int,
+    seed: int,
+    device: str,
 ) -> tuple[Tensor, Tensor]:
     """Return mean and log variance of codes, [num, latent_dim] each.
 
     Args:
-        trained: The last state of `train_vae`.
+        trained: The last state of the VAE.
         architecture: `params:portraits.vae`.
         num: How many renders.
         seed: Gives the renders.
@@ -131,8 +135,8 @@ def encode_renders(
 
 
 def export_vae(
-    vae: FitState,
-    flow: FitState,
+    vae: TrainingState,
+    flow: TrainingState,
     architecture: VaeTrainingConfig,
     config: FlowTrainingConfig,
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -141,7 +145,7 @@ def export_vae(
     In half precision; the encoder stays behind.
     """
     decoder = averaged_vae(vae, architecture).decoder.state_dict()
-    flowing = {FLOW_PREFIX + name: value for name, value in flow.weights().items()}
+    flowing = {FLOW_PREFIX + name: value for name, value in flow.ema.items()}
     weights = {name: value.half() for name, value in {**decoder, **flowing}.items()}
     described = describe_vae(architecture.decoder(config.width, config.depth))
     return weights, {"config": described}

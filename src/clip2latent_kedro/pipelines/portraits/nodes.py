@@ -1,8 +1,7 @@
 """Nodes of `portraits`."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,19 +17,13 @@ from clip2latent_kedro.portraits.clip import (
     ClipTrainingConfig,
     export_clip,
 )
-from clip2latent_kedro.portraits.clip_training import finetune_clip, train_clip
-from clip2latent_kedro.portraits.fitting import (
-    FitState,
-    Weights,
-    go_on,
-    unpack_state,
-)
+from clip2latent_kedro.portraits.clip_training import clip_task, finetune_task
 from clip2latent_kedro.portraits.generator import (
     GeneratorConfig,
     export_generator,
-    train_generator,
+    generator_task,
 )
-from clip2latent_kedro.portraits.judge import JudgeConfig, export_judge, train_judge
+from clip2latent_kedro.portraits.judge import JudgeConfig, export_judge, judge_task
 from clip2latent_kedro.portraits.prompts import (
     bank_prompts,
     draw_reference_z,
@@ -43,28 +36,26 @@ from clip2latent_kedro.portraits.quality import (
     measure_reconstruction,
     measure_retrieval,
 )
+from clip2latent_kedro.portraits.training import train_model
 from clip2latent_kedro.portraits.vae import (
     VaeTrainingConfig,
     averaged_vae,
-    train_vae,
+    vae_task,
 )
 from clip2latent_kedro.portraits.vae_flow import (
     FlowTrainingConfig,
     export_vae,
-    train_flow,
+    flow_task,
 )
-from clip2latent_kedro.provenance import describe_making
 from clip2latent_kedro.runtime import derive_seed, describe_machine, pick_device
-
-Config = TypeVar(
-    "Config",
-    JudgeConfig,
-    ClipTrainingConfig,
-    ClipFinetuneConfig,
-    GeneratorConfig,
-    VaeTrainingConfig,
-    FlowTrainingConfig,
+from clip2latent_kedro.training import Task
+from clip2latent_kedro.training.state import (
+    Weights,
+    pack_state,
+    stored_state,
+    unpack_state,
 )
+
 Pictures = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 
 
@@ -76,7 +67,7 @@ def fit_judge(
     progress: Weights | InputError,
 ) -> Iterator[Weights]:
     """Yield states of the judge's training, each to be stored at once."""
-    yield from _fit(train_judge, config, seed, device, resume, progress)
+    yield from _fit("judge", judge_task, config, seed, device, resume, progress)
 
 
 def fit_clip(
@@ -87,7 +78,7 @@ def fit_clip(
     progress: Weights | InputError,
 ) -> Iterator[Weights]:
     """Yield states of the CLIP model's training, each to be stored at once."""
-    yield from _fit(train_clip, config, seed, device, resume, progress)
+    yield from _fit("clip", clip_task, config, seed, device, resume, progress)
 
 
 def fit_clip_closer(
@@ -110,14 +101,10 @@ def fit_clip_closer(
         trained: The last state of the first training.
         architecture: `params:portraits.clip`.
     """
-    start = unpack_state(trained)
-
-    def train(
-        config: ClipFinetuneConfig, seed: int, device: str, state: FitState | None
-    ) -> Iterator[FitState]:
-        return finetune_clip(start, architecture, config, seed, device, state)
-
-    yield from _fit(train, config, seed, device, resume, progress)
+    given = unpack_state(trained), architecture
+    yield from _fit(
+        "clip_finetune", finetune_task, config, seed, device, resume, progress, *given
+    )
 
 
 def fit_held_out_clip(
@@ -132,7 +119,8 @@ def fit_held_out_clip(
     Its weights, pictures and captions are drawn from a seed of its own.
     """
     own_seed = derive_seed(seed, "held_out_clip")
-    yield from _fit(train_clip, config, own_seed, device, resume, progress)
+    name = "clip_held_out"
+    yield from _fit(name, clip_task, config, own_seed, device, resume, progress)
 
 
 def fit_generator(
@@ -143,7 +131,7 @@ def fit_generator(
     progress: Weights | InputError,
 ) -> Iterator[Weights]:
     """Yield states of the generator's training, each to be stored at once."""
-    yield from _fit(train_generator, config, seed, device, resume, progress)
+    yield from _fit("generator", generator_task, config, seed, device, resume, progress)
 
 
 def fit_vae(
@@ -154,7 +142,7 @@ def fit_vae(
     progress: Weights | InputError,
 ) -> Iterator[Weights]:
     """Yield states of the VAE's training, each to be stored at once."""
-    yield from _fit(train_vae, config, seed, device, resume, progress)
+    yield from _fit("vae", vae_task, config, seed, device, resume, progress)
 
 
 def fit_vae_flow(
@@ -177,14 +165,10 @@ def fit_vae_flow(
         trained: The last state of the VAE.
         architecture: `params:portraits.vae`.
     """
-    vae = unpack_state(trained)
-
-    def train(
-        config: FlowTrainingConfig, seed: int, device: str, state: FitState | None
-    ) -> Iterator[FitState]:
-        return train_flow(vae, architecture, config, seed, device, state)
-
-    yield from _fit(train, config, seed, device, resume, progress)
+    given = unpack_state(trained), architecture
+    yield from _fit(
+        "vae_flow", flow_task, config, seed, device, resume, progress, *given
+    )
 
 
 def ship_judge(state: Weights, config: JudgeConfig) -> Weights:
@@ -293,12 +277,16 @@ def collect_seconds(
     vae_flow: Weights,
 ) -> dict[str, float]:
     """Return how long the training of each model took, in seconds."""
+    trainings = {
+        "judge": [judge],
+        "clip": [clip, clip_finetune],
+        "generator": [generator],
+        "clip_held_out": [clip_held_out],
+        "vae": [vae, vae_flow],
+    }
     return {
-        "judge": unpack_state(judge).seconds,
-        "clip": unpack_state(clip).seconds + unpack_state(clip_finetune).seconds,
-        "generator": unpack_state(generator).seconds,
-        "clip_held_out": unpack_state(clip_held_out).seconds,
-        "vae": unpack_state(vae).seconds + unpack_state(vae_flow).seconds,
+        name: sum(unpack_state(state).seconds or 0.0 for state in states)
+        for name, states in trainings.items()
     }
 
 
@@ -362,18 +350,18 @@ def _tabulate(captions: list[Caption]) -> pd.DataFrame:
 
 
 def _fit(
-    train: Callable[[Config, int, str, FitState | None], Iterator[FitState]],
-    config: Config,
+    name: str,
+    task: Callable[..., Task],
+    config: Any,
     seed: int,
     device: str,
     resume: bool,
     progress: Weights | InputError,
+    *given: Any,
 ) -> Iterator[Weights]:
+    start = stored_state(progress) if resume else None
     device = pick_device(device)
-    yield from go_on(
-        lambda state: train(config, seed, device, state),
-        {"config": asdict(config), "seed": seed},
-        making=describe_making(device, type(config).__module__),
-        steps=config.steps,
-        stored=progress if resume else None,
+    states = train_model(
+        name, task, config, *given, seed=seed, device=device, start=start
     )
+    yield from map(pack_state, states)
