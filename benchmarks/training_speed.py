@@ -10,6 +10,7 @@ import json
 import time
 
 import torch
+from clip2latent_kedro.prior.trainer import Trainer
 
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics
@@ -17,7 +18,6 @@ from clip2latent_kedro.prior.checkpoint import build_prior
 from clip2latent_kedro.prior.config import LOSS_SCORE, Precision, TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig, EmbeddingStatistics
 from clip2latent_kedro.prior.network import NetworkConfig
-from clip2latent_kedro.prior.trainer import Trainer
 from clip2latent_kedro.runtime import describe_machine, pick_device
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from clip2latent_kedro.portraits.fitting import FitState, go_on, unpack_state
 from kedro.io import DatasetError
 from mutations import NUM_EACH, change_bytes, change_safetensors, change_tree
 from portraits_checkpoint import WEIGHTS, make_portraits_checkpoint
@@ -34,7 +35,6 @@ from clip2latent_kedro.generators.decoders import load_vae
 from clip2latent_kedro.generators.safetensors_files import read_network
 from clip2latent_kedro.methods.clip2gan import load_clip2gan
 from clip2latent_kedro.pairs.contents import PairShard
-from clip2latent_kedro.portraits.fitting import FitState, go_on, unpack_state
 from clip2latent_kedro.portraits.judge import load_judge
 from clip2latent_kedro.prior.checkpoint import (
     prior_from_checkpoint,

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from linear_models import ColourEncoder
 from methods.clip2gan_world import (
     SPREAD,
     configure,
@@ -12,7 +13,6 @@ from methods.clip2gan_world import (
     statistics_of,
     train,
 )
-from linear_models import ColourEncoder
 from torch.nn import functional as F
 
 from clip2latent_kedro.errors import InputError

@@ -4,6 +4,7 @@ from math import exp, log, sqrt
 
 import pytest
 import torch
+from clip2latent_kedro.methods.lafite.trainer import pseudo_text
 from generators.reference import dense, lrelu, outer, upfirdn
 from torch.nn import functional as F
 
@@ -18,7 +19,6 @@ from clip2latent_kedro.methods.lafite.losses import (
     contrastive_loss,
     gradient_penalty,
 )
-from clip2latent_kedro.methods.lafite.trainer import pseudo_text
 
 
 def normal(*shape, seed=0):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from baselines.lafite_world import CONFIG, make_generator, make_pairs
+from clip2latent_kedro.methods.lafite.trainer import LafiteTrainer
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro.validation import ParameterValidator
@@ -16,7 +17,6 @@ from linear_models import ColourEncoder, ColourJudge, TwoFormsEncoder
 
 from clip2latent_kedro.datasets import ModelDataset, WeightsDataset
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.methods.lafite.trainer import LafiteTrainer
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.baselines.pipeline import create_lafite_pipeline
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from clip2latent_kedro.prior.trainer import Trainer
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro.validation.parameter_validator import ParameterValidator
@@ -26,7 +27,6 @@ from clip2latent_kedro.latents import measure_cloud
 from clip2latent_kedro.pairs import DataConfig, summarise_pairs
 from clip2latent_kedro.pipelines.training import create_pipeline
 from clip2latent_kedro.prior.config import TrainConfig
-from clip2latent_kedro.prior.trainer import Trainer
 
 PARAMETERS = {
     "data": {

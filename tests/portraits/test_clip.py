@@ -58,9 +58,7 @@ def test_a_second_training_starts_from_the_average_of_the_first(trained):
     focus = {"expression": 4.0}
     closer = ClipFinetuneConfig(1, 1e-9, 1.0, focus, save_every=1)
     given = closer, trained, CONFIG
-    (state,) = train_model(
-        "clip_finetune", finetune_task, *given, seed=0, device="cpu"
-    )
+    (state,) = train_model("clip_finetune", finetune_task, *given, seed=0, device="cpu")
     name = "clip.visual.conv1.weight"
     torch.testing.assert_close(
         state.network[name], trained.ema[name], atol=1e-7, rtol=0

@@ -44,9 +44,7 @@ def test_half_the_resolution_does_not_reach_the_last_block():
 
 
 def test_the_mapping_keeps_its_weights():
-    *_, state = train_model(
-        "generator", generator_task, TINY, seed=0, device="cpu"
-    )
+    *_, state = train_model("generator", generator_task, TINY, seed=0, device="cpu")
     before = build_generator(TINY.architecture(), seed=0).mapping
     after = averaged_generator(state, TINY).mapping
     z = torch.randn(8, Z_DIM, generator=torch.Generator().manual_seed(1))
@@ -55,9 +53,7 @@ def test_the_mapping_keeps_its_weights():
 
 def test_what_is_exported_draws_what_was_trained(tmp_path):
     """The mean of w, left out in training, is back in the styles."""
-    *_, state = train_model(
-        "generator", generator_task, TINY, seed=0, device="cpu"
-    )
+    *_, state = train_model("generator", generator_task, TINY, seed=0, device="cpu")
     trained = build_generator(TINY.architecture(), seed=0)
     trained.load_state_dict(state.ema)
     weights, metadata = export_generator(state, TINY)

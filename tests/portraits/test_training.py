@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from portraits import test_clip, test_generator, test_judge, test_vae
 
 from clip2latent_kedro.portraits.clip import ClipFinetuneConfig
 from clip2latent_kedro.portraits.clip_training import clip_task, finetune_task
@@ -11,8 +12,6 @@ from clip2latent_kedro.portraits.training import train_model
 from clip2latent_kedro.portraits.vae import vae_task
 from clip2latent_kedro.portraits.vae_flow import flow_task
 from clip2latent_kedro.training.state import pack_state, stored_state
-
-from portraits import test_clip, test_generator, test_judge, test_vae
 
 CLOSER = ClipFinetuneConfig(4, 1e-3, 1.0, {"expression": 4.0}, save_every=2)
 # Of another model: its task, its settings, and settings of what it starts from.

@@ -44,9 +44,7 @@ def trained():
 
 def fit_flow(trained, config=FLOW):
     given = trained, TINY
-    *_, flow = train_model(
-        "vae_flow", flow_task, config, *given, seed=0, device="cpu"
-    )
+    *_, flow = train_model("vae_flow", flow_task, config, *given, seed=0, device="cpu")
     return flow
 
 

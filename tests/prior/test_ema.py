@@ -1,8 +1,7 @@
 import pytest
 import torch
-from torch import nn
-
 from clip2latent_kedro.prior.ema import ema_decay, update_ema
+from torch import nn
 
 
 def make_scalar(value):

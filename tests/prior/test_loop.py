@@ -1,8 +1,8 @@
 import pytest
 import torch
+from clip2latent_kedro.prior.loop import run_steps
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.prior.loop import run_steps
 from clip2latent_kedro.runtime import Stopwatch
 
 

@@ -1,8 +1,5 @@
 import pytest
 import torch
-from torch import nn
-
-from clip2latent_kedro.prior.network import build_network
 from clip2latent_kedro.prior.optimizer import (
     build_optimizer,
     decayed_lr,
@@ -12,6 +9,9 @@ from clip2latent_kedro.prior.optimizer import (
     scaler_tensors,
     warmup_factor,
 )
+from torch import nn
+
+from clip2latent_kedro.prior.network import build_network
 
 from .toy import make_network_config
 

@@ -2,7 +2,6 @@ import json
 from dataclasses import replace
 
 import pytest
-
 from clip2latent_kedro.prior.record import Record
 
 

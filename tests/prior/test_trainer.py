@@ -1,12 +1,12 @@
 import pytest
 import torch
+from clip2latent_kedro.prior.ema import ema_decay
+from clip2latent_kedro.prior.trainer import Trainer
 from torch import nn
 
 from clip2latent_kedro.latents import measure_statistics
 from clip2latent_kedro.prior.checkpoint import build_prior
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
-from clip2latent_kedro.prior.ema import ema_decay
-from clip2latent_kedro.prior.trainer import Trainer
 
 from .toy import (
     ENCODER,

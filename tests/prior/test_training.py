@@ -6,14 +6,14 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+from clip2latent_kedro.prior.ema import ema_decay
+from clip2latent_kedro.prior.record import Validation
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.prior.batches import PairBatches
 from clip2latent_kedro.prior.checkpoint import prior_from_checkpoint
-from clip2latent_kedro.prior.ema import ema_decay
-from clip2latent_kedro.prior.record import Validation
 
 from .test_checkpoint import assert_same
 from .toy import (

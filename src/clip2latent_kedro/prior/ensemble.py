@@ -109,9 +109,7 @@ def train_together(
     found: list[DiffusionPrior | None] = []
     for member in members:
         try:
-            found.append(
-                train_alone(pairs, member, device=device, text_mean=text_mean)
-            )
+            found.append(train_alone(pairs, member, device=device, text_mean=text_mean))
         except InputError:
             found.append(None)
     return found

@@ -99,9 +99,7 @@ def fit(
                     )
 
 
-def _is_best(
-    history: list[dict[str, float]], best_by: str, best_step: int
-) -> bool:
+def _is_best(history: list[dict[str, float]], best_by: str, best_step: int) -> bool:
     """Return whether no earlier step did better than the last one of the history.
 
     Args:

@@ -66,7 +66,8 @@ def restore_optimizers(
             for quantity, key in keys.items():
                 shape = () if quantity == "step" else parameter.shape
                 tensor = tensors.get(key)
-                if tensor is None or tensor.shape != shape or not tensor.is_floating_point():
+                is_right = tensor is not None and tensor.shape == shape
+                if tensor is None or not (is_right and tensor.is_floating_point()):
                     raise InputError(_other_state(key))
                 state.setdefault(index, {})[quantity] = tensor.clone()
             left -= set(keys.values())

@@ -167,7 +167,8 @@ def unpack_state(stored: Weights) -> TrainingState:
     for key, tensor in tensors.items():
         group, _, name = key.partition(".")
         groups[group][name] = tensor
-    return TrainingState(**groups, **json.loads(strings["header"]))
+    header: dict[str, Any] = json.loads(strings["header"])
+    return TrainingState(**{**header, **groups})
 
 
 def stored_state(stored: Weights | InputError) -> TrainingState | InputError | None:

@@ -4,9 +4,9 @@ import math
 
 import pytest
 import torch
+from clip2latent_kedro.prior.distillation.consistency import HUBER, pseudo_huber
 from torch import nn
 
-from clip2latent_kedro.prior.distillation.consistency import HUBER, pseudo_huber
 from clip2latent_kedro.prior.distillation.energy import energy_distance, energy_score
 from clip2latent_kedro.prior.distillation.objectives import OBJECTIVES
 from clip2latent_kedro.samplers.ddim import sample_ddim

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -19,16 +18,19 @@ from clip2latent_kedro.methods.clip2gan import (
     Clip2GanTrainingConfig,
     export_clip2gan,
     map_to_w,
-    tabulate_history,
     train_clip2gan,
 )
 from clip2latent_kedro.methods.measuring import measure_samples
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs, summarise_trained
-from clip2latent_kedro.portraits.fitting import Weights, go_on, unpack_state
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
-from clip2latent_kedro.provenance import describe_making
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.study import read_queries, rows_of
+from clip2latent_kedro.training.state import (
+    Weights,
+    pack_state,
+    stored_state,
+    unpack_state,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -65,36 +67,18 @@ def fit_clip2gan(
     """
     device = pick_device(device)
     trained = summarise_trained(latent_statistics, training_pairs, config.val_pairs)
-    settings = {
-        "clip2gan": asdict(config),
-        "seed": seed,
-        "pairs": training_pairs.settings,
-    }
     logger.info("Training CLIP2GAN for %d steps on %s.", config.max_it, device)
-    yield from go_on(
-        lambda state: train_clip2gan(
-            generator,
-            data.embedder(encoder),
-            training_pairs,
-            _statistics(trained),
-            config,
-            seed=seed,
-            device=device,
-            state=state,
-        ),
-        settings,
-        making={
-            **describe_making(
-                device,
-                "clip2latent_kedro.methods.clip2gan.training",
-                generator,
-                encoder,
-            ),
-            "pairs": training_pairs.made_by,
-        },
-        steps=config.max_it,
-        stored=progress if resume else None,
+    states = train_clip2gan(
+        generator,
+        data.embedder(encoder),
+        training_pairs,
+        _statistics(trained),
+        config,
+        seed=seed,
+        device=device,
+        start=stored_state(progress) if resume else None,
     )
+    yield from map(pack_state, states)
 
 
 def ship_clip2gan(
@@ -106,7 +90,7 @@ def ship_clip2gan(
     text_mean: dict[str, np.ndarray],
     data: DataConfig,
     config: Clip2GanTrainingConfig,
-) -> tuple[Weights, dict[str, float]]:
+) -> tuple[Weights, dict[str, float | None]]:
     """Return CLIP2GAN's averaged weights as they are used, and what they took.
 
     Args:
@@ -145,10 +129,10 @@ def collect_clip2gan_history(state: Weights) -> pd.DataFrame:
         state: The last of `fit_clip2gan`.
 
     Returns:
-        See `tabulate_history`.
+        `step`; `loss`, the mean of the training loss since the row before; and what
+        `train_clip2gan` measures.
     """
-    rows = tabulate_history(unpack_state(state))
-    return pd.DataFrame(rows).astype({"step": int})
+    return pd.DataFrame(unpack_state(state).history)
 
 
 def measure_clip2gan(

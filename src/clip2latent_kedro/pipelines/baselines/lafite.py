@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -16,15 +15,18 @@ from clip2latent_kedro.methods.lafite import (
     LafiteTrainingConfig,
     export_lafite,
     sample_lafite,
-    tabulate_history,
     train_lafite,
 )
 from clip2latent_kedro.methods.measuring import measure_samples
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
-from clip2latent_kedro.portraits.fitting import Weights, go_on, unpack_state
-from clip2latent_kedro.provenance import describe_making
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.study import read_queries, rows_of
+from clip2latent_kedro.training.state import (
+    Weights,
+    pack_state,
+    stored_state,
+    unpack_state,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -58,35 +60,17 @@ def fit_lafite(
         progress: What an earlier run left.
     """
     device = pick_device(device)
-    settings = {
-        "lafite": asdict(config),
-        "seed": seed,
-        "pairs": training_pairs.settings,
-    }
     logger.info("Training LAFITE for %d steps on %s.", config.max_it, device)
-    yield from go_on(
-        lambda state: train_lafite(
-            generator,
-            data.embedder(encoder),
-            training_pairs,
-            config,
-            seed=seed,
-            device=device,
-            state=state,
-        ),
-        settings,
-        making={
-            **describe_making(
-                device,
-                "clip2latent_kedro.methods.lafite.training",
-                generator,
-                encoder,
-            ),
-            "pairs": training_pairs.made_by,
-        },
-        steps=config.max_it,
-        stored=progress if resume else None,
+    states = train_lafite(
+        generator,
+        data.embedder(encoder),
+        training_pairs,
+        config,
+        seed=seed,
+        device=device,
+        start=stored_state(progress) if resume else None,
     )
+    yield from map(pack_state, states)
 
 
 def ship_lafite(
@@ -96,7 +80,7 @@ def ship_lafite(
     data: DataConfig,
     config: LafiteTrainingConfig,
     seed: int,
-) -> tuple[Weights, dict[str, float]]:
+) -> tuple[Weights, dict[str, float | None]]:
     """Return LAFITE's averaged weights as they are used, and what they took.
 
     Args:
@@ -120,8 +104,7 @@ def collect_lafite_history(state: Weights) -> pd.DataFrame:
     Args:
         state: The last of `fit_lafite`.
     """
-    rows = tabulate_history(unpack_state(state))
-    return pd.DataFrame(rows).astype({"step": int})
+    return pd.DataFrame(unpack_state(state).history)
 
 
 def measure_lafite(

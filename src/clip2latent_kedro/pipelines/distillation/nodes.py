@@ -30,10 +30,10 @@ def distill(
     Args:
         prior_checkpoint: The teacher, finished; its averaged weights are asked.
         training_pairs: Those of the teacher.
-        distillation: `params:distillation`.
-        seed: `params:seed`.
-        device: `params:device`.
-        resume: `params:resume`; false starts afresh.
+        distillation: How the student is trained.
+        seed: Of the student's weights, of conditions and noise.
+        device: Where to compute.
+        resume: False starts afresh.
         progress: What an earlier run left; None if nothing.
 
     Yields:

@@ -20,15 +20,14 @@ from clip2latent_kedro.pairs import (
     summarise_trained,
 )
 from clip2latent_kedro.prior.checkpoint import Checkpoint
-from clip2latent_kedro.prior.config import TrainConfig
+from clip2latent_kedro.prior.config import PriorSettings, TrainConfig
 from clip2latent_kedro.prior.diffusion import (
     DiffusionConfig,
     DiffusionPrior,
     EmbeddingStatistics,
 )
 from clip2latent_kedro.prior.network import NetworkConfig
-from clip2latent_kedro.prior.training import Validation
-from clip2latent_kedro.prior.training import train_prior
+from clip2latent_kedro.prior.training import Validation, train_prior
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.validation import (
@@ -64,17 +63,34 @@ def measure_text_mean(
     return {"text_mean": mean_direction(embedding).float().cpu().numpy()}
 
 
+def gather_settings(
+    data: DataConfig,
+    network: NetworkConfig,
+    diffusion: DiffusionConfig,
+    train: TrainConfig,
+    seed: int,
+) -> PriorSettings:
+    """Return all that decides the prior, but for the pairs.
+
+    Args:
+        data: How the prior sees the pairs.
+        network: Which network, and how large.
+        diffusion: The diffusion process and its objective.
+        train: How it is trained.
+        seed: Of first weights, batches and noise.
+    """
+    return PriorSettings(data, network, diffusion, train, seed)
+
+
 def prepare_validation(
     generator: Generator,
     encoder: Encoder,
     training_pairs: TrainingPairs,
     prompt_bank: pd.DataFrame | Absent,
-    data: DataConfig,
-    train: TrainConfig,
+    prior_settings: PriorSettings,
     validation: ValidationConfig,
     sampling: SamplingConfig,
     data_generation: GenerationConfig,
-    seed: int,
     device: str,
 ) -> Validator:
     """Return what tries the prior while it is trained.
@@ -84,15 +100,14 @@ def prepare_validation(
         encoder: The one of the training pairs.
         training_pairs: The last `train.val_pairs` of them are held out.
         prompt_bank: A column `prompt`; an empty mapping if there are no texts.
-        data: `params:data`.
-        train: `params:train`.
-        validation: `params:validation`.
-        sampling: `params:sampling`.
-        data_generation: `params:data_generation`.
-        seed: `params:seed`.
-        device: `params:device`.
+        prior_settings: Of `gather_settings`.
+        validation: What it is tried on.
+        sampling: How it samples, but for the guidance.
+        data_generation: Its batch size is that of images here too.
+        device: Where to compute.
     """
-    first = max(0, len(training_pairs) - train.val_pairs)
+    data = prior_settings.data
+    first = max(0, len(training_pairs) - prior_settings.train.val_pairs)
     w, embedding = training_pairs.take(slice(first, len(training_pairs)))
     return Validator(
         generator,
@@ -103,7 +118,7 @@ def prepare_validation(
         sampling=sampling,
         latent_repeats=data.latent_repeats,
         image_batch_size=data_generation.batch_size,
-        seed=seed,
+        seed=prior_settings.seed,
         device=pick_device(device),
         retrieval_bank=training_pairs.clip_embedding,
         scorer=data.scorer(encoder),
@@ -115,11 +130,7 @@ def train(
     latent_statistics: dict[str, Any],
     text_mean: Arrays,
     validator: Validator,
-    data: DataConfig,
-    network: NetworkConfig,
-    diffusion: DiffusionConfig,
-    train: TrainConfig,
-    seed: int,
+    prior_settings: PriorSettings,
     device: str,
     resume: bool,
     progress: Checkpoint | InputError | None,
@@ -131,13 +142,9 @@ def train(
         latent_statistics: Of the pairs (see `pairs.summarise_pairs`).
         text_mean: Of `measure_text_mean`.
         validator: Of `prepare_validation`.
-        data: `params:data`.
-        network: `params:model.network`.
-        diffusion: `params:model.diffusion`.
-        train: `params:train`.
-        seed: `params:seed`.
-        device: `params:device`.
-        resume: `params:resume`; false starts afresh.
+        prior_settings: Of `gather_settings`.
+        device: Where to compute.
+        resume: False starts afresh.
         progress: What an earlier run left; None if nothing.
 
     Yields:
@@ -145,10 +152,10 @@ def train(
         a single one if training is finished already.
     """
     device = pick_device(device)
-    logger.info(
-        "Training a %s on %d pairs on %s.", network.kind, len(training_pairs), device
-    )
-    statistics = summarise_trained(latent_statistics, training_pairs, train.val_pairs)
+    kind, num_pairs = prior_settings.network.kind, len(training_pairs)
+    logger.info("Training a %s on %d pairs on %s.", kind, num_pairs, device)
+    num_held_out = prior_settings.train.val_pairs
+    statistics = summarise_trained(latent_statistics, training_pairs, num_held_out)
     mean, std, embedding_mean = (
         torch.tensor(statistics[name]) for name in ("mean", "std", "embedding_mean")
     )
@@ -163,15 +170,14 @@ def train(
     for checkpoint in train_prior(
         training_pairs,
         LatentStatistics(mean, std),
-        EmbeddingStatistics(embedding_mean, statistics["embedding_norm"]),
-        data=data,
-        network=network,
-        diffusion=diffusion,
-        train=train,
-        seed=seed,
+        EmbeddingStatistics(
+            embedding_mean,
+            statistics["embedding_norm"],
+            torch.from_numpy(text_mean["text_mean"]) if text_mean else None,
+        ),
+        prior_settings,
         device=device,
         start=progress if resume else None,
-        text_mean=torch.from_numpy(text_mean["text_mean"]) if text_mean else None,
         validate=validate,
     ):
         steps = validated_steps(checkpoint.history)

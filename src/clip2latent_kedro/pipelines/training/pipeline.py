@@ -5,6 +5,7 @@ from kedro.pipeline import Pipeline
 from clip2latent_kedro.pipelines.training.nodes import (
     collect_history,
     export_priors,
+    gather_settings,
     measure_text_mean,
     plot_history,
     prepare_validation,
@@ -18,6 +19,7 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             wire(measure_text_mean, "text_mean"),
+            wire(gather_settings, "prior_settings"),
             wire(prepare_validation, "validator"),
             wire(
                 train,

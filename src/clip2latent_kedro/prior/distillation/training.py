@@ -59,9 +59,7 @@ def distill_prior(
     num_pairs = max(0, len(pairs) - teacher.settings["train"]["val_pairs"])
 
     def prepare() -> Task:
-        asked = Teacher(
-            prior_from_checkpoint(teacher).to(device), distillation, seed
-        )
+        asked = Teacher(prior_from_checkpoint(teacher).to(device), distillation, seed)
         batches = PairBatches(
             pairs,
             asked.prior.statistics,
@@ -113,9 +111,7 @@ def student_task(
         average=average.network,
         objectives=[Objective(optimizer, partial(objective.loss, student, average))],
         batch=lambda step: {"step": step},
-        learning_rate=partial(
-            decayed_lr, decay=config.lr_decay, max_it=config.max_it
-        ),
+        learning_rate=partial(decayed_lr, decay=config.lr_decay, max_it=config.max_it),
         ema_decay=partial(ema_decay, beta=config.ema_beta, power=config.ema_power),
         lr_setting=f"distillation.lr = {config.lr}",
         measure=lambda step, is_validated: comparison(average),
