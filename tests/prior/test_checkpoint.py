@@ -7,7 +7,6 @@ from safetensors.torch import save_file
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.checkpoint import (
-    check_settings,
     export_weights,
     prior_from_checkpoint,
     read_checkpoint,
@@ -88,29 +87,6 @@ def test_the_best_of_an_unvalidated_run_is_the_last():
     assert (checkpoint.best_step, checkpoint.best) == (0, {})
     exported = export_weights(checkpoint, "best")
     assert (exported.step, exported.ema) == (2, checkpoint.ema)
-
-
-def test_settings_of_a_continued_run_must_agree(finished):
-    settings = json.loads(json.dumps(finished.settings))
-    settings["train"] |= {"save_it": 1, "val_it": 1, "max_it": 1000}
-    check_settings(finished, settings)
-    settings["train"]["lr"] = 0.5
-    settings["model"]["network"]["depth"] = 9
-    with pytest.raises(
-        InputError,
-        match=r"other settings: model.network.depth \(stored 2, asked 9\), "
-        r"train.lr \(stored 0.01, asked 0.5\)\. .*resume:false",
-    ):
-        check_settings(finished, settings)
-
-
-def test_last_step_is_fixed_where_the_learning_rate_decays(finished):
-    settings = json.loads(json.dumps(finished.settings))
-    settings["train"] |= {"lr_decay": "cosine"}
-    finished = replace(finished, settings=json.loads(json.dumps(settings)))
-    settings["train"]["max_it"] = 1000
-    with pytest.raises(InputError, match=r"train.max_it \(stored 12, asked 1000\)"):
-        check_settings(finished, settings)
 
 
 def test_missing_and_foreign_files_are_named(tmp_path):

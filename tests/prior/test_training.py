@@ -1,26 +1,22 @@
 import json
 import math
 from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 import pytest
 import torch
-from clip2latent_kedro.prior.ema import ema_decay
-from clip2latent_kedro.prior.record import Validation
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.pairs import TrainingPairs
-from clip2latent_kedro.prior.batches import PairBatches
 from clip2latent_kedro.prior.checkpoint import prior_from_checkpoint
+from clip2latent_kedro.prior.training import Validation, prior_task
 
 from .test_checkpoint import assert_same
 from .toy import (
     make_data_config,
     make_network_config,
     make_pairs,
-    make_train_config,
+    make_settings,
     train,
 )
 
@@ -57,23 +53,6 @@ def test_resumed_equals_uninterrupted(kind, changes):
         resumed = list(train(**settings, start=start))
         for one, other in zip(straight[number:], resumed, strict=True):
             assert_same(one, other)
-
-
-@pytest.mark.parametrize("best_by", ["validation_loss", "text_score_g2"])
-def test_best_is_the_average_of_the_best_validation(best_by):
-    settings = {"max_it": 15, "val_it": 3, "save_it": 1, "lr": 0.3}
-    steps = list(train(**settings, best_by=best_by, validate=waver))
-    validated = [row for row in steps[-1].history if "text_score_g2" in row]
-    assert [row["step"] for row in validated] == [3, 6, 9, 12, 15]
-    sign = -1 if best_by == "validation_loss" else 1
-    best = max(validated, key=lambda row: sign * row[best_by])["step"]
-    assert best < 15
-    for checkpoint in steps[best - 1 :]:
-        assert checkpoint.best_step == best
-        assert checkpoint.best.keys() == steps[best - 1].ema.keys()
-        for name, weight in steps[best - 1].ema.items():
-            assert torch.equal(checkpoint.best[name], weight)
-    assert (steps[1].best_step, steps[1].best) == (0, {})
 
 
 def test_validation_sees_the_average_and_leaves_training_alone():
@@ -124,56 +103,14 @@ def test_prior_keeps_the_text_mean():
     assert again.step == last.step
 
 
-def test_training_longer_equals_training_at_once():
-    *_, at_once = train(max_it=20)
-    *_, first = train(max_it=10)
-    *_, longer = train(max_it=20, start=first)
-    assert_same(at_once, longer)
-
-
 def test_same_seed_same_bits_whatever_the_global_state():
     torch.manual_seed(1)
+    before = torch.get_rng_state()
     *_, one = train()
+    assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
     *_, other = train()
     assert_same(one, other)
-
-
-def test_global_generator_is_left_alone():
-    torch.manual_seed(3)
-    expected = torch.get_rng_state()
-    list(train(max_it=2))
-    assert torch.equal(torch.get_rng_state(), expected)
-
-
-def test_ema_follows_the_weights():
-    """EMA_k = d_k EMA_(k-1) + (1 - d_k) w_k, from EMA_0 = w_0, every second step."""
-    steps = list(train(max_it=6, save_it=1, lr=0.1))
-    key = "blocks.0.linear_in.weight"
-    # One step moves the average by nothing: it is still the starting weights.
-    average = steps[0].ema[key].double()
-    for checkpoint in steps:
-        if checkpoint.step % 2 == 0:
-            decay = ema_decay(checkpoint.step, beta=0.99, power=0.75)
-            weights = checkpoint.network[key].double()
-            average = decay * average + (1 - decay) * weights
-        torch.testing.assert_close(checkpoint.ema[key].double(), average)
-
-
-def test_losses_are_recorded():
-    """The loss of a row is the mean of the steps since the row before."""
-    *_, last = train()
-    *_, each = train(val_it=1)
-    rows = {row["step"]: row for row in last.history}
-    assert list(rows) == [3, 5, 6, 9, 10, 12]
-    losses = [row["loss"] for row in each.history]
-    assert rows[9]["loss"] == pytest.approx(np.mean(losses[6:9]))
-    assert rows[10]["loss"] == losses[9]
-    assert rows[12]["validation_loss"] == each.history[-1]["validation_loss"]
-    *_, unvalidated = train(val_pairs=0)
-    assert {frozenset(row) for row in unvalidated.history} == {
-        frozenset({"step", "loss"})
-    }
 
 
 def test_a_prior_learns_a_linear_relation():
@@ -196,66 +133,102 @@ def test_a_prior_learns_a_linear_relation():
     assert last.history[-1]["validation_loss"] < 0.1
 
 
-def test_finished_run_is_given_back_or_replaced(finished):
-    (given_back,) = train(start=finished)
-    assert_same(given_back, finished)
-    *_, replaced = train(start=finished, lr=0.02)
-    *_, fresh = train(lr=0.02)
-    assert_same(replaced, fresh)
+def test_settings_reach_the_loop():
+    changes = {
+        "max_it": 8,
+        "lr": 0.8,
+        "lr_decay": "linear",
+        "warmup_it": 4,
+        "clip_grad": 0.5,
+        "accumulate": 3,
+        "precision": "bfloat16",
+        "ema_update_every": 5,
+        "ema_beta": 0.9,
+        "ema_power": 1.0,
+        "best_by": "text_score_g2",
+    }
+    first, *_ = train()
+    prior = prior_from_checkpoint(first).requires_grad_()
+    task = prior_task(prior, make_settings(**changes), lambda step: None, ((), ()))
+    rates = [task.learning_rate(0.8, update) for update in (1, 2, 4, 8)]
+    assert rates == pytest.approx([0.2, 0.35, 0.5, 0.1])
+    assert [task.ema_decay(update) for update in (1, 99)] == [0.5, 0.9]
+    assert (task.clip_grad, task.accumulate, task.precision) == (0.5, 3, "bfloat16")
+    assert (task.ema_every, task.best_by) == (5, "text_score_g2")
+    assert task.lr_setting == "train.lr = 0.8"
+    groups = task.objectives[0].optimizer.param_groups
+    assert {group["lr"] for group in groups} == {0.8}
+    for group, decay in zip(groups, (0.01, 0.0), strict=True):
+        assert group["weight_decay"] == decay
+        assert {p.ndim >= 2 for p in group["params"]} == {decay > 0}
+        assert (group["betas"], group["eps"]) == ((0.9, 0.999), 1e-6)
 
 
-def test_a_run_that_goes_on_under_other_code_says_so_and_records_both(caplog):
+def test_what_trains_a_prior_is_recorded():
     first = next(train())
     (making,) = first.settings["made_by"]
     assert making["pairs"] == make_pairs().made_by
-    older = {**making, "code": "of another formula"}
-    first = replace(first, settings={**first.settings, "made_by": [older]})
-    *_, last = train(start=first)
-    assert last.settings["made_by"] == [older, making]
-    assert "prior was trained otherwise: code (stored 'of another" in caplog.text
-    (kept,) = train(start=replace(last, settings={**last.settings, "made_by": [older]}))
-    assert kept.settings["made_by"] == [older]
-
-
-def test_unfinished_run_of_other_settings_is_refused():
-    first = next(train())
-    with pytest.raises(InputError, match=r"train.lr \(stored 0.01, asked 0.02\)"):
-        next(train(start=first, lr=0.02))
+    assert prior_from_checkpoint(first).training_seconds == first.seconds > 0
     other_pairs = replace(make_pairs(), recipe={**make_pairs().recipe, "psi": 0.7})
-    with pytest.raises(InputError, match=r"pairs.psi \(stored None, asked 0.7\)"):
+    message = r"prior_checkpoint of step 5.*pairs.psi \(stored None, asked 0.7\)"
+    with pytest.raises(InputError, match=message):
         next(train(other_pairs, start=first))
 
 
-def test_divergence_keeps_the_last_good_checkpoint():
-    """Pairs that the first epoch, steps 1 to 5, happens to leave out are not finite."""
-    pairs = make_pairs()
-    raw = LatentStatistics(torch.zeros(2, 3), torch.ones(2, 3))
-    batches = PairBatches(
-        pairs,
-        raw,
-        num_pairs=44,
-        batch_size=8,
-        buffer_pairs=1000,
-        seed=7,
-        device="cpu",
-    )
-    first_epoch = [batch[0][:, 0, 0] for batch in islice(batches.starting_at(0), 5)]
-    left_out = set(range(44)) - set(torch.cat(first_epoch).long().tolist())
-    pairs.clip_embedding[list(left_out)] = np.nan
-    seen = []
-    with pytest.raises(
-        InputError, match=r"steps 6 to .* must be finite.*checkpoint of step 5 is kept"
-    ):
-        seen.extend(train(pairs))
-    assert [checkpoint.step for checkpoint in seen] == [5]
+def test_validation_sees_the_same_noise_each_time():
+    *_, last = train(lr=1e-12)
+    losses = {row["validation_loss"] for row in last.history}
+    assert max(losses) == pytest.approx(min(losses), rel=1e-6)
 
 
-def test_divergence_by_the_learning_rate_yields_no_bad_checkpoint():
-    seen = []
-    with pytest.raises(InputError, match=r"finite.*Lower train.lr = 1e\+38"):
-        seen.extend(train(lr=1e38, max_it=200, val_it=50, save_it=1))
-    for checkpoint in seen:
-        assert all(tensor.isfinite().all() for tensor in checkpoint.network.values())
+@pytest.mark.parametrize("kind", ["mlp", "clip2latent"])
+def test_a_batch_in_parts_is_the_whole_batch(kind):
+    network = make_network_config(kind=kind, noise_level_input=True)
+    *_, whole = train(network=network, max_it=3)
+    *_, parts = train(network=network, max_it=3, accumulate=3)
+    for name, moment in whole.optimizer.items():
+        torch.testing.assert_close(
+            parts.optimizer[name], moment, rtol=1e-3, atol=1e-6, msg=name
+        )
+
+
+@pytest.mark.parametrize("kind", ["mlp", "clip2latent"])
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_is_that_of_the_network_alone(kind, precision):
+    """Its products are rounded to 2^-8 or 2^-11; weights and averages are not."""
+    network = make_network_config(kind=kind)
+    *_, full = train(network=network)
+    *_, half = train(network=network, precision=precision)
+    for row, other in zip(half.history, full.history, strict=True):
+        assert row != other
+        assert row == pytest.approx(other, rel=0.02)
+    for tensor in (*half.network.values(), *half.ema.values()):
+        assert tensor.dtype == torch.float32
+
+
+def test_a_compiled_network_keeps_its_names_and_its_values():
+    """What is compiled runs as it is here; test_compiled_training compiles it."""
+    *_, plain = train()
+    with torch.compiler.set_stance("force_eager"):
+        *_, compiled = train(compile=True)
+    for part in ("network", "ema", "best"):
+        one, other = getattr(plain, part), getattr(compiled, part)
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["mlp", "clip2latent"])
+def test_compiled_training(kind):
+    network = make_network_config(kind=kind)
+    *_, plain = train(network=network)
+    try:
+        *_, compiled = train(network=network, compile=True)
+    except torch._dynamo.exc.BackendCompilerFailed as error:
+        pytest.skip(f"needs a C++ compiler ({error})")
+    assert compiled.ema.keys() == plain.ema.keys()
+    for row, other in zip(compiled.history, plain.history, strict=True):
+        assert row == pytest.approx(other, rel=1e-4)
 
 
 def test_latents_can_stay_unnormalised():
@@ -266,24 +239,6 @@ def test_latents_can_stay_unnormalised():
     assert torch.equal(prior.w_mean, last.statistics.mean)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"max_it": 0}, "train.max_it must be 1 or more, got 0"),
-        ({"lr": float("nan")}, "train.lr must be above 0, got nan"),
-        ({"ema_beta": 1.1}, "train.ema_beta must be within 0 and 1"),
-        ({"lr_decay": "step"}, "train.lr_decay must be one of none, cosine, linear"),
-        ({"precision": "int8"}, "train.precision must be one of float32, bfloat16, fl"),
-        ({"clip_grad": 0.0}, "train.clip_grad must be above 0 or null, got 0.0"),
-        ({"accumulate": 0}, "train.accumulate must be 1 or more, got 0"),
-        ({"warmup_it": -1}, "train.warmup_it must be 0 or more, got -1"),
-    ],
-)
-def test_wrong_settings_are_named(changes, message):
-    with pytest.raises(InputError, match=message):
-        make_train_config(**changes)
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
@@ -292,13 +247,3 @@ def test_trains_on_a_gpu(precision):
     straight = list(train(**settings))
     resumed = list(train(**settings, start=straight[0]))
     torch.testing.assert_close(resumed[-1].ema, straight[-1].ema)
-
-
-def test_time_is_counted_over_all_runs():
-    first, *_, last = train(save_it=4)
-    assert 0 < first.seconds < last.seconds
-    resumed = list(train(save_it=4, start=replace(first, seconds=100.0)))
-    assert resumed[-1].seconds > 100
-    assert prior_from_checkpoint(resumed[-1]).training_seconds == resumed[-1].seconds
-    (unknown, *_) = train(save_it=4, start=replace(first, seconds=None))
-    assert unknown.seconds is None

@@ -9,7 +9,7 @@ from .worlds import STD, LinearStudent, make_student, make_teacher
 def make_comparison(num):
     teacher = make_teacher(teacher_steps=100)
     embedding = torch.randn(num, 16, generator=torch.Generator().manual_seed(3))
-    return Comparison(teacher, embedding, seed=0, device="cpu")
+    return Comparison(teacher, embedding)
 
 
 def make_linear(spread, follow):

@@ -4,11 +4,14 @@ import math
 
 import pytest
 import torch
-from clip2latent_kedro.prior.distillation.consistency import HUBER, pseudo_huber
 from torch import nn
 
 from clip2latent_kedro.prior.distillation.energy import energy_distance, energy_score
-from clip2latent_kedro.prior.distillation.objectives import OBJECTIVES
+from clip2latent_kedro.prior.distillation.objectives import (
+    HUBER,
+    OBJECTIVES,
+    pseudo_huber,
+)
 from clip2latent_kedro.samplers.ddim import sample_ddim
 from clip2latent_kedro.schedules import respaced_timesteps
 
@@ -26,14 +29,14 @@ from .worlds import (
 def fit(objective, network, *, steps=150, **changes):
     """Train a student's network for some steps, at a falling learning rate."""
     teacher = make_teacher(objective=objective, **changes)
-    loss_of = OBJECTIVES[objective](teacher, make_batches(), seed=1, device="cpu")
+    distillation = OBJECTIVES[objective](teacher, make_batches())
     student = make_student(network)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.05)
     for step in range(1, steps + 1):
         for group in optimizer.param_groups:
             group["lr"] = 0.05 * (1 - (step - 1) / steps)
         optimizer.zero_grad()
-        loss_of(student, student, step).backward()
+        distillation.loss(student, student, step).backward()
         optimizer.step()
     return network
 
@@ -122,7 +125,7 @@ class TabularStudent(nn.Module):
 def test_consistency_loss_is_zero_for_the_exact_function_alone():
     teacher = make_teacher(teacher_steps=6)
     exact = make_student(ExactFunction(teacher, 6))
-    loss_of = OBJECTIVES["consistency"](teacher, make_batches(), seed=1, device="cpu")
+    loss_of = OBJECTIVES["consistency"](teacher, make_batches()).loss
     assert loss_of(exact, exact, 1).item() < 1e-5
     other = make_student(LinearStudent())
     assert loss_of(other, exact, 2).item() > 0.05

@@ -96,7 +96,7 @@ def make_teacher(**changes):
     """The teacher of the Gaussian world."""
     settings = {"bs": 32, "num_samples": 8, "teacher_steps": 25, "pool_uses": 50}
     config = make_config(**{**settings, **changes})
-    return Teacher(make_prior(GaussianNetwork()), config)
+    return Teacher(make_prior(GaussianNetwork()), config, seed=1)
 
 
 def make_batches(bs=32, seed=0):

@@ -1,33 +1,15 @@
 import pytest
 import torch
-from clip2latent_kedro.prior.optimizer import (
-    build_optimizer,
-    decayed_lr,
-    optimizer_tensors,
-    restore_optimizer,
-    restore_scaler,
-    scaler_tensors,
-    warmup_factor,
-)
 from torch import nn
 
-from clip2latent_kedro.prior.network import build_network
-
-from .toy import make_network_config
-
-
-def test_only_weights_of_two_or_more_axes_decay():
-    network = build_network(make_network_config(kind="clip2latent"), 1, 8, 8)
-    optimizer = build_optimizer(network, lr=1e-4, weight_decay=0.01)
-    decayed, plain = optimizer.param_groups
-    assert decayed["weight_decay"] == 0.01
-    assert plain["weight_decay"] == 0
-    assert all(parameter.ndim >= 2 for parameter in decayed["params"])
-    assert all(parameter.ndim < 2 for parameter in plain["params"])
-    count = len(decayed["params"]) + len(plain["params"])
-    assert count == len(list(network.parameters()))
-    assert decayed["betas"] == (0.9, 0.999)
-    assert decayed["eps"] == 1e-6
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.training.optimizer import (
+    build_optimizer,
+    optimizer_tensors,
+    restore_optimizers,
+    restore_scaler,
+    scaler_tensors,
+)
 
 
 def test_first_step_is_that_of_adamw():
@@ -43,36 +25,55 @@ def test_first_step_is_that_of_adamw():
     assert network.bias.item() == pytest.approx(2.0 - 0.1 / 2)
 
 
-def test_state_comes_back():
+def moved():
+    """An optimiser that has made a step, and its state."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
     optimizer = build_optimizer(network, lr=0.1, weight_decay=0.1)
     network(torch.randn(4, 2)).sum().backward()
     optimizer.step()
-    stored = {key: value.clone() for key, value in optimizer_tensors(optimizer).items()}
+    tensors = optimizer_tensors(optimizer)
+    return optimizer, {name: tensor.clone() for name, tensor in tensors.items()}
+
+
+def test_state_comes_back():
+    """That of an optimiser that has not moved yet is nothing."""
+    optimizer, stored = moved()
     assert set(stored) == {
         f"{layer}.{part}:{quantity}"
         for layer in (0, 1)
         for part in ("weight", "bias")
         for quantity in ("step", "exp_avg", "exp_avg_sq")
     }
-    other = build_optimizer(network, lr=0.1, weight_decay=0.1)
-    restore_optimizer(other, stored)
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    names = [n for group in optimizer.param_groups for n in group["param_names"]]
+    other = torch.optim.AdamW(list(zip(names, parameters, strict=True)), lr=0.1)
+    still = build_optimizer(nn.Linear(7, 7), lr=0.1, weight_decay=0.1)
+    scaler = {"grad_scaler:scale": torch.ones(())}
+    restore_optimizers([still, other], {**stored, **scaler})
     restored = optimizer_tensors(other)
     assert all(torch.equal(restored[key], stored[key]) for key in stored)
+    assert optimizer_tensors(still) == {}
 
 
-def test_learning_rate():
-    assert decayed_lr(2.0, "none", 10, 10) == 2.0
-    assert [decayed_lr(2.0, "linear", step, 4) for step in (1, 3)] == [2.0, 1.0]
-    assert decayed_lr(2.0, "cosine", 1, 4) == 2.0
-    assert decayed_lr(2.0, "cosine", 3, 4) == pytest.approx(1.0)
-
-
-def test_warmup_rises_by_equal_steps_and_stays():
-    factors = [warmup_factor(step, 4) for step in range(1, 7)]
-    assert factors == [0.25, 0.5, 0.75, 1, 1, 1]
-    assert warmup_factor(1, 0) == 1
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("0.weight:exp_avg", None),
+        ("0.weight:exp_avg", torch.zeros(2, 2)),
+        ("0.weight:step", torch.zeros(1)),
+        ("1.bias:exp_avg_sq", torch.zeros(1, dtype=torch.int64)),
+        ("2.bias:step", torch.zeros(())),
+        ("1.bias:momentum", torch.zeros(1)),
+    ],
+)
+def test_the_state_of_another_network_is_refused(name, value):
+    optimizer, stored = moved()
+    changed = {**stored, name: value}
+    if value is None:
+        del changed[name]
+    with pytest.raises(InputError, match=f"does not fit the network: {name}"):
+        restore_optimizers([optimizer], changed)
 
 
 def test_state_of_a_gradient_scaler_is_restored():
