@@ -27,11 +27,12 @@ from clip2latent_kedro.conditioning import mean_direction
 from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.prior.checkpoint import Checkpoint, prior_from_checkpoint
-from clip2latent_kedro.prior.config import LOSS_SCORE, TrainConfig
+from clip2latent_kedro.prior.config import PriorSettings, TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig, EmbeddingStatistics
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.prior.training import train_prior
 from clip2latent_kedro.runtime import describe_machine
+from clip2latent_kedro.training import LOSS_SCORE
 
 PROJECT = Path(__file__).parents[1]
 TIMED = (5, 45)  # steps; what a run costs beside its steps falls out of the difference
@@ -56,7 +57,8 @@ def train_steps(max_it: int, train: dict[str, Any], arguments: dict[str, Any]) -
     only_last = {"max_it": max_it, "save_it": max_it, "val_it": max_it}
     config = TrainConfig(**{**train, **only_last, "best_by": LOSS_SCORE})
     began_cpu, began = time.process_time(), time.perf_counter()
-    (checkpoint,) = train_prior(**arguments, train=config)
+    settings = dataclasses.replace(arguments["settings"], train=config)
+    (checkpoint,) = train_prior(**{**arguments, "settings": settings})
     return Run(checkpoint, time.process_time() - began_cpu, time.perf_counter() - began)
 
 
@@ -114,13 +116,16 @@ def main() -> None:
                 "embedding_statistics": EmbeddingStatistics(
                     torch.tensor(statistics["embedding_mean"]),
                     statistics["embedding_norm"],
+                    text_mean,
                 ),
-                "data": DataConfig(**parameters["data"]),
-                "network": network,
-                "diffusion": DiffusionConfig(**parameters["model"]["diffusion"]),
-                "seed": seed,
+                "settings": PriorSettings(
+                    DataConfig(**parameters["data"]),
+                    network,
+                    DiffusionConfig(**parameters["model"]["diffusion"]),
+                    TrainConfig(**train),
+                    seed,
+                ),
                 "device": "cpu",
-                "text_mean": text_mean,
             },
         )
         prior = prior_from_checkpoint(run.checkpoint)

@@ -23,18 +23,28 @@ from random_models import W_DIM, RandomViT, random_stylegan2
 
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics
-from clip2latent_kedro.prior.checkpoint import build_prior
-from clip2latent_kedro.prior.diffusion import (
-    DiffusionConfig,
-    DiffusionPrior,
-    EmbeddingStatistics,
-)
-from clip2latent_kedro.prior.network import NetworkConfig
+from clip2latent_kedro.prior.checkpoint import Checkpoint, build_prior
+from clip2latent_kedro.prior.diffusion import DiffusionPrior, EmbeddingStatistics
 from clip2latent_kedro.runtime import describe_machine, pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study import STAGES, Clip2Latent, Queries, time_rows
 from clip2latent_kedro.text_to_image import TextToImage
 
+NETWORK = {
+    "kind": "clip2latent",
+    "dim": 512,
+    "num_timesteps": 1000,
+    "depth": 12,
+    "dim_head": 64,
+    "heads": 12,
+}
+DIFFUSION = {
+    "cond_drop_prob": 0.2,
+    "image_embed_scale": 1.0,
+    "text_embed_scale": 1.0,
+    "beta_schedule": "cosine",
+    "predict_x_start": True,
+}
 TEXT = "a photo"
 UPSTREAM = {"sampler": "ddpm", "variance": "upstream"}
 ROWS = {
@@ -95,29 +105,22 @@ def main() -> None:
 def make_prior(*, is_student: bool) -> DiffusionPrior:
     """Return the paper's prior; as a student, which takes guidance as an input."""
     torch.manual_seed(0)
-    return build_prior(
-        NetworkConfig(
-            kind="clip2latent",
-            dim=512,
-            num_timesteps=1000,
-            depth=12,
-            dim_head=64,
-            heads=12,
+    checkpoint = Checkpoint(
+        step=0,
+        settings={
+            "data": {"embed_noise_scale": 0.0},
+            "model": {"network": NETWORK, "diffusion": DIFFUSION},
+            "train": {"znorm_latent": True},
+            **({"distillation": {}} if is_student else {}),
+        },
+        statistics=LatentStatistics(torch.zeros(1, W_DIM), torch.ones(1, W_DIM)),
+        embedding_statistics=EmbeddingStatistics(
+            torch.zeros(RandomViT.embed_dim), 10.0
         ),
-        DiffusionConfig(
-            cond_drop_prob=0.2,
-            image_embed_scale=1.0,
-            text_embed_scale=1.0,
-            beta_schedule="cosine",
-            predict_x_start=True,
-        ),
-        LatentStatistics(torch.zeros(1, W_DIM), torch.ones(1, W_DIM)),
-        EmbeddingStatistics(torch.zeros(RandomViT.embed_dim), 10.0),
-        znorm_latent=True,
         generator_identity=Identity("random stylegan2", "0"),
         encoder_identity=RandomViT.identity,
-        is_distilled=is_student,
     )
+    return build_prior(checkpoint)
 
 
 def make_protocol(options: argparse.Namespace) -> SimpleNamespace:

@@ -14,21 +14,24 @@ import argparse
 import json
 import statistics
 import time
+from dataclasses import asdict
 
 import torch
 
-from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics
-from clip2latent_kedro.prior.checkpoint import build_prior
-from clip2latent_kedro.prior.diffusion import (
-    DiffusionConfig,
-    DiffusionPrior,
-    EmbeddingStatistics,
-)
+from clip2latent_kedro.prior.checkpoint import Checkpoint, build_prior
+from clip2latent_kedro.prior.diffusion import DiffusionPrior, EmbeddingStatistics
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.runtime import describe_machine, pick_device
 from clip2latent_kedro.samplers import SamplingConfig, sample
 
+DIFFUSION = {
+    "cond_drop_prob": 0.2,
+    "image_embed_scale": 1.0,
+    "text_embed_scale": 1.0,
+    "beta_schedule": "cosine",
+    "predict_x_start": True,
+}
 SAMPLERS = {
     "ddpm, 1000 steps": ("ddpm", 1000),
     "ddpm, 10 steps": ("ddpm", 10),
@@ -98,28 +101,27 @@ def _time_once(
 def _random_prior(options: argparse.Namespace) -> DiffusionPrior:
     torch.manual_seed(0)
     width, depth = options.size
-    prior = build_prior(
-        NetworkConfig(
-            kind=options.network,
-            dim=width,
-            num_timesteps=1000,
-            depth=depth,
-            dim_head=64,
-            heads=8,
-        ),
-        DiffusionConfig(
-            cond_drop_prob=0.2,
-            image_embed_scale=1.0,
-            text_embed_scale=1.0,
-            beta_schedule="cosine",
-            predict_x_start=True,
-        ),
-        LatentStatistics(torch.zeros(1, options.dim), torch.ones(1, options.dim)),
-        EmbeddingStatistics(torch.zeros(options.dim), 10.0),
-        znorm_latent=True,
-        generator_identity=Identity("none", ""),
-        encoder_identity=Identity("none", ""),
+    network = NetworkConfig(
+        kind=options.network,
+        dim=width,
+        num_timesteps=1000,
+        depth=depth,
+        dim_head=64,
+        heads=8,
     )
+    checkpoint = Checkpoint(
+        step=0,
+        settings={
+            "data": {"embed_noise_scale": 0.0},
+            "model": {"network": asdict(network), "diffusion": DIFFUSION},
+            "train": {"znorm_latent": True},
+        },
+        statistics=LatentStatistics(
+            torch.zeros(1, options.dim), torch.ones(1, options.dim)
+        ),
+        embedding_statistics=EmbeddingStatistics(torch.zeros(options.dim), 10.0),
+    )
+    prior = build_prior(checkpoint)
     return prior.requires_grad_(False).eval()
 
 

@@ -9,16 +9,27 @@ import argparse
 import json
 import time
 
+import numpy as np
 import torch
-from clip2latent_kedro.prior.trainer import Trainer
 
-from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics
-from clip2latent_kedro.prior.checkpoint import build_prior
-from clip2latent_kedro.prior.config import LOSS_SCORE, Precision, TrainConfig
+from clip2latent_kedro.pairs import DataConfig, TrainingPairs
+from clip2latent_kedro.prior.checkpoint import Checkpoint, build_prior
+from clip2latent_kedro.prior.config import PriorSettings, TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig, EmbeddingStatistics
 from clip2latent_kedro.prior.network import NetworkConfig
-from clip2latent_kedro.runtime import describe_machine, pick_device
+from clip2latent_kedro.prior.training import prior_task
+from clip2latent_kedro.runtime import Precision, describe_machine, pick_device
+from clip2latent_kedro.training import LOSS_SCORE, Task
+from clip2latent_kedro.training.updates import Updates
+
+DIFFUSION = {
+    "cond_drop_prob": 0.2,
+    "image_embed_scale": 1.0,
+    "text_embed_scale": 1.0,
+    "beta_schedule": "cosine",
+    "predict_x_start": True,
+}
 
 
 def read_network(text: str) -> NetworkConfig:
@@ -34,30 +45,19 @@ def read_network(text: str) -> NetworkConfig:
     )
 
 
-def make_trainer(
+def make_task(
     network: NetworkConfig,
     dim: int,
+    batch_size: int,
     device: str,
     *,
     precision: Precision,
     is_compiled: bool,
-) -> Trainer:
-    """Return a trainer of one latent of width `dim`, given embeddings as wide."""
-    prior = build_prior(
-        network,
-        DiffusionConfig(
-            cond_drop_prob=0.2,
-            image_embed_scale=1.0,
-            text_embed_scale=1.0,
-            beta_schedule="cosine",
-            predict_x_start=True,
-        ),
-        LatentStatistics(torch.zeros(1, dim), torch.ones(1, dim)),
-        EmbeddingStatistics(torch.zeros(dim), 10.0),
-        znorm_latent=True,
-        generator_identity=Identity("none", ""),
-        encoder_identity=Identity("none", ""),
-    )
+) -> Task:
+    """Return the training of a prior of one latent of width `dim`.
+
+    Its embeddings are as wide, and random like the latents.
+    """
     train = TrainConfig(
         max_it=10**9,
         val_it=1,
@@ -78,29 +78,34 @@ def make_trainer(
         znorm_latent=True,
         buffer_pairs=1,
     )
-    return Trainer(
-        prior,
-        train,
-        embed_noise_scale=1.0,
-        cond_drop_prob=0.2,
-        seed=0,
-        device=device,
-        start=None,
-    )
-
-
-def time_steps(
-    trainer: Trainer, batch_size: int, dim: int, device: str, seconds: float
-) -> float:
-    """Return steps per second, after five steps to warm up."""
+    data = DataConfig(batch_size, 1.0, "none", 1, dim, [1])
+    settings = PriorSettings(data, network, DiffusionConfig(**DIFFUSION), train, seed=0)
+    pairs = TrainingPairs(np.zeros((1, 1, dim)), np.zeros((1, dim)), {})
+    prior = build_prior(
+        Checkpoint(
+            step=0,
+            settings=settings.describe(pairs),
+            statistics=LatentStatistics(torch.zeros(1, dim), torch.ones(1, dim)),
+            embedding_statistics=EmbeddingStatistics(torch.zeros(dim), 10.0),
+        )
+    ).to(device)
+    if is_compiled:
+        prior.network.compile()
     x0 = torch.randn(batch_size, 1, dim, device=device)
     clip_embedding = 10 * torch.randn(batch_size, dim, device=device)
+    nothing = x0[:0], clip_embedding[:0]
+    batch = x0, clip_embedding
+    return prior_task(prior, settings, lambda step: batch, nothing)
+
+
+def time_steps(updates: Updates, device: str, seconds: float) -> float:
+    """Return steps per second, after five steps to warm up."""
     for step in range(1, 6):
-        float(trainer.step(x0, clip_embedding, step))
+        float(updates.step(step))
     began, done = time.perf_counter(), 0
     while time.perf_counter() - began < seconds:
         done += 1
-        loss = trainer.step(x0, clip_embedding, 5 + done)
+        loss = updates.step(5 + done)
         if done % 10 == 0 or device == "cpu":
             float(loss)  # waits for the GPU
     float(loss)
@@ -130,17 +135,16 @@ def main() -> None:
 
     print(json.dumps({"machine": describe_machine(), "device": device}))
     for network in map(read_network, options.networks):
-        trainer = make_trainer(
+        task = make_task(
             network,
             options.dim,
+            options.batch_size,
             device,
             precision=options.precision,
             is_compiled=options.compile,
         )
-        weights = sum(p.numel() for p in trainer.prior.parameters())
-        rate = time_steps(
-            trainer, options.batch_size, options.dim, device, options.seconds
-        )
+        weights = sum(p.numel() for p in task.network.parameters())
+        rate = time_steps(Updates(task), device, options.seconds)
         line = {
             "network": network.kind,
             "dim": network.dim,

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from clip2latent_kedro.portraits.fitting import FitState, go_on, unpack_state
 from kedro.io import DatasetError
 from mutations import NUM_EACH, change_bytes, change_safetensors, change_tree
 from portraits_checkpoint import WEIGHTS, make_portraits_checkpoint
@@ -43,6 +42,14 @@ from clip2latent_kedro.prior.checkpoint import (
 )
 from clip2latent_kedro.prior.published import read_published, write_published
 from clip2latent_kedro.sharing import read_folder
+from clip2latent_kedro.training.state import (
+    Run,
+    TrainingState,
+    pack_state,
+    resume,
+    stored_state,
+    unpack_state,
+)
 
 _ROOM = 3 << 30  # bytes of address space that reading may take
 
@@ -162,25 +169,28 @@ def test_models(name, tmp_path):
     assert campaign(name, path, in_entry("config"), lambda: MODELS[name](path)) > 9
 
 
-def test_states_of_small_trainings(tmp_path):
-    def fit(state):
-        yield FitState(2, 0.5, {"model.a": torch.ones(3), "losses": torch.ones(2)})
-
-    *_, state = go_on(fit, {"width": 3}, making={}, steps=2, stored=None)
+def test_states_of_trainings(tmp_path):
+    state = TrainingState(
+        step=2,
+        network={"a": torch.ones(3)},
+        ema={"a": torch.ones(3)},
+        settings={"line": {"max_it": 2}},
+        seconds=0.5,
+    )
     path = tmp_path / "state.safetensors"
     dataset = WeightsDataset(filepath=str(path))
-    dataset.save(state)
+    dataset.save(pack_state(state))
 
     def read():
         assert unpack_state(dataset.load()).step == 2
-        list(go_on(fit, {"width": 3}, making={}, steps=2, stored=dataset.load()))
 
-    assert campaign("state", path, in_entry("settings"), read) > NUM_EACH / 2
+    assert campaign("state", path, in_entry("header"), read) > NUM_EACH / 2
     path.write_bytes(path.read_bytes()[:50])
     progress = WeightsDataset(filepath=str(path), missing_ok=True).load()
+    run = Run("line_state", "line", state.settings, {}, 2, 1)
     with pytest.raises(InputError, match=r"resume:false"):
-        list(go_on(fit, {"width": 3}, making={}, steps=2, stored=progress))
-    assert list(go_on(fit, {"width": 3}, making={}, steps=2, stored=None))
+        resume(stored_state(progress), run)
+    assert resume(None, run)[0] is None
 
 
 @pytest.fixture

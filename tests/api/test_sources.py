@@ -1,5 +1,6 @@
 """The models of the project itself, found through Kedro and without it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,7 @@ from clip2latent_kedro.prior.checkpoint import (
     build_prior,
     write_checkpoint,
 )
-from clip2latent_kedro.prior.diffusion import DiffusionConfig, EmbeddingStatistics
-from clip2latent_kedro.prior.network import NetworkConfig
+from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
 
 WEIGHTS = Path(__file__).parents[2] / "src/clip2latent_kedro/portraits/weights"
 PROMPTS = ["a photograph of an old man with a grey beard", "a young woman"]
@@ -54,32 +54,14 @@ def make_checkpoint(is_distilled=False):
     w = generator.mapping(torch.randn(300, generator.z_dim))[:, :1]
     mean = torch.zeros(encoder.embed_dim)
     embedding = EmbeddingStatistics(mean, 1.0, mean.clone())
-    prior = build_prior(
-        NetworkConfig(**NETWORK),
-        DiffusionConfig(**DIFFUSION),
-        measure_statistics(w),
-        embedding,
-        znorm_latent=True,
-        generator_identity=generator.identity,
-        encoder_identity=encoder.identity,
-        is_distilled=is_distilled,
-    )
-    for weight in prior.parameters():
-        torch.nn.init.normal_(weight, std=0.3)
     settings = {
         "data": {"latent_repeats": [generator.num_ws], "embed_noise_scale": 0.5},
         "model": {"network": NETWORK, "diffusion": DIFFUSION},
         "train": {"znorm_latent": True},
         **({"distillation": {}} if is_distilled else {}),
     }
-    return Checkpoint(
+    untrained = Checkpoint(
         step=0,
-        network={},
-        ema=prior.network.state_dict(),
-        optimizer={},
-        best={},
-        best_step=0,
-        history=[],
         statistics=measure_statistics(w),
         embedding_statistics=embedding,
         cloud=measure_cloud(w),
@@ -87,6 +69,10 @@ def make_checkpoint(is_distilled=False):
         encoder_identity=encoder.identity,
         settings=settings,
     )
+    prior = build_prior(untrained)
+    for weight in prior.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
+    return replace(untrained, ema=prior.network.state_dict())
 
 
 @pytest.fixture(scope="module")

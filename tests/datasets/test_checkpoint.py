@@ -1,5 +1,7 @@
 """A checkpoint is stored as a whole; the prior is its averaged network."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from kedro.io import DatasetError, Version
@@ -13,8 +15,7 @@ from clip2latent_kedro.prior.checkpoint import (
     build_prior,
     read_checkpoint,
 )
-from clip2latent_kedro.prior.diffusion import DiffusionConfig, EmbeddingStatistics
-from clip2latent_kedro.prior.network import NetworkConfig
+from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
 
 NETWORK = {
     "kind": "mlp",
@@ -41,21 +42,9 @@ def checkpoint():
         "generator_identity": Identity("g", "00"),
         "encoder_identity": Identity("e", "11"),
     }
-    prior = build_prior(
-        NetworkConfig(**NETWORK),
-        DiffusionConfig(**DIFFUSION),
-        statistics,
-        embedding_statistics,
-        znorm_latent=True,
-        **identities,
-    )
-    network = prior.network.state_dict()
-    return Checkpoint(
+    untrained = Checkpoint(
         step=5,
-        network=network,
-        ema={name: value + 1 for name, value in network.items()},
         optimizer={"exp_avg.0": torch.ones(2)},
-        best={name: value + 2 for name, value in network.items()},
         best_step=3,
         history=[{"step": 3, "loss": 0.5}, {"step": 5, "loss": 0.25}],
         statistics=statistics,
@@ -67,6 +56,13 @@ def checkpoint():
             "train": {"max_it": 10, "znorm_latent": True},
         },
         **identities,
+    )
+    network = build_prior(untrained).network.state_dict()
+    return replace(
+        untrained,
+        network=network,
+        ema={name: value + 1 for name, value in network.items()},
+        best={name: value + 2 for name, value in network.items()},
     )
 
 

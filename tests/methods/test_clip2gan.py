@@ -64,7 +64,7 @@ EMBEDDING = torch.tensor([[1.0, 0.2, 0.1], [0.0, -1.0, 0.5], [0.3, 0.3, -2.0]])
 
 def test_what_is_stored_comes_back_with_what_it_belongs_to(state, model):
     weights = model.network.state_dict()
-    for name, value in state.weights().items():
+    for name, value in state.ema.items():
         torch.testing.assert_close(weights[name], value.half().float(), rtol=0, atol=0)
     statistics = statistics_of(make_pairs())
     torch.testing.assert_close(model.statistics.std, statistics.std, rtol=0, atol=0)

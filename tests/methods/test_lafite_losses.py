@@ -4,7 +4,6 @@ from math import exp, log, sqrt
 
 import pytest
 import torch
-from clip2latent_kedro.methods.lafite.trainer import pseudo_text
 from generators.reference import dense, lrelu, outer, upfirdn
 from torch.nn import functional as F
 
@@ -19,6 +18,7 @@ from clip2latent_kedro.methods.lafite.losses import (
     contrastive_loss,
     gradient_penalty,
 )
+from clip2latent_kedro.methods.lafite.training import pseudo_text
 
 
 def normal(*shape, seed=0):

@@ -7,6 +7,7 @@ from linear_models import ColourEncoder, ColourGenerator, ColourJudge
 from methods.lafite_world import configure, make_generator, make_pairs
 from safetensors.torch import save_file
 from torch.nn import functional as F
+from training.test_fit import assert_same
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators import load_generator
@@ -16,7 +17,6 @@ from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.methods.lafite import (
     export_lafite,
     sample_lafite,
-    tabulate_history,
     train_lafite,
 )
 from clip2latent_kedro.methods.lafite.networks import (
@@ -26,8 +26,7 @@ from clip2latent_kedro.methods.lafite.networks import (
 )
 from clip2latent_kedro.methods.lafite.training import averaged_lafite
 from clip2latent_kedro.methods.measuring import measure_samples
-
-EXACT = {"rtol": 0, "atol": 0}
+from clip2latent_kedro.training.state import pack_state, stored_state
 
 
 def train(start=None, generator=None, **changes):
@@ -67,11 +66,9 @@ def test_it_learns_to_draw_the_colour_that_the_text_names():
 def test_resumed_equals_uninterrupted_bit_for_bit():
     whole = train()
     assert [state.step for state in whole] == [2, 4, 6]
-    resumed = train(state=whole[0])
+    resumed = train(start=stored_state(pack_state(whole[0])))
     assert [state.step for state in resumed] == [4, 6]
-    assert resumed[-1].tensors.keys() == whole[-1].tensors.keys()
-    for name, value in whole[-1].tensors.items():
-        torch.testing.assert_close(resumed[-1].tensors[name], value, **EXACT)
+    assert_same(resumed[-1], whole[-1])
 
 
 def test_the_generator_waits_for_the_discriminator():
@@ -82,19 +79,19 @@ def test_the_generator_waits_for_the_discriminator():
     expected = generator.synthesis(generator.mapping(z))
     torch.testing.assert_close(network(z, text), expected)
     _, fresh = build_networks(generator, ColourEncoder(), configure(), seed=0)
-    learnt = waited.tensors["discriminator.out.weight"]
+    learnt = waited.network["discriminator.out.weight"]
     assert not torch.equal(learnt, fresh.out.weight)
 
 
 def test_the_history_is_of_every_state_and_of_all_steps_between():
     changes = {"max_it": 4, "discriminator_first": 0, "lr": 1e-9, "lr_styles": 1e-9}
     states = train(save_it=1, **changes)
-    rows = tabulate_history(states[-1])
+    rows = states[-1].history
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
     for row in rows:
         total = row["adversarial"] + 1.0 * row["features"] + 10.0 * row["clip"]
         assert row["loss"] == pytest.approx(total, rel=1e-5)
-    (pair,) = tabulate_history(train(save_it=4, **changes)[-1])
+    (pair,) = train(save_it=4, **changes)[-1].history
     for name in ("loss", "real", "fake"):
         mean = sum(row[name] for row in rows) / 4
         assert pair[name] == pytest.approx(mean, rel=1e-4)
@@ -103,7 +100,7 @@ def test_the_history_is_of_every_state_and_of_all_steps_between():
 def test_the_released_form_is_trained_too():
     released, corrected = (train(form=form)[-1] for form in ("released", "corrected"))
     name = "generator.synthesis.b8.conv0.affine_0.weight"
-    assert not torch.equal(released.tensors[name], corrected.tensors[name])
+    assert not torch.equal(released.network[name], corrected.network[name])
 
 
 def test_shifted_styles_are_those_of_shifted_latents():

