@@ -1,7 +1,7 @@
 """Nodes of `inference`."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ GRID_PROMPTS = 64  # rows of the grid at most
 
 
 def accept_prompts(
-    prompts_file: dict[str, str],
+    prompts_file: str | None,
     encoder: Encoder,
     inference: InferenceConfig,
     device: str,
@@ -42,7 +42,7 @@ def accept_prompts(
     """Return the prompts that can be drawn, and what is wrong with the others.
 
     Args:
-        prompts_file: `lines`, or empty without a file.
+        prompts_file: Text of a file with a prompt a line; None without one.
         encoder: Which may refuse a text, as pictures are refused that are not there.
         inference: `params:inference`.
         device: `params:device`.
@@ -50,7 +50,7 @@ def accept_prompts(
     Raises:
         InputError: If no prompt is left.
     """
-    prompts = read_prompts(inference, prompts_file.get("lines"))
+    prompts = read_prompts(inference, prompts_file)
     device = pick_device(device)
     problems = find_problems(prompts, encoder.to(device), device)
     accepted = [text for place, text in enumerate(prompts) if place not in problems]
@@ -66,7 +66,7 @@ def gather(
     generator: Generator,
     encoder: Encoder,
     prior: DiffusionPrior,
-    training_pairs: TrainingPairs | Mapping[str, Any],
+    training_pairs: TrainingPairs | None,
     data: DataConfig,
     sampling: SamplingConfig,
     inference: InferenceConfig,
@@ -80,14 +80,14 @@ def gather(
         generator: w -> image.
         encoder: Text or picture -> embedding.
         prior: Embedding -> w.
-        training_pairs: For retrieval mixing, if `sampling` asks for it.
+        training_pairs: For retrieval mixing, if `sampling` asks for it; None if there
+            are none.
         data: `params:data`.
         sampling: `params:sampling`.
         inference: `params:inference`.
         seed: `params:seed`.
         device: `params:device`.
     """
-    pairs = training_pairs if isinstance(training_pairs, TrainingPairs) else None
     model = TextToImage(
         generator,
         data.embedder(encoder),
@@ -96,11 +96,11 @@ def gather(
         latent_batch_size=max(inference.num_samples, inference.image_batch_size),
         image_batch_size=inference.image_batch_size,
         device=pick_device(device),
-        retrieval_bank=None if pairs is None else pairs.clip_embedding,
+        retrieval_bank=training_pairs.clip_embedding if training_pairs else None,
         scorer=data.scorer(encoder),
     )
     records = describe_pictures(
-        model, prompts, sampling, inference, seed=seed, pairs=pairs
+        model, prompts, sampling, inference, seed=seed, pairs=training_pairs or None
     )
     return model, records
 
