@@ -5,7 +5,7 @@ import torch
 from kedro.io import DatasetError, Version
 
 from clip2latent_kedro.datasets import CheckpointDataset, PriorDataset
-from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.errors import MissingError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics, measure_cloud
 from clip2latent_kedro.prior.checkpoint import (
@@ -130,10 +130,10 @@ def test_prior_missing(tmp_path):
     assert not dataset.exists()
     with pytest.raises(DatasetError) as caught:
         dataset.load()
-    assert isinstance(caught.value.__cause__, InputError)
+    assert isinstance(caught.value.__cause__, MissingError)
     message = f"There is no prior at {path}. Run the pipeline distillation first."
     assert str(caught.value.__cause__) == message
-    assert PriorDataset(filepath=path, missing_ok=True).load() == {}
+    assert PriorDataset(filepath=path, missing_ok=True).load() is None
 
 
 def test_describe(tmp_path):

@@ -135,4 +135,4 @@ def test_a_model_that_may_be_missing_has_no_files(tmp_path):
     path = str(tmp_path / "none")
     dataset = ModelDataset(role="judge", kind="own", filepath=path, missing_ok=True)
     assert dataset.fetch_files() == {}
-    assert dataset.load() == {}
+    assert dataset.load() is None

@@ -61,13 +61,13 @@ def transfer(address: str, part: Path) -> None:
 def _download_from_hub(parts: dict[str, Any], endpoint: str, part: Path) -> None:
     """Let Hugging Face's client fetch a file, or copy it from its own cache."""
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     folder = beside(part, "folder")
     try:
         path = hf_hub_download(**parts, endpoint=endpoint, local_dir=folder)
         Path(path).replace(part)
-    except HfHubHTTPError as error:
+    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise OSError(str(error.__cause__ or error)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
