@@ -4,12 +4,10 @@ import warnings
 from pathlib import Path
 
 from clip2latent_kedro.hooks import (
-    ModelHooks,
+    CatalogHooks,
     ParameterHooks,
-    ReferenceHooks,
     ResultHooks,
     TrialHooks,
-    VersionHooks,
     WandbHooks,
 )
 
@@ -22,11 +20,9 @@ PACKAGE = Path(__file__).parent
 
 HOOKS = (
     ParameterHooks(),
-    ModelHooks(),
-    ReferenceHooks(),
+    CatalogHooks(),
     ResultHooks(),
     TrialHooks(),
-    VersionHooks(),
     WandbHooks(),
 )
 

@@ -1,12 +1,16 @@
 """The project's commands: `kedro compare-scores`, and its own `kedro run`.
 
-That is Kedro's, with kinder overrides and refusals (and see `cli.viz`):
+That is Kedro's, with kinder overrides and refusals:
 
 - `--params=data.bs:128` and `--params=data.bs=128` both work, may be repeated, may
   hold lists, and are laid over the `params` of a `--config` file.
 - What a user can mend (`InputError`, a mistyped pipeline, environment or node, a
   file that is not there yet) ends in one sentence and exit code 2; anything else
   keeps its traceback.
+
+And `kedro viz --port 4999` is understood as `kedro viz run --port 4999`: kedro-viz
+means `run` where a command line names none of its commands, but takes the options for
+its group's own and then finds their values left over.
 """
 
 import copy
@@ -16,10 +20,10 @@ from typing import Any
 import click
 import yaml
 from kedro.framework.cli import project
+from kedro_viz.launchers.cli.main import viz
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-import clip2latent_kedro.cli.viz  # noqa: F401 - takes options of `run`
 from clip2latent_kedro.cli.checks import (
     check_environment,
     check_pipelines,
@@ -157,6 +161,20 @@ def adapt_option(option: click.Parameter) -> click.Parameter:
         option.callback = read_config
         option.is_eager = True  # before --params, wherever it stands on the line
     return option
+
+
+_parse_viz_args = viz.parse_args
+
+
+def parse_viz_args(context: click.Context, args: list[str]) -> list[str]:
+    """Name the command that is meant where the first argument is an option of it."""
+    if args and args[0].startswith("-") and args[0] not in context.help_option_names:
+        args = ["run", *args]
+    rest: list[str] = _parse_viz_args(context, args)
+    return rest
+
+
+viz.parse_args = parse_viz_args
 
 
 @click.group(name="clip2latent_kedro")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from kedro.io import AbstractDataset, Version
+from kedro.io import Version
 
 from clip2latent_kedro.datasets.files import FileDataset
 from clip2latent_kedro.datasets.optional import none_if_missing
@@ -19,40 +19,22 @@ from clip2latent_kedro.prior.checkpoint import (
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 
 
-class CheckpointDataset(AbstractDataset[Checkpoint, Checkpoint | InputError | None]):
+class CheckpointDataset(FileDataset[Any]):
     """The state of a training run in one local safetensors file.
 
     Each save replaces the file at once or not at all. `exists` is true only of a
-    finished run, so that `--only-missing-outputs` goes on with an unfinished one.
+    finished run, so that `--only-missing-outputs` goes on with an unfinished one. With
+    `missing_ok` None is loaded where there is no file, and where it is damaged the
+    `InputError` that says why: a run that does not resume has no need of it.
     """
 
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        missing_ok: bool = False,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        """Point at a file.
-
-        Args:
-            filepath: Local path.
-            missing_ok: Whether to load None, rather than fail, where there is none;
-                and why it cannot be read, rather than fail, where it is damaged: a
-                run that does not resume has no need of it.
-            metadata: For Kedro plugins.
-        """
-        self._filepath = Path(filepath)
-        self._missing_ok = missing_ok
-        self.metadata = metadata
-
     def load(self) -> Checkpoint | InputError | None:
-        """Return the stored checkpoint (see `missing_ok`)."""
-        if self._missing_ok and not self._filepath.exists():
+        """Return the stored checkpoint."""
+        if self._missing_ok and not Path(self._filepath).exists():
             return None
         try:
             return read_checkpoint(
-                self._filepath, mend="Use --params=resume:false to replace it."
+                Path(self._filepath), mend="Use --params=resume:false to replace it."
             )
         except InputError as error:
             if self._missing_ok:
@@ -61,18 +43,14 @@ class CheckpointDataset(AbstractDataset[Checkpoint, Checkpoint | InputError | No
 
     def save(self, data: Checkpoint) -> None:
         """Store a checkpoint in place of an earlier one."""
-        write_checkpoint(self._filepath, data)
+        write_checkpoint(Path(self._filepath), data)
 
     def _exists(self) -> bool:
-        if not self._filepath.exists():
-            return False
+        path = Path(self._filepath)
         try:
-            return read_checkpoint(self._filepath).finished
+            return path.exists() and read_checkpoint(path).finished
         except InputError:
             return False
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath), "missing_ok": self._missing_ok}
 
 
 class PriorDataset(FileDataset[Any]):
