@@ -8,7 +8,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self):
         """Answer what Hugging Face's client asks before it fetches."""
         content = self.server.files.get(self.path)
-        self.send_response(404 if content is None else 200)
+        refused = self.server.failures.get(self.path)
+        code = refused.pop(0) if refused else 404 if content is None else 200
+        self.send_response(code)
         self.send_header("X-Repo-Commit", "0" * 40)
         self.send_header("ETag", '"first"')
         self.send_header("Content-Length", str(len(content or b"")))

@@ -187,10 +187,14 @@ def test_hugging_face_is_asked_by_its_own_client(server, tmp_path, monkeypatch, 
     assert not list(tmp_path.glob(".*.part*"))
 
 
-def test_what_the_hub_lacks_is_told_and_taken_from_a_mirror(
+def test_what_the_hub_refuses_is_tried_again_or_taken_from_a_mirror(
     server, url, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("HF_ENDPOINT", server.url)
+    server.files["/someone/x/resolve/main/busy.bin"] = b"busy"
+    server.failures["/someone/x/resolve/main/busy.bin"] = [503, 429]
+    path = fetch(f"{server.url}/someone/x/resolve/main/busy.bin", tmp_path)
+    assert path.read_bytes() == b"busy"
     lacking = f"{server.url}/someone/x/resolve/main/none.bin"
     with pytest.raises(InputError, match=r"none.bin could not be downloaded .*404"):
         fetch(lacking, tmp_path)

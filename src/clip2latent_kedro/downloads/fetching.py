@@ -5,7 +5,6 @@ import hashlib
 import logging
 import os
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 
 from clip2latent_kedro.downloads.source import Licence, Source
@@ -78,7 +77,7 @@ def fetch(source: Source | str) -> Path:
     for address in source.addresses:
         try:
             return _fetch_from(source, address)
-        except (OSError, HTTPException, ImportError, ValueError) as error:
+        except Exception as error:  # each library has errors of its own
             reason = (str(error) or type(error).__name__).splitlines()[0]
             if isinstance(error, OSError) and error.errno in _FULL:
                 folder = source.cached_path().parent

@@ -15,7 +15,6 @@ from http.client import HTTPException
 from math import ceil
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit
 
 from clip2latent_kedro.downloads.source import HUGGING_FACE, hub_endpoint
@@ -46,29 +45,70 @@ def transfer(address: str, part: Path) -> None:
         part: The partial file, there or not.
 
     Raises:
-        OSError: Or whatever else the connection may raise.
+        Exception: Whatever the connection or a library raises, after as many attempts
+            as may help.
     """
+    if _find_on_hub(address):
+        receive = _download_from_hub
+    elif urlsplit(address).scheme in ("http", "https"):
+        receive = _download_rest
+    else:
+        receive = _copy_by_fsspec
+    failures = 0
+    while True:
+        before = _size(part)
+        try:
+            return receive(address, part)
+        except Exception as error:  # each library has errors of its own
+            if _status(error) == _RANGE_NOT_SATISFIABLE:
+                part.unlink(missing_ok=True)
+            failures = 1 if _size(part) > before else failures + 1
+            if failures >= NUM_TRIES or not _is_transient(error):
+                raise
+            time.sleep(FIRST_DELAY * 2 ** (failures - 1))
+
+
+def _status(error: Exception) -> Any:
+    """Return the code with which a server refused; None for other failures."""
+    response = getattr(error, "response", None)
+    return getattr(error, "code", getattr(response, "status_code", None))
+
+
+def _is_transient(error: Exception) -> bool:
+    """Return whether another attempt may do better."""
+    if _status(error) is not None:
+        return _status(error) in _TRANSIENT_CODES
+    cause = getattr(error, "reason", error)
+    lost = isinstance(cause, ConnectionError | TimeoutError | HTTPException)
+    return lost and not isinstance(cause, ConnectionRefusedError)
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.is_file() else 0
+
+
+def _find_on_hub(address: str) -> dict[str, Any]:
+    """Return what names a file of the Hub to its client; empty for other addresses."""
     for endpoint in (hub_endpoint(), HUGGING_FACE):
         found = _HUB_FILE.match(address.removeprefix(endpoint))
         if found and address.startswith(endpoint):
             parts = {k: v and unquote(v) for k, v in found.groupdict().items()}
-            return _download_from_hub(parts, endpoint, part)
-    if urlsplit(address).scheme in ("http", "https"):
-        return _download_patiently(address, part)
-    return _copy_by_fsspec(address, part)
+            return {**parts, "endpoint": endpoint}
+    return {}
 
 
-def _download_from_hub(parts: dict[str, Any], endpoint: str, part: Path) -> None:
+def _download_from_hub(address: str, part: Path) -> None:
     """Let Hugging Face's client fetch a file, or copy it from its own cache."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    import huggingface_hub
 
+    # Fails at once where there is no network or no file; a download tries for long.
+    huggingface_hub.get_hf_file_metadata(address, timeout=TIMEOUT)
     folder = beside(part, "folder")
     try:
-        path = hf_hub_download(**parts, endpoint=endpoint, local_dir=folder)
+        path = huggingface_hub.hf_hub_download(
+            **_find_on_hub(address), local_dir=folder
+        )
         Path(path).replace(part)
-    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
-        raise OSError(str(error.__cause__ or error)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -77,45 +117,10 @@ def _copy_by_fsspec(address: str, part: Path) -> None:
     """Copy a file from any file system that fsspec knows."""
     import fsspec
 
-    try:
-        file_system, path = fsspec.core.url_to_fs(address)
-        name = {"desc": part.name, "unit": "B", "unit_scale": True}
-        with fsspec.callbacks.TqdmCallback(tqdm_kwargs=name) as callback:
-            file_system.get_file(path, str(part), callback=callback)
-    except (OSError, ImportError, ValueError):
-        raise
-    except Exception as error:  # each file system has errors of its own
-        msg = f"{type(error).__name__}: {error}"
-        raise OSError(msg) from error
-
-
-def _download_patiently(address: str, part: Path) -> None:
-    """Receive the whole file, in as many attempts as it needs."""
-    failures = 0
-    while True:
-        before = _size(part)
-        try:
-            return _download_rest(address, part)
-        except (OSError, HTTPException) as error:
-            if isinstance(error, HTTPError) and error.code == _RANGE_NOT_SATISFIABLE:
-                part.unlink(missing_ok=True)
-            failures = 1 if _size(part) > before else failures + 1
-            if failures >= NUM_TRIES or not _is_transient(error):
-                raise
-            time.sleep(FIRST_DELAY * 2 ** (failures - 1))
-
-
-def _is_transient(error: Exception) -> bool:
-    """Return whether another attempt may do better."""
-    if isinstance(error, HTTPError):
-        return error.code in _TRANSIENT_CODES
-    cause = getattr(error, "reason", error)
-    lost = isinstance(cause, ConnectionError | TimeoutError | HTTPException)
-    return lost and not isinstance(cause, ConnectionRefusedError)
-
-
-def _size(part: Path) -> int:
-    return part.stat().st_size if part.is_file() else 0
+    file_system, path = fsspec.core.url_to_fs(address)
+    name = {"desc": part.name, "unit": "B", "unit_scale": True}
+    with fsspec.callbacks.TqdmCallback(tqdm_kwargs=name) as callback:
+        file_system.get_file(path, str(part), callback=callback)
 
 
 def _download_rest(address: str, part: Path) -> None:
