@@ -15,8 +15,8 @@ from clip2latent_kedro.datasets import (
     ValidationPicturesDataset,
 )
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation.validation import ValidationPictures
 from clip2latent_kedro.inference import LabelledPicture
+from clip2latent_kedro.study.validation import ValidationPictures
 
 LABELS = {"prompt": "Ein Bär, 10 % größer\nzweite Zeile", "seed": "0"}
 

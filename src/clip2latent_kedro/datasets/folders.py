@@ -20,10 +20,10 @@ from clip2latent_kedro.datasets.files import (
     pack_arrays,
 )
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation.validation import ValidationPictures
 from clip2latent_kedro.files import check_is_file, replacing
 from clip2latent_kedro.inference import LabelledPicture
 from clip2latent_kedro.reading import array_names, parse_json, read_json, read_npz
+from clip2latent_kedro.study.validation import ValidationPictures
 
 Record = Mapping[str, Any]
 Arrays = Mapping[str, np.ndarray[Any, np.dtype[Any]]]

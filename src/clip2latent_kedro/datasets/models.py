@@ -6,7 +6,6 @@ from typing import Any, Literal, NoReturn
 
 from kedro.io import AbstractDataset, DatasetError
 
-from clip2latent_kedro.baselines.clip2gan import load_clip2gan
 from clip2latent_kedro.datasets.optional import none_if_missing
 from clip2latent_kedro.downloads import (
     FetchedFile,
@@ -23,6 +22,7 @@ from clip2latent_kedro.generators import GENERATORS
 from clip2latent_kedro.generators.adapters import converted_file
 from clip2latent_kedro.generators.text_adapter import TextGenerator
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
+from clip2latent_kedro.methods.clip2gan import load_clip2gan
 from clip2latent_kedro.portraits.features import load_judge_features
 from clip2latent_kedro.portraits.judge import load_judge
 from clip2latent_kedro.registry import Loader, find_loader

@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 
 from clip2latent_kedro.datasets import CheckpointDataset, PriorDataset
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation.validation import ValidationPictures
 from clip2latent_kedro.hooks.results import saved_path
 from clip2latent_kedro.inference import LabelledPicture
 from clip2latent_kedro.prior.checkpoint import Checkpoint
+from clip2latent_kedro.study.validation import ValidationPictures
 
 logger = logging.getLogger(__name__)
 
