@@ -3,13 +3,7 @@
 import warnings
 from pathlib import Path
 
-from clip2latent_kedro.hooks import (
-    CatalogHooks,
-    ParameterHooks,
-    ResultHooks,
-    TrialHooks,
-    WandbHooks,
-)
+from clip2latent_kedro import hooks
 
 # `--pipeline` is the documented spelling here; Kedro 1.7 would rather `--pipelines`.
 warnings.filterwarnings("ignore", message=r"Option .--pipeline. is deprecated")
@@ -19,11 +13,11 @@ warnings.filterwarnings("ignore", message=r".*register_new_resolver.*")
 PACKAGE = Path(__file__).parent
 
 HOOKS = (
-    ParameterHooks(),
-    CatalogHooks(),
-    ResultHooks(),
-    TrialHooks(),
-    WandbHooks(),
+    hooks.ParameterHooks(),
+    hooks.CatalogHooks(),
+    hooks.ResultHooks(),
+    hooks.TrialHooks(),
+    hooks.WandbHooks(),
 )
 
 CONFIG_LOADER_ARGS = {

@@ -14,7 +14,8 @@ its group's own and then finds their values left over.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -49,22 +50,31 @@ class Refusal(click.ClickException):
     exit_code = 2
 
 
-def run_or_refuse(**options: Any) -> Any:
-    """Run as Kedro does; turn what the user can mend into a sentence."""
-    names = [options["pipeline"], *(options["pipelines"] or ())]
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turn what the user can mend into a sentence."""
     try:
-        check_environment(options["env"], options["conf_source"])
-        check_pipelines(name for name in names if name)
-        check_runner(options["runner"], options["is_async"], options["runner_params"])
-        return click.get_current_context().invoke(project.run, **options)
-    except KeyboardInterrupt:
-        click.echo("Interrupted. Resume with the same command.", err=True)
-        raise click.exceptions.Exit(130) from None
+        yield
     except Exception as error:
         sentence = explain(error)
         if sentence is None:
             raise
         raise Refusal(sentence) from error
+
+
+def run_or_refuse(**options: Any) -> Any:
+    """Run as Kedro does; turn what the user can mend into a sentence."""
+    names = [options["pipeline"], *(options["pipelines"] or ())]
+    try:
+        with refusing():
+            check_environment(options["env"], options["conf_source"])
+            check_pipelines(name for name in names if name)
+            runner = options["runner"], options["is_async"], options["runner_params"]
+            check_runner(*runner)
+            return click.get_current_context().invoke(project.run, **options)
+    except KeyboardInterrupt:
+        click.echo("Interrupted. Resume with the same command.", err=True)
+        raise click.exceptions.Exit(130) from None
 
 
 def read_config(context: click.Context, option: click.Parameter, path: Any) -> Any:
@@ -197,7 +207,7 @@ def compare_scores(versions: tuple[str, ...], entry: str, env: str | None) -> No
 
     VERSIONS are two of them, or the beginnings of their names; the last two without.
     """
-    try:
+    with refusing():
         if len(versions) not in (0, 2):
             msg = f"compare-scores takes two versions or none, got {len(versions)}."
             raise InputError(msg)
@@ -205,11 +215,6 @@ def compare_scores(versions: tuple[str, ...], entry: str, env: str | None) -> No
         tables, confidence = load_versions(entry, versions, env)
         (before, older), (after, newer) = tables.items()
         comparison = compare_tables(older, newer, confidence=confidence)
-    except Exception as error:
-        sentence = explain(error)
-        if sentence is None:
-            raise
-        raise Refusal(sentence) from error
     click.echo(f"{entry}: {before} -> {after}")
     for line in comparison.lines():
         click.echo(line)

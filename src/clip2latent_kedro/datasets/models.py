@@ -6,16 +6,9 @@ from typing import Any, Literal, NoReturn
 
 from kedro.io import AbstractDataset, DatasetError
 
+from clip2latent_kedro import downloads
 from clip2latent_kedro.datasets.optional import none_if_missing
-from clip2latent_kedro.downloads import (
-    FetchedFile,
-    Source,
-    fetch,
-    fetch_file,
-    find,
-    hash_file,
-    read_source,
-)
+from clip2latent_kedro.downloads import FetchedFile, Source
 from clip2latent_kedro.encoders import ENCODERS, encoder_addresses
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators import GENERATORS
@@ -77,7 +70,9 @@ class ModelDataset(AbstractDataset[NoReturn, Any]):
         self._place = filepath
         self._options = dict(options or {})
         self._download = dict(download or {})
-        read_source(filepath or "none", self._download)  # refuses what is mistyped
+        downloads.read_source(
+            filepath or "none", self._download
+        )  # refuses what is mistyped
         self._missing_ok = missing_ok
         self.metadata = metadata
 
@@ -89,7 +84,7 @@ class ModelDataset(AbstractDataset[NoReturn, Any]):
             InputError: If it cannot be loaded, or lacks what its role must offer.
         """
         source = self._source()
-        path = None if source is None else fetch(source)
+        path = None if source is None else downloads.fetch(source)
         protocol, built_in = _ROLES[self._role]
         load = find_loader(f"clip2latent_kedro.{self._role}s", self._kind, built_in)
         model = load(path, self._options)
@@ -118,11 +113,11 @@ class ModelDataset(AbstractDataset[NoReturn, Any]):
         source = self._source()
         if source is None or (self._missing_ok and _is_absent(source)):
             return {}
-        place = fetch(source)
+        place = downloads.fetch(source)
         if place.is_dir():
             inside = sorted(path for path in place.iterdir() if path.is_file())
-            return {path.name: fetch_file(str(path)) for path in inside}
-        weights = fetch_file(source)
+            return {path.name: downloads.fetch_file(str(path)) for path in inside}
+        weights = downloads.fetch_file(source)
         files = {"weights": weights}
         if self._role == "generator" and self._kind in _CONVERTED_KINDS:
             path = converted_file(place, self._options)
@@ -130,7 +125,7 @@ class ModelDataset(AbstractDataset[NoReturn, Any]):
                 files["converted"] = replace(
                     weights,
                     path=path,
-                    sha256=hash_file(path),
+                    sha256=downloads.hash_file(path),
                     num_bytes=path.stat().st_size,
                 )
         return files
@@ -147,11 +142,11 @@ class ModelDataset(AbstractDataset[NoReturn, Any]):
             places = [*encoder_addresses(self._kind, self._options)]
         if not places:
             return None
-        return read_source(places[0], self._download, alternatives=places[1:])
+        return downloads.read_source(places[0], self._download, alternatives=places[1:])
 
     def _exists(self) -> bool:
         source = self._source()
-        return source is None or find(source) is not None
+        return source is None or downloads.find(source) is not None
 
     def _describe(self) -> dict[str, Any]:
         return {

@@ -6,13 +6,8 @@ import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
-from clip2latent_kedro.downloads import (
-    FetchedFile,
-    fetch,
-    fetch_file,
-    find,
-    read_source,
-)
+from clip2latent_kedro import downloads
+from clip2latent_kedro.downloads import FetchedFile
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.reading import read_text
 
@@ -36,7 +31,9 @@ class PromptFileDataset(AbstractDataset[NoReturn, Any]):
             download: How to fetch it (see `downloads.read_source`).
             metadata: For Kedro plugins.
         """
-        self._source = None if filepath is None else read_source(filepath, download)
+        self._source = (
+            None if filepath is None else downloads.read_source(filepath, download)
+        )
         self.metadata = metadata
 
     def load(self) -> Any:
@@ -48,7 +45,7 @@ class PromptFileDataset(AbstractDataset[NoReturn, Any]):
         """
         if self._source is None:
             return None
-        path = fetch(self._source)
+        path = downloads.fetch(self._source)
         text = read_text(path, "a text file of prompts", mend="Correct its path.")
         longest = max(map(len, text.splitlines()), default=0)
         if longest > _MAX_LETTERS:
@@ -61,7 +58,9 @@ class PromptFileDataset(AbstractDataset[NoReturn, Any]):
 
     def fetch_files(self) -> dict[str, FetchedFile]:
         """Return `text`, the file, fetched if need be; nothing without a file."""
-        return {} if self._source is None else {"text": fetch_file(self._source)}
+        return (
+            {} if self._source is None else {"text": downloads.fetch_file(self._source)}
+        )
 
     def save(self, data: NoReturn) -> NoReturn:
         """Raise: prompts are a user's own."""
@@ -69,7 +68,7 @@ class PromptFileDataset(AbstractDataset[NoReturn, Any]):
         raise DatasetError(msg)
 
     def _exists(self) -> bool:
-        return self._source is None or find(self._source) is not None
+        return self._source is None or downloads.find(self._source) is not None
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": None if self._source is None else self._source.place}
