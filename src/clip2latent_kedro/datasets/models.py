@@ -70,9 +70,8 @@ class ModelDataset(AbstractDataset[NoReturn, Any]):
         self._place = filepath
         self._options = dict(options or {})
         self._download = dict(download or {})
-        downloads.read_source(
-            filepath or "none", self._download
-        )  # refuses what is mistyped
+        # Refuses what is mistyped before a run needs it.
+        downloads.read_source(filepath or "none", self._download)
         self._missing_ok = missing_ok
         self.metadata = metadata
 
