@@ -6,6 +6,7 @@ import resource
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from urllib.parse import quote
 
 import huggingface_hub.constants
 import pytest
@@ -185,6 +186,26 @@ def test_hugging_face_is_asked_by_its_own_client(server, tmp_path, monkeypatch, 
     assert server.requests == [(path, None), (path, "bytes=500000-")]
     assert visible(tmp_path) == [file.path]
     assert not list(tmp_path.glob(".*.part*"))
+
+
+@pytest.mark.parametrize(
+    "name", ["../../../x.bin", "%2e%2e/..%2F..%2Fx.bin", "a%5C..%5C..%5Cx.bin", "{}"]
+)
+def test_an_address_never_says_where_a_file_is_written(
+    server, tmp_path, monkeypatch, name
+):
+    """What others write into a configuration is not to overwrite what is here."""
+    victim = tmp_path / "x.bin"
+    victim.write_bytes(b"mine")
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    path = f"/a/b/resolve/main/{name.format(quote(str(victim), safe=''))}"
+    server.files[path] = CONTENT
+    cache = tmp_path / "cache" / "of"
+    fetched = fetch(server.url + path, cache)
+    assert fetched.parent == cache
+    assert fetched.read_bytes() == CONTENT
+    assert victim.read_bytes() == b"mine"
+    assert set(visible(tmp_path)) == {tmp_path / "cache", victim}
 
 
 def test_what_the_hub_refuses_is_tried_again_or_taken_from_a_mirror(

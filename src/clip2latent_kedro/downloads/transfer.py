@@ -90,10 +90,11 @@ def _size(part: Path) -> int:
 def _find_on_hub(address: str) -> dict[str, Any]:
     """Return what names a file of the Hub to its client; empty for other addresses."""
     for endpoint in (hub_endpoint(), HUGGING_FACE):
-        found = _HUB_FILE.match(address.removeprefix(endpoint))
-        if found and address.startswith(endpoint):
+        if found := _HUB_FILE.match(address.removeprefix(endpoint)):
             parts = {k: v and unquote(v) for k, v in found.groupdict().items()}
-            return {**parts, "endpoint": endpoint}
+            # The client would write a file of such a name outside of its folder.
+            if {"..", ""}.isdisjoint(re.split(r"[\\/]", parts["filename"])):
+                return {**parts, "endpoint": endpoint}
     return {}
 
 
