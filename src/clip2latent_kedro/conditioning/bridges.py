@@ -23,23 +23,23 @@ from clip2latent_kedro.prior.diffusion import DiffusionPrior, EmbeddingStatistic
 from clip2latent_kedro.samplers import SamplingConfig
 
 
-def condition_on_text(
+def condition_on_queries(
     prior: DiffusionPrior,
-    text_embedding: Tensor,
+    embedded: EmbeddedQueries | Tensor,
     sampling: SamplingConfig,
     *,
     num_samples: int,
     seed: int,
     retrieval_bank: RetrievalBank | None = None,
 ) -> Tensor:
-    """Return the conditions of texts.
+    """Return the conditions of queries.
 
     Args:
         prior: Knows the means of image and text embeddings.
-        text_embedding: [n, clip_dim], of any length.
+        embedded: Queries, or plain embeddings of texts, [n, clip_dim], of any length.
         sampling: `params:sampling`.
-        num_samples: Samples of each text.
-        seed: What is retrieved for sample j of text i depends on (seed, i, j) alone.
+        num_samples: Samples of each query.
+        seed: What is retrieved for sample j of query i depends on (seed, i, j) alone.
         retrieval_bank: Embeddings of training images, [N, clip_dim]; needed where
             `sampling.retrieval_share` is not 0.
 
@@ -50,34 +50,8 @@ def condition_on_text(
     Raises:
         InputError: If the prior or the bank lack what the settings need.
     """
-    return condition_on_queries(
-        prior,
-        EmbeddedQueries.of_texts(text_embedding),
-        sampling,
-        num_samples=num_samples,
-        seed=seed,
-        retrieval_bank=retrieval_bank,
-    )
-
-
-def condition_on_image(prior: DiffusionPrior, image_embedding: Tensor) -> Tensor:
-    """Return the conditions of images, [n, width], of embeddings [n, clip_dim].
-
-    They are what the prior was trained on, and so need no bridge and have no noise.
-    """
-    return prior.join_condition(image_embedding)
-
-
-def condition_on_queries(
-    prior: DiffusionPrior,
-    embedded: EmbeddedQueries,
-    sampling: SamplingConfig,
-    *,
-    num_samples: int,
-    seed: int,
-    retrieval_bank: RetrievalBank | None = None,
-) -> Tensor:
-    """Return the conditions of queries; see `condition_on_text`."""
+    if isinstance(embedded, Tensor):
+        embedded = EmbeddedQueries.of_texts(embedded)
     embedding = bridge_queries(
         prior,
         embedded,
@@ -96,6 +70,14 @@ def condition_on_queries(
     return condition.view(*embedding.shape[:2], -1)
 
 
+def condition_on_image(prior: DiffusionPrior, image_embedding: Tensor) -> Tensor:
+    """Return the conditions of images, [n, width], of embeddings [n, clip_dim].
+
+    They are what the prior was trained on, and so need no bridge and have no noise.
+    """
+    return prior.join_condition(image_embedding)
+
+
 def bridge_queries(
     prior: DiffusionPrior,
     embedded: EmbeddedQueries,
@@ -110,7 +92,7 @@ def bridge_queries(
     The parts of a query are added up on the side of the images, after each text has
     been shifted there. Retrieval changes the queries that hold a text.
 
-    Arguments and errors are those of `condition_on_text`.
+    Arguments and errors are those of `condition_on_queries`.
     """
     text, text_norm = shift_texts(
         prior.embedding_statistics, embedded.text, sampling.mean_shift

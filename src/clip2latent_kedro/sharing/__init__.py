@@ -7,14 +7,14 @@ from clip2latent_kedro.sharing.folder import (
     write_folder,
 )
 from clip2latent_kedro.sharing.model import PREPROCESS, ModelReference, SharedModel
-from clip2latent_kedro.sharing.repository import download_folder, upload_folder
+from clip2latent_kedro.sharing.repository import find_folder, upload_folder
 
 __all__ = [
     "MODEL_FILE",
     "PREPROCESS",
     "ModelReference",
     "SharedModel",
-    "download_folder",
+    "find_folder",
     "load_models",
     "read_folder",
     "upload_folder",
