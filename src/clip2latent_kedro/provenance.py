@@ -57,7 +57,8 @@ def digest_code(*roots: str) -> str:
 
     All means the modules of the same package and of this one, wherever in the code one
     is imported or named in a string. Comments, docstrings and layout do not count.
-    Digests are of syntax trees, so that a Python of another grammar may give others.
+    Digests are of code as `ast.unparse` writes it, which another Python may do in
+    another way.
 
     Args:
         roots: Names of modules; the code of one without a source counts by its name.
@@ -213,12 +214,22 @@ def _read_module(name: str) -> tuple[str, tuple[str, ...]]:
     if path is None:
         return "", ()
     tree = ast.parse(path.read_bytes())
-    is_package = path.name == "__init__.py"
-    imported = _find_imports(
-        tree, name, name if is_package else name.rpartition(".")[0]
-    )
-    digest = hashlib.sha256(_write_tree(tree).encode()).hexdigest()
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    imported = _find_imports(tree, name, package)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):  # a text alone, such as a docstring, does nothing
+            node.body = [one for one in body if not _is_text(one)]  # type: ignore[attr-defined]
+    digest = hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
     return digest, tuple(sorted(imported - {name}))
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
 
 
 @cache
@@ -263,26 +274,3 @@ def _find_imports(tree: ast.Module, name: str, package: str) -> set[str]:
         ):
             found.add(match[1])
     return set(filter(is_ours, found))
-
-
-def _write_tree(node: object) -> str:
-    """Return a syntax tree as text, without places, docstrings and empty fields."""
-    if isinstance(node, ast.AST):
-        fields = [
-            f"{name}={_write_tree(value)}"
-            for name, value in ast.iter_fields(node)
-            if value is not None and value != []
-        ]
-        return f"{type(node).__name__}({','.join(fields)})"
-    if isinstance(node, list):
-        return f"[{','.join(_write_tree(one) for one in node if not _is_note(one))}]"
-    return repr(node)
-
-
-def _is_note(node: object) -> bool:
-    """Return whether a statement is a text alone, which does nothing."""
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )

@@ -89,7 +89,9 @@ class LoadedModels:
             msg = "A model can be shared if its catalog entry is a ModelDataset."
             raise InputError(msg)
         preprocess = {k: self.preprocess[k] for k in PREPROCESS if k in self.preprocess}
-        return SharedModel(self.read_checkpoint(), *bound, sampling, preprocess)
+        generator, encoder = bound
+        checkpoint = self.read_checkpoint()
+        return SharedModel(checkpoint, generator, encoder, sampling, preprocess)
 
 
 def open_models(

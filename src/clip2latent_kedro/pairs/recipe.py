@@ -73,12 +73,6 @@ def keep_progress(recipe: Mapping[str, Any], progress: PairProgress) -> PairProg
     return progress
 
 
-def find_missing_shards(recipe: Mapping[str, Any], progress: PairProgress) -> list[int]:
-    """Return the shards that are still to be made, in order."""
-    num_shards = -(-recipe["n_samples"] // recipe["samples_per_shard"])
-    return [i for i in range(num_shards) if i not in progress.valid_shards]
-
-
 def check_layers(generator: Generator, data: DataConfig) -> None:
     """Raise InputError unless the groups of latents fit the generator."""
     layers = sum(data.latent_repeats)

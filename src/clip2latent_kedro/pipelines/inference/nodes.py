@@ -13,11 +13,11 @@ from clip2latent_kedro.images import is_picture, read_picture
 from clip2latent_kedro.inference import (
     InferenceConfig,
     LabelledPicture,
-    Readers,
-    Record,
+    PictureReaders,
+    PictureRecord,
     describe_pictures,
-    draw_pictures,
     find_problems,
+    generate_pictures,
     name_pictures,
     read_prompts,
 )
@@ -53,12 +53,11 @@ def accept_prompts(
     prompts = read_prompts(inference, prompts_file.get("lines"))
     device = pick_device(device)
     problems = find_problems(prompts, encoder.to(device), device)
-    accepted = [text for place, text in enumerate(prompts) if place not in problems]
+    accepted = [prompt for prompt in prompts if prompt not in problems]
     if not accepted:
         msg = f"None of the prompts can be drawn: {next(iter(problems.values()))}"
         raise InputError(msg)
-    refused = {prompts[place]: problem for place, problem in problems.items()}
-    return list(dict.fromkeys(accepted)), refused
+    return list(dict.fromkeys(accepted)), problems
 
 
 def gather(
@@ -72,7 +71,7 @@ def gather(
     inference: InferenceConfig,
     seed: int,
     device: str,
-) -> tuple[TextToImage, dict[str, Record]]:
+) -> tuple[TextToImage, dict[str, PictureRecord]]:
     """Return the method, and all that the pictures of each prompt depend on.
 
     Args:
@@ -105,10 +104,10 @@ def gather(
     return model, records
 
 
-def draw(
+def generate(
     model: TextToImage,
-    records: dict[str, Record],
-    progress: Readers,
+    records: dict[str, PictureRecord],
+    progress: PictureReaders,
     sampling: SamplingConfig,
     inference: InferenceConfig,
     seed: int,
@@ -135,12 +134,14 @@ def draw(
     )
     yield {}
     made = progress if resume else {}
-    yield from draw_pictures(model, records, sampling, inference, seed=seed, made=made)
+    yield from generate_pictures(
+        model, records, sampling, inference, seed=seed, made=made
+    )
 
 
 def collect(
-    pictures: Readers,
-    records: dict[str, Record],
+    pictures: PictureReaders,
+    records: dict[str, PictureRecord],
     problems: dict[str, str],
     seed: int,
 ) -> tuple[np.ndarray, pd.DataFrame]:
