@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from clip2latent_kedro.api.original import is_original, read_original
@@ -35,10 +35,12 @@ from clip2latent_kedro.sharing import (
     ModelReference,
     SharedModel,
     load_models,
+    read_reference,
 )
 
 _SETTINGS = ("generator", "encoder", "sampling")
 _ROLES = ("generator", "encoder")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -195,8 +197,7 @@ def _from_project(
     generator, encoder = load("generator"), load("encoder")
     embedder = _read_images(encoder, data, "embed_preprocess")
     entries: list[Any] = [catalog.get(role) for role in _ROLES]
-    described = [entry._describe() for entry in entries]
-    references = [_reference(one) if "kind" in one else None for one in described]
+    references = [_described(entry._describe()) for entry in entries]
     if is_entry:
         prior, entry = load(name), catalog.get(name)
         if not isinstance(prior, DiffusionPrior):
@@ -233,9 +234,9 @@ def _from_settings(
     _check_keys("cfg", cfg, required=_SETTINGS, known=(*_SETTINGS, "data", "config"))
     preprocess = cfg.get("data", {})
     _check_keys("cfg['data']", preprocess, required=(), known=PREPROCESS)
-    for role in _ROLES:
-        known = ("kind", "filepath", "options")
-        _check_keys(f"cfg[{role!r}]", cfg[role], ("kind",), known)
+    sampling = _read("sampling", partial(read_settings, SamplingConfig), cfg)
+    read_model = partial(read_reference, folder=folder)
+    references = [_read(role, read_model, cfg) for role in _ROLES]
     if checkpoint is None:
         msg = (
             "checkpoint must be a path or an address where cfg is no Kedro project, "
@@ -243,23 +244,25 @@ def _from_settings(
         )
         raise InputError(msg)
     _locate(str(checkpoint))
-    try:
-        sampling = read_settings(SamplingConfig, cfg["sampling"])
-    except ValueError as error:
-        reason = str(error).rstrip(".")
-        msg = f"cfg['sampling'] must be settings of SamplingConfig: {reason}."
-        raise InputError(msg) from error
-
-    references = [_reference(cfg[role], folder) for role in _ROLES]
     config = cfg.get("config")
-    if isinstance(config, str | Path):
-        config = _absolute(str(config), folder)
+    if isinstance(config, str | Path) and not is_address(str(config)):
+        config = str((folder / config).absolute())
     generator, encoder = load_models(*references)
     embedder = _read_images(encoder, preprocess, "embed_preprocess")
     read = partial(
         _read_checkpoint, str(checkpoint), config, buffers, generator, embedder
     )
     return _with_prior((generator, encoder), read, sampling, preprocess, references)
+
+
+def _read(name: str, read: Callable[[Any], T], cfg: Mapping[str, Any]) -> T:
+    """Return a section of a configuration, read."""
+    try:
+        return read(cfg[name])
+    except ValueError as error:
+        reason = str(error).rstrip(".")
+        msg = f"cfg[{name!r}] must be settings that can be read: {reason}."
+        raise InputError(msg) from error
 
 
 def _locate(place: str) -> None:
@@ -313,24 +316,12 @@ def _read_images(
     return choose_preprocess(encoder, form, setting=f"data.{setting}")
 
 
-def _reference(settings: Mapping[str, Any], folder: Path = Path()) -> ModelReference:
-    """Return how a model is loaded, of settings or of a catalog entry's."""
-    place, options = settings.get("filepath"), settings.get("options") or {}
-    if not isinstance(settings["kind"], str) or not isinstance(options, Mapping):
-        msg = (
-            f"A model is a kind, a name, with options, a mapping; got "
-            f"{str(settings)[:120]!r}."
-        )
-        raise InputError(msg)
-    return ModelReference(
-        kind=settings["kind"],
-        filepath=None if place is None else _absolute(str(place), folder),
-        options=dict(options),
-    )
-
-
-def _absolute(place: str, folder: Path) -> str:
-    return place if is_address(place) else str((folder / place).absolute())
+def _described(described: Mapping[str, Any]) -> ModelReference | None:
+    """Return what a catalog entry tells of its model; None where it is another kind."""
+    if "kind" not in described:
+        return None
+    fields = ("kind", "filepath", "options")
+    return read_reference({name: described[name] for name in fields}, Path())
 
 
 def _check_keys(

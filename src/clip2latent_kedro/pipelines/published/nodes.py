@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.interfaces import Encoder, Generator
+from clip2latent_kedro.interfaces import Encoder, Generator, Identity
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.prior.adoption import adopt_prior
 from clip2latent_kedro.prior.checkpoint import Checkpoint
@@ -83,17 +83,19 @@ def assemble_folder(
         data: `params:data`.
         sampling: `params:sampling`.
     """
-    of_generator, of_encoder = (
-        ModelReference(
-            model_references[role]["kind"],
-            model_references[role]["filepath"],
-            model_references[role]["options"],
-            identity,
-        )
-        for role, identity in (
-            ("generator", generator.identity),
-            ("encoder", encoder.identity),
-        )
-    )
+
+    def refer(role: str, identity: Identity) -> ModelReference:
+        stated = {
+            name: model_references[role][name]
+            for name in ("kind", "filepath", "options")
+        }
+        return ModelReference(**stated, identity=identity)
+
     preprocess = {name: getattr(data, name) for name in PREPROCESS}
-    return SharedModel(exported_prior, of_generator, of_encoder, sampling, preprocess)
+    return SharedModel(
+        exported_prior,
+        refer("generator", generator.identity),
+        refer("encoder", encoder.identity),
+        sampling,
+        preprocess,
+    )
