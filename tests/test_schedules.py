@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from linear_models import make_sampling
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.samplers import plan_timesteps
 from clip2latent_kedro.schedules import (
     SCHEDULES,
     cosine_alpha_bar,
@@ -134,16 +136,14 @@ def test_karras_takes_any_number_of_distinct_steps(name, num_timesteps):
 
 
 @pytest.mark.parametrize("num_steps", [0, 1001])
-def test_karras_steps_out_of_range_are_explained(num_steps):
+@pytest.mark.parametrize(
+    ("sampler", "spacing"),
+    [("ddpm", "uniform"), ("ddim", "uniform"), ("ddim", "karras")],
+)
+def test_steps_out_of_range_are_explained(num_steps, sampler, spacing):
+    config = make_sampling(sampler=sampler, spacing=spacing, num_steps=num_steps)
     with pytest.raises(InputError, match=f"1 to the 1000 timesteps.*got {num_steps}"):
-        karras_timesteps(cosine_alpha_bar(1000), num_steps)
-
-
-@pytest.mark.parametrize("num_steps", [0, 1001])
-@pytest.mark.parametrize("spacing", ["leading", "trailing"])
-def test_steps_out_of_range_are_explained(num_steps, spacing):
-    with pytest.raises(InputError, match=f"1 to the 1000 timesteps.*got {num_steps}"):
-        respaced_timesteps(1000, num_steps, spacing=spacing)
+        plan_timesteps(config, cosine_alpha_bar(1000))
 
 
 def test_visited_levels_end_at_the_clean_signal():

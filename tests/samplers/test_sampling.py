@@ -174,14 +174,3 @@ def test_the_ends_of_ranges_are_allowed(settings):
     config = replace(CONFIG, **settings)
 
     assert vars(config) == vars(CONFIG) | settings
-
-
-def test_steps_that_do_not_divide_are_explained(gaussian, start):
-    with pytest.raises(InputError, match="must divide the 1000 timesteps"):
-        sample(
-            gaussian.denoise,
-            start,
-            gaussian.alpha_bar,
-            replace(CONFIG, num_steps=7),
-            seeded(),
-        )
