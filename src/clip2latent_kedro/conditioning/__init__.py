@@ -1,6 +1,6 @@
 """From what a user asks for to the condition of the prior."""
 
-from clip2latent_kedro.conditioning.bridges import (
+from clip2latent_kedro.conditioning.modality_gap import (
     condition_on_image,
     condition_on_queries,
     mean_direction,

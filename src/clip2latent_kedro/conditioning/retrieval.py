@@ -1,4 +1,4 @@
-"""The retrieval bridge: images near a text, mixed, in the place of the text.
+"""Retrieval: images near a text, mixed, in the place of the text.
 
 Of the images nearest the text, those that differ most are mixed with random weights
 (Du et al. 2022, Fast text2StyleGAN): what the prior is given then lies among the

@@ -1,8 +1,9 @@
-"""From what a user asks for to the condition of the prior.
+"""From what a user asks for to the condition of the prior, over the modality gap.
 
 The prior has only seen embeddings of images. Those of texts lie in a cone of their
-own (Liang et al. 2022). Three bridges lead over, none of which takes a pair of image
-and text. For the direction u = e / |e| of a text embedding e:
+own (Liang et al. 2022). Three ways lead from texts to where the prior was trained, none
+of which takes a pair of image and text. For the direction u = e / |e| of a text
+embedding e:
 
     shift      b  = normalise(u + mean_shift * (image_mean - text_mean))
     retrieval  b' = normalise((1 - share) * b + share * mix of nearest images)
@@ -34,6 +35,9 @@ def condition_on_queries(
 ) -> Tensor:
     """Return the conditions of queries.
 
+    The parts of a query are added up on the side of the images, after each text has
+    been shifted there. Retrieval and noise change the queries that hold a text.
+
     Args:
         prior: Knows the means of image and text embeddings.
         embedded: Queries, or plain embeddings of texts, [n, clip_dim], of any length.
@@ -52,55 +56,14 @@ def condition_on_queries(
     """
     if isinstance(embedded, Tensor):
         embedded = EmbeddedQueries.of_texts(embedded)
-    embedding = bridge_queries(
-        prior,
-        embedded,
-        sampling,
-        num_samples=num_samples,
-        seed=seed,
-        retrieval_bank=retrieval_bank,
-    )  # [n, r, clip_dim]
-    level = embedded.has_text[:, None] * _noise_level(prior, sampling.noise_level)
-    num_each = embedding.shape[1]
-    condition = prior.join_condition(
-        embedding.flatten(0, 1), noise_level=level.repeat_interleave(num_each, dim=0)
-    )
-    if num_each == 1:
-        return condition
-    return condition.view(*embedding.shape[:2], -1)
-
-
-def condition_on_image(prior: DiffusionPrior, image_embedding: Tensor) -> Tensor:
-    """Return the conditions of images, [n, width], of embeddings [n, clip_dim].
-
-    They are what the prior was trained on, and so need no bridge and have no noise.
-    """
-    return prior.join_condition(image_embedding)
-
-
-def bridge_queries(
-    prior: DiffusionPrior,
-    embedded: EmbeddedQueries,
-    sampling: SamplingConfig,
-    *,
-    num_samples: int,
-    seed: int,
-    retrieval_bank: RetrievalBank | None = None,
-) -> Tensor:
-    """Return queries as embeddings of images, [n, 1 or num_samples, clip_dim].
-
-    The parts of a query are added up on the side of the images, after each text has
-    been shifted there. Retrieval changes the queries that hold a text.
-
-    Arguments and errors are those of `condition_on_queries`.
-    """
     text, text_norm = shift_texts(
         prior.embedding_statistics, embedded.text, sampling.mean_shift
     )
+    # [num_texts + num_images, ...]: every distinct part once, texts first
     parts = torch.cat([text, functional.normalize(embedded.image, dim=-1)])
     norms = torch.cat([text_norm, embedded.image.norm(dim=-1, keepdim=True)])
     weights = embedded.weights.to(parts)
-    direction = functional.normalize(weights @ parts, dim=-1)[:, None]  # [n, 1, ..]
+    direction = functional.normalize(weights @ parts, dim=-1)[:, None]  # [n, 1, ...]
     norm = functional.normalize(weights.abs(), p=1, dim=1) @ norms  # [n, 1]
 
     if sampling.retrieval_share:
@@ -117,11 +80,28 @@ def bridge_queries(
             sampling,
             num_samples=num_samples,
             seed=seed,
-        )
+        )  # [n, r, clip_dim], r = 1 or num_samples
         mixed = torch.lerp(direction, mix, sampling.retrieval_share)
         mixed = functional.normalize(mixed, dim=-1)
         direction = torch.where(embedded.has_text[:, None, None], mixed, direction)
-    return norm[:, None] * direction
+
+    num_each = direction.shape[1]
+    level = embedded.has_text[:, None] * _noise_level(prior, sampling.noise_level)
+    condition = prior.join_condition(
+        (norm[:, None] * direction).flatten(0, 1),
+        noise_level=level.repeat_interleave(num_each, dim=0),
+    )
+    if num_each == 1:
+        return condition
+    return condition.view(len(direction), num_each, -1)
+
+
+def condition_on_image(prior: DiffusionPrior, image_embedding: Tensor) -> Tensor:
+    """Return the conditions of images, [n, width], of embeddings [n, clip_dim].
+
+    They are what the prior was trained on: nothing moves them, and they have no noise.
+    """
+    return prior.join_condition(image_embedding)
 
 
 def mean_direction(embedding: Tensor) -> Tensor:
