@@ -146,7 +146,7 @@ class TextToImage:
         if edit is not None:
             w = (w.flatten(0, 1) + edit.to(w)).view_as(w)
         direction = embedded.direction if score or rank else None
-        return self.draw(w, direction, rank=rank, keep=keep)
+        return self.generate_images(w, direction, rank=rank, keep=keep)
 
     def condition(
         self,
@@ -216,7 +216,7 @@ class TextToImage:
         return layers.view(*w.shape[:2], *layers.shape[1:])
 
     @torch.no_grad()
-    def draw(
+    def generate_images(
         self,
         w: Tensor,
         direction: Tensor | None = None,
