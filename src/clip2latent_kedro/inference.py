@@ -154,6 +154,9 @@ def describe_pictures(
 ) -> dict[str, PictureRecord]:
     """Return all that the pictures of each prompt depend on, as plain JSON.
 
+    Models count by their digests, training pairs only where `sampling` retrieves from
+    them. The other prompts and the sizes of batches are not in it.
+
     Args:
         model: Generator, encoder and prior.
         prompts: Texts, or paths of pictures, of which the content counts.

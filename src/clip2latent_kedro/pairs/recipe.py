@@ -24,7 +24,11 @@ def describe_recipe(
     seed: int,
     device: str,
 ) -> dict[str, Any]:
-    """Return what decides the pairs, as plain JSON; and by what code."""
+    """Return all that decides the pairs, as plain JSON; under `versions`, by what code.
+
+    The size of batches is not in it, nor what only speeds synthesis up: they round
+    embeddings at most, and leave w as it is (see `generation`).
+    """
     recipe = {
         "n_samples": generation.n_samples,
         "samples_per_shard": generation.samples_per_shard,

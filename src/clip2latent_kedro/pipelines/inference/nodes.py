@@ -44,8 +44,8 @@ def accept_prompts(
     Args:
         prompts_file: `lines`, or empty without a file.
         encoder: Which may refuse a text, as pictures are refused that are not there.
-        inference: `params:inference`.
-        device: `params:device`.
+        inference: The prompts, if there is no file.
+        device: Where pictures among the prompts are embedded.
 
     Raises:
         InputError: If no prompt is left.
@@ -79,12 +79,13 @@ def gather(
         generator: w -> image.
         encoder: Text or picture -> embedding.
         prior: Embedding -> w.
-        training_pairs: For retrieval mixing, if `sampling` asks for it.
-        data: `params:data`.
-        sampling: `params:sampling`.
-        inference: `params:inference`.
-        seed: `params:seed`.
-        device: `params:device`.
+        training_pairs: What `sampling` may retrieve from; an empty mapping if there
+            are none.
+        data: How many layers a latent stands for, and how images are read.
+        sampling: How latents are sampled, which the names of pictures depend on.
+        inference: Number of pictures and sizes of batches.
+        seed: Of the run; the names of pictures depend on it.
+        device: Where to compute.
     """
     pairs = training_pairs if isinstance(training_pairs, TrainingPairs) else None
     model = TextToImage(
@@ -116,13 +117,13 @@ def generate(
     """Yield the pictures of each prompt, but for those that are there already.
 
     Args:
-        model: Of `gather`.
-        records: Of `gather`.
-        progress: Pictures that an earlier run made.
-        sampling: `params:sampling`.
-        inference: `params:inference`.
-        seed: `params:seed`.
-        resume: `params:resume`; false draws everything again.
+        model: Prompt -> w -> image.
+        records: What the pictures of each prompt depend on.
+        progress: Pictures that an earlier run made; those of the same record stay.
+        sampling: How latents are sampled.
+        inference: Number of pictures, their order and what guidance leads away from.
+        seed: Picture j of a prompt depends on (seed, j) alone.
+        resume: Whether to keep those; otherwise all are made again.
 
     Yields:
         Pictures by name; empty if all are there.
@@ -148,14 +149,14 @@ def collect(
     """Return the grid of a run's pictures, and its table.
 
     Args:
-        pictures: All that are in the folder.
-        records: Of `gather`.
-        problems: Of the refused prompts.
-        seed: `params:seed`.
+        pictures: All that are in the folder, by name.
+        records: What the pictures of each prompt depend on, and are named by.
+        problems: Why prompts were refused, by prompt.
+        seed: Of the run, for the table.
 
     Returns:
-        uint8 [h, w, 3], of the first prompts, a given picture before what was drawn of
-        it; and a row for each picture, `prompt`, `sample`, `seed`, `score`, `file`,
+        The grid, uint8 [h, w, 3], of the first prompts, a given picture before its
+        variations; and a row for each picture, `prompt`, `sample`, `seed`, `score`, `file`,
         `problem`, and for each refused prompt.
     """
     rows: list[dict[str, Any]] = []

@@ -31,9 +31,9 @@ def adopt(
         published_checkpoint: As it was read.
         generator: The one that it was trained for.
         encoder: Likewise.
-        data: `params:data`.
-        seed: `params:seed`.
-        device: `params:device`.
+        data: Layers that its latents stand for, and how images are read.
+        seed: Of the random w and embeddings that its statistics are measured on.
+        device: Where these are computed.
     """
     logger.info(
         "Adopting a published prior of step %d for %s and %s.",
@@ -79,9 +79,9 @@ def assemble_folder(
         exported_prior: The checkpoint of the entry `prior`.
         generator: The one that it was trained for.
         encoder: Likewise.
-        model_references: What the catalog says of the two, by their names.
-        data: `params:data`.
-        sampling: `params:sampling`.
+        model_references: Kind, file and options of the two in the catalog, by role.
+        data: How images are read.
+        sampling: How latents are sampled, unless a call says otherwise.
     """
 
     def refer(role: str, identity: Identity) -> ModelReference:
