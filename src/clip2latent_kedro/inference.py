@@ -91,7 +91,7 @@ def read_prompts(config: InferenceConfig, lines: str | None) -> list[str]:
     Empty lines of a file are passed over.
 
     Args:
-        config: `params:inference`.
+        config: What is made of each prompt.
         lines: Content of the file; None without one.
 
     Raises:
@@ -160,8 +160,8 @@ def describe_pictures(
     Args:
         model: Generator, encoder and prior.
         prompts: Texts, or paths of pictures, of which the content counts.
-        sampling: `params:sampling`.
-        config: `params:inference`.
+        sampling: How latents are sampled.
+        config: What is made of each prompt.
         seed: Seed of the run.
         pairs: What the model retrieves from, if it does.
     """
@@ -223,8 +223,8 @@ def generate_pictures(
     Args:
         model: Generator, encoder and prior.
         records: Of `describe_pictures`, by prompts that the encoder accepts.
-        sampling: `params:sampling`.
-        config: `params:inference`.
+        sampling: How latents are sampled.
+        config: What is made of each prompt.
         seed: Seed of the run.
         made: Pictures by name; those of the same record need not be made again.
     """

@@ -113,7 +113,7 @@ class TextToImage:
 
         Args:
             queries: Texts, images [3, h, w], or weighted lists of them.
-            sampling: `params:sampling`.
+            sampling: How latents are sampled.
             num_samples: Images of each query.
             seed: Sample j of query i depends on (seed, i, j) alone.
             negative: What guidance leads away from; one for all or one for each.
@@ -160,7 +160,7 @@ class TextToImage:
 
         Args:
             embedded: Queries, or plain embeddings of texts, [n, clip_dim].
-            sampling: `params:sampling`.
+            sampling: How latents are sampled.
             num_samples: Samples of each.
             seed: Of `sample_w`.
 
@@ -189,7 +189,7 @@ class TextToImage:
 
         Args:
             condition: What `condition` returns, [n, width] or [n, num_samples, width].
-            sampling: `params:sampling`.
+            sampling: How latents are sampled.
             num_samples: Of each condition.
             seed: Sample j of condition i depends on (seed, i, j) alone.
             negative: What guidance leads away from, likewise; one for all or n.

@@ -30,7 +30,7 @@ def truncate_samples(
     Args:
         w: As the prior gives it, [n, num_latents, w_dim].
         latent_repeats: Layers that each latent stands for, of sum num_ws.
-        sampling: `params:sampling`. Where `truncation_cutoff` spares some layers,
+        sampling: How latents are sampled. Where `truncation_cutoff` spares some layers,
             `auto` still goes by the whole w.
         prior: Knows mean and cloud of the training data.
         w_avg: The generator's own mean, [w_dim].

@@ -41,7 +41,7 @@ def condition_on_queries(
     Args:
         prior: Knows the means of image and text embeddings.
         embedded: Queries, or plain embeddings of texts, [n, clip_dim], of any length.
-        sampling: `params:sampling`.
+        sampling: How latents are sampled.
         num_samples: Samples of each query.
         seed: What is retrieved for sample j of query i depends on (seed, i, j) alone.
         retrieval_bank: Embeddings of training images, [N, clip_dim]; needed where

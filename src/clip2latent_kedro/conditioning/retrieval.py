@@ -38,7 +38,7 @@ def mix_neighbours(
     Args:
         direction: Unit length, [n, clip_dim], on the side of the images.
         bank: What to retrieve from.
-        sampling: `params:sampling`, of which the `retrieval_` ones are read.
+        sampling: Settings, of which the `retrieval_` ones are read.
         num_samples: Mixes of each direction.
         seed: Mix j of direction i depends on (seed, i, j) alone.
 

@@ -29,7 +29,7 @@ def plan_timesteps(config: SamplingConfig, alpha_bar: Tensor) -> list[int]:
     others start at T - 1.
 
     Args:
-        config: `params:sampling`.
+        config: How latents are sampled.
         alpha_bar: Cumulative signal levels that the prior was trained with, [T].
 
     Raises:
@@ -61,7 +61,7 @@ def sample(
         denoise: (x_t, t) -> prediction of x0.
         x_T: Pure noise, [n, num_latents, d].
         alpha_bar: Cumulative signal levels that the prior was trained with, [T].
-        config: `params:sampling`.
+        config: How latents are sampled.
         generator: Noise of the stochastic samplers.
         stored: `DiffusionPrior.stored_schedule`.
 

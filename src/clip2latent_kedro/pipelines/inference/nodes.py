@@ -156,8 +156,8 @@ def collect(
 
     Returns:
         The grid, uint8 [h, w, 3], of the first prompts, a given picture before its
-        variations; and a row for each picture, `prompt`, `sample`, `seed`, `score`, `file`,
-        `problem`, and for each refused prompt.
+        variations. And a row for each picture and for each refused prompt, `prompt`,
+        `sample`, `seed`, `score`, `file`, `problem`.
     """
     rows: list[dict[str, Any]] = []
     images: list[list[np.ndarray]] = []

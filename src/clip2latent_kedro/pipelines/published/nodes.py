@@ -32,7 +32,7 @@ def adopt(
         generator: The one that it was trained for.
         encoder: Likewise.
         data: Layers that its latents stand for, and how images are read.
-        seed: Of the random w and embeddings that its statistics are measured on.
+        seed: Of the random w that the generator's own distribution is measured on.
         device: Where these are computed.
     """
     logger.info(
