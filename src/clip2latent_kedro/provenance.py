@@ -171,39 +171,36 @@ def _shorten(value: Any) -> str:
 def _modules_of(model: object) -> set[str]:
     """Return the modules of a model's class, of all in it, and of who loads it.
 
-    In it are models, and what else is of its package or of this one, such as the
-    network of a prior.
+    In it are models, which have an `identity`, and what else is of their packages or
+    of this one, such as the network of a prior. Other libraries count by no module.
     """
-    seen: set[int] = set()
-    names = set()
-    due: list[tuple[object, str]] = [(model, type(model).__module__)]
+    packages = {__package__, type(model).__module__.partition(".")[0]}
+    names, seen = set(), set()
+    due: list[object] = [model]
     while due:
-        part, holder = due.pop()
+        part = due.pop()
         if id(part) in seen:
             continue
         seen.add(id(part))
         if isinstance(part, Mapping):
-            due += [(inner, holder) for inner in part.values()]
-            continue
-        if isinstance(part, list | tuple | set | frozenset):
-            due += [(inner, holder) for inner in part]
-            continue
-        module = type(part).__module__
-        ours = {__package__, holder.partition(".")[0]}
-        is_ours = module.partition(".")[0] in ours
-        if part is model or hasattr(part, "identity") or is_ours:
-            names.add(module)
-            inside = getattr(part, "__dict__", {})
-            due += [(inner, module) for inner in inside.values()]
-        elif hasattr(part, "_modules"):  # torch's own, such as a sequence of layers
-            due.append((part._modules, holder))
-    tops = {name.partition(".")[0] for name in names}
+            due += part.values()
+        elif isinstance(part, list | tuple | set | frozenset):
+            due += part
+        else:
+            module = type(part).__module__
+            package = module.partition(".")[0]
+            if package in packages or hasattr(part, "identity"):
+                packages.add(package)
+                names.add(module)
+                due += getattr(part, "__dict__", {}).values()
+            elif hasattr(part, "_modules"):  # torch's own, such as a sequence
+                due.append(part._modules)
     return names | {
         point.module
         for group in entry_points().groups
         if group.startswith(f"{__package__}.")
         for point in entry_points(group=group)
-        if point.module.partition(".")[0] in tops
+        if point.module.partition(".")[0] in packages
     }
 
 
