@@ -46,7 +46,7 @@ def truncate_samples(
         if prior.cloud is None:
             msg = (
                 "sampling.truncation must be fixed for a prior that does not know how "
-                "its training data are spread, got auto. Set sampling.truncation: fixed."
+                "its training data are spread, got auto. Set it to fixed."
             )
             raise InputError(msg)
         psi = psi_into_cloud(w, centre, prior.cloud, sampling.truncation_quantile)
