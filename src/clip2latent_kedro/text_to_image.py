@@ -249,7 +249,7 @@ class TextToImage:
         if not rank:
             return GeneratedImages(kept, w, scores)
         order = np.argsort(-scores, axis=1, kind="stable")
-        rows = np.arange(len(w))[:, None]
+        rows = np.arange(len(w))[:, None]  # broadcasts with order, [n, num_samples]
         return GeneratedImages(kept[rows, order], w[rows, order], scores[rows, order])
 
     @torch.no_grad()

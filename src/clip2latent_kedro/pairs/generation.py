@@ -78,7 +78,8 @@ def generate_pairs(
     recipe = describe_recipe(generator, encoder, data, generation, seed, device)
     kept = keep_progress(recipe, progress) if resume else PairProgress()
     total, size = generation.n_samples, generation.samples_per_shard
-    missing = [i for i in range(-(-total // size)) if i not in kept.valid_shards]
+    num_shards = -(-total // size)  # the last one may be shorter
+    missing = [i for i in range(num_shards) if i not in kept.valid_shards]
     if not missing:
         yield PairShard(0, 0, total, {}, recipe)
         return
@@ -242,12 +243,13 @@ def sample_w(
     starts = group_starts(data.latent_repeats)
     first = rows.start // BLOCK
     blocks = []
-    for block in range(first, -(-rows.stop // BLOCK)):
+    for block in range(first, -(-rows.stop // BLOCK)):  # every block that rows touch
         z = sample_z(seed, block, num_latents, generator.z_dim).to(device)
         w = generator.mapping(z.flatten(0, 1), psi=psi)  # [BLOCK * num_latents, ...]
+        # Row i * num_latents + g is of sample i and group g.
         groups = [w[g::num_latents, start] for g, start in enumerate(starts)]
         blocks.append(torch.stack(groups, dim=1))
-    offset = rows.start - first * BLOCK
+    offset = rows.start - first * BLOCK  # of the first row within its block
     return torch.cat(blocks)[offset : offset + len(rows)]
 
 
