@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from clip2latent_kedro.evaluation import (
+from clip2latent_kedro.pairs import DataConfig
+from clip2latent_kedro.prior.diffusion import DiffusionPrior
+from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.study import (
     Clip2Latent,
     EvaluationConfig,
     draw_row,
     read_queries,
     score_prompts,
 )
-from clip2latent_kedro.pairs import DataConfig
-from clip2latent_kedro.prior.diffusion import DiffusionPrior
-from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.text_to_image import TextToImage
 
 

@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from random_models import W_DIM, RandomViT, random_stylegan2
 
-from clip2latent_kedro.evaluation import STAGES, Clip2Latent, Queries, time_rows
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.prior.checkpoint import build_prior
@@ -33,6 +32,7 @@ from clip2latent_kedro.prior.diffusion import (
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.runtime import describe_machine, pick_device
 from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.study import STAGES, Clip2Latent, Queries, time_rows
 from clip2latent_kedro.text_to_image import TextToImage
 
 TEXT = "a photo"

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from clip2latent_kedro.evaluation import EvaluationConfig, read_queries
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior, EmbeddingStatistics
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.schedules import cosine_alpha_bar
+from clip2latent_kedro.study import EvaluationConfig, read_queries
 from clip2latent_kedro.text_to_image import TextToImage
 
 NUM_TIMESTEPS = 20

@@ -20,7 +20,6 @@ from portraits_checkpoint import WEIGHTS, make_portraits_checkpoint
 from prior.toy import train
 
 from clip2latent_kedro.api.inputs import read_edit
-from clip2latent_kedro.baselines.clip2gan import load_clip2gan
 from clip2latent_kedro.datasets import (
     ArrayFolderDataset,
     CheckpointDataset,
@@ -33,6 +32,7 @@ from clip2latent_kedro.encoders.compact_clip import load_compact_clip
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.decoders import load_vae
 from clip2latent_kedro.generators.safetensors_files import read_network
+from clip2latent_kedro.methods.clip2gan import load_clip2gan
 from clip2latent_kedro.pairs.contents import PairShard
 from clip2latent_kedro.portraits.fitting import FitState, go_on, unpack_state
 from clip2latent_kedro.portraits.judge import load_judge

@@ -223,7 +223,7 @@ COMPUTED_BY = {
         ("samplers/ddim.py", {"rows", "trials", "variants", "pictures"}),
         ("prior/diffusion.py", COMPUTED_BY.keys() - {"pairs"}),
         ("generators/stylegan2_layers.py", {"pairs", "variants"}),
-        ("evaluation/scoring.py", {"trials", "variants"}),
+        ("study/scoring.py", {"trials", "variants"}),
         ("cli/overrides.py", set()),
         ("progress.py", set()),
     ],

@@ -24,17 +24,11 @@ from pydantic import (
 
 from clip2latent_kedro.ablation import AblationConfig
 from clip2latent_kedro.ablation.settings import check_own
-from clip2latent_kedro.baselines.clip2gan import Clip2GanTrainingConfig
-from clip2latent_kedro.baselines.lafite import LafiteTrainingConfig
-from clip2latent_kedro.baselines.optimisation import OptimisationConfig
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation import EvaluationConfig
-from clip2latent_kedro.evaluation.kinds import KINDS, read_rows
-from clip2latent_kedro.evaluation.sweep import SweepConfig
-from clip2latent_kedro.evaluation.validation import ValidationConfig
-from clip2latent_kedro.evaluation.variants import ALLOWED as SAMPLING
-from clip2latent_kedro.evaluation.variants import expand_grid
 from clip2latent_kedro.inference import InferenceConfig
+from clip2latent_kedro.methods.clip2gan import Clip2GanTrainingConfig
+from clip2latent_kedro.methods.lafite import LafiteTrainingConfig
+from clip2latent_kedro.methods.optimisation import OptimisationConfig
 from clip2latent_kedro.pairs import DataConfig, GenerationConfig
 from clip2latent_kedro.portraits.clip import ClipFinetuneConfig, ClipTrainingConfig
 from clip2latent_kedro.portraits.generator import GeneratorConfig
@@ -47,6 +41,12 @@ from clip2latent_kedro.prior.distillation.config import DistillationConfig
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.study import EvaluationConfig
+from clip2latent_kedro.study.kinds import KINDS, read_rows
+from clip2latent_kedro.study.sweep import SweepConfig
+from clip2latent_kedro.study.validation import ValidationConfig
+from clip2latent_kedro.study.variants import ALLOWED as SAMPLING
+from clip2latent_kedro.study.variants import expand_grid
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 LARGEST = {int: 2**31 - 1, float: 1e30}  # of what is computed with in 32 bits

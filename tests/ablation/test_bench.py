@@ -7,7 +7,7 @@ import torch
 from ablation.world import make_bench, make_settings
 
 from clip2latent_kedro.ablation.bench import choose_best
-from clip2latent_kedro.evaluation import Drawn, Queries
+from clip2latent_kedro.study import Drawn, Queries
 
 
 def test_each_kept_sample_is_the_best_of_its_own_rounds():

@@ -7,7 +7,7 @@ import pytest
 from kedro.io import DatasetError
 
 from clip2latent_kedro.datasets import ValidationPicturesDataset
-from clip2latent_kedro.evaluation.validation import ValidationPictures
+from clip2latent_kedro.study.validation import ValidationPictures
 
 
 def picture(level):

@@ -25,10 +25,6 @@ from clip2latent_kedro.datasets import (
     ValidationPicturesDataset,
     WeightsDataset,
 )
-from clip2latent_kedro.evaluation.validation import (
-    ValidationPictures,
-    validated_steps,
-)
 from clip2latent_kedro.hooks import WandbHooks
 from clip2latent_kedro.inference import LabelledPicture
 from clip2latent_kedro.pipelines.training.nodes import (
@@ -37,6 +33,10 @@ from clip2latent_kedro.pipelines.training.nodes import (
     plot_history,
 )
 from clip2latent_kedro.prior.record import Validation
+from clip2latent_kedro.study.validation import (
+    ValidationPictures,
+    validated_steps,
+)
 
 
 def make_stream(stop_at, resume, **changes):

@@ -14,9 +14,9 @@ from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import CSVDataset
 from linear_models import ColourEncoder, ColourJudge, TwoFormsEncoder
 
-from clip2latent_kedro.baselines.lafite.trainer import LafiteTrainer
 from clip2latent_kedro.datasets import ModelDataset, WeightsDataset
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.methods.lafite.trainer import LafiteTrainer
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.baselines.pipeline import create_lafite_pipeline
 

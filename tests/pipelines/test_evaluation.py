@@ -26,7 +26,6 @@ from linear_models import (
     make_sampling,
 )
 
-from clip2latent_kedro.baselines.optimisation import OptimisationConfig
 from clip2latent_kedro.datasets import (
     ArrayFolderDataset,
     HTMLReportDataset,
@@ -34,11 +33,12 @@ from clip2latent_kedro.datasets import (
     PicturesDataset,
 )
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation import Clip2Latent, NearestPair
 from clip2latent_kedro.latents import measure_cloud
+from clip2latent_kedro.methods.optimisation import OptimisationConfig
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.evaluation import create_pipeline
 from clip2latent_kedro.pipelines.evaluation.tables import markdown_table, score_cells
+from clip2latent_kedro.study import Clip2Latent, NearestPair
 
 ROWS = ["random_w", "reference", "generator_bound", "nearest_pair", "fast", "slow"]
 NOT_FROM_TEXT = ("reference", "generator_bound")

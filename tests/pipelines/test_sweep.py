@@ -23,9 +23,9 @@ from linear_models import (
 from clip2latent_kedro.cli.overrides import merge_overrides
 from clip2latent_kedro.datasets import JsonFolderDataset
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation.sweep import SweepConfig
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.sweep import create_pipeline
+from clip2latent_kedro.study.sweep import SweepConfig
 
 DATA = {
     "bs": 16,

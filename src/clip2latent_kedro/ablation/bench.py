@@ -10,9 +10,6 @@ from torch import Tensor
 
 from clip2latent_kedro.ablation.settings import Settings
 from clip2latent_kedro.conditioning import condition_on_image
-from clip2latent_kedro.evaluation import Clip2Latent, Drawn, Queries, draw_row
-from clip2latent_kedro.evaluation.drawing import shrink_images
-from clip2latent_kedro.evaluation.scoring import score_prompts
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.latents import LatentCloud, repeat_latents
@@ -20,6 +17,9 @@ from clip2latent_kedro.metrics.clip_score import clip_scores
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.study import Clip2Latent, Drawn, Queries, draw_row
+from clip2latent_kedro.study.drawing import shrink_images
+from clip2latent_kedro.study.scoring import score_prompts
 from clip2latent_kedro.text_to_image import TextToImage
 
 SCORES = ("clip_score", "held_out_score", "accuracy", "clip_diversity", "w_distance")

@@ -11,7 +11,7 @@ from clip2latent_kedro.ablation.settings import (
     needs_training,
 )
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation.variants import expand_grid
+from clip2latent_kedro.study.variants import expand_grid
 
 _STUDY = ("title", "axis", "values", "base", "lines", "across", "apart")
 

@@ -13,13 +13,13 @@ from kedro.io import DataCatalog
 
 from clip2latent_kedro.datasets.versions import describe_versions, list_versions
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation.comparison import (
+from clip2latent_kedro.metrics.bootstrap import Interval
+from clip2latent_kedro.study.comparison import (
     FEWEST_PROMPTS,
     MEASURED_BY,
     is_comparable,
     tell_apart,
 )
-from clip2latent_kedro.metrics.bootstrap import Interval
 
 Key = tuple[str, ...]
 BY_PROMPT = {"scores": "scores_by_prompt"}  # the table of a table's single prompts

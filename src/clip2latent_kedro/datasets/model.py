@@ -190,7 +190,7 @@ def _load_judge(kind: str, path: Path | None, options: Mapping[str, Any]) -> Any
 
 
 def _load_mapper(kind: str, path: Path | None, options: Mapping[str, Any]) -> Any:
-    from clip2latent_kedro.baselines.clip2gan import load_clip2gan
+    from clip2latent_kedro.methods.clip2gan import load_clip2gan
     from clip2latent_kedro.registry import find_loader
 
     built_in = {"clip2gan": load_clip2gan}

@@ -14,7 +14,7 @@ from clip2latent_kedro.datasets.pictures import (
     decode_picture,
     encode_picture,
 )
-from clip2latent_kedro.evaluation.validation import ValidationPictures
+from clip2latent_kedro.study.validation import ValidationPictures
 
 
 class ValidationPicturesDataset(

@@ -7,9 +7,9 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation import EvaluationConfig, read_queries, rows_of
-from clip2latent_kedro.evaluation.trial import try_models, try_texts
 from clip2latent_kedro.runtime import pick_device
+from clip2latent_kedro.study import EvaluationConfig, read_queries, rows_of
+from clip2latent_kedro.study.trial import try_models, try_texts
 
 MADE = {"training_pairs", "prior_checkpoint"}  # what takes long to make
 

@@ -12,7 +12,6 @@ from kedro_datasets.json import JSONDataset
 
 from clip2latent_kedro.datasets import CheckpointDataset, PriorDataset
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation.validation import ValidationPictures
 from clip2latent_kedro.hooks.results import saved_path
 from clip2latent_kedro.hooks.wandb_values import (
     numbers_of_rows,
@@ -22,6 +21,7 @@ from clip2latent_kedro.hooks.wandb_values import (
     to_table,
 )
 from clip2latent_kedro.prior.checkpoint import Checkpoint
+from clip2latent_kedro.study.validation import ValidationPictures
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from clip2latent_kedro.ablation import Bench, Outcome, PlannedVariant, StudySpec
 from clip2latent_kedro.ablation.bench import SCORES
 from clip2latent_kedro.ablation.settings import describe_override
-from clip2latent_kedro.evaluation.figure import draw_comparison
 from clip2latent_kedro.pipelines.evaluation.tables import TITLES
+from clip2latent_kedro.study.figure import draw_comparison
 
 WIDTH, HEIGHT, COLUMNS = 4.2, 3.0, 3  # inches of a plot; plots in a row
 LOG_FROM = 20  # ratio of the ends of an axis that is drawn in powers

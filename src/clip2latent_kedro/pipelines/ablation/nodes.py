@@ -20,8 +20,6 @@ from clip2latent_kedro.ablation import (
 )
 from clip2latent_kedro.ablation.bench import image_queries
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation import EvaluationConfig, Stored, read_queries, rows_of
-from clip2latent_kedro.evaluation.digests import digest_prior
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.latents import measure_cloud
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
@@ -32,6 +30,8 @@ from clip2latent_kedro.prior.training import CLOUD_SAMPLES
 from clip2latent_kedro.provenance import describe_making, find_current
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.study import EvaluationConfig, Stored, read_queries, rows_of
+from clip2latent_kedro.study.digests import digest_prior
 
 logger = logging.getLogger(__name__)
 

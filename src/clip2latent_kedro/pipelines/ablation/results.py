@@ -15,8 +15,6 @@ from clip2latent_kedro.ablation import (
 )
 from clip2latent_kedro.ablation.bench import SCORES
 from clip2latent_kedro.ablation.words import Tried, describe_study
-from clip2latent_kedro.evaluation import Stored
-from clip2latent_kedro.evaluation.figure import render_figure
 from clip2latent_kedro.metrics.student_t import t_interval
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.ablation.figure import draw_strip, draw_study
@@ -32,6 +30,8 @@ from clip2latent_kedro.prior.config import TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.study import Stored
+from clip2latent_kedro.study.figure import render_figure
 
 Files = dict[str, str | np.ndarray]
 

@@ -9,7 +9,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from clip2latent_kedro.baselines.clip2gan import (
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.images import image_to_uint8
+from clip2latent_kedro.interfaces import Encoder, Generator, Judge
+from clip2latent_kedro.latents import LatentStatistics
+from clip2latent_kedro.methods.clip2gan import (
     BRIDGES,
     Clip2Gan,
     Clip2GanTrainingConfig,
@@ -18,17 +22,13 @@ from clip2latent_kedro.baselines.clip2gan import (
     tabulate_history,
     train_clip2gan,
 )
-from clip2latent_kedro.baselines.measuring import measure_samples
-from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation import read_queries, rows_of
-from clip2latent_kedro.images import image_to_uint8
-from clip2latent_kedro.interfaces import Encoder, Generator, Judge
-from clip2latent_kedro.latents import LatentStatistics
+from clip2latent_kedro.methods.measuring import measure_samples
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs, summarise_trained
 from clip2latent_kedro.portraits.fitting import Weights, go_on, unpack_state
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
 from clip2latent_kedro.provenance import describe_making
 from clip2latent_kedro.runtime import pick_device
+from clip2latent_kedro.study import read_queries, rows_of
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def fit_clip2gan(
         making={
             **describe_making(
                 device,
-                "clip2latent_kedro.baselines.clip2gan.training",
+                "clip2latent_kedro.methods.clip2gan.training",
                 generator,
                 encoder,
             ),

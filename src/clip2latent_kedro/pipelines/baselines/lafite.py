@@ -8,23 +8,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clip2latent_kedro.baselines.lafite import (
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.generators.text_adapter import TextGenerator
+from clip2latent_kedro.images import image_to_uint8
+from clip2latent_kedro.interfaces import Encoder, Generator, Judge
+from clip2latent_kedro.methods.lafite import (
     LafiteTrainingConfig,
     export_lafite,
     sample_lafite,
     tabulate_history,
     train_lafite,
 )
-from clip2latent_kedro.baselines.measuring import measure_samples
-from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation import read_queries, rows_of
-from clip2latent_kedro.generators.text_adapter import TextGenerator
-from clip2latent_kedro.images import image_to_uint8
-from clip2latent_kedro.interfaces import Encoder, Generator, Judge
+from clip2latent_kedro.methods.measuring import measure_samples
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.portraits.fitting import Weights, go_on, unpack_state
 from clip2latent_kedro.provenance import describe_making
 from clip2latent_kedro.runtime import pick_device
+from clip2latent_kedro.study import read_queries, rows_of
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def fit_lafite(
         making={
             **describe_making(
                 device,
-                "clip2latent_kedro.baselines.lafite.training",
+                "clip2latent_kedro.methods.lafite.training",
                 generator,
                 encoder,
             ),

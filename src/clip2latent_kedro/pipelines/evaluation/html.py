@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from clip2latent_kedro.evaluation import DISTANCES, SCORES, STAGES
-from clip2latent_kedro.evaluation.claims import Claim
 from clip2latent_kedro.pipelines.evaluation import published
 from clip2latent_kedro.pipelines.evaluation.tables import (
     TITLES,
     Cells,
     describe_differences,
 )
+from clip2latent_kedro.study import DISTANCES, SCORES, STAGES
+from clip2latent_kedro.study.claims import Claim
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 80em;

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from clip2latent_kedro.evaluation.claims import Claim
 from clip2latent_kedro.pipelines.evaluation import published
 from clip2latent_kedro.pipelines.evaluation.tables import (
     Cells,
     describe_differences,
     markdown_table,
 )
+from clip2latent_kedro.study.claims import Claim
 
 
 def compose_markdown(

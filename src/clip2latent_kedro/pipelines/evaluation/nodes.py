@@ -8,9 +8,16 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from clip2latent_kedro.baselines.clip2gan import Clip2Gan
-from clip2latent_kedro.baselines.optimisation import OptimisationConfig
-from clip2latent_kedro.evaluation import (
+from clip2latent_kedro.generators.text_adapter import TextGenerator
+from clip2latent_kedro.interfaces import Encoder, Generator, Judge
+from clip2latent_kedro.methods.clip2gan import Clip2Gan
+from clip2latent_kedro.methods.optimisation import OptimisationConfig
+from clip2latent_kedro.pairs import DataConfig, TrainingPairs
+from clip2latent_kedro.prior.diffusion import DiffusionPrior
+from clip2latent_kedro.provenance import describe_making
+from clip2latent_kedro.runtime import pick_device
+from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.study import (
     Answers,
     EvaluationConfig,
     Models,
@@ -27,14 +34,7 @@ from clip2latent_kedro.evaluation import (
     rows_of,
     to_arrays,
 )
-from clip2latent_kedro.evaluation.rows import GENERATOR_IMAGES
-from clip2latent_kedro.generators.text_adapter import TextGenerator
-from clip2latent_kedro.interfaces import Encoder, Generator, Judge
-from clip2latent_kedro.pairs import DataConfig, TrainingPairs
-from clip2latent_kedro.prior.diffusion import DiffusionPrior
-from clip2latent_kedro.provenance import describe_making
-from clip2latent_kedro.runtime import pick_device
-from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.study.rows import GENERATOR_IMAGES
 
 logger = logging.getLogger(__name__)
 
@@ -215,7 +215,7 @@ def answer_prompts(
                 "seed": seed,
                 "made_by": describe_making(
                     models.device,
-                    "clip2latent_kedro.evaluation.distances",
+                    "clip2latent_kedro.study.distances",
                     models.generator,
                     models.encoder,
                     held_out,

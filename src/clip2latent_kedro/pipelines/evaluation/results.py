@@ -7,22 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clip2latent_kedro.evaluation import (
-    EvaluationConfig,
-    Models,
-    Queries,
-    Stored,
-    best_samples,
-    curve_from_arrays,
-    from_arrays,
-)
-from clip2latent_kedro.evaluation.claims import (
-    Claim,
-    Scored,
-    describe_claims,
-    judge_claims,
-)
-from clip2latent_kedro.evaluation.figure import draw_comparison, render_figure
 from clip2latent_kedro.interfaces import Encoder, Judge
 from clip2latent_kedro.pipelines.evaluation.html import compose_page
 from clip2latent_kedro.pipelines.evaluation.markdown import compose_markdown
@@ -35,6 +19,22 @@ from clip2latent_kedro.pipelines.evaluation.tables import (
     score_cells,
     timing_cells,
 )
+from clip2latent_kedro.study import (
+    EvaluationConfig,
+    Models,
+    Queries,
+    Stored,
+    best_samples,
+    curve_from_arrays,
+    from_arrays,
+)
+from clip2latent_kedro.study.claims import (
+    Claim,
+    Scored,
+    describe_claims,
+    judge_claims,
+)
+from clip2latent_kedro.study.figure import draw_comparison, render_figure
 
 
 def draw_samples(

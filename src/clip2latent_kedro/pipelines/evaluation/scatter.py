@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from clip2latent_kedro.evaluation import Curve
 from clip2latent_kedro.pipelines.evaluation.tables import TITLES
+from clip2latent_kedro.study import Curve
 
 SHOWN = ("clip_score", "held_out_score", "accuracy")
 WIDTH, HEIGHT = 4.6, 4.2  # inches of one plot

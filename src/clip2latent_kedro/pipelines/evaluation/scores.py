@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clip2latent_kedro.evaluation import (
+from clip2latent_kedro.metrics.modality_gap import ModalityGap
+from clip2latent_kedro.pipelines.evaluation.nodes import Rows
+from clip2latent_kedro.prior.diffusion import DiffusionPrior
+from clip2latent_kedro.study import (
     SCORES,
     TIMED,
     EvaluationConfig,
@@ -22,11 +25,8 @@ from clip2latent_kedro.evaluation import (
     score_prompts,
     summarise_scores,
 )
-from clip2latent_kedro.evaluation.comparison import compare_scores, is_comparable
-from clip2latent_kedro.evaluation.rows import GENERATOR_IMAGES
-from clip2latent_kedro.metrics.modality_gap import ModalityGap
-from clip2latent_kedro.pipelines.evaluation.nodes import Rows
-from clip2latent_kedro.prior.diffusion import DiffusionPrior
+from clip2latent_kedro.study.comparison import compare_scores, is_comparable
+from clip2latent_kedro.study.rows import GENERATOR_IMAGES
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clip2latent_kedro.evaluation import DISTANCES, SCORES, STAGES, TIMED
+from clip2latent_kedro.study import DISTANCES, SCORES, STAGES, TIMED
 
 Cells = list[list[str]]  # the first row is the header
 

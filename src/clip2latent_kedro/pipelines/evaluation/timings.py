@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from clip2latent_kedro.evaluation import (
+from clip2latent_kedro.pipelines.evaluation.nodes import Rows, is_due
+from clip2latent_kedro.runtime import describe_machine
+from clip2latent_kedro.study import (
     TIMED,
     EvaluationConfig,
     Models,
@@ -14,8 +16,6 @@ from clip2latent_kedro.evaluation import (
     as_record,
     time_rows,
 )
-from clip2latent_kedro.pipelines.evaluation.nodes import Rows, is_due
-from clip2latent_kedro.runtime import describe_machine
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation.figure import draw_comparison
 from clip2latent_kedro.images import is_picture, read_picture
 from clip2latent_kedro.inference import (
     InferenceConfig,
@@ -26,6 +25,7 @@ from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.study.figure import draw_comparison
 from clip2latent_kedro.text_to_image import TextToImage
 
 logger = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from clip2latent_kedro.evaluation.sweep import Trial
-from clip2latent_kedro.evaluation.variants import label_overrides
 from clip2latent_kedro.pipelines.evaluation.tables import TITLES
+from clip2latent_kedro.study.sweep import Trial
+from clip2latent_kedro.study.variants import label_overrides
 
 SHOWN = ("accuracy", "clip_score", "clip_diversity")
 WIDTH, HEIGHT = 4.2, 2.8  # inches of one plot

@@ -9,7 +9,13 @@ from typing import Any
 import pandas as pd
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation import (
+from clip2latent_kedro.interfaces import Encoder, Generator, Judge
+from clip2latent_kedro.pairs import DataConfig, TrainingPairs
+from clip2latent_kedro.prior.diffusion import DiffusionPrior
+from clip2latent_kedro.provenance import describe_making, find_current
+from clip2latent_kedro.runtime import pick_device
+from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.study import (
     Clip2Latent,
     EvaluationConfig,
     PriorName,
@@ -19,20 +25,14 @@ from clip2latent_kedro.evaluation import (
     read_queries,
     rows_of,
 )
-from clip2latent_kedro.evaluation.digests import digest_prior
-from clip2latent_kedro.evaluation.sweep import (
+from clip2latent_kedro.study.digests import digest_prior
+from clip2latent_kedro.study.sweep import (
     SweepConfig,
     Trial,
     key_of,
     plan_trials,
     run_trials,
 )
-from clip2latent_kedro.interfaces import Encoder, Generator, Judge
-from clip2latent_kedro.pairs import DataConfig, TrainingPairs
-from clip2latent_kedro.prior.diffusion import DiffusionPrior
-from clip2latent_kedro.provenance import describe_making, find_current
-from clip2latent_kedro.runtime import pick_device
-from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.text_to_image import TextToImage
 
 logger = logging.getLogger(__name__)
@@ -193,7 +193,7 @@ def run(
     making = {
         **describe_making(
             pick_device(device),
-            "clip2latent_kedro.evaluation.sweep",
+            "clip2latent_kedro.study.sweep",
             "clip2latent_kedro.prior.network",
             models.generator,
             models.encoder,

@@ -8,15 +8,15 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from clip2latent_kedro.evaluation import EvaluationConfig, summarise_scores
-from clip2latent_kedro.evaluation.selection import RULE, choose_best
-from clip2latent_kedro.evaluation.sweep import SweepConfig, Trial, TrialResult
-from clip2latent_kedro.evaluation.variants import changes_any, make_variant
 from clip2latent_kedro.metrics.bootstrap import Interval
 from clip2latent_kedro.pipelines.evaluation.tables import markdown_table, score_cells
 from clip2latent_kedro.pipelines.sweep.figure import draw_grids
 from clip2latent_kedro.pipelines.sweep.nodes import Plan, Results, SweepModels
 from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.study import EvaluationConfig, summarise_scores
+from clip2latent_kedro.study.selection import RULE, choose_best
+from clip2latent_kedro.study.sweep import SweepConfig, Trial, TrialResult
+from clip2latent_kedro.study.variants import changes_any, make_variant
 
 logger = logging.getLogger(__name__)
 

@@ -11,12 +11,6 @@ from matplotlib.figure import Figure
 
 from clip2latent_kedro.conditioning import mean_direction
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.evaluation.validation import (
-    ValidationConfig,
-    ValidationPictures,
-    Validator,
-    validated_steps,
-)
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.pairs import (
@@ -37,6 +31,12 @@ from clip2latent_kedro.prior.record import Validation
 from clip2latent_kedro.prior.training import train_prior
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.study.validation import (
+    ValidationConfig,
+    ValidationPictures,
+    Validator,
+    validated_steps,
+)
 
 logger = logging.getLogger(__name__)
 

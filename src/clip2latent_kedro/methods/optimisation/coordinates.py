@@ -1,0 +1,143 @@
+"""What the optimiser moves: linear coordinates of w, and how far w has gone in them.
+
+    w = origin + q basis
+
+In whitened coordinates a step of the same length changes w as much, for its spread, in
+every direction; raw w has directions in which the same step leaves the cloud at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from clip2latent_kedro.interfaces import Generator
+from clip2latent_kedro.latents import (
+    LatentCloud,
+    group_starts,
+    measure_cloud,
+)
+from clip2latent_kedro.methods.optimisation.config import CoordinatesName
+from clip2latent_kedro.runtime import make_generator
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """Linear coordinates q of w, for each latent.
+
+    Attributes:
+        origin: w of q = 0, [num_latents, w_dim].
+        basis: w of each unit of q, as rows, [num_latents, w_dim, w_dim].
+        inverse: Of the basis.
+    """
+
+    origin: Tensor
+    basis: Tensor
+    inverse: Tensor
+
+    def to_w(self, q: Tensor) -> Tensor:
+        """Return w of q, both [n, num_latents, w_dim]."""
+        return self.origin + torch.einsum("nlq,lqd->nld", q, self.basis)
+
+    def from_w(self, w: Tensor) -> Tensor:
+        """Return q of w, both [n, num_latents, w_dim]."""
+        return torch.einsum("nld,ldq->nlq", w - self.origin, self.inverse)
+
+
+def make_coordinates(name: CoordinatesName, cloud: LatentCloud) -> Coordinates:
+    """Return coordinates by name.
+
+    Args:
+        name: `raw`: q = w. `standardised`: q = (w - mean) / std of each channel.
+            `whitened`: the same along the cloud's principal axes.
+        cloud: Of one row for each latent that moves.
+    """
+    spread = cloud.axes * cloud.std[:, None]  # columns, [num_latents, w_dim, w_dim]
+    if name == "whitened":
+        inverse = cloud.axes / cloud.std[:, None]
+        return Coordinates(cloud.mean, spread.mT.contiguous(), inverse)
+    if name == "standardised":
+        std = spread.square().sum(dim=-1).sqrt()  # of each channel
+        return Coordinates(cloud.mean, torch.diag_embed(std), torch.diag_embed(1 / std))
+    unit = torch.diag_embed(torch.ones_like(cloud.mean))
+    return Coordinates(torch.zeros_like(cloud.mean), unit, unit)
+
+
+def shared_layers(w: Tensor) -> list[int]:
+    """Return how many consecutive layers share each latent, as `latent_repeats`.
+
+    Args:
+        w: [n, num_ws, w_dim]; layers share a latent if they do in all n.
+    """
+    differs = (w[:, 1:] != w[:, :-1]).any(dim=2).any(dim=0)  # [num_ws - 1]
+    starts = [0, *(differs.nonzero().flatten() + 1).tolist(), w.shape[1]]
+    return [end - start for start, end in pairwise(starts)]
+
+
+@torch.no_grad()
+def measure_generator_cloud(
+    generator: Generator,
+    *,
+    num_latents: int,
+    seed: int,
+    device: str = "cpu",
+    batch_size: int = 1024,
+) -> LatentCloud:
+    """Return where the generator's own w lie, one row for each of its layers.
+
+    Args:
+        generator: On the device.
+        num_latents: z ~ N(0, I) to map, such as 10,000.
+        seed: Decides z.
+        device: Where the generator is.
+        batch_size: z mapped at a time.
+    """
+    random = make_generator(seed, "generator_cloud")
+    z = torch.randn(num_latents, generator.z_dim, generator=random)
+    batches = [
+        generator.mapping(rows.to(device)) for rows in torch.split(z, batch_size)
+    ]
+    w = torch.cat(batches)
+    layers = shared_layers(w)
+    return spread_cloud(measure_cloud(w[:, group_starts(layers)]), layers)
+
+
+def spread_cloud(cloud: LatentCloud, latent_repeats: Sequence[int]) -> LatentCloud:
+    """Return the cloud with one row for each layer of the generator.
+
+    Args:
+        cloud: Of a prior's training data, one row for each of its latents.
+        latent_repeats: Layers that each latent stands for.
+    """
+    rows = [row for row, count in enumerate(latent_repeats) for _ in range(count)]
+    return select_rows(cloud, rows, like=cloud.mean)
+
+
+def select_rows(cloud: LatentCloud, rows: Sequence[int], like: Tensor) -> LatentCloud:
+    """Return the cloud of some layers, its radii the same, where `like` is."""
+    mean, axes, std = (
+        values[list(rows)].to(like) for values in (cloud.mean, cloud.axes, cloud.std)
+    )
+    return replace(cloud, mean=mean, axes=axes, std=std)
+
+
+def limit_distance(
+    w: Tensor, centre: Tensor, cloud: LatentCloud, limit: Tensor
+) -> Tensor:
+    """Return w pulled straight towards a centre until it is no farther than a limit.
+
+    In whitened coordinates this is the projection onto a ball, which never moves two
+    points apart: a w that was near a point of the ball stays so.
+
+    Args:
+        w: [n, num_latents, w_dim].
+        centre: Broadcastable to w.
+        cloud: Whose spread is the unit; one row for each latent.
+        limit: [n], 0 or more.
+    """
+    offset = w - centre
+    distance = cloud.whiten(offset).square().mean(dim=(1, 2)).sqrt()
+    share = (limit / distance.clamp_min(1e-12)).clamp(max=1)
+    return centre + share[:, None, None] * offset

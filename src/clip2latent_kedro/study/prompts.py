@@ -1,0 +1,109 @@
+"""From a table of prompts to queries."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.interfaces import Encoder
+from clip2latent_kedro.metrics.attributes import NOT_STATED
+from clip2latent_kedro.study.method import Queries
+
+
+def rows_of(table: Any) -> list[dict[str, str]]:
+    """Return the rows of a table of prompts, or none where a domain has no table.
+
+    Args:
+        table: A pandas data frame; or an empty mapping.
+    """
+    if isinstance(table, Mapping):
+        return []
+    rows: list[dict[str, str]] = table.fillna("").astype(str).to_dict("records")
+    return rows
+
+
+@torch.no_grad()
+def read_queries(
+    table: Sequence[Mapping[Any, str]],
+    encoder: Encoder,
+    attributes: Mapping[str, Sequence[str]],
+    *,
+    num_prompts: int | None,
+    held_out: Encoder | None = None,
+) -> Queries:
+    """Return the first prompts of a table, embedded.
+
+    Args:
+        table: Rows with `prompt` and, for each attribute, the stated value or "".
+        encoder: Text -> embedding.
+        attributes: What a judge can tell: names and their values; empty without one.
+        num_prompts: How many; None for all.
+        held_out: The encoder that only scores; None if there is none.
+
+    Raises:
+        InputError: If there are no prompts, or if they state what the judge does
+            not know.
+    """
+    if not table or any(not row.get("prompt", "").strip() for row in table):
+        msg = (
+            f"prompts must have a text in the column `prompt` of each row, got "
+            f"{len(table)} rows. Correct the table of prompts."
+        )
+        raise InputError(msg)
+    rows = table[:num_prompts]
+    texts = [row["prompt"] for row in rows]
+    return Queries(
+        texts=texts,
+        embedding=encoder.encode_text(texts),
+        stated=_stated_labels(rows, attributes),
+        held_out_embedding=None if held_out is None else held_out.encode_text(texts),
+    )
+
+
+def check_apart(prompts: Iterable[str], prompt_bank: Iterable[str]) -> None:
+    """Check that no text of the comparison is one by which settings are chosen.
+
+    Args:
+        prompts: Of the comparison.
+        prompt_bank: Of everything else.
+
+    Raises:
+        InputError: If one is in both, but for case, punctuation and spaces.
+    """
+    known = {_words(text) for text in prompt_bank}
+    shared = [text for text in prompts if _words(text) in known]
+    if shared:
+        msg = (
+            f"The catalog entries prompts and prompt_bank must share no text, since "
+            f"settings are chosen on the bank, got {shared[0]!r} in both"
+            f"{f' and {len(shared) - 1} more' if shared[1:] else ''}. Remove it from "
+            f"one of them."
+        )
+        raise InputError(msg)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\w+", text.lower()))
+
+
+def _stated_labels(
+    rows: Sequence[Mapping[Any, str]], attributes: Mapping[str, Sequence[str]]
+) -> np.ndarray:
+    """Return value indices, [num_rows, num_attributes] int, -1 for one left open."""
+    labels = np.full((len(rows), len(attributes)), NOT_STATED)
+    for column, (name, values) in enumerate(attributes.items()):
+        for number, row in enumerate(rows):
+            value = row.get(name, "")
+            if value and value not in values:
+                msg = (
+                    f"The prompt {row['prompt']!r} states {name} = {value!r}, expected "
+                    f"one of {', '.join(values)}. Correct the table of prompts, or "
+                    f"use its own judge."
+                )
+                raise InputError(msg)
+            if value:
+                labels[number, column] = list(values).index(value)
+    return labels

@@ -1,0 +1,101 @@
+import re
+
+import numpy as np
+import pytest
+from linear_models import (
+    PROMPTS,
+    ColourEncoder,
+    ColourJudge,
+    make_evaluation,
+    make_queries,
+)
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.study import KINDS, RowSpec, read_queries
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_samples": 1}, "evaluation.num_samples must be 2 or more, got 1"),
+        ({"num_prompts": 0}, "evaluation.num_prompts must be 1 or more or null, got 0"),
+        ({"confidence": 1.0}, "evaluation.confidence must be above 0 and below 1"),
+        ({"timing_prompt": " "}, "evaluation.timing_prompt must be some text, got ' '"),
+        (
+            {"rows": {"fast": {"steps": 3}}},
+            "evaluation.rows.fast.steps is not a parameter. Known here: prior, sampler",
+        ),
+        (
+            {"rows": {"fast": {"prior": "teacher"}}},
+            "evaluation.rows.fast.prior must be one of prior, prior_best, student, got",
+        ),
+        ({"rows": {"fast": 3}}, "rows.fast must be settings by name, got 3"),
+        ({"generator_images": 1}, "generator_images must be 2 or more or null, got 1"),
+        ({"baseline": "best"}, "evaluation.baseline must be one of the rows, random_w"),
+        ({"only": "fast,slwo"}, "evaluation.only must be names of rows, of random_w"),
+        (
+            {"rows": {"a": {"method": "gan"}}},
+            "evaluation.rows.a.method must be one of clip2latent, random_w, reference",
+        ),
+        (
+            {"rows": {"a": {"method": "random_w", "psi": 1.0}}},
+            "evaluation.rows.a.psi is not a parameter. Known here: none.",
+        ),
+        (
+            {"rows": {"a": {"num_samples": True}}},
+            "evaluation.rows.a.num_samples must be 1 or more, got True.",
+        ),
+        (
+            {"rows": {"a": {"method": "external", "folder": 3}}},
+            "evaluation.rows.a.folder must be a text, got 3.",
+        ),
+        ({"rows": {"a/b": {}}}, "must be named in letters, digits and _ + - alone"),
+        ({"rows": {"generator_images": {}}}, "cannot be named generator_images"),
+    ],
+)
+def test_settings_out_of_range_are_refused(changes, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        make_evaluation(**changes)
+
+
+def test_rows_are_of_clip2latent_unless_they_say_otherwise():
+    rows = {
+        "fast": {"num_samples": 4, "eta": 0.5},
+        "floor": {"method": "random_w", "num_prompts": 2},
+        "gone": None,
+    }
+    config = make_evaluation(rows=rows)
+    assert config.read_rows() == {
+        "fast": RowSpec("fast", "clip2latent", {"eta": 0.5}, num_samples=4),
+        "floor": RowSpec("floor", "random_w", {}, num_prompts=2),
+    }
+    chosen = make_evaluation(rows=rows, only=" floor,")
+    assert list(chosen.read_rows()) == ["floor"]
+
+
+def test_the_group_that_a_row_changes_may_depend_on_its_settings():
+    allowed = KINDS["direct"].allowed
+    assert allowed.group_of({"lr": 0.1}) == "baselines.optimisation.strong"
+    article = {"variant": "article", "lr": 0.1}
+    assert allowed.group_of(article) == "baselines.optimisation.article"
+    assert allowed.changes(article) == {"lr": 0.1}
+
+
+def test_queries_hold_the_prompts_and_what_they_state():
+    queries = make_queries(num_prompts=2)
+    assert queries.texts == ["1 0 0", "-1 0.5 0"]
+    assert queries.embedding.tolist() == [[1, 0, 0], [-1, 0.5, 0]]
+    assert np.array_equal(queries.stated, [[1, -1], [0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ([], "a text in the column `prompt` of each row, got 0 rows"),
+        ([{"text": "1 0 0"}], "a text in the column `prompt` of each row"),
+        ([{**PROMPTS[0], "red": "maybe"}], "states red = 'maybe', expected one of no"),
+    ],
+)
+def test_a_wrong_table_is_refused(table, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        read_queries(table, ColourEncoder(), ColourJudge.attributes, num_prompts=None)

@@ -1,0 +1,140 @@
+import json
+import re
+
+import numpy as np
+import pytest
+from linear_models import (
+    ColourEncoder,
+    ColourGenerator,
+    ColourJudge,
+    TurnedEncoder,
+    make_evaluation,
+    make_prior,
+    make_queries,
+    make_sampling,
+)
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.study import LackingError, Models, name_changes, plan_rows
+
+
+@pytest.fixture
+def models():
+    return Models(
+        generator=ColourGenerator(),
+        encoder=ColourEncoder(),
+        priors={"prior": make_prior()},
+        latent_repeats=[2],
+        latent_batch_size=8,
+        image_batch_size=8,
+        device="cpu",
+        groups={"sampling": make_sampling()},
+        timing_guidance_scale=2.0,
+    )
+
+
+def plan(models, *, judge=None, held_out=None, seed=0, queries=None, **changes):
+    rows = {"floor": {"method": "random_w"}, "fast": {}, "gone": None}
+    config = make_evaluation(**{"rows": rows, **changes})
+    planned, _ = plan_rows(
+        config,
+        models,
+        queries or make_queries(),
+        judge=judge,
+        held_out=held_out,
+        seed=seed,
+    )
+    return planned
+
+
+def test_rows_are_asked_what_they_say(models):
+    rows = {"all": {}, "few": {"num_prompts": 2, "num_samples": 7}, "many": {}}
+    rows["many"] = {"num_prompts": 99}
+    planned = plan(models, rows=rows)
+    assert [row.prompts.tolist() for row in planned.values()] == [
+        [0, 1, 2],
+        [0, 1],
+        [0, 1, 2],
+    ]
+    assert [row.num_samples for row in planned.values()] == [3, 7, 3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"seed": 1}, "seed"),
+        ({"judge": ColourJudge()}, "judge"),
+        ({"held_out": TurnedEncoder()}, "held_out_encoder"),
+        ({"queries": make_queries().take([0, 2, 1])}, "prompts"),
+        ({"num_samples": 4}, "num_samples"),
+        ({"stored_image_size": 2}, "stored_image_size"),
+    ],
+)
+def test_answers_depend_on_what_they_are_scored_by(models, changes, name):
+    before, after = (plan(models, **given)["fast"] for given in ({}, changes))
+    (said,) = name_changes(before.answered_by, after.answered_by)
+    assert said.startswith(name)
+    # Seconds do not.
+    assert name_changes(before.timed_by, after.timed_by) == []
+
+
+def test_answers_and_seconds_depend_on_settings_and_models(models):
+    planned = plan(models)["fast"]
+    other = plan(models, rows={"fast": {"eta": 0.25}})["fast"]
+    said = ["settings.eta (stored 0.0, asked 0.25)"]
+    assert name_changes(planned.answered_by, other.answered_by) == said
+    assert name_changes(planned.timed_by, other.timed_by) == said
+    assert json.loads(json.dumps(planned.answered_by)) == planned.answered_by
+    assert name_changes(None, planned.answered_by) is None
+
+
+def test_answers_and_seconds_depend_on_code_and_versions(models):
+    planned = plan(models)["fast"]
+    for made_by in ("answered_by", "timed_by"):
+        asked = getattr(planned, made_by)
+        assert set(asked["made_by"]) == {"code", "device", "numpy", "torch"}
+        stored = {**asked, "made_by": {**asked["made_by"], "torch": "1"}}
+        (said,) = name_changes(stored, asked)
+        assert said.startswith("made_by.torch (stored '1', asked")
+
+
+def test_batches_and_the_number_of_resamples_change_no_answer(models):
+    first = plan(models)["fast"].answered_by
+    second = plan(models, image_batch_size=1, num_resamples=100, timing_repeats=9)
+    assert name_changes(first, second["fast"].answered_by) == []
+
+
+def test_what_is_lacking_leaves_a_row_out_unless_it_is_asked_for(models, caplog):
+    caplog.set_level("INFO")
+    rows = {"floor": {"method": "random_w"}, "near": {"method": "nearest_pair"}}
+    assert list(plan(models, rows=rows)) == ["floor"]
+    assert "Without the row near: There are no training_pairs. Run the" in caplog.text
+    with pytest.raises(LackingError, match="training_pairs"):
+        plan(models, rows=rows, only="near")
+    with pytest.raises(InputError, match=r"no row to compare. There are no training_"):
+        plan(models, rows={"near": {"method": "nearest_pair"}})
+    with pytest.raises(InputError, match=re.escape("Add one to evaluation.rows.")):
+        plan(models, rows={})
+
+
+def test_queries_can_be_taken_in_any_order():
+    queries = make_queries()
+    taken = queries.take([2, 0])
+    assert taken.texts == [queries.texts[2], queries.texts[0]]
+    assert np.array_equal(taken.embedding, queries.embedding[[2, 0]])
+    assert np.array_equal(taken.stated, queries.stated[[2, 0]])
+    assert taken.held_out_embedding is None
+
+
+def test_answers_and_seconds_depend_on_the_code_of_the_priors_network(
+    models, monkeypatch
+):
+    before = plan(models)
+    network = type(models.priors["prior"].network)
+    monkeypatch.setattr(network, "__module__", "clip2latent_kedro.prior.mlp")
+    after = plan(models)
+    for made_by in ("answered_by", "timed_by"):
+        (said,) = name_changes(
+            getattr(before["fast"], made_by), getattr(after["fast"], made_by)
+        )
+        assert said.startswith("made_by.code")
