@@ -209,8 +209,8 @@ def test_a_training_goes_on_under_other_code_and_says_so(caplog):
 
 COMPUTED_BY = {
     "pairs": ["pairs.generation", "generators.adapters", "encoders.compact_clip"],
-    "rows": ["evaluation.drawing", "evaluation.kinds.clip2latent"],
-    "trials": ["evaluation.sweep"],
+    "rows": ["study.drawing", "study.kinds.clip2latent"],
+    "trials": ["study.sweep"],
     "variants": ["ablation.run"],
     "pictures": ["inference"],
     "trainings": ["prior.training"],

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from baselines.clip2gan_world import configure, make_pairs, statistics_of, train
 from linear_models import (
     IMAGE_MEAN,
     TEXT_MEAN,
@@ -13,6 +12,7 @@ from linear_models import (
     ColourGenerator,
     make_queries,
 )
+from methods.clip2gan_world import configure, make_pairs, statistics_of, train
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
