@@ -1,8 +1,7 @@
 """Nodes of `baselines` for LAFITE."""
 
 import logging
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -31,8 +30,6 @@ from clip2latent_kedro.training.state import (
 logger = logging.getLogger(__name__)
 
 _SHOWN = 8  # prompts and samples in the picture, at most
-
-Absent = Mapping[str, Any]  # an empty mapping, in the place of what is not there
 
 
 def fit_lafite(
@@ -110,7 +107,7 @@ def collect_lafite_history(state: Weights) -> pd.DataFrame:
 def measure_lafite(
     lafite: TextGenerator,
     encoder: Encoder,
-    judge: Judge | Absent,
+    judge: Judge | None,
     prompt_bank: pd.DataFrame,
     data: DataConfig,
     num_prompts: int,
@@ -123,7 +120,7 @@ def measure_lafite(
     Args:
         lafite: The trained generator.
         encoder: Embeds the prompts, and scores.
-        judge: Names attributes; an empty mapping if there is none.
+        judge: Names attributes; None if there is none.
         prompt_bank: None of them is among those of the evaluation.
         data: `params:data`.
         num_prompts: `params:baselines.num_prompts`, the first of the bank.
