@@ -114,10 +114,11 @@ def train_prior(
         )
         w, embedding = map(torch.from_numpy, pairs.take(slice(num_pairs, len(pairs))))
         held_out = prior.statistics.normalise(w), embedding
+        task = prior_task(prior, settings, batches, held_out, validate)
         if train.compile:
             check_compiler("train.compile", device)
             prior.network.compile()  # in place: the names of the weights stay
-        return prior_task(prior, settings, batches, held_out, validate)
+        return task
 
     run = Run(
         entry="prior_checkpoint",
