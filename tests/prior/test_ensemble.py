@@ -38,7 +38,7 @@ def assert_equal_priors(ours, theirs):
     for name, weight in weights(theirs).items():
         torch.testing.assert_close(weights(ours)[name], weight, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(ours.statistics.mean, theirs.statistics.mean)
-    torch.testing.assert_close(ours.cloud.radii, theirs.cloud.radii)
+    torch.testing.assert_close(ours.gaussian.radii, theirs.gaussian.radii)
     torch.testing.assert_close(
         ours.embedding_statistics.text_mean, theirs.embedding_statistics.text_mean
     )

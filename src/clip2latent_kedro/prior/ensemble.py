@@ -15,7 +15,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.latents import LatentStatistics, measure_cloud
+from clip2latent_kedro.latents import LatentStatistics, fit_gaussian
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.pairs.contents import summarise_pairs
 from clip2latent_kedro.prior.batches import PairBatches
@@ -31,7 +31,7 @@ from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.prior.optimizer import BETAS, EPS, decayed_lr, warmup_factor
 from clip2latent_kedro.prior.trainer import Trainer
 from clip2latent_kedro.prior.training import (
-    CLOUD_SAMPLES,
+    GAUSSIAN_SAMPLES,
     train_prior,
 )
 from clip2latent_kedro.progress import progress_bar
@@ -274,7 +274,7 @@ def _start(
 ) -> Trainer:
     """Return what draws a member's random numbers, with its prior as it begins."""
     own, statistics, embedding_statistics = _prepare(pairs, member, text_mean)
-    w, _ = own.take(slice(0, CLOUD_SAMPLES))
+    w, _ = own.take(slice(0, GAUSSIAN_SAMPLES))
     origins = [own.recipe[role].rpartition("@") for role in ("generator", "encoder")]
     generator_identity, encoder_identity = (Identity(n, d) for n, _, d in origins)
     with seeded_weights(derive_seed(member.seed, "weights")):
@@ -286,7 +286,7 @@ def _start(
             znorm_latent=member.train.znorm_latent,
             generator_identity=generator_identity,
             encoder_identity=encoder_identity,
-            cloud=measure_cloud(torch.from_numpy(w)),
+            gaussian=fit_gaussian(torch.from_numpy(w)),
             embed_noise_scale=member.data.embed_noise_scale,
         )
     return Trainer(

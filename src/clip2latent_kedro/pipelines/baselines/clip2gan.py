@@ -26,7 +26,7 @@ from clip2latent_kedro.methods.measuring import measure_samples
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs, summarise_trained
 from clip2latent_kedro.portraits.fitting import Weights, go_on, unpack_state
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
-from clip2latent_kedro.provenance import describe_making
+from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.study import read_queries, rows_of
 
@@ -84,7 +84,7 @@ def fit_clip2gan(
         ),
         settings,
         making={
-            **describe_making(
+            **describe_provenance(
                 device,
                 "clip2latent_kedro.methods.clip2gan.training",
                 generator,

@@ -22,7 +22,7 @@ from clip2latent_kedro.methods.lafite import (
 from clip2latent_kedro.methods.measuring import measure_samples
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.portraits.fitting import Weights, go_on, unpack_state
-from clip2latent_kedro.provenance import describe_making
+from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.study import read_queries, rows_of
 
@@ -76,7 +76,7 @@ def fit_lafite(
         ),
         settings,
         making={
-            **describe_making(
+            **describe_provenance(
                 device,
                 "clip2latent_kedro.methods.lafite.training",
                 generator,
