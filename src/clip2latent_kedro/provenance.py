@@ -1,8 +1,8 @@
 """What made a stored result: settings, code and versions, and how two of them differ.
 
 A result that is found again stands for what would be computed now. That takes equal
-settings and equal models, and besides what `describe_making` returns: the same code,
-the same libraries, the same kind of device.
+settings and equal models, and besides what `describe_provenance` returns: the same
+code, the same libraries, the same kind of device.
 """
 
 import ast
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 _ASIDE = ("downloads", "errors", "progress", "provenance")
 
 
-def describe_making(device: str, *parts: object) -> dict[str, str]:
+def describe_provenance(device: str, *parts: object) -> dict[str, str]:
     """Return what a result depends on beside settings and weights, as plain JSON.
 
     `code`, a digest (see `digest_code`); `device`, its kind: two GPUs differ by no
@@ -97,7 +97,7 @@ def find_current(
     """Return the names of results that were made as now, and log why others are not.
 
     Args:
-        made_by: How each was made (see `describe_making`).
+        made_by: How each was made (see `describe_provenance`).
         now: How they would be made now.
         what: They are, for the log.
     """
@@ -111,7 +111,7 @@ def find_current(
     return {name for name, found in reasons.items() if not found}
 
 
-def continue_making(
+def extend_provenance(
     stored: Sequence[Mapping[str, Any]], now: Mapping[str, Any], *, what: str
 ) -> list[Mapping[str, Any]]:
     """Return how a training has been made so far and is now, and warn if that differs.
@@ -121,7 +121,7 @@ def continue_making(
     Args:
         stored: Every way in which its steps were made, the last one last; one that is
             empty is unknown.
-        now: How the next ones are made (see `describe_making`).
+        now: How the next ones are made (see `describe_provenance`).
         what: Is trained, for the log.
     """
     if stored and (changes := list_differences(stored[-1], now)):

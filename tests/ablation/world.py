@@ -16,7 +16,7 @@ from prior.toy import make_train_config as _make_train_config
 
 from clip2latent_kedro.ablation import Bench, Settings
 from clip2latent_kedro.ablation.bench import image_queries
-from clip2latent_kedro.latents import measure_cloud
+from clip2latent_kedro.latents import fit_gaussian
 from clip2latent_kedro.pairs import TrainingPairs
 
 NUM_KEPT = 10
@@ -66,7 +66,7 @@ def make_bench(spread=0.0):
         judge=ColourJudge(),
         prior=make_prior(spread),
         pairs=own,
-        cloud=measure_cloud(torch.from_numpy(own.w)),
+        gaussian=fit_gaussian(torch.from_numpy(own.w)),
         texts=make_queries(),
         images=images,
         given=given,

@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.latents import LatentCloud
+from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.optimisation import (
     OptimisationConfig,
-    measure_generator_cloud,
+    fit_generator_gaussian,
     optimise,
     optimise_latents,
     refine,
@@ -28,7 +28,7 @@ from clip2latent_kedro.methods.optimisation.loop import ramp
 
 GENERATOR, ENCODER = ColourGenerator(), ColourEncoder()
 TEXTS = torch.tensor([[1.0, 0.0, 0.0], [-1.0, 0.5, 0.3], [0.2, 2.0, -1.0]])
-CLOUD = measure_generator_cloud(GENERATOR, num_latents=4000, seed=0)
+GAUSSIAN = fit_generator_gaussian(GENERATOR, num_latents=4000, seed=0)
 
 
 def make_config(**changes):
@@ -42,7 +42,7 @@ def search(config, *, texts=TEXTS, num_samples=2, seed=0):
         ENCODER,
         texts,
         config,
-        cloud=CLOUD,
+        gaussian=GAUSSIAN,
         num_samples=num_samples,
         seed=seed,
     )
@@ -104,7 +104,7 @@ def test_the_path_is_that_of_adamw_on_the_loss():
     config = make_config(num_steps=6, record_steps=[0, 1, 6], **settings)
     w = torch.tensor(start, dtype=torch.float32).expand(1, 1, 2, 3)
 
-    found = refine(GENERATOR, ENCODER, TEXTS[1:2], w, config, cloud=CLOUD, seed=0)
+    found = refine(GENERATOR, ENCODER, TEXTS[1:2], w, config, gaussian=GAUSSIAN, seed=0)
     expected = adam(lambda p: -gradient_of_cosine(p, text), start, steps=6, **settings)
 
     path = [start, expected[0], expected[5]]
@@ -149,7 +149,7 @@ def test_the_articles_search_is_that_of_its_code():
         ENCODER,
         text[None],
         config,
-        cloud=CLOUD,
+        gaussian=GAUSSIAN,
         num_samples=1,
         seed=0,
     )
@@ -181,7 +181,9 @@ def test_the_pull_to_the_start_balances_the_loss():
     config = make_config(num_steps=300, lr=0.02, rampdown=1.0, l2_lambda=2.0)
     start = torch.tensor([[[[0.3, -0.8, 0.5]] * 2]])
 
-    found = refine(GENERATOR, ENCODER, TEXTS[:1], start, config, cloud=CLOUD, seed=0)
+    found = refine(
+        GENERATOR, ENCODER, TEXTS[:1], start, config, gaussian=GAUSSIAN, seed=0
+    )
 
     w = found.w[0, 0, 0].double().numpy()
     pull = 2 * config.l2_lambda * (w - start[0, 0, 0].double().numpy())
@@ -234,7 +236,7 @@ def test_samples_of_a_fixed_start_are_equal(start):
 
     found = search(config, num_samples=3)
 
-    expected = CLOUD.mean if start == "mean" else torch.zeros(2, 3)
+    expected = GAUSSIAN.mean if start == "mean" else torch.zeros(2, 3)
     torch.testing.assert_close(found.trajectory[0], expected.expand(3, 3, 2, 3))
     assert found.curve.shape == (2, 3, 3)
     assert (found.w == found.w[:, :1]).all()
@@ -246,7 +248,7 @@ def test_no_steps_return_the_samples_exactly(coordinates):
     config = make_config(start="samples", num_steps=0, coordinates=coordinates)
     w = torch.randn(3, 4, 2, 3, generator=torch.Generator().manual_seed(0))
 
-    found = refine(GENERATOR, ENCODER, TEXTS, w, config, cloud=CLOUD, seed=0)
+    found = refine(GENERATOR, ENCODER, TEXTS, w, config, gaussian=GAUSSIAN, seed=0)
 
     assert torch.equal(found.w, w)
 
@@ -257,7 +259,9 @@ def test_layers_that_share_a_latent_go_on_sharing_it():
     config = make_config(start="samples")
 
     def layers_of(start, config):
-        found = refine(GENERATOR, ENCODER, TEXTS, start, config, cloud=CLOUD, seed=0)
+        found = refine(
+            GENERATOR, ENCODER, TEXTS, start, config, gaussian=GAUSSIAN, seed=0
+        )
         return found.w.unbind(dim=2)
 
     first, second = layers_of(w, config)
@@ -266,7 +270,7 @@ def test_layers_that_share_a_latent_go_on_sharing_it():
     assert not torch.allclose(first, second)
 
 
-def test_refinement_stays_in_the_cloud_and_near_its_start():
+def test_refinement_stays_in_the_gaussian_and_near_its_start():
     config = make_config(
         start="samples", num_steps=60, lr=0.3, coordinates="whitened",
         cloud_quantile=0.9, trust_radius=0.8, record_steps=[1, 20, 60],
@@ -274,21 +278,23 @@ def test_refinement_stays_in_the_cloud_and_near_its_start():
     inside = GENERATOR.mapping(torch.randn(3, 3)) * 0.3
     start = torch.stack([inside, inside * 20], dim=1)  # the second sample far outside
 
-    found = refine(GENERATOR, ENCODER, TEXTS, start, config, cloud=CLOUD, seed=0)
+    found = refine(GENERATOR, ENCODER, TEXTS, start, config, gaussian=GAUSSIAN, seed=0)
 
-    radius = CLOUD.radius(0.9)
+    radius = GAUSSIAN.radius(0.9)
     for w in found.trajectory:
-        moved = CLOUD.whiten((w - start).flatten(0, 1)).square().mean(dim=(1, 2)).sqrt()
+        moved = (
+            GAUSSIAN.whiten((w - start).flatten(0, 1)).square().mean(dim=(1, 2)).sqrt()
+        )
         assert (moved <= 0.8 + 1e-4).all()
-        distance = CLOUD.distance(w.flatten(0, 1)).view(3, 2)
-        limit = CLOUD.distance(start.flatten(0, 1)).view(3, 2).clamp_min(radius)
+        distance = GAUSSIAN.distance(w.flatten(0, 1)).view(3, 2)
+        limit = GAUSSIAN.distance(start.flatten(0, 1)).view(3, 2).clamp_min(radius)
         assert (distance <= limit + 1e-3).all()
     free = refine(
         GENERATOR, ENCODER, TEXTS, start,
         replace(config, cloud_quantile=None, trust_radius=None),
-        cloud=CLOUD, seed=0,
+        gaussian=GAUSSIAN, seed=0,
     )  # fmt: skip
-    assert CLOUD.distance(free.w[:, 0]).max() > radius  # the bounds were met
+    assert GAUSSIAN.distance(free.w[:, 0]).max() > radius  # the bounds were met
 
 
 def test_saving_memory_changes_nothing():
@@ -304,7 +310,7 @@ def test_a_start_may_have_one_row_for_all_layers():
 
     def found(rows):
         return optimise_latents(
-            GENERATOR, ENCODER, TEXTS, rows, make_config(), cloud=CLOUD, seed=0
+            GENERATOR, ENCODER, TEXTS, rows, make_config(), gaussian=GAUSSIAN, seed=0
         ).w
 
     torch.testing.assert_close(found(start), found(start.expand(-1, 2, -1)))
@@ -340,7 +346,7 @@ class BlindEncoder(ColourEncoder):
 def test_models_without_gradients_are_told():
     with pytest.raises(InputError, match="needs gradients of generator"):
         optimise(
-            GENERATOR, BlindEncoder(), TEXTS, make_config(), cloud=CLOUD,
+            GENERATOR, BlindEncoder(), TEXTS, make_config(), gaussian=GAUSSIAN,
             num_samples=1, seed=0,
         )  # fmt: skip
 
@@ -384,9 +390,11 @@ def test_wrong_settings_are_told_in_one_sentence(setting, message):
         make_config(**setting)
 
 
-def test_the_cloud_of_a_generator_is_that_of_its_latents():
+def test_the_gaussian_of_a_generator_is_that_of_its_latents():
     """w = z / 4 on both layers."""
-    assert isinstance(CLOUD, LatentCloud)
-    torch.testing.assert_close(CLOUD.mean, torch.zeros(2, 3), atol=0.02, rtol=0)
-    torch.testing.assert_close(CLOUD.std, torch.full((2, 3), 0.25), atol=0.02, rtol=0)
-    assert torch.equal(CLOUD.axes[0], CLOUD.axes[1])
+    assert isinstance(GAUSSIAN, LatentGaussian)
+    torch.testing.assert_close(GAUSSIAN.mean, torch.zeros(2, 3), atol=0.02, rtol=0)
+    torch.testing.assert_close(
+        GAUSSIAN.std, torch.full((2, 3), 0.25), atol=0.02, rtol=0
+    )
+    assert torch.equal(GAUSSIAN.axes[0], GAUSSIAN.axes[1])

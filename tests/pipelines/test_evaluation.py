@@ -33,7 +33,7 @@ from clip2latent_kedro.datasets import (
     PicturesDataset,
 )
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.latents import measure_cloud
+from clip2latent_kedro.latents import fit_gaussian
 from clip2latent_kedro.methods.optimisation import OptimisationConfig
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.evaluation import create_pipeline
@@ -42,7 +42,7 @@ from clip2latent_kedro.study import Clip2Latent, NearestPair
 
 ROWS = ["random_w", "reference", "generator_bound", "nearest_pair", "fast", "slow"]
 NOT_FROM_TEXT = ("reference", "generator_bound")
-CLOUD = measure_cloud(torch.from_numpy(make_colour_pairs().w))
+GAUSSIAN = fit_gaussian(torch.from_numpy(make_colour_pairs().w))
 DATA = {
     "bs": 16,
     "embed_noise_scale": 0.5,
@@ -102,8 +102,8 @@ def run_in(folder, *outputs, **changes):
         "encoder": ColourEncoder(),
         "judge": ColourJudge(),
         "held_out_encoder": TurnedEncoder(),
-        "prior": make_prior(0.5, cloud=CLOUD),
-        "prior_best_if_made": make_prior(0.25, cloud=CLOUD),
+        "prior": make_prior(0.5, gaussian=GAUSSIAN),
+        "prior_best_if_made": make_prior(0.25, gaussian=GAUSSIAN),
         "student": {},
         "training_pairs_if_made": make_colour_pairs(),
         "reference_images": {"images": make_references()},
@@ -371,10 +371,12 @@ def test_only_rows_that_change_are_answered_again(run, caplog):
 
 def test_another_prior_or_judge_or_prompt_is_another_answer(run):
     before = modified(run("answers"))
-    after = modified(run("answers", prior=make_prior(0.25, cloud=CLOUD)))
+    after = modified(run("answers", prior=make_prior(0.25, gaussian=GAUSSIAN)))
     changed = {name for name in before if after[name] != before[name]}
     assert changed == {"fast", "slow"}
-    other = modified(run("answers", prior=make_prior(0.25, cloud=CLOUD), judge={}))
+    other = modified(
+        run("answers", prior=make_prior(0.25, gaussian=GAUSSIAN), judge={})
+    )
     changed = {name for name in before if after[name] != other[name]}
     assert changed == set(ROWS)
 

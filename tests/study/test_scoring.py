@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from clip2latent_kedro.latents import LatentCloud
+from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.study import (
     SCORES,
     Drawn,
@@ -88,9 +88,9 @@ def test_a_single_sample_and_no_judge_leave_scores_empty(drawn, queries):
     np.testing.assert_allclose(scores["clip_score"], [0.6, 1])
 
 
-def test_the_distance_is_that_of_the_latents_from_the_cloud(drawn, queries):
-    """Two latents for layers 0 and 1-2; a cloud of std (1, 2) about (1, 0)."""
-    cloud = LatentCloud(
+def test_the_distance_is_that_of_the_latents_from_the_gaussian(drawn, queries):
+    """Two latents for layers 0 and 1-2; a Gaussian of std (1, 2) about (1, 0)."""
+    gaussian = LatentGaussian(
         mean=torch.tensor([[1.0, 0], [1, 0]]),
         axes=torch.eye(2).repeat(2, 1, 1),
         std=torch.tensor([[1.0, 2], [1, 2]]),
@@ -100,11 +100,11 @@ def test_the_distance_is_that_of_the_latents_from_the_cloud(drawn, queries):
     away = at_mean + np.array([[2.0, 0], [0, 4], [0, 4]], np.float32)
     spared = at_mean + np.array([[0, 0], [4, 0], [0, 0]], np.float32)  # mean: 2
     w = np.array([[at_mean, away], [spared, spared]])
-    scores = score_prompts(replace(drawn, w=w), queries, cloud, [1, 2])
+    scores = score_prompts(replace(drawn, w=w), queries, gaussian, [1, 2])
     # Squared distances are means over two latents of two channels.
     expected = [np.sqrt((4 + 4) / 4) / 2, np.sqrt(4 / 4)]
     np.testing.assert_allclose(scores["w_distance"], expected, rtol=1e-6)
-    assert np.isnan(score_prompts(drawn, queries, cloud, [1, 2])["w_distance"]).all()
+    assert np.isnan(score_prompts(drawn, queries, gaussian, [1, 2])["w_distance"]).all()
 
 
 def test_summary_is_over_the_prompts_to_which_a_score_applies():

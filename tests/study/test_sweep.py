@@ -15,7 +15,7 @@ from linear_models import (
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.latents import measure_cloud
+from clip2latent_kedro.latents import fit_gaussian
 from clip2latent_kedro.study import (
     SCORES,
     Clip2Latent,
@@ -33,7 +33,7 @@ from clip2latent_kedro.study.sweep import (
 )
 
 DRAWING = {"num_samples": 3, "image_batch_size": 64, "stored_image_size": 64, "seed": 4}
-CLOUD = measure_cloud(
+GAUSSIAN = fit_gaussian(
     torch.randn(500, 1, 3, generator=torch.Generator().manual_seed(0))
 )
 
@@ -45,7 +45,7 @@ def make_config(**grids):
 
 
 def method_of(variant):
-    model = make_model(prior=make_prior(0.5, cloud=CLOUD))
+    model = make_model(prior=make_prior(0.5, gaussian=GAUSSIAN))
     return Clip2Latent(model, variant.sampling)
 
 
@@ -129,7 +129,7 @@ def test_a_result_is_what_the_evaluation_would_score():
             judge=ColourJudge(),
             **DRAWING,
         )
-        expected = score_prompts(drawn, make_queries(), CLOUD, [2])
+        expected = score_prompts(drawn, make_queries(), GAUSSIAN, [2])
         assert list(result.arrays()) == list(SCORES)
         for name, values in result.arrays().items():
             np.testing.assert_array_equal(values, expected[name], err_msg=name)
@@ -224,7 +224,7 @@ def test_the_digest_of_a_prior_is_that_of_what_it_samples_with():
     others = [
         make_prior(0.6),
         make_prior(0.5, embedding_statistics=None),
-        make_prior(0.5, cloud=CLOUD),
+        make_prior(0.5, gaussian=GAUSSIAN),
         make_prior(0.5, w_mean=torch.zeros(1, 3)),
         make_prior(0.5, embed_noise_scale=0.5),
     ]

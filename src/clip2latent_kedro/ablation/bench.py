@@ -12,7 +12,7 @@ from clip2latent_kedro.ablation.settings import Settings
 from clip2latent_kedro.conditioning import condition_on_image
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
-from clip2latent_kedro.latents import LatentCloud, repeat_latents
+from clip2latent_kedro.latents import LatentGaussian, repeat_latents
 from clip2latent_kedro.metrics.clip_score import clip_scores
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
@@ -37,7 +37,7 @@ class Outcome:
         seconds: Of drawing and scoring.
         training_seconds: Of training its priors, or its share of an ensemble's time.
         problem: Why it failed; None if it did not.
-        made_by: Of `provenance.describe_making`.
+        made_by: Of `provenance.describe_provenance`.
     """
 
     scores: Mapping[str, list[float]]
@@ -87,7 +87,7 @@ class Bench:
         prior: The trained one, for variants that are not trained for.
         pairs: To train on: those that every training leaves for validation are not
             among them.
-        cloud: Of the training data, the same for all variants.
+        gaussian: Of the training data, the same for all variants.
         texts: The prompts.
         images: Pictures of pairs that no training saw (see `image_queries`).
         given: The first of these pictures, uint8 [strip_prompts, h, w, 3].
@@ -105,7 +105,7 @@ class Bench:
     judge: Judge | None
     prior: DiffusionPrior
     pairs: TrainingPairs
-    cloud: LatentCloud
+    gaussian: LatentGaussian
     texts: Queries
     images: Queries
     given: np.ndarray
@@ -171,7 +171,7 @@ class Bench:
         found = []
         for best_of in choices:
             best = choose_best(drawn, queries, best_of, num_samples)
-            by_prompt = score_prompts(best, queries, self.cloud, self.latent_repeats)
+            by_prompt = score_prompts(best, queries, self.gaussian, self.latent_repeats)
             applying = {n: by_prompt[n][~np.isnan(by_prompt[n])] for n in SCORES}
             scores = {n: float(v.mean()) for n, v in applying.items() if len(v)}
             found.append((scores, best.images[:strip_prompts, 0]))

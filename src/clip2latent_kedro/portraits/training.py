@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.provenance import describe_making
+from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.training import (
     Objective,
     Run,
@@ -49,7 +49,7 @@ def train_model(
         entry=f"portraits_{name}_state",
         group=name,
         settings={name: asdict(config), "seed": seed},
-        making=describe_making(device, task.__module__),
+        making=describe_provenance(device, task.__module__),
         max_it=config.steps,
         save_it=config.save_every,
     )

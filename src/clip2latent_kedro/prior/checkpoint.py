@@ -16,7 +16,7 @@ from torch import Tensor
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.files import replacing
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.latents import LatentCloud, LatentStatistics
+from clip2latent_kedro.latents import LatentGaussian, LatentStatistics
 from clip2latent_kedro.prior.diffusion import (
     DiffusionConfig,
     DiffusionPrior,
@@ -55,7 +55,7 @@ class Checkpoint(TrainingState):
         statistics: Of the training data, before `znorm_latent` is looked at.
         embedding_statistics: Of the training embeddings, and of texts; None if
             unknown, as in a prior that another program has trained.
-        cloud: Of the training data; None if unknown.
+        gaussian: Of the training data; None if unknown.
         generator_identity: Whose w were learned; None if unknown.
         encoder_identity: Whose embeddings were the condition; None if unknown.
         buffers: What another program has stored of the schedule and the statistics of
@@ -65,7 +65,7 @@ class Checkpoint(TrainingState):
 
     statistics: LatentStatistics
     embedding_statistics: EmbeddingStatistics | None = None
-    cloud: LatentCloud | None = None
+    gaussian: LatentGaussian | None = None
     generator_identity: Identity | None = None
     encoder_identity: Identity | None = None
     buffers: dict[str, Tensor] = field(default_factory=dict)
@@ -100,7 +100,7 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
         "optimizer": checkpoint.optimizer,
         "best": checkpoint.best,
         "buffers": checkpoint.buffers,
-        "cloud": {} if checkpoint.cloud is None else vars(checkpoint.cloud),
+        "cloud": {} if checkpoint.gaussian is None else vars(checkpoint.gaussian),
         "statistics": vars(checkpoint.statistics),
     }
     tensors = {
@@ -166,7 +166,7 @@ def read_checkpoint(
 
 def _unpack(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Checkpoint:
     """Return the checkpoint of what is in a file, as it is there."""
-    embedding, cloud = None, _group(tensors, "cloud")
+    embedding, gaussian = None, _group(tensors, "cloud")
     if "embedding_mean" in tensors:
         embedding = EmbeddingStatistics(
             tensors["embedding_mean"],
@@ -183,7 +183,7 @@ def _unpack(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Checkpo
         history=header["history"],
         statistics=LatentStatistics(**_group(tensors, "statistics")),
         embedding_statistics=embedding,
-        cloud=LatentCloud(**cloud) if cloud else None,
+        gaussian=LatentGaussian(**gaussian) if gaussian else None,
         generator_identity=_identity(header["generator"]),
         encoder_identity=_identity(header["encoder"]),
         settings=header["settings"],
@@ -265,7 +265,7 @@ def build_prior(
         text_embed_scale=diffusion.text_embed_scale,
         generator_identity=checkpoint.generator_identity,
         encoder_identity=checkpoint.encoder_identity,
-        cloud=checkpoint.cloud,
+        gaussian=checkpoint.gaussian,
         condition_inputs=inputs,
         embed_noise_scale=settings["data"]["embed_noise_scale"],
     )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.latents import LatentStatistics, measure_cloud
+from clip2latent_kedro.latents import LatentStatistics, fit_gaussian
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.prior.batches import PairBatches
 from clip2latent_kedro.prior.checkpoint import Checkpoint, build_prior
@@ -20,7 +20,7 @@ from clip2latent_kedro.prior.diffusion import (
     EmbeddingStatistics,
     perturb_embedding,
 )
-from clip2latent_kedro.provenance import describe_making
+from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import (
     check_compiler,
     derive_seed,
@@ -38,7 +38,7 @@ from clip2latent_kedro.training import (
 from clip2latent_kedro.training.optimizer import build_optimizer
 from clip2latent_kedro.training.rates import decayed_lr, ema_decay
 
-CLOUD_SAMPLES = 10_000  # pairs that the cloud is measured on
+GAUSSIAN_SAMPLES = 10_000  # pairs that the Gaussian is measured on
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,13 @@ def train_prior(
     train = settings.train
     described = settings.describe(pairs)
     num_pairs = max(0, len(pairs) - train.val_pairs)
-    w, _ = pairs.take(slice(0, min(CLOUD_SAMPLES, max(1, num_pairs))))
+    w, _ = pairs.take(slice(0, min(GAUSSIAN_SAMPLES, max(1, num_pairs))))
     untrained = Checkpoint(
         step=0,
         settings=described,
         statistics=statistics,
         embedding_statistics=embedding_statistics,
-        cloud=measure_cloud(torch.from_numpy(w)),
+        gaussian=fit_gaussian(torch.from_numpy(w)),
         generator_identity=_parse_identity(pairs.recipe["generator"]),
         encoder_identity=_parse_identity(pairs.recipe["encoder"]),
     )
@@ -124,7 +124,7 @@ def train_prior(
         entry="prior_checkpoint",
         group="train",
         settings=described,
-        making={**describe_making(device, __name__), "pairs": pairs.made_by},
+        making={**describe_provenance(device, __name__), "pairs": pairs.made_by},
         max_it=train.max_it,
         save_it=train.save_it,
         val_it=train.val_it,

@@ -11,7 +11,7 @@ import numpy as np
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Judge
-from clip2latent_kedro.provenance import describe_making
+from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.study.answers import as_record
 from clip2latent_kedro.study.config import EvaluationConfig
 from clip2latent_kedro.study.kinds import KINDS
@@ -121,7 +121,7 @@ def _plan_row(
     num_samples = spec.num_samples or config.num_samples
     computed_by = (row.method, models.generator, models.encoder)
     timed_by = {
-        "made_by": describe_making(
+        "made_by": describe_provenance(
             models.device, "clip2latent_kedro.study.timing", *computed_by
         ),
         "method": spec.kind,
@@ -134,7 +134,7 @@ def _plan_row(
     answered_by = {
         **timed_by,
         **scored_by,
-        "made_by": describe_making(
+        "made_by": describe_provenance(
             models.device,
             "clip2latent_kedro.study.drawing",
             *computed_by,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from clip2latent_kedro.latents import LatentCloud
+from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.metrics.attributes import attribute_accuracy
 from clip2latent_kedro.metrics.bootstrap import Interval, bootstrap_mean
 from clip2latent_kedro.metrics.clip_score import best_of, clip_scores
@@ -32,7 +32,7 @@ SCORES = {
 def score_prompts(
     drawn: Drawn,
     queries: Queries,
-    cloud: LatentCloud | None = None,
+    gaussian: LatentGaussian | None = None,
     latent_repeats: Sequence[int] = (),
 ) -> dict[str, np.ndarray]:
     """Return the scores of one method, each [num_prompts] (see `SCORES`).
@@ -44,8 +44,8 @@ def score_prompts(
     Args:
         drawn: The method's answers.
         queries: What was asked.
-        cloud: Of the training data; None leaves the distance out.
-        latent_repeats: Layers that each latent of the cloud stands for.
+        gaussian: Of the training data; None leaves the distance out.
+        latent_repeats: Layers that each latent of the Gaussian stands for.
     """
     cosine = _cosines(drawn, queries)
     num_prompts, num_samples = cosine.shape
@@ -77,8 +77,8 @@ def score_prompts(
         ),
         "w_distance": (
             alone
-            if cloud is None or drawn.w is None
-            else _cloud_distance(drawn.w, cloud, latent_repeats)
+            if gaussian is None or drawn.w is None
+            else _gaussian_distance(drawn.w, gaussian, latent_repeats)
         ),
     }
 
@@ -119,8 +119,8 @@ def summarise_scores(
     }
 
 
-def _cloud_distance(
-    w: np.ndarray, cloud: LatentCloud, latent_repeats: Sequence[int]
+def _gaussian_distance(
+    w: np.ndarray, gaussian: LatentGaussian, latent_repeats: Sequence[int]
 ) -> np.ndarray:
     """Return the mean distance of each prompt's samples, [num_prompts].
 
@@ -128,13 +128,13 @@ def _cloud_distance(
 
     Args:
         w: [num_prompts, num_samples, num_ws, w_dim].
-        cloud: Of the training data.
+        gaussian: Of the training data.
         latent_repeats: Layers of each latent.
     """
     every = torch.from_numpy(w).flatten(0, 1)  # [n, num_ws, w_dim]
     layers = torch.split(every, list(latent_repeats), dim=1)
     latents = torch.stack([group.mean(dim=1) for group in layers], dim=1)
-    distances = cloud.distance(latents).double().view(w.shape[:2])
+    distances = gaussian.distance(latents).double().view(w.shape[:2])
     mean: np.ndarray = distances.mean(dim=1).numpy()
     return mean
 

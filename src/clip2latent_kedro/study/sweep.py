@@ -104,7 +104,7 @@ class TrialResult:
         scores: Of `score_prompts`, one number or None for each prompt; empty if the
             variant failed.
         problem: Why it failed; None if it did not.
-        made_by: Of `provenance.describe_making`.
+        made_by: Of `provenance.describe_provenance`.
     """
 
     variant: dict[str, Any]
@@ -188,7 +188,7 @@ def run_trials(
                 )
                 model = method.model
                 scores = score_prompts(
-                    drawn, queries, model.prior.cloud, model.latent_repeats
+                    drawn, queries, model.prior.gaussian, model.latent_repeats
                 )
             except Exception as error:
                 if not is_known_failure(error):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.provenance import continue_making, list_differences
+from clip2latent_kedro.provenance import extend_provenance, list_differences
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Run:
         group: The group of `settings` that is its own; others are of what it learns
             from.
         settings: Everything that decides it, as plain JSON.
-        making: How its next steps are made (see `provenance.describe_making`).
+        making: How its next steps are made (see `provenance.describe_provenance`).
         max_it: Last step.
         save_it: Steps between states; the last step is one as well.
         val_it: Steps between validations; None for none.
@@ -128,7 +128,7 @@ def resume(
     made_by = stored.settings.get("made_by", [{}])
     settings["made_by"] = made_by
     if stored.step < run.max_it:
-        settings["made_by"] = continue_making(made_by, run.making, what=run.entry)
+        settings["made_by"] = extend_provenance(made_by, run.making, what=run.entry)
     return stored, settings
 
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import (
-    LatentCloud,
+    LatentGaussian,
     LatentStatistics,
-    measure_cloud,
+    fit_gaussian,
     repeat_latents,
 )
 from clip2latent_kedro.methods.checks import check_models
@@ -26,7 +26,7 @@ from clip2latent_kedro.methods.clip2gan.mapper import MappingNetwork
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.prior.batches import PairBatches
 from clip2latent_kedro.prior.diffusion import perturb_embedding
-from clip2latent_kedro.provenance import describe_making
+from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import derive_seed, make_generator, seeded_weights
 from clip2latent_kedro.training import (
     Objective,
@@ -38,7 +38,7 @@ from clip2latent_kedro.training import (
 )
 from clip2latent_kedro.training.rates import ramped_ema_decay, rising_and_falling_lr
 
-_CLOUD_PAIRS = 10_000  # that the cloud is measured on
+_GAUSSIAN_PAIRS = 10_000  # that the Gaussian is measured on
 
 
 def train_clip2gan(
@@ -76,12 +76,12 @@ def train_clip2gan(
     num_pairs = max(0, len(pairs) - config.val_pairs)
 
     def prepare() -> Task:
-        shown = slice(0, min(_CLOUD_PAIRS, max(1, num_pairs)))
+        shown = slice(0, min(_GAUSSIAN_PAIRS, max(1, num_pairs)))
         reconstruction = Reconstruction(
             generator.to(device),
             encoder.to(device),
             statistics,
-            measure_cloud(torch.from_numpy(pairs.take(shown)[0])),
+            fit_gaussian(torch.from_numpy(pairs.take(shown)[0])),
             pairs.recipe["latent_repeats"],
             config,
         )
@@ -138,7 +138,7 @@ def train_clip2gan(
         group="clip2gan",
         settings={"clip2gan": asdict(config), "seed": seed, "pairs": pairs.settings},
         making={
-            **describe_making(device, __name__, generator, encoder),
+            **describe_provenance(device, __name__, generator, encoder),
             "pairs": pairs.made_by,
         },
         max_it=config.max_it,
@@ -155,7 +155,7 @@ class Reconstruction:
         generator: Generator,
         encoder: Encoder,
         statistics: LatentStatistics,
-        cloud: LatentCloud,
+        gaussian: LatentGaussian,
         latent_repeats: list[int],
         config: Clip2GanTrainingConfig,
     ) -> None:
@@ -165,14 +165,14 @@ class Reconstruction:
             generator: w -> image.
             encoder: Image -> embedding.
             statistics: Between normalised latents and w.
-            cloud: Of w.
+            gaussian: Of w.
             latent_repeats: Layers that each latent stands for.
             config: `params:baselines.clip2gan`.
         """
         self._generator = generator
         self._encoder = encoder
         self._statistics = statistics
-        self._cloud = cloud
+        self._gaussian = gaussian
         self._latent_repeats = latent_repeats
         self._config = config
 
@@ -225,7 +225,7 @@ class Reconstruction:
 
     def _latent(self, x: Tensor, x0: Tensor) -> Tensor:
         denormalise = self._statistics.denormalise
-        return latent_distance(denormalise(x), denormalise(x0), self._cloud)
+        return latent_distance(denormalise(x), denormalise(x0), self._gaussian)
 
     def _pictures(
         self, x: Tensor, x0: Tensor, clip_embedding: Tensor

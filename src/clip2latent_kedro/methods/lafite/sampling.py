@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from clip2latent_kedro.generators.text_adapter import TextGenerator
-from clip2latent_kedro.prior.sampling import draw_noises
+from clip2latent_kedro.prior.sampling import noise_streams
 
 
 @torch.no_grad()
@@ -45,5 +45,5 @@ def sample_lafite(
 def draw_z(num_texts: int, num_samples: int, z_dim: int, seed: int) -> Tensor:
     """Return z, [num_texts, num_samples, z_dim]; each has a stream of its own."""
     streams = list(product(range(num_texts), range(num_samples)))
-    z = next(draw_noises(seed, streams, (1, z_dim)))
+    z = next(noise_streams(seed, streams, (1, z_dim)))
     return z.view(num_texts, num_samples, z_dim)

@@ -30,7 +30,7 @@ from clip2latent_kedro.methods.lafite.networks import (
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.prior.batches import PairBatches
 from clip2latent_kedro.prior.diffusion import perturb_embedding
-from clip2latent_kedro.provenance import describe_making
+from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import make_generator
 from clip2latent_kedro.training import (
     Objective,
@@ -141,7 +141,7 @@ def train_lafite(
         group="lafite",
         settings={"lafite": asdict(config), "seed": seed, "pairs": pairs.settings},
         making={
-            **describe_making(device, __name__, generator, encoder),
+            **describe_provenance(device, __name__, generator, encoder),
             "pairs": pairs.made_by,
         },
         max_it=config.max_it,

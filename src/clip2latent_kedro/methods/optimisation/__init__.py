@@ -10,8 +10,8 @@ lambda_ID = 0: its identity loss takes a network for faces, which this project h
 
 from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
 from clip2latent_kedro.methods.optimisation.coordinates import (
-    measure_generator_cloud,
-    spread_cloud,
+    fit_generator_gaussian,
+    repeat_gaussian,
 )
 from clip2latent_kedro.methods.optimisation.loop import (
     OptimisedLatents,
@@ -22,9 +22,9 @@ from clip2latent_kedro.methods.optimisation.methods import optimise, refine
 __all__ = [
     "OptimisationConfig",
     "OptimisedLatents",
-    "measure_generator_cloud",
+    "fit_generator_gaussian",
     "optimise",
     "optimise_latents",
     "refine",
-    "spread_cloud",
+    "repeat_gaussian",
 ]

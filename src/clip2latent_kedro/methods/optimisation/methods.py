@@ -5,7 +5,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from clip2latent_kedro.interfaces import Encoder, Generator
-from clip2latent_kedro.latents import LatentCloud
+from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
 from clip2latent_kedro.methods.optimisation.loop import (
     OptimisedLatents,
@@ -20,7 +20,7 @@ def optimise(
     text_embedding: Tensor,
     config: OptimisationConfig,
     *,
-    cloud: LatentCloud,
+    gaussian: LatentGaussian,
     num_samples: int,
     seed: int,
     progress: str | None = None,
@@ -34,7 +34,7 @@ def optimise(
         encoder: Likewise.
         text_embedding: [n, clip_dim], of any length.
         config: A method of `params:baselines.optimisation`.
-        cloud: Of w, one row for each layer (see `measure_generator_cloud`).
+        gaussian: Of w, one row for each layer (see `fit_generator_gaussian`).
         num_samples: Of each text.
         seed: Sample j of text i depends on (seed, i, j) alone.
         progress: What the progress bar says; None for no bar.
@@ -50,7 +50,7 @@ def optimise(
         encoder,
         text_embedding,
         config,
-        cloud=cloud,
+        gaussian=gaussian,
         num_samples=num_samples if config.is_random else 1,
         seed=seed,
     )
@@ -60,7 +60,7 @@ def optimise(
         text_embedding,
         start,
         config,
-        cloud=cloud,
+        gaussian=gaussian,
         seed=seed,
         progress=progress,
     )
@@ -81,7 +81,7 @@ def refine(
     w: Tensor,
     config: OptimisationConfig,
     *,
-    cloud: LatentCloud,
+    gaussian: LatentGaussian,
     seed: int,
     progress: str | None = None,
 ) -> OptimisedLatents:
@@ -93,8 +93,8 @@ def refine(
         text_embedding: [n, clip_dim], of any length.
         w: Samples of each text, [n, num_samples, num_ws, w_dim].
         config: `refine` of `params:baselines.optimisation`.
-        cloud: Of w, one row for each layer; that of a prior's training data by
-            `spread_cloud(prior.cloud, latent_repeats)`.
+        gaussian: Of w, one row for each layer; that of a prior's training data by
+            `repeat_gaussian(prior.gaussian, latent_repeats)`.
         seed: Decides the cutouts.
         progress: What the progress bar says; None for no bar.
 
@@ -111,7 +111,7 @@ def refine(
         text_embedding.repeat_interleave(num_samples, dim=0),
         w.flatten(0, 1),
         config,
-        cloud=cloud,
+        gaussian=gaussian,
         seed=seed,
         progress=progress,
     )

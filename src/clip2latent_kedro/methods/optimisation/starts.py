@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator
-from clip2latent_kedro.latents import LatentCloud
+from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
 from clip2latent_kedro.runtime import make_generator
 
@@ -19,7 +19,7 @@ def draw_starts(
     text_embedding: Tensor,
     config: OptimisationConfig,
     *,
-    cloud: LatentCloud,
+    gaussian: LatentGaussian,
     num_samples: int,
     seed: int,
 ) -> Tensor:
@@ -30,7 +30,7 @@ def draw_starts(
         encoder: Likewise.
         text_embedding: [n, clip_dim].
         config: `start`, `num_candidates`, `candidate_psi` and `batch_size`.
-        cloud: Of w, one row for each layer; its mean is that of `mean`.
+        gaussian: Of w, one row for each layer; its mean is that of `mean`.
         num_samples: Of each text.
         seed: Start j of text i depends on (seed, i, j) alone.
 
@@ -54,7 +54,7 @@ def draw_starts(
             seed=seed,
             batch_size=config.batch_size,
         )
-    w = cloud.mean.to(text_embedding)
+    w = gaussian.mean.to(text_embedding)
     w = w if config.start == "mean" else torch.zeros_like(w)
     return w.expand(len(text_embedding), num_samples, -1, -1)
 

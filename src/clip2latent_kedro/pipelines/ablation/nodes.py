@@ -21,13 +21,13 @@ from clip2latent_kedro.ablation import (
 from clip2latent_kedro.ablation.bench import image_queries
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
-from clip2latent_kedro.latents import measure_cloud
+from clip2latent_kedro.latents import fit_gaussian
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.config import TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig, DiffusionPrior
 from clip2latent_kedro.prior.network import NetworkConfig
-from clip2latent_kedro.prior.training import CLOUD_SAMPLES
-from clip2latent_kedro.provenance import describe_making, find_current
+from clip2latent_kedro.prior.training import GAUSSIAN_SAMPLES
+from clip2latent_kedro.provenance import describe_provenance, find_current
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study import EvaluationConfig, Stored, read_queries, rows_of
@@ -122,7 +122,7 @@ def prepare(
         judge=reads,
         prior=prior,
         pairs=TrainingPairs(own_w, own_embedding, training_pairs.recipe),
-        cloud=measure_cloud(torch.from_numpy(own_w[:CLOUD_SAMPLES])),
+        gaussian=fit_gaussian(torch.from_numpy(own_w[:GAUSSIAN_SAMPLES])),
         texts=texts,
         images=images,
         given=given,
@@ -200,7 +200,7 @@ def run(
     """
     keys = {variant.key for variant in variants}
     making = {
-        **describe_making(
+        **describe_provenance(
             bench.device,
             "clip2latent_kedro.ablation.run",
             bench.generator,

@@ -14,7 +14,7 @@ from clip2latent_kedro.methods.clip2gan import Clip2Gan
 from clip2latent_kedro.methods.optimisation import OptimisationConfig
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
-from clip2latent_kedro.provenance import describe_making
+from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study import (
@@ -212,7 +212,7 @@ def answer_prompts(
                 "num_images": evaluation.generator_images,
                 "psi": psi,
                 "seed": seed,
-                "made_by": describe_making(
+                "made_by": describe_provenance(
                     models.device,
                     "clip2latent_kedro.study.distances",
                     models.generator,

@@ -46,14 +46,16 @@ def score_answers(
         answers: All that are stored.
         rows: Of `plan`.
         queries: Prompts.
-        prior: Knows the cloud of the training data.
+        prior: Knows the Gaussian of the training data.
         models: Of `gather_models`.
     """
     tables = []
     for name, planned in rows.items():
         found = from_arrays(answers[name][0])
         asked = queries.take(found.prompts.tolist())
-        scores = score_prompts(found.drawn, asked, prior.cloud, models.latent_repeats)
+        scores = score_prompts(
+            found.drawn, asked, prior.gaussian, models.latent_repeats
+        )
         table = {
             "method": name,
             "kind": planned.spec.kind,

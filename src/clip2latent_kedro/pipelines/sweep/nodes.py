@@ -12,7 +12,7 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
-from clip2latent_kedro.provenance import describe_making, find_current
+from clip2latent_kedro.provenance import describe_provenance, find_current
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study import (
@@ -190,7 +190,7 @@ def run(
     """
     different = dict(reversed(trials))  # the first of those that come to the same
     making = {
-        **describe_making(
+        **describe_provenance(
             pick_device(device),
             "clip2latent_kedro.study.sweep",
             "clip2latent_kedro.prior.network",

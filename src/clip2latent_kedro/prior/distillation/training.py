@@ -18,7 +18,7 @@ from clip2latent_kedro.prior.distillation.config import DistillationConfig
 from clip2latent_kedro.prior.distillation.objectives import OBJECTIVES, Distillation
 from clip2latent_kedro.prior.distillation.student import build_student, digest_weights
 from clip2latent_kedro.prior.distillation.teacher import Teacher
-from clip2latent_kedro.provenance import describe_making
+from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.training import Objective, Run, Task, averaged_copy, fit
 from clip2latent_kedro.training.optimizer import build_optimizer
 from clip2latent_kedro.training.rates import decayed_lr, ema_decay
@@ -83,7 +83,7 @@ def distill_prior(
         entry="student_checkpoint",
         group="distillation",
         settings=settings,
-        making={**describe_making(device, __name__), "pairs": pairs.made_by},
+        making={**describe_provenance(device, __name__), "pairs": pairs.made_by},
         max_it=distillation.max_it,
         save_it=distillation.save_it,
         val_it=distillation.val_it,

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from clip2latent_kedro.interfaces import Generator
-from clip2latent_kedro.latents import LatentCloud
+from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.optimisation import (
     OptimisationConfig,
     OptimisedLatents,
-    measure_generator_cloud,
+    fit_generator_gaussian,
     optimise,
     refine,
-    spread_cloud,
+    repeat_gaussian,
 )
 from clip2latent_kedro.prior.sampling import ONE_STEP
 from clip2latent_kedro.study.kinds import clip2latent
@@ -28,9 +28,9 @@ from clip2latent_kedro.study.method import Queries, Trajectory
 from clip2latent_kedro.study.models import Models, find_prior
 from clip2latent_kedro.study.rows import Allowed, Row, RowSpec
 
-CLOUD_LATENTS = 10_000  # w from which the generator's own cloud is measured
-CLOUD_SEED = 0
-CLOUD_QUANTILE = 0.95
+GAUSSIAN_LATENTS = 10_000  # w from which the generator's own Gaussian is measured
+GAUSSIAN_SEED = 0
+GAUSSIAN_QUANTILE = 0.95
 CAVEAT = (
     "Of the settings of searches and refinement no record was kept of how many were "
     "tried, and on which prompts; those of clip2latent's sampling are the best of 91 "
@@ -92,7 +92,7 @@ def build(spec: RowSpec, models: Models, queries: Queries, *, allowed: Allowed) 
         InputError: If a setting is out of its range.
     """
     config: OptimisationConfig = models.need_settings(spec, allowed)
-    cloud = _measure_cloud(models)
+    gaussian = _fit_gaussian(models)
 
     def make_search(config: OptimisationConfig, progress: str | None) -> Search:
         def search(queries: Queries, num_samples: int, seed: int) -> OptimisedLatents:
@@ -101,7 +101,7 @@ def build(spec: RowSpec, models: Models, queries: Queries, *, allowed: Allowed) 
                 models.encoder,
                 queries.embedding,
                 config,
-                cloud=cloud,
+                gaussian=gaussian,
                 num_samples=num_samples,
                 seed=seed,
                 progress=progress,
@@ -116,7 +116,7 @@ def build(spec: RowSpec, models: Models, queries: Queries, *, allowed: Allowed) 
         make_search,
         settings=asdict(config),
         made_with={},
-        caveats=_describe_start(spec.name, config, cloud),
+        caveats=_describe_start(spec.name, config, gaussian),
         one_answer=not config.is_random,
     )
 
@@ -134,11 +134,11 @@ def build_refinement(spec: RowSpec, models: Models, queries: Queries) -> Row:
     prior = find_prior(models.priors, name)
     begin = {"prior": name, **(ONE_STEP if prior.is_distilled else {})}
     start = clip2latent.build(RowSpec(spec.name, "clip2latent", begin), models, queries)
-    of_prior = prior.cloud
-    cloud = (
-        _measure_cloud(models)
+    of_prior = prior.gaussian
+    gaussian = (
+        _fit_gaussian(models)
         if of_prior is None
-        else spread_cloud(of_prior, models.latent_repeats)
+        else repeat_gaussian(of_prior, models.latent_repeats)
     )
 
     def make_search(config: OptimisationConfig, progress: str | None) -> Search:
@@ -151,7 +151,7 @@ def build_refinement(spec: RowSpec, models: Models, queries: Queries) -> Row:
                 queries.embedding,
                 w,
                 config,
-                cloud=cloud,
+                gaussian=gaussian,
                 seed=seed,
                 progress=progress,
             )
@@ -196,23 +196,23 @@ def _make_row(
 
 
 def _describe_start(
-    name: str, config: OptimisationConfig, cloud: LatentCloud
+    name: str, config: OptimisationConfig, gaussian: LatentGaussian
 ) -> list[str]:
     """Return what a start at w = 0 means for this generator."""
     if config.start != "zero":
         return []
-    distance = float(cloud.distance(torch.zeros_like(cloud.mean)[None]))
+    distance = float(gaussian.distance(torch.zeros_like(gaussian.mean)[None]))
     return [
         f"{name} starts at w = 0, {distance:.2g} spreads from the mean of this "
-        f"generator's w, of which {CLOUD_QUANTILE:.0%} lie within "
-        f"{cloud.radius(CLOUD_QUANTILE):.2g}."
+        f"generator's w, of which {GAUSSIAN_QUANTILE:.0%} lie within "
+        f"{gaussian.radius(GAUSSIAN_QUANTILE):.2g}."
     ]
 
 
-def _measure_cloud(models: Models) -> LatentCloud:
-    return measure_generator_cloud(
+def _fit_gaussian(models: Models) -> LatentGaussian:
+    return fit_generator_gaussian(
         models.generator,
-        num_latents=CLOUD_LATENTS,
-        seed=CLOUD_SEED,
+        num_latents=GAUSSIAN_LATENTS,
+        seed=GAUSSIAN_SEED,
         device=models.device,
     )
