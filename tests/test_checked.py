@@ -26,6 +26,7 @@ from clip2latent_kedro.generators.stylegan3_config import StyleGAN3Config
 from clip2latent_kedro.generators.vae import VaeConfig
 from clip2latent_kedro.methods.lafite.discriminator import DiscriminatorConfig
 from clip2latent_kedro.parameters import Parameters
+from clip2latent_kedro.samplers import SamplingConfig
 
 TREE = read_settings(Parameters, load_parameters())
 LAFITE = LafiteConfig(8, 8, 16, 64, 8)
@@ -306,3 +307,20 @@ def test_an_annotation_reads_as_words():
     assert describe(Annotated[float, Gt(0), Lt(2)]) == "a number, above 0 and below 2"
     assert describe(list[str] | str) == "a string or a list, each a string"
     assert describe(Literal["a", "b"] | None) == "one of a, b, or null"
+
+
+def test_settings_of_a_file_are_of_their_types():
+    right = {"sampler": "ddpm", "num_steps": 4, "guidance_scale": 2}
+    config = read_settings(SamplingConfig, {**right, "guidance_interval": [0, 0.5]})
+    assert config.guidance_interval == [0, 0.5]
+    for name, value in (
+        *(("num_steps", wrong) for wrong in (2.5, True, "4", None, [4])),
+        *(("guidance_scale", wrong) for wrong in (float("nan"), "2", {})),
+        *(("guidance_interval", wrong) for wrong in (0.5, ["a", "b"], None)),
+        *(("sampler", wrong) for wrong in ("other", [], None)),
+    ):
+        with pytest.raises(InputError, match=name):
+            read_settings(SamplingConfig, {**right, name: value})
+    for wrong in ({**right, "extra": 1}, {"sampler": "ddpm"}, [], None):
+        with pytest.raises(InputError, match=r"is not a|missing|must be a group"):
+            read_settings(SamplingConfig, wrong)

@@ -79,7 +79,7 @@ def test_every_parameter_is_explained_beside_a_value():
         ("psi", 1, "psi is not a parameter. Did you mean data_generation.psi or"),
         ("data.psi", 1, "Did you mean data_generation.psi or sampling.psi?"),
         ("train.xyz", 1, "train.xyz is not a parameter. Known here: max_it, val_it"),
-        ("portraits.clip.text_heads", 7, "a multiple of text_heads, 7, got 96."),
+        ("portraits.clip.text_heads", 7, "a multiple of text_heads, 7, got 128."),
         ("portraits.generator.resolution", 24, "portraits.generator.resolution must"),
         ("ablation.studies.best_of.values", [0], "best_of must be a whole number, 1 "),
         ("data.bs", "x", 'data.bs must be a whole number, 1 or more, got "x".'),
