@@ -10,7 +10,7 @@ import pandas as pd
 from clip2latent_kedro.interfaces import Encoder, Judge
 from clip2latent_kedro.pipelines.evaluation.html import compose_page
 from clip2latent_kedro.pipelines.evaluation.markdown import compose_markdown
-from clip2latent_kedro.pipelines.evaluation.nodes import Absent, Rows
+from clip2latent_kedro.pipelines.evaluation.nodes import Rows
 from clip2latent_kedro.pipelines.evaluation.scatter import draw_scores
 from clip2latent_kedro.pipelines.evaluation.scores import densify
 from clip2latent_kedro.pipelines.evaluation.tables import (
@@ -99,8 +99,8 @@ def write_report(
     rows: Rows,
     left_out: dict[str, str],
     models: Models,
-    held_out_encoder: Encoder | Absent,
-    judge: Judge | Absent,
+    held_out_encoder: Encoder | None,
+    judge: Judge | None,
     evaluation: EvaluationConfig,
     seed: int,
 ) -> tuple[str, str]:
@@ -117,8 +117,8 @@ def write_report(
         rows: Of `plan`.
         left_out: Of `plan`.
         models: Of `gather_models`.
-        held_out_encoder: An empty mapping if there is none.
-        judge: An empty mapping if there is none.
+        held_out_encoder: None if there is none.
+        judge: None if there is none.
         evaluation: `params:evaluation`.
         seed: `params:seed`.
     """
@@ -184,5 +184,5 @@ def _judge_claims(
     return judge_claims(scored, evaluation.baseline, confidence=evaluation.confidence)
 
 
-def _name(model: Encoder | Judge | Absent) -> str:
-    return "none" if isinstance(model, Mapping) else str(model.identity)
+def _name(model: Encoder | Judge | None) -> str:
+    return str(model.identity) if model else "none"
