@@ -171,12 +171,13 @@ def describe(hint: Any) -> str:
         return f"{describe(inside[0])}, {words}" if words else describe(inside[0])
     if origin in (Union, UnionType):
         choices = sorted(map(describe, inside), key=lambda words: "list" in words)
-        comma = "," if any("," in words for words in choices) else ""
+        comma = "," if any(", " in words for words in choices[:-1]) else ""
         return f"{comma} or ".join(choices)
     if origin is Literal:
         return f"one of {', '.join(map(str, inside))}"
     if _is_kind(origin, Sequence):
-        return f"a list, each {describe(inside[0])}"
+        of = "" if inside[0] is Any else f", each {describe(inside[0])}"
+        return f"a list{of}"
     return _NAMES.get(hint, "a group of parameters")
 
 
@@ -251,7 +252,7 @@ def _find_in_group(
         if name in values:
             yield from _find_problems(hint, values[name], full, root)
         elif name in needed:
-            yield f"{full} is missing. Set it in conf/ or with --params."
+            yield f"{full} is missing. It must be {describe(hint)}."
 
 
 def _suggest(kind: Any, path: str, root: Any) -> str:

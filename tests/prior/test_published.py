@@ -357,7 +357,7 @@ def change(path, value):
         (change("model.diffusion.image_embed_scale", "big"), "must be a number, got"),
         (
             change("model.diffusion.image_embed_scale", 0),
-            "image_embed_scale must be ab",
+            "image_embed_scale must be a number, ab",
         ),
         (
             change("model.diffusion.l2norm", True),

@@ -17,7 +17,14 @@ import torch
 from annotated_types import Len
 from torch import Tensor
 
-from clip2latent_kedro.checked import Checked, Rule
+from clip2latent_kedro.checked import (
+    Checked,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Rule,
+    Share,
+)
 from clip2latent_kedro.encoders.open_clip import OpenClipEncoder
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.reading import (
@@ -51,12 +58,12 @@ class CompactClipConfig(Checked):
         image_std: Standard deviation of each channel.
     """
 
-    embed_dim: int
+    embed_dim: PositiveInt
     vision: dict[str, Any]
     text: dict[str, Any]
-    tokens: list[int]
-    image_mean: Annotated[list[float], Len(3, 3)]
-    image_std: Annotated[list[float], Len(3, 3)]
+    tokens: list[NonNegativeInt]
+    image_mean: Annotated[list[Share], Len(3, 3)]
+    image_std: Annotated[list[PositiveFloat], Len(3, 3)]
 
     def rules(self) -> Iterator[Rule]:
         """Yield that the tokens are an ascending list."""

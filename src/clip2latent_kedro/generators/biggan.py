@@ -20,7 +20,7 @@ from annotated_types import Interval
 from torch import Tensor
 from torch.nn import functional as F
 
-from clip2latent_kedro.checked import Checked
+from clip2latent_kedro.checked import Checked, NonNegativeInt
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.adapters import check_class_label
 from clip2latent_kedro.generators.biggan_layers import (
@@ -50,7 +50,7 @@ class BigGanOptions(Checked):
     """
 
     truncation: Annotated[float, Interval(gt=0, le=1)] = 1.0
-    class_label: int | None = None
+    class_label: NonNegativeInt | None = None
     config: str | None = None
 
 

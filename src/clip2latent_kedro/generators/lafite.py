@@ -19,7 +19,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from clip2latent_kedro.checked import PositiveFloat, PositiveInt, Rule
+from clip2latent_kedro.checked import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Rule,
+)
 from clip2latent_kedro.generators.stylegan2 import (
     FullyConnected,
     MappingNetwork,
@@ -59,8 +65,8 @@ class LafiteConfig(StyleGAN2Config):
     text_lr: PositiveFloat = 0.01
     text_layers: Mapping[str, TextLayers] | None = None
     text_encoder: str | None = None
-    training_seconds: float | None = None
-    training_images: int | None = None
+    training_seconds: NonNegativeFloat | None = None
+    training_images: NonNegativeInt | None = None
 
     def __post_init__(self) -> None:
         """Check the additions too, and name every block in `text_layers`."""

@@ -18,7 +18,7 @@ from annotated_types import Ge, MultipleOf
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clip2latent_kedro.checked import Checked
+from clip2latent_kedro.checked import Checked, NonNegativeInt, PositiveInt
 from clip2latent_kedro.interfaces import Identity, NoiseMode
 
 FLOW_PREFIX = "flow."  # of its tensors in a state dict
@@ -40,10 +40,10 @@ class VaeConfig(Checked):
         flow_depth: Number of its residual layers.
     """
 
-    latent_dim: int
+    latent_dim: PositiveInt
     channels: tuple[Annotated[int, Ge(1), MultipleOf(NUM_GROUPS)], ...]
-    flow_width: int = 0
-    flow_depth: int = 0
+    flow_width: NonNegativeInt = 0
+    flow_depth: NonNegativeInt = 0
 
     @property
     def resolution(self) -> int:

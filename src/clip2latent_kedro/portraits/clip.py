@@ -147,7 +147,7 @@ class ClipFinetuneConfig(Checked):
     steps: PositiveInt
     lr: PositiveFloat
     attribute_weight: NonNegativeFloat
-    focus: dict[str, float]
+    focus: dict[str, NonNegativeFloat]
     save_every: PositiveInt
 
     def rules(self) -> Iterator[Rule]:

@@ -48,8 +48,8 @@ class LafiteTrainingConfig(Checked):
 
     text_features: PositiveInt
     text_lr: PositiveFloat
-    channel_base: int
-    channel_max: int
+    channel_base: PositiveInt
+    channel_max: PositiveInt
     max_it: PositiveInt
     discriminator_first: NonNegativeInt
     bs: PositiveInt

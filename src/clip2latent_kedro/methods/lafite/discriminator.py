@@ -13,7 +13,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clip2latent_kedro.checked import Checked, Rule
+from clip2latent_kedro.checked import Checked, PositiveInt, Rule
 from clip2latent_kedro.generators.stylegan2 import (
     FullyConnected,
     fir_filter,
@@ -36,10 +36,10 @@ class DiscriminatorConfig(Checked):
     """
 
     resolution: Annotated[int, Ge(8)]
-    channel_base: int
-    channel_max: int
-    text_dim: int
-    img_channels: int = 3
+    channel_base: PositiveInt
+    channel_max: PositiveInt
+    text_dim: PositiveInt
+    img_channels: PositiveInt = 3
 
     def rules(self) -> Iterator[Rule]:
         """Yield that every block has channels."""
