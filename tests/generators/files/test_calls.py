@@ -25,7 +25,7 @@ from generators.snapshots import (
     write_tensorflow,
 )
 
-from clip2latent_kedro.generators.files.torch_files import LEGACY_START
+from clip2latent_kedro.reading.torch_files import LEGACY_START
 
 pytestmark = pytest.mark.usefixtures("nothing_happens")
 

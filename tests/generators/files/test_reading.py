@@ -55,12 +55,12 @@ PICKLE = pickle.dumps({"g_ema": {}}, protocol=2)
         (archive({"a.txt": b"a"}), "without the one data.pkl"),
         (archive({"a/data.pkl": PICKLE, "b/data.pkl": PICKLE}), "without the one data"),
         (archive({"a/data.pkl": PICKLE}, zipfile.ZIP_DEFLATED), "is compressed"),
-        (archive({"a/data.pkl": PICKLE}), "without one filter|lacks the tensor"),
+        (archive({"a/data.pkl": PICKLE}), "holds no state dict in g_ema"),
         (archive({"a/data.pkl": PICKLE, "a/byteorder": b"big"}), "big-endian"),
         (archive({"a/data.pkl": PICKLE})[:-30], "cut off|without its end"),
-        (pickle.dumps([1, 2]), "under 'G_ema' but an object of type list"),
+        (pickle.dumps([1, 2]), "under 'G_ema' or 'g_ema' but a list"),
         (pickle.dumps({"state": 1}), r"a dict of \['state'\]"),
-        (pickle.dumps({"G_ema": {"a": 1}}), "holds no generator under 'G_ema'"),
+        (pickle.dumps({"G_ema": {"a": 1}}), "holds no generator under 'G_ema' or"),
     ],
 )
 def test_another_file_is_refused_for_what_it_is(tmp_path, content, match):
@@ -82,10 +82,10 @@ def test_a_zip_that_claims_too_much_is_refused(tmp_path):
 def test_a_checkpoint_of_something_else_is_refused(tmp_path):
     path = tmp_path / "c.pt"
     torch.save({"model": {"weight": torch.zeros(3)}}, path)
-    with pytest.raises(InputError, match=r"under 'g_ema' but a dict of \['model'\]"):
+    with pytest.raises(InputError, match=r"or 'g_ema' but a dict of \['model'\]"):
         read_stylegan_file(path)
     torch.save({"g_ema": {"convs.weight": torch.zeros(3)}}, path)
-    with pytest.raises(InputError, match=r"tensor 'convs\.weight' in g_ema"):
+    with pytest.raises(InputError, match=r"tensor 'convs\.weight', which"):
         read_stylegan_file(path)
 
 
