@@ -164,14 +164,17 @@ class Machine:
             Refusal: If it names something that is not on the list or costs too much.
             Exception: One of `reading.MISSHAPEN` if it is no whole pickle.
         """
-        name = ""
+        name, file = "", self._file
         while name != "STOP":
-            (code,) = self._file.read(1)
+            if file.position == len(file.data):
+                raise Refusal("ends early, in the middle of a pickle")
+            code = file.data[file.position]
+            file.position += 1
             if code not in _OPCODES:
                 raise Refusal(f"has the byte {code:#04x} where an opcode is expected")
             name, read, act = _OPCODES[code]
             self.budget.take_opcode()
-            act(self, None if read is None else read(self._file))
+            act(self, None if read is None else read(file))
         (result,) = self.stack
         return result
 
