@@ -59,11 +59,9 @@ def stylegan2_weights(network: StyleGAN2) -> tuple[dict[str, Tensor], dict[str, 
     one entry of metadata because safetensors writes several in a random order, and the
     digest of the file is the generator's identity.
     """
-    weights = {
-        name: (value if name.startswith("mapping.") else value.half()).contiguous()
-        for name, value in network.state_dict().items()
-        if not _is_made_at_load(name)
-    }
+    weights = _halved(network)
+    for name, value in network.mapping.state_dict(prefix="mapping.").items():
+        weights[name] = value.contiguous()
     return weights, {"config": json.dumps(asdict(network.config), sort_keys=True)}
 
 
@@ -72,13 +70,8 @@ def lafite_weights(network: Lafite) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     The mapping too: its z stands for nothing that must come out exactly.
     """
-    weights = {
-        name: value.half().contiguous()
-        for name, value in network.state_dict().items()
-        if not _is_made_at_load(name)
-    }
     config = {**asdict(network.config), "kind": "lafite"}
-    return weights, {"config": json.dumps(config, sort_keys=True)}
+    return _halved(network), {"config": json.dumps(config, sort_keys=True)}
 
 
 def read_network(path: Path | None, kind: str | None = None) -> Network:
@@ -117,6 +110,14 @@ def read_network(path: Path | None, kind: str | None = None) -> Network:
         msg = f"{path} must hold a {kind}, got a {found}. Set kind: {found}."
         raise InputError(msg)
     return network
+
+
+def _halved(network: Network) -> dict[str, Tensor]:
+    return {
+        name: value.half().contiguous()
+        for name, value in network.state_dict().items()
+        if not _is_made_at_load(name)
+    }
 
 
 def _is_made_at_load(name: str) -> bool:

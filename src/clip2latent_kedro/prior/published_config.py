@@ -37,6 +37,7 @@ _TRAIN = (
     *("znorm_embed", "znorm_latent", "max_it", "val_it", "lr", "weight_decay"),
     *("ema_update_every", "ema_beta", "ema_power"),
 )
+_USED = ("latent_repeats", "embed_noise_scale")  # of `data`, by a prior that is read
 _SECTIONS = ("data", "model", "train")
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 _MAX_REFERENCES = 10  # that lead to one another
@@ -161,7 +162,7 @@ def complete_settings(
     data.setdefault("embed_noise_scale", 0.0)
     try:
         read_settings(DiffusionConfig, diffusion)
-        check_types(DataConfig, data)
+        check_types(DataConfig, {key: data[key] for key in _USED})
     except ValueError as error:
         raise InputError(f"A part of {name} cannot be used: {error}.") from error
     repeats = data["latent_repeats"]

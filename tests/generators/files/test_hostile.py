@@ -256,13 +256,16 @@ ARRAYS = [
     (((2, 2), FLOAT, False, bytes(16)), "has the tensor 'x'"),
 ]
 
-GLOBALS = """os.system posix.system nt.system subprocess.Popen builtins.eval
-    builtins.exec builtins.getattr builtins.__import__ builtins.type __builtin__.apply torch.load
-    torch.serialization.load torch.storage:pickle.loads torch.hub.load
-    torch._utils._rebuild_wrapper_subclass numpy.load numpy.core.multiarray.fromfile
-    torch_utils.persistence._src_to_module torch_utils.persistence:pickle.loads
-    collections:OrderedDict.fromkeys operator.attrgetter functools.partial codecs.open
-    argparse.Namespace"""
+GLOBALS = """
+    os.system posix.system nt.system subprocess.Popen builtins.eval
+    builtins.exec builtins.getattr builtins.__import__ builtins.type
+    __builtin__.apply torch.load torch.serialization.load
+    torch.storage:pickle.loads torch.hub.load
+    torch._utils._rebuild_wrapper_subclass numpy.load
+    numpy.core.multiarray.fromfile torch_utils.persistence._src_to_module
+    torch_utils.persistence:pickle.loads collections:OrderedDict.fromkeys
+    operator.attrgetter functools.partial codecs.open argparse.Namespace
+"""
 
 
 def global_cases():
