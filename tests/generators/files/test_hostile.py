@@ -345,14 +345,25 @@ def many_modules():
     return snapshot(inner)
 
 
-def activated(activation):
+def bomb():
+    """A list of 2^60 paths, which could neither be compared nor written out."""
+    leaf = []
+    for _ in range(60):
+        leaf = [leaf, leaf]
+    return leaf
+
+
+def with_sides(folder):
+    sides = {"resolution_w": bomb(), "resolution_h": bomb()}
+    return write_tensorflow(make_stylegan2(), folder / "g", **sides).read_bytes()
+
+
+def layer_with(**arguments):
     network = make_stylegan2()
 
     def attributes(path, part):
         given = stylegan2_attributes(network.config)(path, part)
-        if path == "synthesis.b4.conv1":
-            given["activation"] = activation
-        return given
+        return given | (arguments if path == "synthesis.b4.conv1" else {})
 
     return dumped(lambda: snapshot(persist(network, attributes)))
 
@@ -386,9 +397,12 @@ CASES = [
     (dumped(many_tensors), "far larger than the file"),
     (dumped(many_modules), "more than 10000 modules"),
     *(
-        (activated(a), "activation .* only lrelu")
-        for a in ("relu", ["lrelu"], {}, None)
+        (layer_with(activation=value), "activation .* only lrelu")
+        for value in ("relu", ["lrelu"], {"a": 1}, None, bomb())
     ),
+    (layer_with(conv_clamp=bomb()), "cannot have a list as conv_clamp"),
+    (layer_with(conv_clamp="1"), "cannot have '1' as conv_clamp"),
+    (with_sides, "images that are not square"),
     (dumped(old_networks, 3), "networks of version 3, older than 4"),
     (saved({"model": {"w": torch.zeros(3)}}), r"or 'g_ema' but a dict of \['model'\]"),
     (saved({"g_ema": {"convs.x": torch.zeros(3)}}), r"tensor 'convs\.x', which"),
