@@ -151,6 +151,10 @@ class StyleGAN3Config:
             )
             raise InputError(msg)
 
+    # Of the mapping, which is StyleGAN2's: all its layers have `w_dim` channels.
+    mapping_features = None
+    embed_features = None
+
     @property
     def resolution(self) -> int:
         """Return the resolution of the image."""

@@ -45,8 +45,11 @@ def check_types(kind: type, values: Mapping[str, Any]) -> None:
     """
     for name, hint in get_type_hints(kind).items():
         if name in values and not _is_of(values[name], hint):
-            msg = f"{kind.__name__} cannot have {str(values[name])[:80]!r} as {name}"
-            raise ValueError(msg)
+            value = values[name]
+            # A list in a pickle may stand for more than could ever be written out.
+            is_short = value is None or isinstance(value, str | int | float)
+            got = repr(str(value)[:80]) if is_short else f"a {type(value).__name__}"
+            raise ValueError(f"{kind.__name__} cannot have {got} as {name}")
 
 
 def _is_of(value: Any, hint: Any) -> bool:
