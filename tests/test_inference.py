@@ -48,12 +48,6 @@ class PickyEncoder(ColourEncoder):
         return super().encode_text(texts)
 
 
-@pytest.mark.parametrize("name", ["num_samples", "image_batch_size"])
-def test_counts_must_be_positive(name):
-    with pytest.raises(InputError, match=f"inference.{name} must be 1 or more, got 0"):
-        make_config(**{name: 0})
-
-
 def test_prompts_come_from_the_file_if_there_is_one():
     assert read_prompts(make_config(), None) == ["1 0 0", "0 1 0"]
     assert read_prompts(make_config(prompts="0 0 1"), None) == ["0 0 1"]

@@ -1,4 +1,5 @@
 import copy
+import re
 from pathlib import Path
 
 import pytest
@@ -55,10 +56,18 @@ def test_every_preset_is_valid(preset):
     check_parameters(load_parameters(**merge_overrides([params])))
 
 
-def test_every_parameter_is_explained_beside_its_value():
-    for path in CONF.glob("base/parameters*.yml"):
-        for line in path.read_text().splitlines():
-            assert "#" in line or line.rstrip() in ("", "model:", "train:"), line
+def test_every_parameter_is_explained_beside_a_value():
+    """Beside its own, or where a setting of that name stands first."""
+    lines = [
+        (path.name, *line.partition("#")[::2])
+        for path in sorted(CONF.glob("base/parameters*.yml"))
+        for line in path.read_text().splitlines()
+        if re.match(r"\s*[\w.]+:", line)
+    ]
+    explained = {value.split(":")[0].strip() for _, value, comment in lines if comment}
+    for name, value, comment in lines:
+        assert comment or value.split(":")[0].strip() in {*explained, "model", "train"}
+        assert "..." not in comment, (name, comment)
 
 
 @pytest.mark.parametrize(
@@ -70,29 +79,37 @@ def test_every_parameter_is_explained_beside_its_value():
         ("psi", 1, "psi is not a parameter. Did you mean data_generation.psi or"),
         ("data.psi", 1, "Did you mean data_generation.psi or sampling.psi?"),
         ("train.xyz", 1, "train.xyz is not a parameter. Known here: max_it, val_it"),
-        ("portraits.judge.width", 12, "judge.width must be a multiple of 8, got 12."),
-        ("portraits.clip.text_heads", 3, "a multiple of text_heads, got 128 and 3."),
-        ("portraits.generator.resolution", 24, "In portraits.generator, "),
-        ("data_generation.out_image_size", 0, "out_image_size must be 1 or more"),
+        ("portraits.clip.text_heads", 7, "a multiple of text_heads, 7, got 128."),
+        ("portraits.generator.resolution", 24, "portraits.generator.resolution must"),
         ("ablation.studies.best_of.values", [0], "best_of must be a whole number, 1 "),
-        ("data.bs", "x", 'data.bs must be a whole number, got "x".'),
-        ("data.bs", 1.0, "data.bs must be a whole number, got 1.0."),
-        ("data.bs", True, "data.bs must be a whole number, got true."),
-        ("data.bs", {"x": 1}, 'data.bs must be a whole number, got {"x": 1}.'),
+        ("data.bs", "x", 'data.bs must be a whole number, 1 or more, got "x".'),
+        ("data.bs", 1.0, "data.bs must be a whole number, 1 or more, got 1.0."),
+        ("data.bs", True, "data.bs must be a whole number, 1 or more, got true."),
+        (
+            "data.bs",
+            {"x": 1},
+            'must be a whole number, 1 or more, got {"x": 1}.',
+        ),
         ("data", 3, "data must be a group of parameters, got 3."),
-        ("train.lr", "fast", 'train.lr must be a number, got "fast".'),
-        ("train.lr", float("nan"), "train.lr must be a number, got NaN."),
-        ("data.latent_repeats", 3, "must be a list, each a whole number, got 3."),
+        ("train.lr", "fast", 'train.lr must be a number, above 0, got "fast".'),
+        ("train.lr", float("nan"), "train.lr must be a number, above 0, got NaN."),
+        (
+            "data.latent_repeats",
+            3,
+            "a list, each a whole number, 1 or more, got 3.",
+        ),
         ("data.latent_repeats", [1.5], "latent_repeats.0 must be a whole number"),
-        ("data_generation.out_image_size", "x", "must be a whole number or null"),
+        (
+            "data_generation.out_image_size",
+            "x",
+            "a whole number, 1 or more, or null",
+        ),
         ("data_generation.dtype", "int8", "must be one of float32, float16, got"),
         ("resume", "no", 'resume must be true or false, got "no".'),
         ("logging", "print", 'logging must be one of wandb or null, got "print".'),
         ("device", "gpu", "device must be auto, cpu, cuda or cuda:N, got 'gpu'."),
-        ("data.bs", 0, "data.bs must be 1 or more, got 0."),
-        ("train.best_by", "fid", "train.best_by must be one of validation_loss, image"),
-        ("validation.guidance_scales", [1, 3], "text_score_g3, got 'text_score_g2'."),
-        ("validation.num_samples", 0, "validation.num_samples must be 1 or more, got"),
+        ("data.bs", 0, "data.bs must be a whole number, 1 or more, got 0."),
+        ("validation.guidance_scales", [1, 3], 'text_score_g3, got "text_score_g2".'),
         ("evaluation.rows.x", {"eat": 1}, "evaluation.rows.x.eat is not a"),
         ("evaluation.rows.x", {"eta": "y"}, "In evaluation.rows.x, sampling.eta"),
         ("evaluation.rows.x", {"eta": 2}, "In evaluation.rows.x, sampling.eta"),
@@ -104,10 +121,8 @@ def test_every_parameter_is_explained_beside_its_value():
             "fast",
             "In evaluation.rows.direct, baselines.optimisation.strong.lr must be a num",
         ),
-        ("evaluation.baseline", "x", "evaluation.baseline must be one of the rows,"),
-        ("evaluation.only", "x", "evaluation.only must be names of rows, of random_w"),
         ("sweep.grids.x", 3, "sweep.grids.x must be a group of parameters, got 3."),
-        ("sweep.grids", {"x": {"eta": 1}}, "sweep.grids.x.eta must be a list of"),
+        ("sweep.grids", {"x": {"eta": 1}}, "sweep.grids.x.eta must be a list, got 1."),
         ("sweep.grids", {"x": {"eta": ["y"]}}, "In sweep.grids.x, sampling.eta must"),
         ("sweep.grids", {"x": {"eta": [0, 2]}}, "In sweep.grids.x, sampling.eta must"),
     ],
@@ -122,7 +137,7 @@ def test_wrong_parameter_is_refused_in_one_sentence(base, path, value, message):
 def test_missing_parameter_is_named(base):
     tree = copy.deepcopy(base)
     del tree["train"]["lr"]
-    with pytest.raises(InputError, match=r"^train.lr is missing. Set it in conf/"):
+    with pytest.raises(InputError, match=r"^train.lr is missing. It must be a number"):
         check_parameters(tree)
 
 

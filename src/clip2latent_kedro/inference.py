@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from clip2latent_kedro.checked import Checked, PositiveInt
 from clip2latent_kedro.conditioning import embed_queries
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import is_picture, read_image
@@ -38,7 +39,7 @@ PictureRecord = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class InferenceConfig:
+class InferenceConfig(Checked):
     """What is drawn, `params:inference`.
 
     Attributes:
@@ -54,18 +55,10 @@ class InferenceConfig:
     prompts: list[str] | str
     prompts_file: str | None
     negative: str | None
-    num_samples: int
+    num_samples: PositiveInt
     rank: bool
-    image_batch_size: int
+    image_batch_size: PositiveInt
     prior: PriorName
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        for name in ("num_samples", "image_batch_size"):
-            value = getattr(self, name)
-            if value < 1:
-                msg = f"inference.{name} must be 1 or more, got {value}."
-                raise InputError(msg)
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def test_only_chooses_studies():
 @pytest.mark.parametrize(
     ("study", "message"),
     [
-        (3, r"studies\.x must be settings by name, got 3"),
+        (3, r"studies\.x must be a group of parameters or null, got 3"),
         ({**PSI, "line": {}}, r"studies\.x\.line is not a parameter\. Known here: ti"),
         (
             {"values": [1]},
@@ -134,10 +134,7 @@ def test_a_study_that_is_written_wrong(study, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"num_seeds": 1}, r"ablation\.num_seeds must be 2 or more, got 1"),
-        ({"num_samples": 1}, r"ablation\.num_samples must be 2 or more, got 1"),
-        ({"confidence": 1.0}, r"ablation\.confidence must be above 0 and below 1"),
-        ({"only": "y"}, r"ablation\.only must be names of studies, of x, or null"),
+        ({"only": "y"}, r"^only must be names of studies, of x, or null"),
         (
             {"budget": {"sampling.psi": 1}},
             r"budget\.sampling\.psi must be a setting of",
@@ -158,10 +155,14 @@ def test_a_name_that_is_no_file_name():
 @pytest.mark.parametrize(
     ("axis", "value", "message"),
     [
-        ("sampling.psi", -1.0, r"studies\.x: sampling\.psi must be at least 0"),
-        ("best_of", 0, r"studies\.x: best_of must be a whole number, 1 or more, got 0"),
-        ("num_pairs", 1.5, r"num_pairs must be a whole number, 2 or more, got 1\.5"),
-        ("condition", "sound", r"condition must be text or image, got 'sound'"),
+        ("sampling.psi", -1.0, r"studies\.x: psi must be a number, 0 or more"),
+        ("best_of", 0, r"studies\.x\.best_of must be a whole number, 1 or"),
+        (
+            "num_pairs",
+            1.5,
+            r"studies\.x\.num_pairs must be .*2 or more, or null",
+        ),
+        ("condition", "sound", r"x\.condition must be one of text, image, got .sound"),
     ],
 )
 def test_a_value_that_is_out_of_range_names_its_study(axis, value, message):

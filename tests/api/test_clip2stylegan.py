@@ -148,7 +148,7 @@ def test_any_other_setting_goes_over_the_named_ones():
     torch.testing.assert_close(w, ColourGenerator.w_avg.expand(2, 2, 3))
     with pytest.raises(InputError, match=r"sampling must set .*, got 'steps'"):
         model(PROMPTS, sampling={"steps": 3})
-    with pytest.raises(InputError, match=r"sampling.psi must be at least 0, got -1"):
+    with pytest.raises(InputError, match=r"^psi must be a number, 0 or more, got -1"):
         model(PROMPTS, truncation=-1)
 
 

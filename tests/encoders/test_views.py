@@ -53,7 +53,7 @@ def test_an_encoder_of_one_form_is_refused_another():
 def test_a_form_that_does_not_exist_is_refused(encoder):
     with pytest.raises(InputError, match=r"data\.x must be one of standard, upstream"):
         choose_preprocess(encoder, "twice", setting="data.x")
-    with pytest.raises(InputError, match="embed_preprocess must be standard or"):
+    with pytest.raises(InputError, match="embed_preprocess must be one of standard, "):
         replace(DATA, embed_preprocess="twice")
 
 

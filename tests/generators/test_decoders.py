@@ -221,11 +221,6 @@ def test_a_vae_that_lacks_something_is_refused(name, tmp_path):
         load_generator("vae", store(tensors, tmp_path / "vae", "zip"))
 
 
-def test_channels_of_a_vae_are_multiples_of_its_groups():
-    with pytest.raises(InputError, match=r"must be multiples of 8, got \[16, 12\]"):
-        VaeConfig(6, (16, 12))
-
-
 class StraightFlow(LatentFlow):
     """Its velocity depends on t alone: v = 3 t^2."""
 

@@ -230,19 +230,3 @@ def test_a_text_of_another_encoder_is_refused():
         load_generator("lafite", None, {"psi": 1})
     with pytest.raises(InputError, match=r"expected at None"):
         load_generator("lafite", None)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"text_dim": 0}, "text_dim must be a whole number from 1, got 0"),
-        ({"text_features": 1.5}, "text_features must be a whole number from 1"),
-        ({"text_lr": 0.0}, "text_lr must be a positive number, got 0.0"),
-        ({"text_layers": {"8": "mix"}}, "text_layers must give one of .*'mix' for '8'"),
-        ({"text_layers": {"32": "add"}}, "among 4, 8, 16, got 'add' for '32'"),
-        ({"resolution": 48}, "resolution must be a power of 2"),
-    ],
-)
-def test_an_impossible_architecture_is_refused(change, message):
-    with pytest.raises(InputError, match=message):
-        make_lafite(**change)

@@ -7,7 +7,6 @@ import torch
 from generators.reference import dense, lrelu, outer, upfirdn
 from torch.nn import functional as F
 
-from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.methods.lafite.discriminator import (
     Discriminator,
     DiscriminatorConfig,
@@ -96,15 +95,6 @@ def test_the_deviation_is_that_of_groups_of_four():
     odd = append_deviation(x[:3])[:, 3]
     deviation = (x[:3].var(0, correction=0) + 1e-8).sqrt().mean()
     torch.testing.assert_close(odd, deviation.expand(3, 2, 2))
-
-
-@pytest.mark.parametrize(
-    ("resolution", "message"),
-    [(64, r"channel_base must be the resolution \(64\)"), (4, "of 8 pixels a side")],
-)
-def test_a_discriminator_without_channels_or_blocks_is_refused(resolution, message):
-    with pytest.raises(InputError, match=message):
-        DiscriminatorConfig(resolution, channel_base=32, channel_max=8, text_dim=4)
 
 
 def test_the_discriminator_is_stylegan2s():

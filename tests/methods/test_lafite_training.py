@@ -186,19 +186,3 @@ def test_other_models_are_refused():
     generator.identity = Identity("stylegan2", "44")
     with pytest.raises(InputError, match=r"made with the generator stylegan2@44, got"):
         train(generator=generator)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"bs": 0}, "baselines.lafite.bs must be 1 or more, got 0"),
-        ({"lr": 0.0}, "baselines.lafite.lr must be above 0, got 0.0"),
-        ({"itc": -1.0}, "baselines.lafite.itc must be 0 or more, got -1.0"),
-        ({"noise_share": 1.0}, r"noise_share must be in \[0, 1\), got 1.0"),
-        ({"lam": 1.5}, r"lam must be in \[0, 1\], got 1.5"),
-        ({"form": "paper"}, "form must be one of released, corrected, got 'paper'"),
-    ],
-)
-def test_a_setting_out_of_range_is_refused(change, message):
-    with pytest.raises(InputError, match=message):
-        configure(**change)

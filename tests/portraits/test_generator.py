@@ -1,8 +1,6 @@
-import pytest
 import torch
 from safetensors.torch import save_file
 
-from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators import load_generator
 from clip2latent_kedro.portraits.attributes import Z_DIM
 from clip2latent_kedro.portraits.generator import (
@@ -94,9 +92,3 @@ def test_equal_pictures_cost_nothing_and_faces_cost_most():
     weight = face_weight(image)
     assert weight.max() <= 4
     assert weight.min() >= 1
-
-
-@pytest.mark.parametrize(("name", "value"), [("w_dim", 16), ("batch_size", 24)])
-def test_sizes_that_cannot_work_are_refused(name, value):
-    with pytest.raises(InputError, match=f"portraits.generator.{name} must"):
-        GeneratorConfig(**{**vars(TINY), name: value})

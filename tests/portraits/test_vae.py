@@ -2,7 +2,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators import load_generator
 from clip2latent_kedro.portraits.attributes import sample_z
 from clip2latent_kedro.portraits.generator import face_weight, image_loss
@@ -125,16 +124,3 @@ def test_what_is_exported_draws_what_was_trained(states, tmp_path):
     torch.testing.assert_close(
         generator.synthesis(w), model.decoder(w[:, 0]), atol=5e-3, rtol=5e-3
     )
-
-
-@pytest.mark.parametrize("latent_dim", [0, 49])
-def test_a_code_has_no_more_channels_than_the_thumbnail(latent_dim):
-    with pytest.raises(
-        InputError, match=r"vae.latent_dim must be 1 to 48 at 16 pixels"
-    ):
-        VaeTrainingConfig(**{**vars(TINY), "latent_dim": latent_dim})
-
-
-def test_counts_of_the_flow_are_positive():
-    with pytest.raises(InputError, match=r"vae_flow.depth must be 1 or more, got 0"):
-        FlowTrainingConfig(**{**vars(FLOW), "depth": 0})

@@ -128,13 +128,13 @@ def test_missing_and_foreign_files_are_named(tmp_path):
     ("place", "value", "match"),
     [
         ("model.network.dim", 10**7, "size mismatch for"),
-        ("model.network.depth", 10**12, "far more layers than it holds"),
+        ("model.network.depth", 10**9, "far more layers than it holds"),
         ("model.network.num_timesteps", 10**12, "at most 1000000"),
-        ("model.network.dim", "8", "cannot have '8' as dim"),
-        ("model.network.kind", "other", "as kind"),
+        ("model.network.dim", "8", "dim must be a whole number"),
+        ("model.network.kind", "other", "kind must be one of"),
         ("data.latent_repeats", [10], "as data.latent_repeats"),
-        ("train.max_it", "12", "as max_it"),
-        ("train.znorm_latent", 1, "as znorm_latent"),
+        ("train.max_it", "12", "max_it must be a whole"),
+        ("train.znorm_latent", 1, "znorm_latent must be true"),
     ],
 )
 def test_claims_that_the_weights_do_not_bear_out(

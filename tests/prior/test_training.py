@@ -20,7 +20,6 @@ from .toy import (
     make_data_config,
     make_network_config,
     make_pairs,
-    make_train_config,
     train,
 )
 
@@ -252,8 +251,8 @@ def test_divergence_keeps_the_last_good_checkpoint():
 
 def test_divergence_by_the_learning_rate_yields_no_bad_checkpoint():
     seen = []
-    with pytest.raises(InputError, match=r"finite.*Lower train.lr = 1e\+38"):
-        seen.extend(train(lr=1e38, max_it=200, val_it=50, save_it=1))
+    with pytest.raises(InputError, match=r"finite.*Lower train.lr = 1e\+30"):
+        seen.extend(train(lr=1e30, max_it=200, val_it=50, save_it=1))
     for checkpoint in seen:
         assert all(tensor.isfinite().all() for tensor in checkpoint.network.values())
 
@@ -264,24 +263,6 @@ def test_latents_can_stay_unnormalised():
     w = torch.randn(4, 2, 3)
     assert torch.equal(prior.statistics.denormalise(w), w)
     assert torch.equal(prior.w_mean, last.statistics.mean)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"max_it": 0}, "train.max_it must be 1 or more, got 0"),
-        ({"lr": float("nan")}, "train.lr must be above 0, got nan"),
-        ({"ema_beta": 1.1}, "train.ema_beta must be within 0 and 1"),
-        ({"lr_decay": "step"}, "train.lr_decay must be one of none, cosine, linear"),
-        ({"precision": "int8"}, "train.precision must be one of float32, bfloat16, fl"),
-        ({"clip_grad": 0.0}, "train.clip_grad must be above 0 or null, got 0.0"),
-        ({"accumulate": 0}, "train.accumulate must be 1 or more, got 0"),
-        ({"warmup_it": -1}, "train.warmup_it must be 0 or more, got -1"),
-    ],
-)
-def test_wrong_settings_are_named(changes, message):
-    with pytest.raises(InputError, match=message):
-        make_train_config(**changes)
 
 
 @pytest.mark.gpu

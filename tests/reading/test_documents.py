@@ -1,6 +1,5 @@
 """What a few letters stand for is counted before it is made."""
 
-import json
 from itertools import pairwise
 
 import pytest
@@ -11,11 +10,9 @@ from clip2latent_kedro.reading import (
     check_tree,
     parse_json,
     read_json,
-    read_settings,
     read_text,
     read_yaml,
 )
-from clip2latent_kedro.samplers import SamplingConfig
 
 
 def laughs(form, num_levels=12):
@@ -114,20 +111,3 @@ def test_references_to_references_are_bounded():
     }
     with pytest.raises(InputError, match="lead too far: it stands for more than"):
         check_config({"data": {**data, "i": 1}}, "cfg")
-
-
-def test_settings_are_of_their_types():
-    right = {"sampler": "ddpm", "num_steps": 4, "guidance_scale": 2}
-    config = read_settings(SamplingConfig, {**right, "guidance_interval": [0, 0.5]})
-    assert config.guidance_interval == [0, 0.5]
-    for name, value in (
-        *(("num_steps", wrong) for wrong in (2.5, True, "4", None, [4])),
-        *(("guidance_scale", wrong) for wrong in (float("nan"), "2", {})),
-        *(("guidance_interval", wrong) for wrong in (0.5, ["a", "b"], None)),
-        *(("sampler", wrong) for wrong in ("other", [], None)),
-    ):
-        with pytest.raises(ValueError, match=name):
-            read_settings(SamplingConfig, {**right, name: value})
-    for wrong in ({**right, "extra": 1}, {"sampler": "ddpm"}, [], json.loads("null")):
-        with pytest.raises(ValueError, match=r"has no|missing|must be a mapping"):
-            read_settings(SamplingConfig, wrong)

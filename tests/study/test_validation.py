@@ -13,7 +13,6 @@ from linear_models import (
 )
 from torch.nn import functional
 
-from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.study.validation import (
     ValidationConfig,
@@ -171,18 +170,3 @@ def test_steps_of_validations_are_the_rows_with_more_than_losses():
         {"step": 9, "loss": 1.0, "validation_loss": 1.0, "text_score_g1": 0.5},
     ]
     assert validated_steps(history) == [7, 9]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"num_images": -1}, "validation.num_images must be 0 or more, got -1"),
-        ({"num_prompts": -1}, "validation.num_prompts must be 0 or more"),
-        ({"num_samples": 0}, "validation.num_samples must be 1 or more, got 0"),
-        ({"guidance_scales": [1.0, -1.0]}, "must be different numbers, each 0 or"),
-        ({"guidance_scales": [2.0, 2.0]}, r"numbers, each 0 or more, got \[2.0, 2.0\]"),
-    ],
-)
-def test_wrong_settings_are_named(changes, message):
-    with pytest.raises(InputError, match=message):
-        make_config(**changes)

@@ -3,13 +3,17 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge, Interval
 
 from clip2latent_kedro.ablation.settings import (
     KNOWN,
+    Settings,
     describe_override,
     needs_training,
 )
+from clip2latent_kedro.checked import Checked, PositiveInt, Rule, check_types
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.study.variants import expand_grid
 
@@ -76,7 +80,7 @@ class StudySpec:
 
 
 @dataclass(frozen=True)
-class AblationConfig:
+class AblationConfig(Checked):
     """The studies, and the protocol of all of them.
 
     Attributes:
@@ -93,28 +97,18 @@ class AblationConfig:
         studies: By name (see `StudySpec`); None leaves a study out.
     """
 
-    num_prompts: int
-    num_samples: int
-    num_seeds: int
-    confidence: float
-    strip_prompts: int
-    ensemble_size: int
+    num_prompts: PositiveInt
+    num_samples: Annotated[int, Ge(2)]
+    num_seeds: Annotated[int, Ge(2)]
+    confidence: Annotated[float, Interval(gt=0, lt=1)]
+    strip_prompts: PositiveInt
+    ensemble_size: PositiveInt
     budget: dict[str, Any]
     only: str | None
     studies: dict[str, dict[str, Any] | None]
 
-    def __post_init__(self) -> None:
-        """Check ranges, and that studies move settings that there are."""
-        at_least = {
-            "num_prompts": 1,
-            "num_samples": 2,  # diversity compares samples of one prompt
-            "num_seeds": 2,  # an interval compares seeds
-            "strip_prompts": 1,
-            "ensemble_size": 1,
-        }
-        for name, low in at_least.items():
-            self._check(name, getattr(self, name) >= low, f"{low} or more")
-        self._check("confidence", 0 < self.confidence < 1, "above 0 and below 1")
+    def rules(self) -> Iterator[Rule]:
+        """Yield that the budget is training's, and that names are those of studies."""
         _check_overrides("ablation.budget", self.budget)
         for name in self.budget:
             if not needs_training(name):
@@ -124,9 +118,8 @@ class AblationConfig:
                 )
                 raise InputError(msg)
         studies = self._read_all()
-        chosen = self._chosen()
         known = f"names of studies, of {', '.join(studies)}, or null"
-        self._check("only", chosen <= studies.keys(), known)
+        yield self._chosen() <= studies.keys(), "only", known
 
     def read_studies(self) -> dict[str, StudySpec]:
         """Return the studies to run, by name."""
@@ -139,11 +132,6 @@ class AblationConfig:
     def _read_all(self) -> dict[str, StudySpec]:
         written = self.studies.items()
         return {n: _read_study(n, study) for n, study in written if study is not None}
-
-    def _check(self, name: str, is_right: bool, expected: str) -> None:
-        if not is_right:
-            msg = f"ablation.{name} must be {expected}, got {getattr(self, name)!r}."
-            raise InputError(msg)
 
 
 def _read_study(name: str, written: object) -> StudySpec:
@@ -175,6 +163,8 @@ def _read_study(name: str, written: object) -> StudySpec:
             _check_overrides(f"{where}.{group}.{line}", overrides)
     title = str(study.get("title", name.replace("_", " ")))
     spec = StudySpec(name, title, axis, values, base, lines, apart)
+    for point in spec.points():
+        check_types(Settings, point.overrides, f"studies.{name}")
     labels = [point.label for point in spec.points()]
     if len(set(labels)) < len(labels):
         msg = f"{where} must have variants of different names, got {labels}."

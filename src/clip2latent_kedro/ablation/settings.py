@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from clip2latent_kedro.errors import InputError
+from annotated_types import Ge
+
+from clip2latent_kedro.checked import Checked, PositiveInt
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.prior.config import TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig
@@ -42,23 +44,6 @@ def needs_training(name: str) -> bool:
     return name == "num_pairs" or not name.startswith(("sampling.", *OWN))
 
 
-def check_own(name: str, value: Any) -> None:
-    """Check the range of a setting of `OWN`.
-
-    Raises:
-        InputError: If the value is not in it.
-    """
-    if name == "condition":
-        if value not in ("text", "image"):
-            msg = f"condition must be text or image, got {value!r}."
-            raise InputError(msg)
-    elif value is not None or name != "num_pairs":
-        low = {"num_pairs": 2, "best_of": 1}[name]
-        if type(value) is not int or value < low:
-            msg = f"{name} must be a whole number, {low} or more, got {value!r}."
-            raise InputError(msg)
-
-
 def describe_override(name: str, value: Any) -> str:
     """Return an override in words, such as `psi 0.7`."""
     absent = "all" if name == "num_pairs" else "none"
@@ -66,7 +51,7 @@ def describe_override(name: str, value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Checked):
     """Everything that an ablation may change.
 
     Attributes:
@@ -85,14 +70,9 @@ class Settings:
     network: NetworkConfig
     diffusion: DiffusionConfig
     train: TrainConfig
-    num_pairs: int | None = None
-    best_of: int = 1
+    num_pairs: Annotated[int, Ge(2)] | None = None
+    best_of: PositiveInt = 1
     condition: Condition = "text"
-
-    def __post_init__(self) -> None:
-        """Check ranges of what is an ablation's own."""
-        for name in OWN:
-            check_own(name, getattr(self, name))
 
     def change(self, overrides: Overrides) -> "Settings":
         """Return the settings with some of them changed.

@@ -8,14 +8,23 @@ unchanged.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
+from annotated_types import Len
 from torch import Tensor
 
+from clip2latent_kedro.checked import (
+    Checked,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Rule,
+    Share,
+)
 from clip2latent_kedro.encoders.open_clip import OpenClipEncoder
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.reading import (
@@ -31,13 +40,12 @@ if TYPE_CHECKING:
     from open_clip.model import CLIP
     from open_clip.tokenizer import SimpleTokenizer
 
-_COLOURS = 3
 UNKNOWN = 0  # row of the compact embedding
 _EMBEDDING = "token_embedding.weight"
 
 
 @dataclass(frozen=True)
-class CompactClipConfig:
+class CompactClipConfig(Checked):
     """Architecture of a small CLIP, as stored in its file.
 
     Attributes:
@@ -50,22 +58,17 @@ class CompactClipConfig:
         image_std: Standard deviation of each channel.
     """
 
-    embed_dim: int
+    embed_dim: PositiveInt
     vision: dict[str, Any]
     text: dict[str, Any]
-    tokens: list[int]
-    image_mean: list[float]
-    image_std: list[float]
+    tokens: list[NonNegativeInt]
+    image_mean: Annotated[list[Share], Len(3, 3)]
+    image_std: Annotated[list[PositiveFloat], Len(3, 3)]
 
-    def __post_init__(self) -> None:
-        """Check the images' channels, and that the tokens are an ascending list."""
-        for name in ("image_mean", "image_std"):
-            if len(getattr(self, name)) != _COLOURS:
-                msg = f"{name} must be {_COLOURS} numbers, got {getattr(self, name)}."
-                raise InputError(msg)
-        if not self.tokens or self.tokens != sorted(set(self.tokens)):
-            msg = "tokens must be ascending numbers, got others."
-            raise InputError(msg)
+    def rules(self) -> Iterator[Rule]:
+        """Yield that the tokens are an ascending list."""
+        is_ascending = bool(self.tokens) and self.tokens == sorted(set(self.tokens))
+        yield is_ascending, "tokens", "ascending numbers"
 
     def build(self, vocab_size: int | None = None) -> "CLIP":
         """Return the model with random weights; the compact vocabulary by default."""

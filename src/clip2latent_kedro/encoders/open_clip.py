@@ -11,13 +11,14 @@ import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from clip2latent_kedro.checked import Checked
 from clip2latent_kedro.downloads import Source, fetch
 from clip2latent_kedro.encoders.open_clip_weights import (
     architecture_name,
@@ -51,7 +52,7 @@ MAX_BATCH = 256
 
 
 @dataclass(frozen=True)
-class OpenClipOptions:
+class OpenClipOptions(Checked):
     """What the catalog says about an open_clip model.
 
     Attributes:
@@ -65,10 +66,6 @@ class OpenClipOptions:
     model: str
     pretrained: str | None = None
     precision: Precision = "fp32"
-
-    def __post_init__(self) -> None:
-        """Check the choices."""
-        check_choice("precision", self.precision, get_args(Precision))
 
 
 class OpenClipEncoder:

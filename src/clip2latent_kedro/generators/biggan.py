@@ -13,12 +13,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import torch
+from annotated_types import Interval
 from torch import Tensor
 from torch.nn import functional as F
 
+from clip2latent_kedro.checked import Checked, NonNegativeInt
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.files import hash_file
 from clip2latent_kedro.generators.adapters import FrozenNetwork, check_class_label
@@ -38,7 +40,7 @@ _STATISTICS = {"running_means": "mean", "running_vars": "var"}
 
 
 @dataclass(frozen=True)
-class BigGanOptions:
+class BigGanOptions(Checked):
     """What a catalog entry may set.
 
     Attributes:
@@ -48,15 +50,9 @@ class BigGanOptions:
             `...-config.json` beside the weights.
     """
 
-    truncation: float = 1.0
-    class_label: int | None = None
+    truncation: Annotated[float, Interval(gt=0, le=1)] = 1.0
+    class_label: NonNegativeInt | None = None
     config: str | None = None
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        if not 0 < self.truncation <= 1:
-            msg = f"truncation must be above 0, at most 1, got {self.truncation}."
-            raise InputError(msg)
 
 
 class BigGanGenerator(FrozenNetwork):

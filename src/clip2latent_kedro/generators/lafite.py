@@ -12,15 +12,20 @@ training/networks.py):
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import inf
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.checked import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Rule,
+)
 from clip2latent_kedro.generators.stylegan2 import (
     FullyConnected,
     MappingNetwork,
@@ -55,39 +60,29 @@ class LafiteConfig(StyleGAN2Config):
             was seen; None where nobody knows.
     """
 
-    text_dim: int = 512
-    text_features: int = 512
-    text_lr: float = 0.01
+    text_dim: PositiveInt = 512
+    text_features: PositiveInt = 512
+    text_lr: PositiveFloat = 0.01
     text_layers: Mapping[str, TextLayers] | None = None
     text_encoder: str | None = None
-    training_seconds: float | None = None
-    training_images: int | None = None
+    training_seconds: NonNegativeFloat | None = None
+    training_images: NonNegativeInt | None = None
 
     def __post_init__(self) -> None:
         """Check the additions too, and name every block in `text_layers`."""
         super().__post_init__()
-        for name in ("text_dim", "text_features"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                msg = f"{name} must be a whole number from 1, got {value!r}."
-                raise InputError(msg)
-        if not 0 < self.text_lr < inf:
-            msg = f"text_lr must be a positive number, got {self.text_lr!r}."
-            raise InputError(msg)
-        given = dict(self.text_layers or {})
         ways: dict[str, TextLayers] = {
             str(r): "concatenate" if r <= _LARGEST_CONCATENATED else "scale"
             for r in self.block_resolutions
         }
-        for resolution, way in given.items():
-            if resolution not in ways or way not in get_args(TextLayers):
-                msg = (
-                    f"text_layers must give one of {', '.join(get_args(TextLayers))} "
-                    f"to resolutions among {', '.join(ways)}, got {way!r} for "
-                    f"{resolution!r}."
-                )
-                raise InputError(msg)
-        object.__setattr__(self, "text_layers", ways | given)
+        object.__setattr__(self, "text_layers", ways | dict(self.text_layers or {}))
+
+    def rules(self) -> Iterator[Rule]:
+        """Yield that only blocks use the text that there are."""
+        yield from super().rules()
+        known = list(map(str, self.block_resolutions))
+        expected = f"ways by resolution, among {', '.join(known)}"
+        yield set(self.text_layers or {}) <= set(known), "text_layers", expected
 
     def way(self, resolution: int) -> TextLayers:
         """Return how the block of a resolution uses the text."""

@@ -1,31 +1,26 @@
 """The architecture of a StyleGAN2 generator, and what can be built of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
-from clip2latent_kedro.errors import InputError
+from annotated_types import Interval
+
+from clip2latent_kedro.checked import (
+    Checked,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Rule,
+)
 
 Architecture = Literal["skip", "resnet", "orig"]
 
-_MAX_RESOLUTION = 4096
 _MAX_TAPS = 64
-_MAX_MAPPING_LAYERS = 256
-_LEAST = {
-    "z_dim": 1,
-    "w_dim": 1,
-    "resolution": 4,
-    "channel_base": 1,
-    "channel_max": 1,
-    "mapping_layers": 1,
-    "c_dim": 0,
-    "img_channels": 1,
-}
 
 
 @dataclass(frozen=True)
-class StyleGAN2Config:
+class StyleGAN2Config(Checked):
     """Architecture of a StyleGAN2 generator.
 
     Attributes:
@@ -47,68 +42,34 @@ class StyleGAN2Config:
         use_noise: Whether the layers add noise.
     """
 
-    z_dim: int
-    w_dim: int
-    resolution: int
-    channel_base: int
-    channel_max: int
-    mapping_layers: int = 8
-    mapping_features: int | None = None
-    mapping_lr: float = 0.01
-    conv_clamp: float | None = None
-    c_dim: int = 0
-    embed_features: int | None = None
-    img_channels: int = 3
+    z_dim: PositiveInt
+    w_dim: PositiveInt
+    resolution: Annotated[int, Interval(ge=4, le=4096)]
+    channel_base: PositiveInt
+    channel_max: PositiveInt
+    mapping_layers: Annotated[int, Interval(ge=1, le=256)] = 8
+    mapping_features: PositiveInt | None = None
+    mapping_lr: PositiveFloat = 0.01
+    conv_clamp: PositiveFloat | None = None
+    c_dim: NonNegativeInt = 0
+    embed_features: PositiveInt | None = None
+    img_channels: PositiveInt = 3
     architecture: Architecture = "skip"
     resample_filter: Sequence[float] = (1, 3, 3, 1)
     use_noise: bool = True
 
     def __post_init__(self) -> None:
         """Check that such a network can be built."""
+        super().__post_init__()
         object.__setattr__(self, "resample_filter", tuple(self.resample_filter))
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                msg = f"{name} must be a whole number from {least}, got {value!r}."
-                raise InputError(msg)
-        for name in ("mapping_features", "embed_features"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                msg = f"{name} must be a whole number from 1 or None, got {value!r}."
-                raise InputError(msg)
-        for name in ("mapping_lr", "conv_clamp"):
-            value = getattr(self, name)
-            is_left_out = name == "conv_clamp" and value is None
-            if not is_left_out and not 0 < value < inf:
-                msg = f"{name} must be a positive number, got {value!r}."
-                raise InputError(msg)
-        if self.mapping_layers > _MAX_MAPPING_LAYERS:
-            msg = (
-                f"mapping_layers must be at most {_MAX_MAPPING_LAYERS}, got "
-                f"{self.mapping_layers}."
-            )
-            raise InputError(msg)
-        is_power = self.resolution.bit_count() == 1
-        if not is_power or self.resolution > _MAX_RESOLUTION:
-            msg = (
-                f"resolution must be a power of 2 from 4 to {_MAX_RESOLUTION}, got "
-                f"{self.resolution}."
-            )
-            raise InputError(msg)
-        if self.architecture not in get_args(Architecture):
-            msg = (
-                f"architecture must be one of {', '.join(get_args(Architecture))}, got "
-                f"{self.architecture!r}."
-            )
-            raise InputError(msg)
+
+    def rules(self) -> Iterator[Rule]:
+        """Yield that blocks double the resolution, and that the filter passes some."""
+        yield self.resolution.bit_count() == 1, "resolution", "a power of 2"
         taps = self.resample_filter
-        is_filter = 2 <= len(taps) <= _MAX_TAPS and all(map(isfinite, taps))
-        if not is_filter or sum(taps) == 0:
-            msg = (
-                f"resample_filter must be 2 to {_MAX_TAPS} coefficients whose sum is "
-                f"not 0, got {list(taps)}."
-            )
-            raise InputError(msg)
+        is_filter = 2 <= len(taps) <= _MAX_TAPS and sum(taps) != 0
+        expected = f"2 to {_MAX_TAPS} coefficients whose sum is not 0"
+        yield is_filter, "resample_filter", expected
 
     @property
     def block_resolutions(self) -> list[int]:

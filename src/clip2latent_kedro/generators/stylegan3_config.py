@@ -5,44 +5,22 @@ What one layer hands to the next is told by where its band ends (the cutoff), wh
 the filter has damped all of it (the stopband), and how densely it is sampled.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import inf
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 
-from clip2latent_kedro.errors import InputError
-
-_LEAST = {
-    "z_dim": 1,
-    "c_dim": 0,
-    "w_dim": 1,
-    "img_resolution": 4,
-    "img_channels": 1,
-    "mapping_layers": 1,
-    "channel_base": 1,
-    "channel_max": 1,
-    "num_layers": 2,
-    "num_critical": 1,
-    "margin_size": 0,
-    "conv_kernel": 1,
-    "filter_size": 1,
-    "lrelu_upsampling": 1,
-}
-# What would make filters and lists far larger than any network's.
-_MOST = {
-    "img_resolution": 4096,
-    "mapping_layers": 256,
-    "num_layers": 256,
-    "filter_size": 64,
-    "lrelu_upsampling": 16,
-}
-_POSITIVE = (
-    "mapping_lr",
-    "first_cutoff",
-    "first_stopband",
-    "last_stopband_rel",
-    "output_scale",
+from clip2latent_kedro.checked import (
+    Checked,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Rule,
 )
+
+# What would make filters and lists far larger than any network's.
 
 
 @dataclass(frozen=True)
@@ -67,7 +45,7 @@ class Signal:
 
 
 @dataclass(frozen=True)
-class StyleGAN3Config:
+class StyleGAN3Config(Checked):
     """Architecture, in the names and with the defaults of NVIDIA's release.
 
     The defaults are those of configuration T; R has `conv_kernel` 1, radial filters,
@@ -98,58 +76,34 @@ class StyleGAN3Config:
         conv_clamp: Bound on activations; None for none.
     """
 
-    z_dim: int
-    c_dim: int
-    w_dim: int
-    img_resolution: int
-    img_channels: int = 3
-    mapping_layers: int = 2
-    channel_base: int = 32768
-    channel_max: int = 512
-    num_layers: int = 14
-    num_critical: int = 2
-    first_cutoff: float = 2.0
-    first_stopband: float = 2**2.1
-    last_stopband_rel: float = 2**0.3
-    margin_size: int = 10
-    output_scale: float = 0.25
-    conv_kernel: int = 3
-    filter_size: int = 6
-    lrelu_upsampling: int = 2
+    z_dim: PositiveInt
+    c_dim: NonNegativeInt
+    w_dim: PositiveInt
+    img_resolution: Annotated[int, Interval(ge=4, le=4096)]
+    img_channels: PositiveInt = 3
+    mapping_layers: Annotated[int, Interval(ge=1, le=256)] = 2
+    channel_base: PositiveInt = 32768
+    channel_max: PositiveInt = 512
+    num_layers: Annotated[int, Interval(ge=2, le=256)] = 14
+    num_critical: PositiveInt = 2
+    first_cutoff: PositiveFloat = 2.0
+    first_stopband: PositiveFloat = 2**2.1
+    last_stopband_rel: PositiveFloat = 2**0.3
+    margin_size: NonNegativeInt = 10
+    output_scale: PositiveFloat = 0.25
+    conv_kernel: PositiveInt = 3
+    filter_size: Annotated[int, Interval(ge=1, le=64)] = 6
+    lrelu_upsampling: Annotated[int, Interval(ge=1, le=16)] = 2
     use_radial_filters: bool = False
-    conv_clamp: float | None = 256.0
-    mapping_lr: float = 0.01
+    conv_clamp: PositiveFloat | None = 256.0
+    mapping_lr: PositiveFloat = 0.01
 
-    def __post_init__(self) -> None:
-        """Check that the numbers describe a network."""
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                msg = f"{name} must be a whole number from {least}, got {value!r}."
-                raise InputError(msg)
-        for name, most in _MOST.items():
-            if getattr(self, name) > most:
-                msg = f"{name} must be at most {most}, got {getattr(self, name)}."
-                raise InputError(msg)
-        if self.num_layers <= self.num_critical:
-            msg = (
-                f"num_layers must be above num_critical ({self.num_critical}), got "
-                f"{self.num_layers}."
-            )
-            raise InputError(msg)
-        numbers = {name: getattr(self, name) for name in _POSITIVE}
-        if self.conv_clamp is not None:
-            numbers["conv_clamp"] = self.conv_clamp
-        for name, value in numbers.items():
-            if not (isinstance(value, int | float) and 0 < value < inf):
-                msg = f"{name} must be a positive number, got {value!r}."
-                raise InputError(msg)
-        if self.first_cutoff > self.img_resolution / 2:
-            msg = (
-                f"first_cutoff must be at most half of img_resolution "
-                f"({self.img_resolution}), got {self.first_cutoff}."
-            )
-            raise InputError(msg)
+    def rules(self) -> Iterator[Rule]:
+        """Yield that some layers are not critically sampled, and cutoffs rise."""
+        above = f"above num_critical, {self.num_critical}"
+        yield self.num_layers > self.num_critical, "num_layers", above
+        expected = f"at most half of img_resolution, {self.img_resolution}"
+        yield self.first_cutoff <= self.img_resolution / 2, "first_cutoff", expected
 
     # Of the mapping, which is StyleGAN2's: all its layers have `w_dim` channels.
     mapping_features = None

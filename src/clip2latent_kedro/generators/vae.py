@@ -11,12 +11,14 @@ in Euler steps. A decoder without one has w = z.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, MultipleOf
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.checked import Checked, NonNegativeInt, PositiveInt
 
 FLOW_PREFIX = "flow."  # of its tensors in a state dict
 NUM_GROUPS = 8  # of the channels that are normalised together
@@ -26,7 +28,7 @@ _START = 4  # pixels a side of the first feature map
 
 
 @dataclass(frozen=True)
-class VaeConfig:
+class VaeConfig(Checked):
     """Sizes of a decoder.
 
     Attributes:
@@ -37,19 +39,10 @@ class VaeConfig:
         flow_depth: Number of its residual layers.
     """
 
-    latent_dim: int
-    channels: tuple[int, ...]
-    flow_width: int = 0
-    flow_depth: int = 0
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        if any(channels < 1 or channels % NUM_GROUPS for channels in self.channels):
-            msg = (
-                f"The channels of a VAE's decoder must be multiples of {NUM_GROUPS}, "
-                f"got {list(self.channels)}."
-            )
-            raise InputError(msg)
+    latent_dim: PositiveInt
+    channels: tuple[Annotated[int, Ge(1), MultipleOf(NUM_GROUPS)], ...]
+    flow_width: NonNegativeInt = 0
+    flow_depth: NonNegativeInt = 0
 
     @property
     def resolution(self) -> int:

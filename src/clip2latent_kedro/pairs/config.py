@@ -1,11 +1,14 @@
 """What is to be paired: `params:data` and `params:data_generation`."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
+from annotated_types import Interval
+
+from clip2latent_kedro.checked import Checked, NonNegativeFloat, PositiveInt, Rule
 from clip2latent_kedro.encoders.open_clip import Preprocess
 from clip2latent_kedro.encoders.views import choose_preprocess
-from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder
 from clip2latent_kedro.runtime import Precision
 
@@ -13,7 +16,7 @@ PairDtype = Literal["float32", "float16"]
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Checked):
     """`params:data`: the pairs as the prior sees them, under clip2latent's names.
 
     Attributes:
@@ -28,34 +31,22 @@ class DataConfig:
         score_preprocess: How images are read to be scored and ranked.
     """
 
-    bs: int
-    embed_noise_scale: float
+    bs: PositiveInt
+    embed_noise_scale: NonNegativeFloat
     clip_variant: str
-    n_latents: int
-    latent_dim: int
-    latent_repeats: list[int]
+    n_latents: PositiveInt
+    latent_dim: PositiveInt
+    latent_repeats: list[PositiveInt]
     embed_preprocess: Preprocess = "standard"
     score_preprocess: Preprocess = "standard"
 
-    def __post_init__(self) -> None:
-        """Check ranges, and that the groups are as many as `n_latents`."""
-        _check_positive("data", bs=self.bs, latent_dim=self.latent_dim)
-        if self.embed_noise_scale < 0:
-            msg = (
-                f"data.embed_noise_scale must be 0 or more, "
-                f"got {self.embed_noise_scale}."
-            )
-            raise InputError(msg)
-        repeats = self.latent_repeats
-        if not repeats or min(repeats) < 1 or len(repeats) != self.n_latents:
-            msg = (
-                f"data.latent_repeats must hold data.n_latents = {self.n_latents} "
-                f"positive layer counts, got {repeats}. For w use n_latents: 1 and "
-                f"latent_repeats: [num_ws]."
-            )
-            raise InputError(msg)
-        for name in ("embed_preprocess", "score_preprocess"):
-            _check_choice("data", name, getattr(self, name), get_args(Preprocess))
+    def rules(self) -> Iterator[Rule]:
+        """Yield that there are as many groups as `n_latents` says."""
+        expected = (
+            f"as many layer counts as n_latents, {self.n_latents} (for w one, num_ws)"
+        )
+        fits = len(self.latent_repeats) == self.n_latents
+        yield fits, "latent_repeats", expected
 
     def embedder(self, encoder: Encoder) -> Encoder:
         """Return the encoder as it embeds conditions."""
@@ -71,7 +62,7 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
-class GenerationConfig:
+class GenerationConfig(Checked):
     """`params:data_generation`: how many pairs are made, and how.
 
     Attributes:
@@ -90,42 +81,13 @@ class GenerationConfig:
         compile: Compile the synthesis first, which takes a C++ compiler.
     """
 
-    n_samples: int
-    batch_size: int
-    out_image_size: int | None
-    psi: float
-    samples_per_shard: int
+    n_samples: PositiveInt
+    batch_size: PositiveInt
+    out_image_size: PositiveInt | None
+    psi: Annotated[float, Interval(ge=0, le=2)]
+    samples_per_shard: PositiveInt
     save_images: bool
     dtype: PairDtype
     precision: Precision = "float32"
     channels_last: bool = False
     compile: bool = False
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        _check_positive(
-            "data_generation",
-            n_samples=self.n_samples,
-            batch_size=self.batch_size,
-            samples_per_shard=self.samples_per_shard,
-            out_image_size=1 if self.out_image_size is None else self.out_image_size,
-        )
-        if not 0 <= self.psi <= 2:
-            msg = f"data_generation.psi must lie in [0, 2], got {self.psi}."
-            raise InputError(msg)
-        section = "data_generation"
-        _check_choice(section, "dtype", self.dtype, get_args(PairDtype))
-        _check_choice(section, "precision", self.precision, get_args(Precision))
-
-
-def _check_positive(section: str, **values: int) -> None:
-    for name, value in values.items():
-        if value < 1:
-            msg = f"{section}.{name} must be 1 or more, got {value}."
-            raise InputError(msg)
-
-
-def _check_choice(section: str, name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        msg = f"{section}.{name} must be {' or '.join(known)}, got {value!r}."
-        raise InputError(msg)

@@ -6,22 +6,30 @@ speeds learning up several times and is dropped at export.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
+from annotated_types import Ge, MultipleOf
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from clip2latent_kedro.checked import (
+    Checked,
+    Decay,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Rule,
+)
 from clip2latent_kedro.encoders.compact_clip import (
     CompactClipConfig,
     known_tokens,
     pack_clip,
 )
-from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.portraits.attributes import ATTRIBUTES
-from clip2latent_kedro.portraits.fitting import FitState, check_ranges
+from clip2latent_kedro.portraits.fitting import FitState
 from clip2latent_kedro.portraits.phrases import grammar_fragments
 
 if TYPE_CHECKING:
@@ -35,7 +43,7 @@ HEAD_WIDTH = 32  # of an attention head of the image tower
 
 
 @dataclass(frozen=True)
-class ClipTrainingConfig:
+class ClipTrainingConfig(Checked):
     """Size and training of the portraits' CLIP.
 
     Attributes:
@@ -60,75 +68,41 @@ class ClipTrainingConfig:
         save_every: Steps between two saved states.
     """
 
-    embed_dim: int
-    image_size: int
-    vision_layers: list[int] | int
-    vision_width: int
-    vision_patch_size: int | None
-    context_length: int
-    text_width: int
-    text_heads: int
-    text_layers: int
-    steps: int
-    batch_size: int
-    lr: float
-    weight_decay: float
-    ema_beta: float
-    token_dropout: float
-    attribute_weight: float
-    save_every: int
+    embed_dim: PositiveInt
+    image_size: Annotated[int, Ge(1), MultipleOf(32)]
+    vision_layers: list[PositiveInt] | PositiveInt
+    vision_width: PositiveInt
+    vision_patch_size: PositiveInt | None
+    context_length: PositiveInt
+    text_width: PositiveInt
+    text_heads: PositiveInt
+    text_layers: PositiveInt
+    steps: PositiveInt
+    batch_size: PositiveInt
+    lr: PositiveFloat
+    weight_decay: NonNegativeFloat
+    ema_beta: Decay
+    token_dropout: Decay
+    attribute_weight: NonNegativeFloat
+    save_every: PositiveInt
 
-    def __post_init__(self) -> None:
-        """Check what open_clip would fail on later, and ranges."""
-        check_ranges(self, "portraits.{clip,clip_held_out}")
-        if self.image_size % 32:
-            msg = (
-                f"image_size of the portraits' CLIP must be a multiple of 32, got "
-                f"{self.image_size}. Use 64."
-            )
-            raise InputError(msg)
-        if self.text_width % self.text_heads:
-            msg = (
-                f"text_width of the portraits' CLIP must be a multiple of text_heads, "
-                f"got {self.text_width} and {self.text_heads}. Use 128 and 4."
-            )
-            raise InputError(msg)
-        self._check_vision()
-        if not 0 <= self.token_dropout < 1:
-            msg = (
-                f"token_dropout must be in [0, 1), got {self.token_dropout}. Use 0.02."
-            )
-            raise InputError(msg)
-
-    def _check_vision(self) -> None:
+    def rules(self) -> Iterator[Rule]:
+        """Yield what open_clip would fail on later."""
+        of_text = f"a multiple of text_heads, {self.text_heads}"
+        yield self.text_width % self.text_heads == 0, "text_width", of_text
         layers, patch = self.vision_layers, self.vision_patch_size
-        if patch is None and (isinstance(layers, int) or len(layers) != 4):
-            msg = (
-                f"vision_layers must have 4 numbers, one a stage, got {layers}. Use "
-                f"[1, 1, 1, 1], or set vision_patch_size for a transformer."
-            )
-            raise InputError(msg)
         if patch is None:
-            if self.vision_width % 2:
-                msg = (
-                    f"vision_width of residual blocks must be even, got "
-                    f"{self.vision_width}. Use 16."
-                )
-                raise InputError(msg)
+            is_four = isinstance(layers, list) and len(layers) == 4
+            stages = "4 numbers, one a stage, without vision_patch_size"
+            yield is_four, "vision_layers", stages
+            yield self.vision_width % 2 == 0, "vision_width", "even for residual blocks"
             return
-        if not isinstance(layers, int) or layers < 1:
-            msg = (
-                f"vision_layers must be one number, 1 or more, where there is a "
-                f"vision_patch_size, got {layers}. Use 4."
-            )
-            raise InputError(msg)
-        if patch < 1 or self.image_size % patch or self.vision_width % HEAD_WIDTH:
-            msg = (
-                f"vision_patch_size must divide image_size = {self.image_size}, and "
-                f"{HEAD_WIDTH} vision_width, got {patch} and {self.vision_width}. Use "
-                f"8 and 128."
-            )
-            raise InputError(msg)
+        one = "one number where there is a vision_patch_size"
+        yield isinstance(layers, int), "vision_layers", one
+        of_image = f"a divisor of image_size, {self.image_size}"
+        yield self.image_size % patch == 0, "vision_patch_size", of_image
+        heads = f"a multiple of {HEAD_WIDTH} where there is a vision_patch_size"
+        yield self.vision_width % HEAD_WIDTH == 0, "vision_width", heads
 
     def architecture(self) -> CompactClipConfig:
         """Return the model's architecture and tokens, as its file states them."""
@@ -159,7 +133,7 @@ class ClipTrainingConfig:
 
 
 @dataclass(frozen=True)
-class ClipFinetuneConfig:
+class ClipFinetuneConfig(Checked):
     """A second training that looks closer (see `finetune_clip`).
 
     Attributes:
@@ -170,22 +144,16 @@ class ClipFinetuneConfig:
         save_every: Steps between two saved states.
     """
 
-    steps: int
-    lr: float
-    attribute_weight: float
-    focus: dict[str, float]
-    save_every: int
+    steps: PositiveInt
+    lr: PositiveFloat
+    attribute_weight: NonNegativeFloat
+    focus: dict[str, NonNegativeFloat]
+    save_every: PositiveInt
 
-    def __post_init__(self) -> None:
-        """Check names and ranges."""
-        check_ranges(self, "portraits.clip_finetune")
-        unknown = sorted(set(self.focus) - set(ATTRIBUTES))
-        if unknown:
-            msg = (
-                f"portraits.clip_finetune.focus must name attributes "
-                f"({', '.join(ATTRIBUTES)}), got {', '.join(unknown)}."
-            )
-            raise InputError(msg)
+    def rules(self) -> Iterator[Rule]:
+        """Yield that attributes are named."""
+        names = f"numbers by attribute, of {', '.join(ATTRIBUTES)}"
+        yield self.focus.keys() <= set(ATTRIBUTES), "focus", names
 
 
 @dataclass(frozen=True)

@@ -223,29 +223,6 @@ def fit(
                     yield FitState(step + 1, stopwatch.seconds or 0.0, tensors)
 
 
-def check_ranges(config: Any, where: str) -> None:
-    """Raise `InputError` for a size below 1 or a rate that cannot be one.
-
-    Args:
-        config: Settings of a training, a dataclass.
-        where: Its place in the parameters.
-    """
-    for name, value in vars(config).items():
-        for each in value if isinstance(value, list) else [value]:
-            if name.startswith("lr"):
-                is_right, expected = each > 0, "above 0"
-            elif name == "ema_beta":
-                is_right, expected = 0 <= each < 1, "0 or more and below 1"
-            elif name in ("beta", "weight_decay", "attribute_weight"):
-                is_right, expected = each >= 0, "0 or more"
-            else:
-                is_right, expected = not isinstance(each, int) or each >= 1, "1 or more"
-            if is_right:
-                continue
-            msg = f"{where}.{name} must be {expected}, got {value}."
-            raise InputError(msg)
-
-
 def _explain_divergence(found: str, step: int, lr: str) -> str:
     return (
         f"Loss and weights of a training must be finite, got a {found} that is not at "

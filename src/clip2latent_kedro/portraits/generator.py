@@ -8,12 +8,14 @@ pictures, first at half the resolution and then at the full one.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 from torch.nn import functional as F
 
-from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.checked import Checked, PositiveFloat, PositiveInt, Rule
 from clip2latent_kedro.generators.adapters import stylegan2_weights
 from clip2latent_kedro.generators.stylegan2 import (
     StyleGAN2,
@@ -22,7 +24,7 @@ from clip2latent_kedro.generators.stylegan2 import (
     ToRGB,
 )
 from clip2latent_kedro.portraits.attributes import Z_DIM, sample_z
-from clip2latent_kedro.portraits.fitting import FitState, Schedule, check_ranges, fit
+from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
 from clip2latent_kedro.portraits.mapping import (
     MIN_W_DIM,
     NUM_FEATURES,
@@ -36,7 +38,7 @@ _RENDERS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
-class GeneratorConfig:
+class GeneratorConfig(Checked):
     """Size and training of the portraits generator.
 
     Attributes:
@@ -53,37 +55,22 @@ class GeneratorConfig:
         save_every: Steps between two saved states.
     """
 
-    resolution: int
-    w_dim: int
-    channel_base: int
-    channel_max: int
-    steps: int
-    coarse_steps: int
-    batch_size: int
-    lr_weights: float
-    lr_biases: float
-    save_every: int
+    resolution: PositiveInt
+    w_dim: Annotated[int, Ge(MIN_W_DIM)]
+    channel_base: PositiveInt
+    channel_max: PositiveInt
+    steps: PositiveInt
+    coarse_steps: PositiveInt
+    batch_size: PositiveInt
+    lr_weights: PositiveFloat
+    lr_biases: PositiveFloat
+    save_every: PositiveInt
 
-    def __post_init__(self) -> None:
-        """Check that w can hold what z stands for, and ranges."""
-        check_ranges(self, "portraits.generator")
-        try:
-            self.architecture()
-        except InputError as error:
-            msg = f"In portraits.generator, {error}"
-            raise InputError(msg) from error
-        if self.w_dim < MIN_W_DIM:
-            msg = (
-                f"portraits.generator.w_dim must be {MIN_W_DIM} or more, got "
-                f"{self.w_dim}."
-            )
-            raise InputError(msg)
-        if _RENDERS_AT_ONCE % self.batch_size:
-            msg = (
-                f"portraits.generator.batch_size must divide {_RENDERS_AT_ONCE}, got "
-                f"{self.batch_size}."
-            )
-            raise InputError(msg)
+    def rules(self) -> Iterator[Rule]:
+        """Yield that a step takes a whole share of the renders."""
+        divides = _RENDERS_AT_ONCE % self.batch_size == 0
+        yield divides, "batch_size", f"a divisor of {_RENDERS_AT_ONCE}"
+        self.architecture()  # checks settings of the same names
 
     def architecture(self) -> StyleGAN2Config:
         """Return the network that is trained."""

@@ -10,12 +10,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, MultipleOf
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from clip2latent_kedro.checked import Checked, PositiveFloat, PositiveInt
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.portraits.attributes import (
@@ -24,7 +26,7 @@ from clip2latent_kedro.portraits.attributes import (
     sample_z,
     visible_mask,
 )
-from clip2latent_kedro.portraits.fitting import FitState, Schedule, check_ranges, fit
+from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
 from clip2latent_kedro.portraits.renderer import render
 from clip2latent_kedro.reading import (
     MISSHAPEN,
@@ -39,7 +41,7 @@ _GROUPS = 8  # of channels, normalised together
 
 
 @dataclass(frozen=True)
-class JudgeConfig:
+class JudgeConfig(Checked):
     """Size and training of the judge.
 
     Attributes:
@@ -50,21 +52,11 @@ class JudgeConfig:
         save_every: Steps between two saved states.
     """
 
-    width: int
-    steps: int
-    batch_size: int
-    lr: float
-    save_every: int
-
-    def __post_init__(self) -> None:
-        """Check ranges, and that channels fall into groups."""
-        check_ranges(self, "portraits.judge")
-        if self.width % _GROUPS:
-            msg = (
-                f"portraits.judge.width must be a multiple of {_GROUPS}, got "
-                f"{self.width}. Use 24."
-            )
-            raise InputError(msg)
+    width: Annotated[int, Ge(1), MultipleOf(_GROUPS)]
+    steps: PositiveInt
+    batch_size: PositiveInt
+    lr: PositiveFloat
+    save_every: PositiveInt
 
 
 class JudgeNetwork(nn.Module):

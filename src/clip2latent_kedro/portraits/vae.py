@@ -11,15 +11,23 @@ for which the flow makes up that is fitted to them afterwards (see `vae_flow`).
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, MultipleOf
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.checked import (
+    Checked,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Rule,
+)
 from clip2latent_kedro.generators.vae import NUM_GROUPS, VaeConfig, VaeDecoder
 from clip2latent_kedro.portraits.attributes import sample_z
-from clip2latent_kedro.portraits.fitting import FitState, Schedule, check_ranges, fit
+from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
 from clip2latent_kedro.portraits.generator import face_weight, image_loss
 from clip2latent_kedro.portraits.renderer import render
 from clip2latent_kedro.runtime import derive_seed, make_generator, seeded_weights
@@ -32,7 +40,7 @@ _FIRST_SHARE = 0.3  # of the convolutions in a code, before training
 
 
 @dataclass(frozen=True)
-class VaeTrainingConfig:
+class VaeTrainingConfig(Checked):
     """Size and training of the VAE.
 
     Attributes:
@@ -46,24 +54,19 @@ class VaeTrainingConfig:
         save_every: Steps between two saved states.
     """
 
-    latent_dim: int
-    channels: list[int]
-    beta: float
-    steps: int
-    batch_size: int
-    lr: float
-    save_every: int
+    latent_dim: PositiveInt
+    channels: list[Annotated[int, Ge(1), MultipleOf(NUM_GROUPS)]]
+    beta: NonNegativeFloat
+    steps: PositiveInt
+    batch_size: PositiveInt
+    lr: PositiveFloat
+    save_every: PositiveInt
 
-    def __post_init__(self) -> None:
-        """Check that a thumbnail has as many axes as w has channels, and ranges."""
+    def rules(self) -> Iterator[Rule]:
+        """Yield that a thumbnail has as many axes as w has channels."""
         most = min(3 * (self.resolution // _THUMBNAIL) ** 2, _NUM_MEASURED)
-        if not 1 <= self.latent_dim <= most:
-            msg = (
-                f"portraits.vae.latent_dim must be 1 to {most} at {self.resolution} "
-                f"pixels, got {self.latent_dim}."
-            )
-            raise InputError(msg)
-        check_ranges(self, "portraits.vae")
+        expected = f"at most {most} at {self.resolution} pixels"
+        yield self.latent_dim <= most, "latent_dim", expected
 
     @property
     def resolution(self) -> int:

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from clip2latent_kedro.checked import Checked, PositiveFloat, PositiveInt
 from clip2latent_kedro.generators.decoders import describe_vae
 from clip2latent_kedro.generators.vae import FLOW_PREFIX, LatentFlow
 from clip2latent_kedro.portraits.attributes import sample_z
-from clip2latent_kedro.portraits.fitting import FitState, Schedule, check_ranges, fit
+from clip2latent_kedro.portraits.fitting import FitState, Schedule, fit
 from clip2latent_kedro.portraits.renderer import render
 from clip2latent_kedro.portraits.vae import VaeTrainingConfig, averaged_vae
 from clip2latent_kedro.progress import progress_bar
@@ -27,7 +28,7 @@ _ENCODED_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
-class FlowTrainingConfig:
+class FlowTrainingConfig(Checked):
     """Size and training of the flow.
 
     Attributes:
@@ -40,17 +41,13 @@ class FlowTrainingConfig:
         save_every: Steps between two saved states.
     """
 
-    width: int
-    depth: int
-    num_codes: int
-    steps: int
-    batch_size: int
-    lr: float
-    save_every: int
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        check_ranges(self, "portraits.vae_flow")
+    width: PositiveInt
+    depth: PositiveInt
+    num_codes: PositiveInt
+    steps: PositiveInt
+    batch_size: PositiveInt
+    lr: PositiveFloat
+    save_every: PositiveInt
 
 
 def train_flow(

@@ -1,19 +1,25 @@
 """Settings of the training loop."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
-from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.checked import (
+    Checked,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Share,
+)
 
 LrDecay = Literal["none", "cosine", "linear"]
 Precision = Literal["float32", "bfloat16", "float16"]
 
 LOSS_SCORE = "validation_loss"  # the one score of which less is better
-_CHOICES = {"lr_decay": get_args(LrDecay), "precision": get_args(Precision)}
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Checked):
     """How a prior is trained (`params:train`), under clip2latent's names.
 
     Attributes:
@@ -39,48 +45,21 @@ class TrainConfig:
         buffer_pairs: Pairs in memory at once; more are shuffled by chunks.
     """
 
-    max_it: int
-    val_it: int
-    val_pairs: int
+    max_it: PositiveInt
+    val_it: PositiveInt
+    val_pairs: NonNegativeInt
     best_by: str
-    save_it: int
-    lr: float
+    save_it: PositiveInt
+    lr: PositiveFloat
     lr_decay: LrDecay
-    warmup_it: int
-    weight_decay: float
-    clip_grad: float | None
-    accumulate: int
+    warmup_it: NonNegativeInt
+    weight_decay: NonNegativeFloat
+    clip_grad: PositiveFloat | None
+    accumulate: PositiveInt
     precision: Precision
     compile: bool
-    ema_update_every: int
-    ema_beta: float
-    ema_power: float
+    ema_update_every: PositiveInt
+    ema_beta: Share
+    ema_power: PositiveFloat
     znorm_latent: bool
-    buffer_pairs: int
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        for name in (
-            "max_it",
-            "val_it",
-            "save_it",
-            "accumulate",
-            "ema_update_every",
-            "buffer_pairs",
-        ):
-            self._check(name, getattr(self, name) >= 1, "1 or more")
-        for name in ("val_pairs", "warmup_it", "weight_decay"):
-            self._check(name, getattr(self, name) >= 0, "0 or more")
-        for name in ("lr", "ema_power"):
-            self._check(name, getattr(self, name) > 0, "above 0")
-        clip_grad = self.clip_grad
-        self._check("clip_grad", clip_grad is None or clip_grad > 0, "above 0 or null")
-        self._check("ema_beta", 0 <= self.ema_beta <= 1, "within 0 and 1")
-        for name, known in _CHOICES.items():
-            is_known = getattr(self, name) in known
-            self._check(name, is_known, f"one of {', '.join(known)}")
-
-    def _check(self, name: str, is_right: bool, expected: str) -> None:
-        if not is_right:
-            msg = f"train.{name} must be {expected}, got {getattr(self, name)!r}."
-            raise InputError(msg)
+    buffer_pairs: PositiveInt

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from clip2latent_kedro.checked import Checked, PositiveFloat, Share
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentCloud, LatentStatistics
-from clip2latent_kedro.schedules import SCHEDULES
 
 
 @dataclass(frozen=True)
-class DiffusionConfig:
+class DiffusionConfig(Checked):
     """The diffusion process and its objective (`params:model.diffusion`).
 
     Attributes:
@@ -31,33 +31,11 @@ class DiffusionConfig:
         predict_x_start: Predict x0; otherwise the noise.
     """
 
-    cond_drop_prob: float
-    image_embed_scale: float
-    text_embed_scale: float
+    cond_drop_prob: Share
+    image_embed_scale: PositiveFloat
+    text_embed_scale: PositiveFloat
     beta_schedule: Literal["cosine", "linear"]
     predict_x_start: bool
-
-    def __post_init__(self) -> None:
-        """Check names and ranges."""
-        if self.beta_schedule not in SCHEDULES:
-            msg = (
-                f"model.diffusion.beta_schedule must be one of "
-                f"{', '.join(SCHEDULES)}, got {self.beta_schedule!r}."
-            )
-            raise InputError(msg)
-        if not 0 <= self.cond_drop_prob <= 1:
-            msg = (
-                f"model.diffusion.cond_drop_prob must be within 0 and 1, got "
-                f"{self.cond_drop_prob}."
-            )
-            raise InputError(msg)
-        for name in ("image_embed_scale", "text_embed_scale"):
-            if not getattr(self, name) > 0:
-                msg = (
-                    f"model.diffusion.{name} must be above 0, got "
-                    f"{getattr(self, name)}."
-                )
-                raise InputError(msg)
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,18 @@
 """The networks that a prior can have, by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
+from annotated_types import Ge, Interval, MultipleOf
 from torch import Tensor, nn
 
-from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.checked import Checked, PositiveInt, Rule
 from clip2latent_kedro.prior.dalle2 import Dalle2Network
 from clip2latent_kedro.prior.mlp import MLPNetwork
 from clip2latent_kedro.prior.scalar_inputs import ScalarInputs
 from clip2latent_kedro.prior.transformer import TransformerNetwork
-
-_MAX_TIMESTEPS = 1_000_000
 
 
 class PriorNetwork(Protocol):
@@ -36,7 +35,7 @@ class PriorNetwork(Protocol):
 
 
 @dataclass(frozen=True)
-class NetworkConfig:
+class NetworkConfig(Checked):
     """Which network, and how large (`params:model.network`).
 
     Attributes:
@@ -52,42 +51,17 @@ class NetworkConfig:
     """
 
     kind: Literal["clip2latent", "mlp", "dalle2"]
-    dim: int
-    num_timesteps: int
-    depth: int
-    dim_head: int
-    heads: int
+    dim: PositiveInt
+    num_timesteps: Annotated[int, Interval(ge=1, le=1_000_000)]
+    depth: PositiveInt
+    dim_head: Annotated[int, Ge(1), MultipleOf(2)]
+    heads: PositiveInt
     noise_level_input: bool = False
 
-    def __post_init__(self) -> None:
-        """Check kind and ranges."""
-        if self.kind not in NETWORKS:
-            known = ", ".join(NETWORKS)
-            msg = f"model.network.kind must be one of {known}, got {self.kind!r}."
-            raise InputError(msg)
-        for name in ("dim", "num_timesteps", "depth", "dim_head", "heads"):
-            value = getattr(self, name)
-            if value < 1:
-                msg = f"model.network.{name} must be 1 or more, got {value}."
-                raise InputError(msg)
-        if self.num_timesteps > _MAX_TIMESTEPS:
-            msg = (
-                f"model.network.num_timesteps must be at most {_MAX_TIMESTEPS}, got "
-                f"{self.num_timesteps}."
-            )
-            raise InputError(msg)
-        if self.dim_head % 2:
-            msg = (
-                f"model.network.dim_head must be even (its channels are rotated in "
-                f"pairs), got {self.dim_head}."
-            )
-            raise InputError(msg)
-        if self.kind == "dalle2" and self.dim_head < 4:
-            msg = (
-                f"model.network.dim_head must be 4 or more for kind: dalle2 (rotary "
-                f"angles take two pairs of channels), got {self.dim_head}."
-            )
-            raise InputError(msg)
+    def rules(self) -> Iterator[Rule]:
+        """Yield what `dalle2` needs: its rotary angles take two pairs of channels."""
+        fits = self.kind != "dalle2" or self.dim_head >= 4
+        yield fits, "dim_head", "4 or more for kind: dalle2"
 
 
 def _build_transformer(

@@ -164,7 +164,8 @@ def complete_settings(
         read_settings(DiffusionConfig, diffusion)
         check_types(DataConfig, {key: data[key] for key in _USED})
     except ValueError as error:
-        raise InputError(f"A part of {name} cannot be used: {error}.") from error
+        said = str(error).rstrip(".")
+        raise InputError(f"A part of {name} cannot be used: {said}.") from error
     repeats = data["latent_repeats"]
     if len(repeats) != measured["n_latents"] or min(repeats) < 1:
         msg = (

@@ -7,6 +7,7 @@ the depth and the number of a document's nodes before they are made, the shape o
 array before there is room for it, and the shapes of a network before it is built.
 """
 
+from clip2latent_kedro.checked import check_types, read_settings
 from clip2latent_kedro.reading.arrays import array_names, read_npy, read_npz
 from clip2latent_kedro.reading.documents import (
     bound_tree,
@@ -23,7 +24,6 @@ from clip2latent_kedro.reading.foreign import (
 )
 from clip2latent_kedro.reading.pickled_names import ArrayRecord, ConfigNode
 from clip2latent_kedro.reading.pickles import Instance, Refusal
-from clip2latent_kedro.reading.settings import check_types, read_settings
 from clip2latent_kedro.reading.torch_files import TensorRecord
 from clip2latent_kedro.reading.weights import (
     MISSHAPEN,

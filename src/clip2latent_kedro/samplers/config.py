@@ -1,10 +1,20 @@
 """How latents are drawn, from the condition to the truncated w: `params:sampling`."""
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
-from clip2latent_kedro.errors import InputError
+from annotated_types import Len
+
+from clip2latent_kedro.checked import (
+    Checked,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Rule,
+    Share,
+)
 
 SamplerName = Literal["ddpm", "ddim", "dpmpp_2m", "unipc"]
 Spacing = Literal["uniform", "karras"]
@@ -13,31 +23,9 @@ Guidance = Literal["cfg", "cfgpp"]
 Truncation = Literal["fixed", "auto"]
 TruncationCentre = Literal["data_mean", "w_avg"]
 
-_CHOICES = {
-    "sampler": get_args(SamplerName),
-    "spacing": get_args(Spacing),
-    "variance": get_args(Variance),
-    "guidance": get_args(Guidance),
-    "truncation": get_args(Truncation),
-    "truncation_centre": get_args(TruncationCentre),
-}
-_RANGES: dict[str, tuple[float, float]] = {
-    "num_steps": (1, math.inf),
-    "eta": (0, 1),
-    "guidance_scale": (0, math.inf),
-    "psi": (0, math.inf),
-    "truncation_cutoff": (0, math.inf),
-    "truncation_quantile": (0, 1),
-    "mean_shift": (0, 1),
-    "noise_level": (0, math.inf),
-    "retrieval_share": (0, 1),
-    "retrieval_neighbours": (1, math.inf),
-    "retrieval_spread": (1, math.inf),
-}
-
 
 @dataclass(frozen=True)
-class SamplingConfig:
+class SamplingConfig(Checked):
     """How latents are drawn from a trained prior; what is not given is left out.
 
     Attributes:
@@ -75,47 +63,32 @@ class SamplingConfig:
     """
 
     sampler: SamplerName
-    num_steps: int
-    guidance_scale: float
+    num_steps: PositiveInt
+    guidance_scale: NonNegativeFloat
     spacing: Spacing = "uniform"
-    eta: float = 0.0
+    eta: Share = 0.0
     variance: Variance = "corrected"
     guidance: Guidance = "cfg"
-    guidance_interval: list[float] = field(default_factory=lambda: [0.0, 1.0])
-    psi: float = 1.0
+    guidance_interval: Annotated[list[Share], Len(2, 2)] = field(
+        default_factory=lambda: [0.0, 1.0]
+    )
+    psi: NonNegativeFloat = 1.0
     truncation: Truncation = "fixed"
     truncation_centre: TruncationCentre = "data_mean"
-    truncation_cutoff: int | None = None
-    truncation_quantile: float = 1.0
-    mean_shift: float = 0.0
-    noise_level: float | None = None
-    retrieval_share: float = 0.0
-    retrieval_neighbours: int = 1
-    retrieval_spread: int = 1
-    retrieval_concentration: float = 1.0
+    truncation_cutoff: NonNegativeInt | None = None
+    truncation_quantile: Share = 1.0
+    mean_shift: Share = 0.0
+    noise_level: NonNegativeFloat | None = None
+    retrieval_share: Share = 0.0
+    retrieval_neighbours: PositiveInt = 1
+    retrieval_spread: PositiveInt = 1
+    retrieval_concentration: PositiveFloat = 1.0
 
-    def __post_init__(self) -> None:
-        """Raise `InputError` for the first setting that is out of its range."""
-        for name, choices in _CHOICES.items():
-            value = getattr(self, name)
-            self._check(name, value in choices, f"one of {', '.join(choices)}")
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            bound = f"at least {low:g}" if high == math.inf else f"{low:g} to {high:g}"
-            is_right = value is None or (low <= value <= high and math.isfinite(value))
-            self._check(name, is_right, bound)
-        is_above = 0 < self.retrieval_concentration < math.inf
-        self._check("retrieval_concentration", is_above, "above 0")
+    def rules(self) -> Iterator[Rule]:
+        """Yield what settings ask of each other."""
         few = self.retrieval_spread <= self.retrieval_neighbours
-        self._check("retrieval_spread", few, "at most sampling.retrieval_neighbours")
-        interval = self.guidance_interval
-        rises = len(interval) == 2 and 0 <= interval[0] <= interval[1] <= 1
-        self._check("guidance_interval", rises, "two rising numbers within 0 and 1")
-        if self.guidance == "cfgpp":
-            is_share = self.guidance_scale <= 1
-            self._check("guidance_scale", is_share, "0 to 1 for guidance: cfgpp")
-
-    def _check(self, name: str, is_right: bool, expected: str) -> None:
-        if not is_right:
-            msg = f"sampling.{name} must be {expected}, got {getattr(self, name)!r}."
-            raise InputError(msg)
+        yield few, "retrieval_spread", "at most retrieval_neighbours"
+        low, high = self.guidance_interval
+        yield low <= high, "guidance_interval", "rising"
+        is_share = self.guidance != "cfgpp" or self.guidance_scale <= 1
+        yield is_share, "guidance_scale", "at most 1 for guidance: cfgpp"

@@ -1,15 +1,18 @@
 """What is compared, and how: `params:evaluation`."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from clip2latent_kedro.errors import InputError
+from annotated_types import Ge, Interval
+
+from clip2latent_kedro.checked import Checked, NonNegativeFloat, PositiveInt, Rule
 from clip2latent_kedro.study.kinds import read_rows
 from clip2latent_kedro.study.rows import RowSpec
 
 
 @dataclass(frozen=True)
-class EvaluationConfig:
+class EvaluationConfig(Checked):
     """The protocol of the comparison.
 
     Attributes:
@@ -39,53 +42,33 @@ class EvaluationConfig:
             `num_samples` and `num_prompts` of its own; None leaves a row out.
     """
 
-    num_prompts: int | None
-    num_samples: int
-    num_resamples: int
-    confidence: float
-    latent_batch_size: int
-    image_batch_size: int
-    stored_image_size: int
-    generator_images: int | None
-    figure_prompts: int
+    num_prompts: PositiveInt | None
+    num_samples: Annotated[int, Ge(2)]
+    num_resamples: Annotated[int, Ge(100)]
+    confidence: Annotated[float, Interval(gt=0, lt=1)]
+    latent_batch_size: PositiveInt
+    image_batch_size: PositiveInt
+    stored_image_size: PositiveInt
+    generator_images: Annotated[int, Ge(2)] | None
+    figure_prompts: PositiveInt
     timing_prompt: str
-    timing_images: int
-    timing_guidance_scale: float
-    timing_warmups: int
-    timing_repeats: int
-    timing_seconds: float
+    timing_images: PositiveInt
+    timing_guidance_scale: NonNegativeFloat
+    timing_warmups: PositiveInt
+    timing_repeats: PositiveInt
+    timing_seconds: NonNegativeFloat
     baseline: str | None
     only: str | None
     rows: dict[str, dict[str, Any] | None]
 
-    def __post_init__(self) -> None:
-        """Check ranges, and that rows are of known kinds with known settings."""
-        at_least = {
-            "num_samples": 2,  # diversity compares samples of one prompt
-            "num_resamples": 100,
-            "latent_batch_size": 1,
-            "image_batch_size": 1,
-            "stored_image_size": 1,
-            "figure_prompts": 1,
-            "timing_images": 1,
-            "timing_guidance_scale": 0,
-            "timing_warmups": 1,
-            "timing_repeats": 1,
-            "timing_seconds": 0,
-        }
-        for name, low in at_least.items():
-            self._check(name, getattr(self, name) >= low, f"{low} or more")
-        prompts, images = self.num_prompts, self.generator_images
-        self._check("num_prompts", prompts is None or prompts >= 1, "1 or more or null")
-        many = images is None or images >= 2
-        self._check("generator_images", many, "2 or more or null")
-        self._check("confidence", 0 < self.confidence < 1, "above 0 and below 1")
-        self._check("timing_prompt", bool(self.timing_prompt.strip()), "some text")
+    def rules(self) -> Iterator[Rule]:
+        """Yield that rows are of known kinds and settings, and names are theirs."""
+        yield bool(self.timing_prompt.strip()), "timing_prompt", "some text"
         rows = read_rows(self.rows)
         known = f"one of the rows, {', '.join(rows)}, or null"
-        self._check("baseline", self.baseline in (None, *rows), known)
-        if not self.chosen_names <= rows.keys():
-            self._check("only", False, f"names of rows, of {', '.join(rows)}, or null")
+        yield self.baseline in (None, *rows), "baseline", known
+        known = f"names of rows, of {', '.join(rows)}, or null"
+        yield self.chosen_names <= rows.keys(), "only", known
 
     @property
     def chosen_names(self) -> set[str]:
@@ -96,8 +79,3 @@ class EvaluationConfig:
         """Return the rows to compute and report, by name."""
         rows, chosen = read_rows(self.rows), self.chosen_names
         return {name: row for name, row in rows.items() if not chosen or name in chosen}
-
-    def _check(self, name: str, is_right: bool, expected: str) -> None:
-        if not is_right:
-            msg = f"evaluation.{name} must be {expected}, got {getattr(self, name)!r}."
-            raise InputError(msg)

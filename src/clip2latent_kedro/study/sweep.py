@@ -5,10 +5,12 @@ import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge
 
+from clip2latent_kedro.checked import Checked, NonNegativeFloat, PositiveInt, Rule
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Judge
 from clip2latent_kedro.progress import progress_bar
@@ -30,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class SweepConfig:
+class SweepConfig(Checked):
     """What is tried, `params:sweep`.
 
     Attributes:
@@ -43,34 +45,19 @@ class SweepConfig:
         clip_tolerance: CLIP score that the best may give up for diversity.
     """
 
-    num_prompts: int
-    num_samples: int
-    grids: dict[str, dict[str, Any]]
+    num_prompts: PositiveInt
+    num_samples: Annotated[int, Ge(2)]
+    grids: dict[str, dict[str, list[Any]]]
     fixed: list[str]
-    clip_tolerance: float
+    clip_tolerance: NonNegativeFloat
 
-    def __post_init__(self) -> None:
-        """Check ranges, and that grids name settings and list values."""
-        for name, low in {"num_prompts": 1, "num_samples": 2}.items():
-            value = getattr(self, name)
-            if value < low:
-                msg = f"sweep.{name} must be {low} or more, got {value}."
-                raise InputError(msg)
-        if self.clip_tolerance < 0:
-            msg = f"sweep.clip_tolerance must be 0 or more, got {self.clip_tolerance}."
-            raise InputError(msg)
+    def rules(self) -> Iterator[Rule]:
+        """Yield that there are values to try; settings are those that there are."""
         check_overrides("sweep.fixed", dict.fromkeys(self.fixed, "prior"))
         for name, grid in self.grids.items():
-            where = f"sweep.grids.{name}"
-            for setting, values in grid.items():
-                if not isinstance(values, list) or not values:
-                    msg = (
-                        f"{where}.{setting} must be a list of values to try, got "
-                        f"{values!r}."
-                    )
-                    raise InputError(msg)
+            yield all(grid.values()), "grids", "lists of values to try"
             for overrides in expand_grid(grid):
-                check_overrides(where, overrides)
+                check_overrides(f"sweep.grids.{name}", overrides)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ are turned into images, whose embeddings should come out the same; and texts are
 illustrated, without guidance and with some.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 
@@ -14,8 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from clip2latent_kedro.checked import (
+    Checked,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    Rule,
+)
 from clip2latent_kedro.conditioning import RetrievalBank, condition_on_image
-from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import repeat_latents
@@ -32,7 +38,7 @@ WHITE = 255
 
 
 @dataclass(frozen=True)
-class ValidationConfig:
+class ValidationConfig(Checked):
     """What a prior is tried on while it is trained (`params:validation`).
 
     Attributes:
@@ -42,24 +48,15 @@ class ValidationConfig:
         guidance_scales: Each text is illustrated with each of them.
     """
 
-    num_images: int
-    num_prompts: int
-    num_samples: int
-    guidance_scales: list[float]
+    num_images: NonNegativeInt
+    num_prompts: NonNegativeInt
+    num_samples: PositiveInt
+    guidance_scales: list[NonNegativeFloat]
 
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        for name in ("num_images", "num_prompts"):
-            self._check(name, getattr(self, name) >= 0, "0 or more")
-        self._check("num_samples", self.num_samples >= 1, "1 or more")
+    def rules(self) -> Iterator[Rule]:
+        """Yield that no scale comes twice."""
         scales = self.guidance_scales
-        is_right = len(set(scales)) == len(scales) and all(s >= 0 for s in scales)
-        self._check("guidance_scales", is_right, "different numbers, each 0 or more")
-
-    def _check(self, name: str, is_right: bool, expected: str) -> None:
-        if not is_right:
-            msg = f"validation.{name} must be {expected}, got {getattr(self, name)!r}."
-            raise InputError(msg)
+        yield len(set(scales)) == len(scales), "guidance_scales", "different numbers"
 
     @property
     def score_names(self) -> list[str]:

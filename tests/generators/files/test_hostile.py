@@ -345,8 +345,14 @@ CASES = [
         (layer_with(activation=value), "activation .* only lrelu")
         for value in ("relu", ["lrelu"], {"a": 1}, None, bomb())
     ),
-    (layer_with(conv_clamp=bomb()), "cannot have a list as conv_clamp"),
-    (layer_with(conv_clamp="1"), "cannot have '1' as conv_clamp"),
+    (
+        layer_with(conv_clamp=bomb()),
+        "conv_clamp must be a number, above 0, or null, got a list of lists",
+    ),
+    (
+        layer_with(conv_clamp="1"),
+        'conv_clamp must be a number, above 0, or null, got "1"',
+    ),
     (with_sides, "images that are not square"),
     (dumped(old_networks, 3), "networks of version 3, older than 4"),
     (saved({"model": {"w": torch.zeros(3)}}), r"or 'g_ema' but a dict of \['model'\]"),

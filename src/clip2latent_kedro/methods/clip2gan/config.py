@@ -1,22 +1,21 @@
 """Settings of CLIP2GAN's training."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from clip2latent_kedro.errors import InputError
-
-_AT_LEAST_ONE = ("dim", "depth", "max_it", "bs", "image_bs", "low_pass", "save_it")
-_NOT_NEGATIVE = (
-    "images_from",
-    "weight_decay",
-    "embed_noise_scale",
-    "latent_weight",
-    "pixel_weight",
-    "clip_weight",
+from clip2latent_kedro.checked import (
+    Checked,
+    Decay,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Rule,
 )
 
 
 @dataclass(frozen=True)
-class Clip2GanTrainingConfig:
+class Clip2GanTrainingConfig(Checked):
     """Size and training of the mapping network (`params:baselines.clip2gan`).
 
     Attributes:
@@ -41,52 +40,32 @@ class Clip2GanTrainingConfig:
         save_it: Steps between saved states, each with a measurement.
     """
 
-    dim: int
-    depth: int
-    max_it: int
-    images_from: int
-    bs: int
-    image_bs: int
-    lr: float
-    weight_decay: float
-    embed_noise_scale: float
-    latent_weight: float
-    pixel_weight: float
-    clip_weight: float
-    low_pass: int
-    ema_beta: float
-    val_pairs: int
-    save_it: int
+    dim: PositiveInt
+    depth: PositiveInt
+    max_it: PositiveInt
+    images_from: NonNegativeInt
+    bs: PositiveInt
+    image_bs: PositiveInt
+    lr: PositiveFloat
+    weight_decay: NonNegativeFloat
+    embed_noise_scale: NonNegativeFloat
+    latent_weight: NonNegativeFloat
+    pixel_weight: NonNegativeFloat
+    clip_weight: NonNegativeFloat
+    low_pass: PositiveInt
+    ema_beta: Decay
+    val_pairs: PositiveInt
+    save_it: PositiveInt
 
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name in _AT_LEAST_ONE:
-            self._check(name, getattr(self, name) >= 1, "1 or more")
-        for name in _NOT_NEGATIVE:
-            self._check(name, getattr(self, name) >= 0, "0 or more")
-        self._check("lr", self.lr > 0, "above 0")
-        self._check("ema_beta", 0 <= self.ema_beta < 1, "in [0, 1)")
-        # Latents and images alike are measured.
-        self._check("val_pairs", self.val_pairs >= 1, "1 or more")
-        self._check("image_bs", self.image_bs <= self.bs, f"at most bs = {self.bs}")
-        weights = (self.latent_weight, self.pixel_weight, self.clip_weight)
-        if not any(weights):
-            msg = (
-                "One of baselines.clip2gan.latent_weight, pixel_weight and clip_weight "
-                "must be above 0, got 0 for each."
-            )
-            raise InputError(msg)
-        if self.images_from > 0 and self.latent_weight == 0:
-            msg = (
-                f"baselines.clip2gan.images_from must be 0 where latent_weight is 0, "
-                f"since nothing would be learned before, got {self.images_from}."
-            )
-            raise InputError(msg)
-
-    def _check(self, name: str, is_right: bool, expected: str) -> None:
-        if not is_right:
-            msg = (
-                f"baselines.clip2gan.{name} must be {expected}, got "
-                f"{getattr(self, name)}."
-            )
-            raise InputError(msg)
+    def rules(self) -> Iterator[Rule]:
+        """Yield what settings ask of each other."""
+        yield self.image_bs <= self.bs, "image_bs", f"at most bs, {self.bs}"
+        learns = self.latent_weight + self.pixel_weight + self.clip_weight > 0
+        yield (
+            learns,
+            "latent_weight",
+            "above 0 where the other weights are 0",
+        )
+        # Before that, nothing else would be learned.
+        learns = self.images_from == 0 or self.latent_weight > 0
+        yield learns, "images_from", "0 where latent_weight is 0"

@@ -1,27 +1,22 @@
 """Settings of LAFITE's training."""
 
 from dataclasses import dataclass
-from typing import get_args
 
-from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.checked import (
+    Checked,
+    Decay,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Share,
+)
 from clip2latent_kedro.methods.lafite.losses import Form
 from clip2latent_kedro.prior.config import LrDecay
 
-_AT_LEAST_ONE = ("max_it", "bs", "save_it", "text_features", "r1_every")
-_POSITIVE = (
-    "lr",
-    "lr_styles",
-    "lr_discriminator",
-    "text_lr",
-    "temperature",
-    "ema_power",
-)
-_NOT_NEGATIVE = ("discriminator_first", "itd", "itc", "r1_gamma")
-_BELOW_ONE = ("noise_share", "beta1", "ema_beta")
-
 
 @dataclass(frozen=True)
-class LafiteTrainingConfig:
+class LafiteTrainingConfig(Checked):
     """Size and training of LAFITE, with the source's names where it has them.
 
     Attributes:
@@ -51,52 +46,26 @@ class LafiteTrainingConfig:
         save_it: Steps between two saved states.
     """
 
-    text_features: int
-    text_lr: float
-    channel_base: int
-    channel_max: int
-    max_it: int
-    discriminator_first: int
-    bs: int
-    lr: float
-    lr_styles: float
-    lr_discriminator: float
+    text_features: PositiveInt
+    text_lr: PositiveFloat
+    channel_base: PositiveInt
+    channel_max: PositiveInt
+    max_it: PositiveInt
+    discriminator_first: NonNegativeInt
+    bs: PositiveInt
+    lr: PositiveFloat
+    lr_styles: PositiveFloat
+    lr_discriminator: PositiveFloat
     lr_decay: LrDecay
-    beta1: float
-    noise_share: float
-    itd: float
-    itc: float
-    temperature: float
-    lam: float
+    beta1: Decay
+    noise_share: Decay
+    itd: NonNegativeFloat
+    itc: NonNegativeFloat
+    temperature: PositiveFloat
+    lam: Share
     form: Form
-    r1_gamma: float
-    r1_every: int
-    ema_beta: float
-    ema_power: float
-    save_it: int
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name in _AT_LEAST_ONE:
-            self._check(name, getattr(self, name) >= 1, "1 or more")
-        for name in _POSITIVE:
-            self._check(name, getattr(self, name) > 0, "above 0")
-        for name in _NOT_NEGATIVE:
-            self._check(name, getattr(self, name) >= 0, "0 or more")
-        for name in _BELOW_ONE:
-            self._check(name, 0 <= getattr(self, name) < 1, "in [0, 1)")
-        self._check("lam", 0 <= self.lam <= 1, "in [0, 1]")
-        for name, choices in (("form", Form), ("lr_decay", LrDecay)):
-            value = getattr(self, name)
-            if value not in get_args(choices):
-                msg = (
-                    f"baselines.lafite.{name} must be one of "
-                    f"{', '.join(get_args(choices))}, got {value!r}."
-                )
-                raise InputError(msg)
-
-    def _check(self, name: str, is_right: bool, expected: str) -> None:
-        if not is_right:
-            value = getattr(self, name)
-            msg = f"baselines.lafite.{name} must be {expected}, got {value}."
-            raise InputError(msg)
+    r1_gamma: NonNegativeFloat
+    r1_every: PositiveInt
+    ema_beta: Decay
+    ema_power: PositiveFloat
+    save_it: PositiveInt

@@ -3,26 +3,28 @@
 Sources: Karras et al. 2020, Figure 7; drboog/Lafite, training/networks.py.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.checked import Checked, PositiveInt, Rule
 from clip2latent_kedro.generators.stylegan2 import (
     FullyConnected,
     fir_filter,
     leaky_relu,
 )
 
-_LEAST_RESOLUTION = 8
 _GROUP = 4  # images whose deviations are told to each of them
 
 
 @dataclass(frozen=True)
-class DiscriminatorConfig:
+class DiscriminatorConfig(Checked):
     """Size of a discriminator.
 
     Attributes:
@@ -33,26 +35,16 @@ class DiscriminatorConfig:
         img_channels: Colours of the images.
     """
 
-    resolution: int
-    channel_base: int
-    channel_max: int
-    text_dim: int
-    img_channels: int = 3
+    resolution: Annotated[int, Ge(8)]
+    channel_base: PositiveInt
+    channel_max: PositiveInt
+    text_dim: PositiveInt
+    img_channels: PositiveInt = 3
 
-    def __post_init__(self) -> None:
-        """Check that every block has channels, and that there is one."""
-        if self.channel_base < self.resolution:
-            msg = (
-                f"baselines.lafite.channel_base must be the resolution "
-                f"({self.resolution}) or more, got {self.channel_base}."
-            )
-            raise InputError(msg)
-        if self.resolution < _LEAST_RESOLUTION:
-            msg = (
-                f"LAFITE needs images of {_LEAST_RESOLUTION} pixels a side or more, "
-                f"got {self.resolution}."
-            )
-            raise InputError(msg)
+    def rules(self) -> Iterator[Rule]:
+        """Yield that every block has channels."""
+        expected = f"the resolution, {self.resolution}, or more"
+        yield self.channel_base >= self.resolution, "channel_base", expected
 
     def channels(self, resolution: int) -> int:
         """Return the channels of the block of a resolution."""

@@ -1,10 +1,21 @@
 """How a latent is searched for: `params:baselines.optimisation`, one a method."""
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
-from clip2latent_kedro.errors import InputError
+from annotated_types import Interval, Len
+
+from clip2latent_kedro.checked import (
+    Checked,
+    Decay,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Rule,
+    Share,
+)
 
 Start = Literal["zero", "mean", "best_of", "samples"]
 Space = Literal["w", "w+"]
@@ -12,30 +23,9 @@ CoordinatesName = Literal["raw", "standardised", "whitened"]
 Loss = Literal["inverse_cosine", "one_minus_cosine", "spherical"]
 Resize = Literal["encoder", "bilinear", "styleclip"]
 
-_CHOICES = {
-    "start": get_args(Start),
-    "space": get_args(Space),
-    "coordinates": get_args(CoordinatesName),
-    "loss": get_args(Loss),
-    "resize": get_args(Resize),
-}
-_RANGES: dict[str, tuple[float, float]] = {
-    "num_steps": (0, math.inf),
-    "num_candidates": (1, math.inf),
-    "candidate_psi": (0, math.inf),
-    "weight_decay": (0, math.inf),
-    "warmup": (0, 1),
-    "rampdown": (0, 1),
-    "num_cutouts": (0, math.inf),
-    "l2_lambda": (0, math.inf),
-    "cloud_quantile": (0, 1),
-    "trust_radius": (0, math.inf),
-    "batch_size": (1, math.inf),
-}
-
 
 @dataclass(frozen=True)
-class OptimisationConfig:
+class OptimisationConfig(Checked):
     """One way of searching; what is not given is left out.
 
     Attributes:
@@ -75,57 +65,37 @@ class OptimisationConfig:
     """
 
     start: Start
-    num_steps: int
-    lr: float
+    num_steps: NonNegativeInt
+    lr: PositiveFloat
     space: Space = "w"
     coordinates: CoordinatesName = "raw"
     loss: Loss = "one_minus_cosine"
-    num_candidates: int = 1
-    candidate_psi: float = 1.0
-    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
-    weight_decay: float = 0.0
-    warmup: float = 0.0
-    rampdown: float = 0.0
-    ema_decay: float = 0.0
+    num_candidates: PositiveInt = 1
+    candidate_psi: NonNegativeFloat = 1.0
+    betas: Annotated[list[Decay], Len(2, 2)] = field(
+        default_factory=lambda: [0.9, 0.999]
+    )
+    weight_decay: NonNegativeFloat = 0.0
+    warmup: Share = 0.0
+    rampdown: Share = 0.0
+    ema_decay: Decay = 0.0
     resize: Resize = "encoder"
-    num_cutouts: int = 0
-    cutout_least: float = 0.5
-    cutout_power: float = 1.0
-    l2_lambda: float = 0.0
-    cloud_quantile: float | None = None
-    trust_radius: float | None = None
-    batch_size: int = 64
+    num_cutouts: NonNegativeInt = 0
+    cutout_least: Annotated[float, Interval(gt=0, le=1)] = 0.5
+    cutout_power: PositiveFloat = 1.0
+    l2_lambda: NonNegativeFloat = 0.0
+    cloud_quantile: Share | None = None
+    trust_radius: NonNegativeFloat | None = None
+    batch_size: PositiveInt = 64
     checkpoint_synthesis: bool = False
-    record_steps: list[int] = field(default_factory=list)
+    record_steps: list[NonNegativeInt] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        """Raise `InputError` for the first setting that is out of its range."""
-        for name, choices in _CHOICES.items():
-            is_known = getattr(self, name) in choices
-            self._check(name, is_known, f"one of {', '.join(choices)}")
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            bound = f"at least {low:g}" if high == math.inf else f"{low:g} to {high:g}"
-            is_right = value is None or (low <= value <= high and math.isfinite(value))
-            self._check(name, is_right, bound)
-        for name in ("lr", "cutout_power"):
-            self._check(name, 0 < getattr(self, name) < math.inf, "above 0")
-        self._check("cutout_least", 0 < self.cutout_least <= 1, "above 0, to 1")
-        self._check("ema_decay", 0 <= self.ema_decay < 1, "0 to below 1")
-        are_betas = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
-        self._check("betas", are_betas, "two numbers from 0 to below 1")
+    def rules(self) -> Iterator[Rule]:
+        """Yield that the recorded steps rise."""
         steps = self.record_steps
-        rise = steps == sorted(set(steps)) and min(steps, default=0) >= 0
-        self._check("record_steps", rise, "rising numbers from 0 on")
+        yield steps == sorted(set(steps)), "record_steps", "rising"
 
     @property
     def is_random(self) -> bool:
         """Whether samples of one prompt differ: their starts do, nothing else does."""
         return self.start in ("best_of", "samples")
-
-    def _check(self, name: str, is_right: bool, expected: str) -> None:
-        if not is_right:
-            msg = (
-                f"optimisation.{name} must be {expected}, got {getattr(self, name)!r}."
-            )
-            raise InputError(msg)

@@ -1,18 +1,26 @@
 """Settings of the distillation."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
-from clip2latent_kedro.errors import InputError
+from annotated_types import Ge, Len
+
+from clip2latent_kedro.checked import (
+    Checked,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Rule,
+    Share,
+)
 from clip2latent_kedro.prior.config import LrDecay
 
 ObjectiveName = Literal["energy", "endpoint", "consistency"]
 
-_CHOICES = {"objective": get_args(ObjectiveName), "lr_decay": get_args(LrDecay)}
-
 
 @dataclass(frozen=True)
-class DistillationConfig:
+class DistillationConfig(Checked):
     """How a student is trained (`params:distillation`).
 
     Attributes:
@@ -37,52 +45,24 @@ class DistillationConfig:
     """
 
     objective: ObjectiveName
-    max_it: int
-    val_it: int
-    save_it: int
-    bs: int
-    num_samples: int
-    lr: float
+    max_it: PositiveInt
+    val_it: PositiveInt
+    save_it: PositiveInt
+    bs: PositiveInt
+    num_samples: Annotated[int, Ge(2)]
+    lr: PositiveFloat
     lr_decay: LrDecay
-    weight_decay: float
-    ema_beta: float
-    ema_power: float
+    weight_decay: NonNegativeFloat
+    ema_beta: Share
+    ema_power: PositiveFloat
     warm_start: bool
-    guidance_range: list[float]
-    mix: float
-    teacher_steps: int
-    pool_batches: int
-    pool_uses: int
+    guidance_range: Annotated[list[NonNegativeFloat], Len(2, 2)]
+    mix: Share
+    teacher_steps: PositiveInt
+    pool_batches: PositiveInt
+    pool_uses: PositiveInt
 
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        for name, known in _CHOICES.items():
-            is_known = getattr(self, name) in known
-            self._check(name, is_known, f"one of {', '.join(known)}")
-        for name in (
-            "max_it",
-            "val_it",
-            "save_it",
-            "bs",
-            "teacher_steps",
-            "pool_batches",
-            "pool_uses",
-        ):
-            self._check(name, getattr(self, name) >= 1, "1 or more")
-        # The spread of a condition's samples is measured, and learned by `energy`.
-        self._check("num_samples", self.num_samples >= 2, "2 or more")
-        self._check("weight_decay", self.weight_decay >= 0, "0 or more")
-        for name in ("lr", "ema_power"):
-            self._check(name, getattr(self, name) > 0, "above 0")
-        for name in ("ema_beta", "mix"):
-            self._check(name, 0 <= getattr(self, name) <= 1, "within 0 and 1")
-        scales = self.guidance_range
-        rises = len(scales) == 2 and 0 <= scales[0] <= scales[1]
-        self._check("guidance_range", rises, "two rising numbers, 0 or more")
-
-    def _check(self, name: str, is_right: bool, expected: str) -> None:
-        if not is_right:
-            msg = (
-                f"distillation.{name} must be {expected}, got {getattr(self, name)!r}."
-            )
-            raise InputError(msg)
+    def rules(self) -> Iterator[Rule]:
+        """Yield that the range rises."""
+        low, high = self.guidance_range
+        yield low <= high, "guidance_range", "rising"
