@@ -9,7 +9,7 @@ from a file, and for the whole tree of parameters.
 import difflib
 import json
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, astuple, fields, is_dataclass, replace
 from functools import cache
 from itertools import islice
@@ -302,5 +302,17 @@ def _join(path: str, name: object) -> str:
 
 
 def _refuse(path: str, expected: str, value: object) -> str:
-    got = json.dumps(value, default=str, skipkeys=True)
-    return f"{path or 'Settings'} must be {expected}, got {got[:200]}."
+    return f"{path or 'Settings'} must be {expected}, got {_show(value)}."
+
+
+def _show(value: object) -> str:
+    """Return the beginning of a value as JSON; a list of lists only by its type.
+
+    Few lists in a pickle may hold each other so often that their text has no end.
+    """
+    items: Iterable[object] = ()
+    if isinstance(value, Mapping | list | tuple):
+        items = value.values() if isinstance(value, Mapping) else value
+    if any(isinstance(item, Mapping | list | tuple) for item in items):
+        return f"a {type(value).__name__} of lists or mappings"
+    return json.dumps(value, default=str, skipkeys=True)[:200]

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,3 +43,9 @@ def replacing(path: Path, *, suffix: str = "partial") -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

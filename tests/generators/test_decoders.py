@@ -77,7 +77,9 @@ def test_a_dcgan_in_a_checkpoint_of_several_gpus(tmp_path):
     network = example_network()
     state = {f"module.{name}": value for name, value in network.state_dict().items()}
     path = store({"epoch": 3, "netG": state}, tmp_path / "last.pth", "zip")
-    with pytest.raises(InputError, match=r"has the entry 'epoch', which is no tensor"):
+    with pytest.raises(
+        InputError, match=r"has the entry 'epoch' there, which is no tensor"
+    ):
         load_generator("dcgan", path)
     with pytest.raises(InputError, match=r"holds no state dict there.* option entry"):
         load_generator("dcgan", path, {"entry": "netD"})

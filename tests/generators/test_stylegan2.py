@@ -1,10 +1,3 @@
-import io
-import pickle
-from collections import OrderedDict
-from pathlib import Path
-from typing import Any
-
-import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -17,94 +10,6 @@ from clip2latent_kedro.generators.stylegan2 import (
     upsample,
     upsampling_convolution,
 )
-
-CONFORMANCE = Path(__file__).parents[3] / "shared" / "conformance"
-needs_golden = pytest.mark.skipif(
-    not CONFORMANCE.is_dir(), reason="the conformance files are not beside the project"
-)
-
-
-class _TensorsOnly(pickle.Unpickler):
-    """Reads a network snapshot, with nothing that could run code."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        allowed = {
-            "_reconstruct_persistent_obj": lambda meta: meta["state"],
-            "_load_from_bytes": lambda blob: torch.load(
-                io.BytesIO(blob), weights_only=True
-            ),
-            "_rebuild_tensor_v2": torch._utils._rebuild_tensor_v2,
-            "_rebuild_parameter": torch._utils._rebuild_parameter,
-            "OrderedDict": OrderedDict,
-            "EasyDict": dict,
-            "set": set,
-            "dtype": np.dtype,
-            "scalar": np._core.multiarray.scalar,
-        }
-        return allowed[name]
-
-
-def _flatten(state: dict[str, Any], prefix: str = "") -> dict[str, torch.Tensor]:
-    own = {**state["_parameters"], **state["_buffers"]}
-    tensors = {prefix + name: value.detach() for name, value in own.items()}
-    for name, child in state["_modules"].items():
-        tensors |= _flatten(child, f"{prefix}{name}.")
-    return tensors
-
-
-@pytest.fixture(scope="module")
-def snapshot() -> dict[str, torch.Tensor]:
-    with (CONFORMANCE / "sg2_small.stripped.pkl").open("rb") as file:
-        return _flatten(_TensorsOnly(file).load()["G_ema"])
-
-
-@pytest.fixture(scope="module")
-def network(snapshot) -> StyleGAN2:
-    config = StyleGAN2Config(
-        z_dim=64,
-        w_dim=64,
-        resolution=32,
-        channel_base=512,
-        channel_max=32,
-        mapping_layers=4,
-    )
-    network = StyleGAN2(config).eval()
-    network.load_state_dict(snapshot, strict=True)
-    return network
-
-
-@pytest.fixture(scope="module")
-def golden() -> dict[str, torch.Tensor]:
-    arrays = np.load(CONFORMANCE / "sg2_small.golden.npz", allow_pickle=False)
-    return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-
-
-@needs_golden
-@torch.inference_mode()
-def test_mapping_matches_the_original(network, golden):
-    cutoff = int(golden["truncation_cutoff"]) if "truncation_cutoff" in golden else None
-    z = golden["z"]
-    exact = {"rtol": 0, "atol": 1e-5}
-    torch.testing.assert_close(network.mapping(z), golden["w_psi1"], **exact)
-    torch.testing.assert_close(network.mapping(z, 0.7), golden["w_psi07"], **exact)
-    if cutoff is not None:
-        cut = network.mapping(z, 0.7, cutoff)
-        torch.testing.assert_close(cut, golden["w_psi07_cut"], **exact)
-
-
-@needs_golden
-@torch.inference_mode()
-@pytest.mark.parametrize(
-    ("latents", "noise_mode", "image"),
-    [
-        ("w_psi07_cut", "const", "img_const"),
-        ("w_psi07_cut", "none", "img_none"),
-        ("wplus", "const", "img_wplus_const"),
-    ],
-)
-def test_synthesis_matches_the_original(network, golden, latents, noise_mode, image):
-    made = network.synthesis(golden[latents], noise_mode)
-    torch.testing.assert_close(made, golden[image], rtol=0, atol=1e-4)
 
 
 def test_upsampling_convolution_is_zero_insertion_then_both_kernels():
@@ -151,9 +56,14 @@ def test_random_noise_changes_the_picture_and_no_noise_repeats():
 
 
 def test_an_early_stop_gives_the_image_of_that_resolution():
+    """Without its last block the network is one of that resolution."""
     network = StyleGAN2(StyleGAN2Config(8, 8, 32, 128, 16, mapping_layers=2))
+    smaller = StyleGAN2(StyleGAN2Config(8, 8, 16, 128, 16, mapping_layers=2))
+    state = network.state_dict()
+    smaller.load_state_dict({name: state[name] for name in smaller.state_dict()})
     w = network.mapping(torch.randn(2, 8))
-    assert network.synthesis(w, "none", last=16).shape == (2, 3, 16, 16)
+    image = network.synthesis(w, "none", last=16)
+    torch.testing.assert_close(image, smaller.synthesis(w[:, :6], "none"))
 
 
 def test_a_block_without_channels_is_refused():

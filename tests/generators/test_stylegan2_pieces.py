@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from clip2latent_kedro.generators import stylegan2_pieces
+from clip2latent_kedro.generators import stylegan2
 from clip2latent_kedro.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from clip2latent_kedro.generators.stylegan2_layers import modulate
 
@@ -29,7 +29,7 @@ def test_pieces_join_without_a_seam(monkeypatch, architecture, taps, limit):
     )
     w = torch.randn(3, network.config.num_ws, 8, dtype=torch.float64)
     whole = network.synthesis(w).detach()  # gradients: never in pieces
-    monkeypatch.setattr(stylegan2_pieces, "MAX_ELEMENTS", limit)
+    monkeypatch.setattr(stylegan2, "MAX_ELEMENTS", limit)
     with torch.inference_mode():
         torch.testing.assert_close(network.synthesis(w), whole, rtol=0, atol=1e-11)
 
@@ -40,7 +40,7 @@ def test_random_noise_is_one_map_for_a_sample(monkeypatch):
     w = torch.randn(1, network.config.num_ws, 8, dtype=torch.float64)
     torch.manual_seed(1)
     whole = network.synthesis(w, "random").detach()
-    monkeypatch.setattr(stylegan2_pieces, "MAX_ELEMENTS", 1)
+    monkeypatch.setattr(stylegan2, "MAX_ELEMENTS", 1)
     torch.manual_seed(1)
     with torch.inference_mode():
         pieced = network.synthesis(w, "random")

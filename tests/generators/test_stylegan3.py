@@ -1,18 +1,11 @@
 from math import sqrt
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
-from clip2latent_kedro.generators.files import read_stylegan_file
 from clip2latent_kedro.generators.stylegan3 import StyleGAN3, StyleGAN3Config
 
-CONFORMANCE = Path(__file__).parents[3] / "shared" / "conformance"
-needs_golden = pytest.mark.skipif(
-    not CONFORMANCE.is_dir(), reason="the conformance files are not beside the project"
-)
 SMALL = {
     "z_dim": 8,
     "c_dim": 0,
@@ -44,51 +37,6 @@ def _latents(network, num=2):
     shape = (num, network.config.num_ws, network.config.w_dim)
     random = torch.Generator().manual_seed(1)
     return torch.randn(shape, generator=random, dtype=torch.float64)
-
-
-@pytest.fixture(scope="module")
-def golden() -> dict[str, torch.Tensor]:
-    arrays = np.load(CONFORMANCE / "sg3t_small.golden.npz", allow_pickle=False)
-    return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-
-
-@pytest.fixture(scope="module")
-def snapshot() -> StyleGAN3:
-    weights = read_stylegan_file(CONFORMANCE / "sg3t_small.stripped.pkl")
-    network = StyleGAN3(StyleGAN3Config(**weights.config)).eval()
-    made = {k: v for k, v in network.state_dict().items() if k.endswith("filter")}
-    for name, filter_ in made.items():
-        torch.testing.assert_close(filter_, weights.tensors[name])
-    network.load_state_dict(weights.tensors, strict=True)
-    return network
-
-
-@needs_golden
-@torch.inference_mode()
-def test_mapping_matches_the_original(snapshot, golden):
-    z, cutoff = golden["z"], int(golden["truncation_cutoff"])
-    exact = {"rtol": 0, "atol": 1e-5}
-    torch.testing.assert_close(snapshot.mapping(z), golden["w_psi1"], **exact)
-    torch.testing.assert_close(snapshot.mapping(z, 0.7), golden["w_psi07"], **exact)
-    cut = snapshot.mapping(z, 0.7, cutoff)
-    torch.testing.assert_close(cut, golden["w_psi07_cut"], **exact)
-
-
-@needs_golden
-@torch.inference_mode()
-@pytest.mark.parametrize(
-    ("latents", "noise_mode", "image"),
-    [
-        ("w_psi07_cut", "const", "img_const"),
-        ("w_psi07_cut", "none", "img_none"),
-        ("w_psi07_cut", "random", "img_const"),
-        ("wplus", "const", "img_wplus_const"),
-    ],
-)
-def test_synthesis_matches_the_original(snapshot, golden, latents, noise_mode, image):
-    made = snapshot.synthesis(golden[latents], noise_mode)
-    error = (made - golden[image]).abs().max() / golden[image].std()
-    assert error < 2e-5
 
 
 def _resample(x, filter_, *, up=1, down=1, padding=(0, 0)):

@@ -16,13 +16,11 @@ from clip2latent_kedro.prior.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from clip2latent_kedro.prior.network import NetworkConfig, build_network
 from clip2latent_kedro.prior.published import (
     published_config,
     read_published,
     write_published,
 )
-from clip2latent_kedro.prior.published_keys import network_shapes
 from clip2latent_kedro.prior.published_schedule import schedule_buffers
 from clip2latent_kedro.schedules import SCHEDULES, cosine_alpha_bar
 
@@ -152,14 +150,6 @@ def test_the_average_stands_for_the_weights_that_are_not_there(tmp_path):
     assert all(torch.equal(read.network[key], read.ema[key]) for key in read.ema)
 
 
-def test_shapes_are_those_of_the_network():
-    for num_latents in (1, 4):
-        config = NetworkConfig(**{**NETWORK, "dim_head": 80})
-        built = build_network(config, num_latents, DIM, DIM).state_dict()
-        expected = {key: tuple(tensor.shape) for key, tensor in built.items()}
-        assert network_shapes(config, num_latents) == expected
-
-
 @pytest.mark.parametrize("is_zip", [True, False])
 def test_objects_of_omegaconf_are_read_as_data(stored, is_zip, monkeypatch):
     """Nodes of every kind, references among them, in both containers."""
@@ -245,20 +235,26 @@ def test_a_prior_that_was_respaced_before_it_was_saved(stored):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda s: s.pop(GAMMA), f"lacks {GAMMA}, which"),
-        (lambda s: s.pop(f"{EMA}betas"), rf"lacks {EMA}betas, which"),
-        (lambda s: s.pop(f"{EMA}latent_std"), rf"lacks {EMA}latent_std, which"),
-        (lambda s: s.pop(f"{EMA}net.learned_query"), "lacks .*net.learned_query"),
-        (lambda s: s.pop("diffusion_prior.betas"), "lacks diffusion_prior.betas"),
-        (lambda s: s.update({f"{EMA}net.x": torch.ones(1)}), rf"has {EMA}net\.x, whi"),
-        (lambda s: s.update({"optim.step": torch.ones(1)}), r"has optim\.step, which"),
+        (lambda s: s.pop(GAMMA), f"Missing key {GAMMA}"),
+        (lambda s: s.pop(f"{EMA}betas"), rf"Missing key {EMA}betas"),
+        (lambda s: s.pop(f"{EMA}latent_std"), rf"Missing key {EMA}latent_std"),
+        (lambda s: s.pop(f"{EMA}net.learned_query"), "Missing key .*net.learned_query"),
+        (lambda s: s.pop("diffusion_prior.betas"), "Missing key diffusion_prior.betas"),
+        (
+            lambda s: s.update({f"{EMA}net.x": torch.ones(1)}),
+            rf"Unexpected key {EMA}net\.x",
+        ),
+        (
+            lambda s: s.update({"optim.step": torch.ones(1)}),
+            r"Unexpected key optim\.step",
+        ),
         (
             lambda s: s.update({GAMMA: torch.ones(9)}),
-            r"norm\.gamma in .* must have the shape \[8\], got \[9\]",
+            r"norm\.gamma: float32 \[9\] instead of float32 \[8\]",
         ),
         (
             lambda s: s.update({f"{EMA}latent_mean": torch.ones(1, 8)}),
-            r"latent_mean in .* must have the shape \[8\], got \[1, 8\]",
+            r"latent_mean: float32 \[1, 8\] instead of float32 \[8\]",
         ),
         (lambda s: s[GAMMA].fill_(torch.nan), "norm.gamma in .* must be finite"),
         (lambda s: s[f"{EMA}latent_std"].zero_(), "latent_std in .* must be above 0"),
@@ -319,7 +315,7 @@ def test_files_of_other_kinds_are_refused(stored, tmp_path):
     with pytest.raises(InputError, match="is a Git LFS pointer"):
         read_published(path)
     torch.save(content["state_dict"], path)
-    with pytest.raises(InputError, match="holds no state_dict"):
+    with pytest.raises(InputError, match="holds no state dict"):
         read_published(path)
     with pytest.raises(InputError, match=r"expected at .*none\.ckpt, where there is"):
         read_published(tmp_path / "none.ckpt")
@@ -349,19 +345,25 @@ def change(path, value):
         (change("data.latent_dim", 512), r"data.latent_dim is 512 in .*, but 8 in the"),
         (change("train.znorm_latent", False), r"znorm_latent is False in .* but True"),
         (change("data.latent_repeats", [2, 2]), r"latent_repeats in .* must be 1 numb"),
-        (change("data.latent_repeats", [0]), r"latent_repeats in .* got \[0\]"),
+        (
+            change("data.latent_repeats", [0]),
+            r"latent_repeats.0 must be a whole number, 1 or more, got 0\.",
+        ),
         (
             change("model.diffusion.predict_x_start", "yes"),
-            "must be true or false, got",
+            'predict_x_start must be true or false, got "yes"',
         ),
-        (change("model.diffusion.image_embed_scale", "big"), "must be a number, got"),
+        (
+            change("model.diffusion.image_embed_scale", "big"),
+            'image_embed_scale must be a number, above 0, got "big"',
+        ),
         (
             change("model.diffusion.image_embed_scale", 0),
             "image_embed_scale must be a number, ab",
         ),
         (
             change("model.diffusion.l2norm", True),
-            "model.diffusion.l2norm in .* is not k",
+            "l2norm is not a parameter",
         ),
         (
             change("model.network.causal", True),

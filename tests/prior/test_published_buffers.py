@@ -16,12 +16,15 @@ from clip2latent_kedro.prior.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from clip2latent_kedro.prior.published import read_published, write_published
+from clip2latent_kedro.prior.published import (
+    open_published,
+    read_published,
+    write_published,
+)
 from clip2latent_kedro.prior.published_schedule import (
     find_schedule,
     schedule_buffers,
 )
-from clip2latent_kedro.prior.published_sources import open_published
 from clip2latent_kedro.prior.sampling import noise_streams, sample_prior
 from clip2latent_kedro.prior.transformer import RotaryEmbedding
 from clip2latent_kedro.samplers import SamplingConfig, sample

@@ -25,9 +25,9 @@ from clip2latent_kedro.prior.published import (
     Buffers,
     check_buffers,
     is_published_file,
+    open_published,
     read_published,
 )
-from clip2latent_kedro.prior.published_sources import open_published
 from clip2latent_kedro.reading import read_settings, read_yaml
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.sharing import (

@@ -10,8 +10,7 @@ from clip2latent_kedro import downloads
 from clip2latent_kedro.downloads import FetchedFile, Source
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.checkpoint import Checkpoint
-from clip2latent_kedro.prior.published import Buffers, write_published
-from clip2latent_kedro.prior.published_sources import open_published
+from clip2latent_kedro.prior.published import Buffers, open_published, write_published
 
 _OF_ONE_FILE = ("sha256", "num_bytes")
 

@@ -1,16 +1,15 @@
 """Networks behind the `Generator` protocol, and what loads them."""
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.files import hash_file
 from clip2latent_kedro.generators.files import cached_stylegan
 from clip2latent_kedro.generators.lafite import Lafite
 from clip2latent_kedro.generators.safetensors_files import (
@@ -20,8 +19,10 @@ from clip2latent_kedro.generators.safetensors_files import (
     read_network,
     stylegan2_weights,
 )
+from clip2latent_kedro.generators.state_dicts import check_options
 from clip2latent_kedro.generators.stylegan2 import StyleGAN2
 from clip2latent_kedro.generators.stylegan3 import StyleGAN3
+from clip2latent_kedro.generators.vae import LatentFlow
 from clip2latent_kedro.interfaces import Identity, NoiseMode
 
 __all__ = [
@@ -36,18 +37,29 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 
-class StyleGANGenerator:
-    """A StyleGAN2 or StyleGAN3 network, frozen, as a `Generator`.
+class FrozenNetwork:
+    """A network that is not trained, and which it is."""
+
+    def __init__(self, network: nn.Module, identity: Identity) -> None:
+        """Wrap a network with its weights loaded."""
+        self.network: Any = network.eval().requires_grad_(False)
+        self.identity = identity
+
+    def to(self, device: str) -> Self:
+        """Move to a device and return self."""
+        self.network.to(device)
+        return self
+
+
+class ClassMapping(FrozenNetwork):
+    """StyleGAN's mapping network, for one class of those that it knows.
 
     One that was trained with class labels draws one class, or, with none given, what
     its mapping makes of a label of zeros: a class of its own that it has not seen.
     """
 
     def __init__(
-        self,
-        network: StyleGAN2 | StyleGAN3,
-        identity: Identity,
-        class_label: int | None = None,
+        self, network: Network, identity: Identity, class_label: int | None = None
     ) -> None:
         """Wrap a network with its weights loaded.
 
@@ -59,6 +71,7 @@ class StyleGANGenerator:
         Raises:
             InputError: If the network has no such class, or other colours.
         """
+        super().__init__(network, identity)
         config = network.config
         if config.img_channels not in (1, 3):
             msg = (
@@ -66,29 +79,23 @@ class StyleGANGenerator:
                 f"{config.img_channels} from {identity}."
             )
             raise InputError(msg)
-        self.network = network.eval().requires_grad_(False)
-        self.identity = identity
         self.z_dim = config.z_dim
-        self.w_dim = config.w_dim
-        self.num_ws = config.num_ws
         self.resolution = config.resolution
-        self._label: Tensor | None = None
-        if config.c_dim:
-            self._label = one_hot_label(class_label, config.c_dim)
-        elif class_label is not None:
-            msg = (
-                f"class_label must be left out for a generator without classes, got "
-                f"{class_label!r}."
-            )
-            raise InputError(msg)
+        self._label: Tensor | None = None  # [1, num_classes]
         if class_label is not None:
+            check_class_label(class_label, config.c_dim)
             name = f"{identity.name}/class-{class_label}"
             self.identity = Identity(name, identity.digest)
-
-    @property
-    def w_avg(self) -> Tensor:
-        """Mean of w over all classes, [w_dim]."""
-        return self.network.mapping.w_avg
+        if config.c_dim:
+            self._label = torch.zeros(1, config.c_dim)
+            if class_label is None:
+                logger.warning(
+                    "The generator knows %d classes and draws none of them: no "
+                    "class_label was given, so that its label is zero.",
+                    config.c_dim,
+                )
+            else:
+                self._label[0, class_label] = 1
 
     def mapping(self, z: Tensor, *, psi: float = 1.0) -> Tensor:
         """Return w, [n, num_ws, w_dim], of z, [n, z_dim], truncated by psi."""
@@ -98,46 +105,80 @@ class StyleGANGenerator:
         w: Tensor = self.network.mapping(z, psi, c=label)
         return w
 
+
+class StyleGANGenerator(ClassMapping):
+    """A StyleGAN2 or StyleGAN3 network, frozen, as a `Generator`."""
+
+    def __init__(
+        self,
+        network: StyleGAN2 | StyleGAN3,
+        identity: Identity,
+        class_label: int | None = None,
+    ) -> None:
+        """Wrap a network with its weights loaded; see `ClassMapping`."""
+        super().__init__(network, identity, class_label)
+        self.w_dim = network.config.w_dim
+        self.num_ws = network.config.num_ws
+
+    @property
+    def w_avg(self) -> Tensor:
+        """Mean of w over all classes, [w_dim]."""
+        mean: Tensor = self.network.mapping.w_avg
+        return mean
+
     def synthesis(self, w: Tensor, *, noise_mode: NoiseMode = "const") -> Tensor:
         """Return images, [n, 3, resolution, resolution], of w [n, num_ws, w_dim]."""
         image: Tensor = self.network.synthesis(w, noise_mode)
         return image.expand(-1, 3, -1, -1)
 
-    def to(self, device: str) -> "StyleGANGenerator":
-        """Move to a device and return self."""
-        self.network.to(device)
-        return self
 
+class DecoderGenerator(FrozenNetwork):
+    """Any decoder with no mapping network, frozen: w = z, or what a flow makes of z."""
 
-class DecoderGenerator:
-    """Any decoder with no mapping network (a DCGAN, a VAE's decoder), with w = z."""
+    num_ws = 1
 
     def __init__(
-        self, decoder: nn.Module, *, z_dim: int, resolution: int, identity: Identity
+        self,
+        decoder: nn.Module,
+        *,
+        z_dim: int,
+        resolution: int,
+        identity: Identity,
+        flow: LatentFlow | None = None,
     ) -> None:
-        """Wrap a module that turns z, [n, z_dim], into images in [-1, 1]."""
-        self.decoder = decoder.eval().requires_grad_(False)
-        self.identity = identity
-        self.z_dim = z_dim
-        self.w_dim = z_dim
-        self.num_ws = 1
+        """Wrap a module that turns w into images.
+
+        Args:
+            decoder: From [n, z_dim] to images of one or three colours in [-1, 1].
+            z_dim: Channels of z and of w.
+            resolution: Of the images.
+            identity: Of the weights.
+            flow: From z to w; None for w = z.
+        """
+        super().__init__(decoder, identity)
+        self.flow = None if flow is None else flow.eval().requires_grad_(False)
+        self.z_dim = self.w_dim = z_dim
         self.resolution = resolution
-        self.w_avg = torch.zeros(z_dim)
+        self.w_avg = torch.zeros(z_dim) if flow is None else flow.mean
 
     def mapping(self, z: Tensor, *, psi: float = 1.0) -> Tensor:
-        """Return w = psi * z, [n, 1, z_dim]."""
-        return psi * z[:, None]
+        """Return w, [n, 1, z_dim], of z, [n, z_dim], truncated by psi."""
+        if self.flow is None:
+            return psi * z[:, None]
+        w = self.flow.transport(z)
+        return torch.lerp(self.w_avg.expand_as(w), w, psi)[:, None]
 
     def synthesis(self, w: Tensor, *, noise_mode: NoiseMode = "const") -> Tensor:
         """Return images of w, [n, 1, z_dim]; a decoder has no noise of its own."""
-        image: Tensor = self.decoder(w[:, 0])
-        return image
+        image: Tensor = self.network(w[:, 0])
+        return image.expand(-1, 3, -1, -1)
 
-    def to(self, device: str) -> "DecoderGenerator":
+    def to(self, device: str) -> Self:
         """Move to a device and return self."""
-        self.decoder.to(device)
+        if self.flow is not None:
+            self.flow.to(device)
         self.w_avg = self.w_avg.to(device)
-        return self
+        return super().to(device)
 
 
 def load_stylegan2(path: Path | None, options: Mapping[str, Any]) -> StyleGANGenerator:
@@ -223,28 +264,23 @@ def open_network(path: Path | None, kind: str | None) -> tuple[Network, Identity
     """
     network = read_network(path, kind)
     assert path is not None
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return network, Identity(kind_of(network), digest)
+    return network, Identity(kind_of(network), hash_file(path))
 
 
 def check_class_label(class_label: object, num_classes: int) -> None:
     """Raise `InputError` unless a label is a whole number below `num_classes`."""
     if type(class_label) is not int or not 0 <= class_label < num_classes:
-        msg = (
-            f"class_label must be a whole number from 0 to {num_classes - 1}, got "
-            f"{class_label!r}."
+        expected = f"a whole number from 0 to {num_classes - 1}"
+        expected = (
+            expected if num_classes else "left out for a generator without classes"
         )
-        raise InputError(msg)
+        raise InputError(f"class_label must be {expected}, got {class_label!r}.")
 
 
 def _load(
     path: Path | None, kind: str | None, options: Mapping[str, Any]
 ) -> StyleGANGenerator:
-    unknown = sorted(options.keys() - {"class_label"})
-    if unknown:
-        msg = f"A {kind or 'stylegan'} has no options {unknown}. Remove them."
-        raise InputError(msg)
+    check_options(kind or "stylegan", options, ["class_label"])
     network, identity = open_network(path, kind)
     if isinstance(network, Lafite):
         msg = (
@@ -253,16 +289,3 @@ def _load(
         )
         raise InputError(msg)
     return StyleGANGenerator(network, identity, options.get("class_label"))
-
-
-def one_hot_label(class_label: int | None, num_classes: int) -> Tensor:
-    """Return the label of a class, [1, num_classes]; zeros if None."""
-    if class_label is None:
-        logger.warning(
-            "The generator knows %d classes and draws none of them: no class_label "
-            "was given, so that its label is zero.",
-            num_classes,
-        )
-        return torch.zeros(1, num_classes)
-    check_class_label(class_label, num_classes)
-    return F.one_hot(torch.tensor([class_label]), num_classes).float()

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import torch
 from annotated_types import Interval
@@ -22,7 +22,8 @@ from torch.nn import functional as F
 
 from clip2latent_kedro.checked import Checked, NonNegativeInt
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.generators.adapters import check_class_label
+from clip2latent_kedro.files import hash_file
+from clip2latent_kedro.generators.adapters import FrozenNetwork, check_class_label
 from clip2latent_kedro.generators.biggan_layers import (
     BigGan,
     BigGanConfig,
@@ -30,7 +31,7 @@ from clip2latent_kedro.generators.biggan_layers import (
 )
 from clip2latent_kedro.generators.state_dicts import read_state_dict
 from clip2latent_kedro.interfaces import Identity, NoiseMode
-from clip2latent_kedro.reading import MISSHAPEN, load_network, read_json
+from clip2latent_kedro.reading import MISSHAPEN, first_line, load_network, read_json
 
 _NOISE_LIMIT = 2.0  # BigGAN's noise is normal, cut off there
 _EPS = 1e-4
@@ -54,7 +55,7 @@ class BigGanOptions(Checked):
     config: str | None = None
 
 
-class BigGanGenerator:
+class BigGanGenerator(FrozenNetwork):
     """A BigGAN, frozen.
 
     z is [n, 128 + num_classes] standard normal numbers: noise, and a draw of the class,
@@ -87,8 +88,7 @@ class BigGanGenerator:
         if label is not None:
             check_class_label(label, config.num_classes)
             name = f"{name}/class-{label}"
-        self.network = network.eval().requires_grad_(False)
-        self.identity = Identity(name, identity.digest)
+        super().__init__(network, Identity(name, identity.digest))
         self.z_dim = config.z_dim + config.num_classes
         self.w_dim = 2 * config.z_dim
         self.resolution = config.resolution
@@ -118,11 +118,10 @@ class BigGanGenerator:
         image: Tensor = self.network(w[:, 0])
         return image
 
-    def to(self, device: str) -> "BigGanGenerator":
+    def to(self, device: str) -> Self:
         """Move to a device and return self."""
-        self.network.to(device)
         self._embeddings = self._embeddings.to(device)
-        return self
+        return super().to(device)
 
 
 def truncated_normal(z: Tensor) -> Tensor:
@@ -154,11 +153,11 @@ def load_biggan(path: Path | None, options: Mapping[str, Any]) -> BigGanGenerato
         known = ", ".join(BigGanOptions.__dataclass_fields__)
         msg = f"Options of a biggan are {known}, got {sorted(options)}. Correct them."
         raise InputError(msg) from error
-    stored = read_state_dict(path)
+    tensors, _ = read_state_dict(path)
     assert path is not None
     told = _read_config(path, chosen)
     try:
-        network, embeddings = build_biggan(stored.tensors, told, chosen.truncation)
+        network, embeddings = build_biggan(tensors, told, chosen.truncation)
     except KeyError as error:
         msg = (
             f"{path} must hold a BigGAN-deep as pytorch-pretrained-BigGAN stores it, "
@@ -166,10 +165,10 @@ def load_biggan(path: Path | None, options: Mapping[str, Any]) -> BigGanGenerato
         )
         raise InputError(msg) from error
     except MISSHAPEN as error:
-        reason = " ".join(str(error).split())
-        msg = f"{path} does not fit the BigGAN-deep that it seems to be: {reason}"
+        said = first_line(error)
+        msg = f"{path} does not fit the BigGAN-deep that it seems to be: {said}."
         raise InputError(msg) from error
-    identity = Identity(f"biggan-deep-{network.config.resolution}", stored.digest)
+    identity = Identity(f"biggan-deep-{network.config.resolution}", hash_file(path))
     return BigGanGenerator(network, embeddings, identity, chosen)
 
 
@@ -197,12 +196,9 @@ def build_biggan(
                 value, tensors[f"{owner}.weight_u"], v
             )
         elif last in _STATISTICS:
-            own = (
-                f"running_{_STATISTICS[last]}"
-                if owner.endswith("generator.bn")
-                else (_STATISTICS[last])
-            )
-            folded[f"{owner}.{own}"] = at_truncation(value, truncation)
+            prefix = "running_" if owner.endswith("generator.bn") else ""
+            own = f"{owner}.{prefix}{_STATISTICS[last]}"
+            folded[own] = at_truncation(value, truncation)
         elif last not in ("weight_u", "weight_v"):
             folded[name] = value
     embeddings = folded.pop("embeddings.weight").T.contiguous()

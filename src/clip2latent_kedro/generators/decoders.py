@@ -7,30 +7,29 @@ decoder of `generators.vae`. Both are frozen and have no noise of their own.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.files import hash_file
 from clip2latent_kedro.generators.adapters import DecoderGenerator
-from clip2latent_kedro.generators.state_dicts import StateDict, read_state_dict
+from clip2latent_kedro.generators.state_dicts import (
+    check_options,
+    fit_network,
+    read_state_dict,
+)
 from clip2latent_kedro.generators.vae import (
     FLOW_PREFIX,
     LatentFlow,
     VaeConfig,
     VaeDecoder,
-    VaeGenerator,
 )
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.reading import MISSHAPEN, load_network
-
-Network = TypeVar("Network", bound=nn.Module)
-
-_COUNTER = "num_batches_tracked"  # of a batch norm; training alone uses it
 
 
 def load_dcgan(path: Path | None, options: Mapping[str, Any]) -> DecoderGenerator:
@@ -46,15 +45,16 @@ def load_dcgan(path: Path | None, options: Mapping[str, Any]) -> DecoderGenerato
     Raises:
         InputError: If the file is missing or refused, or holds another network.
     """
-    stored = read_state_dict(path, entry=_entry("dcgan", options))
-    decoder, z_dim, resolution = _build_dcgan(stored, path)
-    identity = Identity("dcgan", stored.digest)
+    tensors, _ = _read("dcgan", path, options)
+    decoder, z_dim, resolution = _build_dcgan(tensors, path)
+    assert path is not None
+    identity = Identity("dcgan", hash_file(path))
     return DecoderGenerator(
         decoder, z_dim=z_dim, resolution=resolution, identity=identity
     )
 
 
-def load_vae(path: Path | None, options: Mapping[str, Any]) -> VaeGenerator:
+def load_vae(path: Path | None, options: Mapping[str, Any]) -> DecoderGenerator:
     """Return the decoder of a VAE whose state dict is in a file.
 
     Names are those of `generators.vae.VaeDecoder`, with or without a prefix
@@ -69,14 +69,15 @@ def load_vae(path: Path | None, options: Mapping[str, Any]) -> VaeGenerator:
     Raises:
         InputError: If the file is missing or refused, or holds another network.
     """
-    stored = read_state_dict(path, entry=_entry("vae", options))
+    stored, metadata = _read("vae", path, options)
+    assert path is not None
     tensors = {
         name.removeprefix("decoder."): value
-        for name, value in stored.tensors.items()
+        for name, value in stored.items()
         if not name.startswith("encoder.")
     }
     config = _read_vae_config(tensors, path)
-    told = stored.metadata.get("config")
+    told = metadata.get("config")
     if told is not None and told != describe_vae(config):
         msg = (
             f"{path} holds a VAE of {describe_vae(config)}, but its metadata say "
@@ -88,12 +89,18 @@ def load_vae(path: Path | None, options: Mapping[str, Any]) -> VaeGenerator:
         for name in list(tensors)
         if name.startswith(FLOW_PREFIX)
     }
-    decoder = _filled(lambda: VaeDecoder(config), tensors, path, "vae")
+    decoder = fit_network(lambda: VaeDecoder(config), tensors, path, "vae")
     flow = None
     if moving:
         sizes = config.latent_dim, config.flow_width, config.flow_depth
-        flow = _filled(lambda: LatentFlow(*sizes), moving, path, "vae")
-    return VaeGenerator(decoder, flow, Identity("vae", stored.digest))
+        flow = fit_network(lambda: LatentFlow(*sizes), moving, path, "vae")
+    return DecoderGenerator(
+        decoder,
+        z_dim=config.latent_dim,
+        resolution=config.resolution,
+        identity=Identity("vae", hash_file(path)),
+        flow=flow,
+    )
 
 
 def describe_vae(config: VaeConfig) -> str:
@@ -101,32 +108,19 @@ def describe_vae(config: VaeConfig) -> str:
     return json.dumps(asdict(config), sort_keys=True)
 
 
-class GreyAsColour(nn.Module):
-    """Repeats the one channel of a decoder of grey pictures."""
-
-    def __init__(self, decoder: nn.Module) -> None:
-        """Wrap a decoder."""
-        super().__init__()
-        self.decoder = decoder
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Return [n, 3, h, w] of z."""
-        picture: Tensor = self.decoder(z)
-        return picture.expand(-1, 3, -1, -1)
+def _read(
+    kind: str, path: Path | None, options: Mapping[str, Any]
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    check_options(kind, options, ["entry"])
+    return read_state_dict(path, entry=options.get("entry"))
 
 
-def _entry(kind: str, options: Mapping[str, Any]) -> str | None:
-    unknown = sorted(options.keys() - {"entry"})
-    if unknown:
-        msg = f"A {kind} has no options {unknown}, only entry. Remove them."
-        raise InputError(msg)
-    return options.get("entry")
-
-
-def _build_dcgan(stored: StateDict, path: Path | None) -> tuple[nn.Module, int, int]:
+def _build_dcgan(
+    stored: Mapping[str, Tensor], path: Path | None
+) -> tuple[nn.Module, int, int]:
     """Return the decoder, z_dim and resolution that the tensors tell."""
     tensors, weights = {}, {}
-    for name, value in stored.tensors.items():
+    for name, value in stored.items():
         matched = re.fullmatch(r"\w+\.(\d{1,3})\.(\w+)", name)
         if matched is None:
             raise _no_dcgan(path, f"has the tensor {name!r}")
@@ -152,7 +146,7 @@ def _build_dcgan(stored: StateDict, path: Path | None) -> tuple[nn.Module, int, 
         ]
         return nn.ModuleDict({"main": nn.Sequential(*layers)})
 
-    main = _filled(build, tensors, path, "dcgan")["main"]
+    main = fit_network(build, tensors, path, "dcgan")["main"]
     decoder = nn.Sequential(nn.Unflatten(1, (-1, 1, 1)), main, nn.Tanh()).eval()
     z_dim, resolution = sizes[0][0], sizes[0][2] * 2 ** (len(sizes) - 1)
     with torch.no_grad():
@@ -161,8 +155,6 @@ def _build_dcgan(stored: StateDict, path: Path | None) -> tuple[nn.Module, int, 
         except RuntimeError as error:
             raise _no_dcgan(path, "has layers that do not fit together") from error
     assert drawn.shape[2:] == (resolution, resolution)
-    if drawn.shape[1] == 1:
-        return GreyAsColour(decoder), z_dim, resolution
     return decoder, z_dim, resolution
 
 
@@ -178,11 +170,10 @@ def _dcgan_layer(weight: Tensor | None, place: int, *, has_bias: bool) -> nn.Mod
 
 
 def _no_dcgan(path: Path | None, what: str) -> InputError:
-    msg = (
+    return InputError(
         f"{path} must hold a DCGAN as PyTorch's example writes it (main.N.weight), but "
         f"it {what}. Give another file, or its state dict's name as option entry."
     )
-    return InputError(msg)
 
 
 def _read_vae_config(tensors: Mapping[str, Tensor], path: Path | None) -> VaeConfig:
@@ -205,19 +196,3 @@ def _read_vae_config(tensors: Mapping[str, Tensor], path: Path | None) -> VaeCon
 def _count(names: Mapping[str, Tensor], pattern: str) -> int:
     found = [int(match[1]) for name in names if (match := re.fullmatch(pattern, name))]
     return max(found, default=-1) + 1
-
-
-def _filled(
-    build: Callable[[], Network],
-    tensors: Mapping[str, Tensor],
-    path: Path | None,
-    kind: str,
-) -> Network:
-    """Return a module with its weights; `InputError` unless they fit it."""
-    given = {k: v for k, v in tensors.items() if not k.endswith(_COUNTER)}
-    try:
-        return load_network(build, given, is_made=lambda name: name.endswith(_COUNTER))
-    except MISSHAPEN as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:300]
-        msg = f"{path} does not fit the {kind} that it seems to be: {reason}"
-        raise InputError(msg) from error

@@ -5,7 +5,7 @@ beside it the network's `kind`; a file with no kind is a StyleGAN2.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -14,13 +14,12 @@ from typing import Any
 from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.generators.files.opcodes import Refusal
-from clip2latent_kedro.generators.files.shapes import check_shapes, stylegan3_shapes
 from clip2latent_kedro.generators.lafite import Lafite, LafiteConfig
 from clip2latent_kedro.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from clip2latent_kedro.generators.stylegan3 import StyleGAN3, StyleGAN3Config
 from clip2latent_kedro.reading import (
     MISSHAPEN,
+    first_line,
     is_safetensors,
     load_network,
     parse_json,
@@ -40,17 +39,17 @@ __all__ = [
 
 Network = StyleGAN2 | StyleGAN3 | Lafite
 
-NETWORKS: dict[str, Callable[[Mapping[str, Any]], Network]] = {
-    "stylegan2": lambda config: StyleGAN2(read_settings(StyleGAN2Config, config)),
-    "stylegan3": lambda config: StyleGAN3(read_settings(StyleGAN3Config, config)),
-    "lafite": lambda config: Lafite(read_settings(LafiteConfig, config)),
+# The network of each kind, and its configuration.
+NETWORKS: dict[str, tuple[Callable[[Any], Network], type[Any]]] = {
+    "stylegan2": (StyleGAN2, StyleGAN2Config),
+    "stylegan3": (StyleGAN3, StyleGAN3Config),
+    "lafite": (Lafite, LafiteConfig),
 }
 
 
 def kind_of(network: Network) -> str:
     """Return the name of a network's kind in `NETWORKS`."""
-    kinds = {StyleGAN2: "stylegan2", StyleGAN3: "stylegan3", Lafite: "lafite"}
-    return kinds[type(network)]
+    return next(kind for kind, (made, _) in NETWORKS.items() if type(network) is made)
 
 
 def stylegan2_weights(network: StyleGAN2) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -60,11 +59,9 @@ def stylegan2_weights(network: StyleGAN2) -> tuple[dict[str, Tensor], dict[str, 
     one entry of metadata because safetensors writes several in a random order, and the
     digest of the file is the generator's identity.
     """
-    weights = {
-        name: (value if name.startswith("mapping.") else value.half()).contiguous()
-        for name, value in network.state_dict().items()
-        if not _is_made_at_load(name)
-    }
+    weights = _halved(network)
+    for name, value in network.mapping.state_dict(prefix="mapping.").items():
+        weights[name] = value.contiguous()
     return weights, {"config": json.dumps(asdict(network.config), sort_keys=True)}
 
 
@@ -73,13 +70,8 @@ def lafite_weights(network: Lafite) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     The mapping too: its z stands for nothing that must come out exactly.
     """
-    weights = {
-        name: value.half().contiguous()
-        for name, value in network.state_dict().items()
-        if not _is_made_at_load(name)
-    }
     config = {**asdict(network.config), "kind": "lafite"}
-    return weights, {"config": json.dumps(config, sort_keys=True)}
+    return _halved(network), {"config": json.dumps(config, sort_keys=True)}
 
 
 def read_network(path: Path | None, kind: str | None = None) -> Network:
@@ -104,23 +96,28 @@ def read_network(path: Path | None, kind: str | None = None) -> Network:
     try:
         config = parse_json(metadata["config"])
         found = config.pop("kind", metadata.get("kind", "stylegan2"))
-        build = partial(NETWORKS[found], config)
+        network_class, settings = NETWORKS[found]
+        build = partial(network_class, read_settings(settings, config))
         weights = {name: value.float() for name, value in tensors.items()}
-        if found == "stylegan3":  # its filters are designed as it is built
-            designed = read_settings(StyleGAN3Config, config)
-            check_shapes(stylegan3_shapes(designed), weights)
-        network = load_network(build, weights, is_made=_is_made_at_load)
-    except (Refusal, *MISSHAPEN) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")[:300]
+        network: Network = load_network(build, weights, is_made=_is_made_at_load)
+    except MISSHAPEN as error:
         msg = (
             f"{path} must be a safetensors file that fits the architecture in its "
-            f"metadata `config`, got {reason}. {mend}"
+            f"metadata `config`, got {first_line(error)}. {mend}"
         )
         raise InputError(msg) from error
     if kind not in (None, found):
         msg = f"{path} must hold a {kind}, got a {found}. Set kind: {found}."
         raise InputError(msg)
     return network
+
+
+def _halved(network: Network) -> dict[str, Tensor]:
+    return {
+        name: value.half().contiguous()
+        for name, value in network.state_dict().items()
+        if not _is_made_at_load(name)
+    }
 
 
 def _is_made_at_load(name: str) -> bool:

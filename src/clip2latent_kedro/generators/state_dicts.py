@@ -1,74 +1,66 @@
 """State dicts in files, read safely: safetensors, or what torch.save writes.
 
-Nothing in a file is imported or called (see `generators.files.untrusted`).
+Nothing in a file is imported or called (see `reading.read_foreign`).
 """
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.generators.files.opcodes import Refusal
-from clip2latent_kedro.generators.files.torch_tensors import TensorRecord
-from clip2latent_kedro.generators.files.unpickling import Budget
-from clip2latent_kedro.generators.files.untrusted import (
-    read_torch_object,
-    read_untrusted,
+from clip2latent_kedro.reading import (
+    MISSHAPEN,
+    Refusal,
+    TensorRecord,
+    first_line,
+    is_safetensors,
+    load_network,
+    read_foreign,
+    read_weights,
+    tensors_of,
 )
-from clip2latent_kedro.reading import is_safetensors, read_weights
 
+Network = TypeVar("Network", bound=nn.Module)
+
+_COUNTER = "num_batches_tracked"  # of a batch norm; training alone uses it
 _EXPECTED = (
     "a state dict as safetensors or torch.save store it, and its name in a checkpoint "
     "that holds more as option entry"
 )
 
 
-@dataclass(frozen=True)
-class StateDict:
-    """What a file holds.
-
-    Attributes:
-        tensors: float32, by name, without a prefix `module.`.
-        metadata: Of a safetensors file; empty for others.
-        digest: SHA-256 (hex) of the file.
-    """
-
-    tensors: dict[str, Tensor]
-    metadata: Mapping[str, str]
-    digest: str
-
-
-def read_state_dict(path: Path | None, *, entry: str | None = None) -> StateDict:
-    """Return the state dict in a file.
+def read_state_dict(
+    path: Path | None, *, entry: str | None = None
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the state dict in a file and, of a safetensors file, its metadata.
 
     Args:
         path: A safetensors file, or one that torch.save wrote, zip or legacy.
         entry: Name of the state dict in a checkpoint that holds several things; None
             where the file is the state dict itself.
 
+    Returns:
+        Tensors, float32, by name, without a prefix `module.`; metadata.
+
     Raises:
         InputError: If the file is missing or refused.
     """
-    if path is None or not path.is_file():
-        msg = f"A generator's weights are expected at {path}, where there is no file."
+    if path is None:
+        msg = "A generator's weights are expected at None, where there is no file."
         raise InputError(msg)
     if is_safetensors(path):
         stored, metadata = read_weights(path)
-        tensors = {name: value.float() for name, value in stored.items()}
-        return StateDict(tensors, metadata, _digest(path))
+        return {name: value.float() for name, value in stored.items()}, metadata
 
-    def read(data: memoryview, budget: Budget) -> dict[str, Tensor]:
-        content = read_torch_object(data, budget)
+    def convert(content: Any) -> dict[str, Tensor]:
         if entry is not None:
             content = content.get(entry) if isinstance(content, dict) else None
-        return _tensors_of(content, budget)
+        tensors = tensors_of(content, "there")
+        return {k.removeprefix("module."): value for k, value in tensors.items()}
 
-    tensors = read_untrusted(path, read, expected=_EXPECTED)
-    return StateDict(tensors, {}, _digest(path))
+    return read_foreign(path, convert, expected=_EXPECTED), {}
 
 
 def read_tensor(path: Path) -> Tensor:
@@ -77,33 +69,46 @@ def read_tensor(path: Path) -> Tensor:
     Raises:
         InputError: If the file is missing or refused.
     """
-    if not path.is_file():
-        msg = f"A tensor is expected at {path}, where there is no file."
-        raise InputError(msg)
 
-    def read(data: memoryview, budget: Budget) -> Tensor:
-        content = read_torch_object(data, budget)
+    def convert(content: Any) -> Tensor:
         if not isinstance(content, TensorRecord):
-            msg = f"holds an object of type {type(content).__name__}"
-            raise Refusal(msg)
-        return content.read(budget)
+            raise Refusal(f"holds an object of type {type(content).__name__}")
+        return content.read()
 
-    return read_untrusted(path, read, expected="one tensor as torch.save stores it")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return read_foreign(path, convert, expected="one tensor as torch.save stores it")
 
 
-def _tensors_of(content: Any, budget: Budget) -> dict[str, Tensor]:
-    if not isinstance(content, dict) or not content:
-        msg = "holds no state dict there"
-        raise Refusal(msg)
-    tensors = {}
-    for name, value in content.items():
-        if not isinstance(name, str) or not isinstance(value, TensorRecord):
-            msg = f"has the entry {str(name)[:80]!r}, which is no tensor"
-            raise Refusal(msg)
-        tensors[name.removeprefix("module.")] = value.read(budget)
-    return tensors
+def fit_network(
+    build: Callable[[], Network],
+    tensors: Mapping[str, Tensor],
+    path: Path | None,
+    kind: str,
+) -> Network:
+    """Return a network with the weights of a file.
+
+    Args:
+        build: Returns a new network.
+        tensors: Its state dict; counters of batch norms are passed over.
+        path: Of the file, for the message.
+        kind: What it seems to be, for the message.
+
+    Raises:
+        InputError: Unless they fit it.
+    """
+    given = {k: v for k, v in tensors.items() if not k.endswith(_COUNTER)}
+    try:
+        return load_network(build, given, is_made=lambda name: name.endswith(_COUNTER))
+    except MISSHAPEN as error:
+        said = first_line(error)
+        msg = f"{path} does not fit the {kind} that it seems to be: {said}."
+        raise InputError(msg) from error
+
+
+def check_options(
+    kind: str, options: Mapping[str, Any], known: Collection[str]
+) -> None:
+    """Raise `InputError` if a catalog entry sets options that a kind does not have."""
+    unknown = sorted(options.keys() - set(known))
+    if unknown:
+        has = f", only {', '.join(sorted(known))}" if known else ""
+        raise InputError(f"A {kind} has no options {unknown}{has}. Remove them.")

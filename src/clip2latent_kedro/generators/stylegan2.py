@@ -11,21 +11,21 @@ from math import sqrt
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.stylegan2_config import StyleGAN2Config
 from clip2latent_kedro.generators.stylegan2_layers import (
     FullyConnected,
     SkipConvolution,
+    SynthesisLayer,
+    ToRGB,
     fir_filter,
     leaky_relu,
-    modulate,
     second_moment_norm,
     upsample,
     upsampling_convolution,
 )
-from clip2latent_kedro.generators.stylegan2_pieces import draw_in_pieces
+from clip2latent_kedro.generators.stylegan3_config import StyleGAN3Config
 from clip2latent_kedro.interfaces import NoiseMode
 
 __all__ = [
@@ -42,6 +42,10 @@ __all__ = [
     "upsampling_convolution",
 ]
 
+MAX_ELEMENTS = 2**21  # of a feature map in the cache: 8 MiB in single precision
+
+Drawn = tuple[Tensor, Tensor | None]  # features; the image so far
+
 
 class MappingNetwork(nn.Module):
     """z -> w: normalisation to unit second moment, then fully connected layers.
@@ -51,8 +55,8 @@ class MappingNetwork(nn.Module):
 
     w_avg: Tensor
 
-    def __init__(self, config: StyleGAN2Config) -> None:
-        """Build with random weights."""
+    def __init__(self, config: StyleGAN2Config | StyleGAN3Config) -> None:
+        """Build with random weights; StyleGAN3's arithmetic is the same."""
         super().__init__()
         self.num_layers = config.mapping_layers
         self.num_ws = config.num_ws
@@ -102,98 +106,6 @@ class MappingNetwork(nn.Module):
         return w
 
 
-class SynthesisLayer(nn.Module):
-    """Modulated 3 x 3 convolution, optionally up-sampling, noise, leaky ReLU."""
-
-    noise_const: Tensor
-    resample_filter: Tensor
-
-    def __init__(
-        self,
-        channels_in: int,
-        channels_out: int,
-        config: StyleGAN2Config,
-        resolution: int,
-        *,
-        up: bool = False,
-        gain: float = 1.0,
-    ) -> None:
-        """Build with random weights; noise starts with strength 0."""
-        super().__init__()
-        self.up = up
-        self.gain = sqrt(2) * gain
-        self.clamp = None if config.conv_clamp is None else config.conv_clamp * gain
-        self.use_noise = config.use_noise
-        self.affine = FullyConnected(config.w_dim, channels_in, bias_init=1.0)
-        self.weight = nn.Parameter(torch.randn(channels_out, channels_in, 3, 3))
-        self.bias = nn.Parameter(torch.zeros(channels_out))
-        if config.use_noise:
-            self.noise_strength = nn.Parameter(torch.zeros([]))
-            self.register_buffer("noise_const", torch.randn(resolution, resolution))
-        self.register_buffer("resample_filter", fir_filter(config.resample_filter))
-
-    def forward(
-        self, x: Tensor, w: Tensor, noise_mode: NoiseMode, rows: slice = slice(None)
-    ) -> Tensor:
-        """Return features [n, channels_out, h, w].
-
-        Args:
-            x: [n, channels_in, h, w], half as high and wide if this up-samples.
-            w: [n, w_dim].
-            noise_mode: See `SynthesisNetwork`.
-            rows: Of the noise map, if x is a strip.
-        """
-        with torch.autocast(x.device.type, enabled=False):
-            style, scale = modulate(self.weight, self.affine(w))
-        scale = scale * self.gain
-        kernel: Tensor = self.weight
-        is_folded = len(x) == 1 and x.numel() > kernel.numel()
-        if is_folded:
-            kernel = kernel * (scale.T * style)[:, :, None, None]
-        else:
-            x = x * style.to(x.dtype)[:, :, None, None]
-        if self.up:
-            x = upsampling_convolution(x, kernel, self.resample_filter)
-        else:
-            x = F.conv2d(x, kernel, padding=1)
-        if not is_folded:
-            x = x * scale.to(x.dtype)[:, :, None, None]
-        # In place, which suits autograd: the slope is positive.
-        if self.use_noise and noise_mode == "const":
-            x = x.add_(self.noise_const[rows] * (self.noise_strength * self.gain))
-        elif self.use_noise and noise_mode == "random":
-            x = x.add_(torch.randn_like(x[:, :1]) * (self.noise_strength * self.gain))
-        x = F.leaky_relu_(x.add_((self.bias * self.gain)[:, None, None]), 0.2)
-        return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
-
-
-class ToRGB(nn.Module):
-    """Modulated 1 x 1 convolution to colours, without demodulation."""
-
-    def __init__(self, channels_in: int, config: StyleGAN2Config) -> None:
-        """Build with random weights."""
-        super().__init__()
-        self.clamp = config.conv_clamp
-        self.affine = FullyConnected(config.w_dim, channels_in, bias_init=1.0)
-        colours = config.img_channels
-        self.weight = nn.Parameter(torch.randn(colours, channels_in, 1, 1))
-        self.bias = nn.Parameter(torch.zeros(colours))
-        self.weight_gain = 1 / sqrt(channels_in)
-
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """Return colours [n, img_channels, h, w] of features x for w [n, w_dim]."""
-        with torch.autocast(x.device.type, enabled=False):
-            style = self.affine(w) * self.weight_gain
-        if len(x) == 1:
-            colours = F.conv2d(x, self.weight * style[..., None, None], self.bias)
-        else:
-            x = x * style.to(x.dtype)[:, :, None, None]
-            colours = F.conv2d(x, self.weight, self.bias)
-        if self.clamp is not None:
-            colours = colours.clamp(-self.clamp, self.clamp)
-        return colours.to(w.dtype)
-
-
 class SynthesisBlock(nn.Module):
     """One resolution: two convolutions (the first block: one) and its colours.
 
@@ -237,7 +149,7 @@ class SynthesisBlock(nn.Module):
         w: Tensor,
         noise_mode: NoiseMode,
         rows: slice = slice(None),
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> Drawn:
         """Return features and the image so far, None before the first colours.
 
         Args:
@@ -245,7 +157,7 @@ class SynthesisBlock(nn.Module):
             image: Its image; None if it has none.
             w: One row for each layer, [n, 2 or 3, w_dim], the colours' last.
             noise_mode: See `SynthesisNetwork`.
-            rows: Of the result, if x is a strip (see `draw_in_pieces`).
+            rows: Of the result, if x is a strip (see `draw`).
         """
         if x is None:
             x = self.const.expand(len(w), -1, -1, -1)
@@ -263,6 +175,71 @@ class SynthesisBlock(nn.Module):
             colours = self.torgb(x, w[:, -1])
             image = colours if image is None else image + colours
         return x, image
+
+    def draw(
+        self, x: Tensor | None, image: Tensor | None, w: Tensor, noise_mode: NoiseMode
+    ) -> Drawn:
+        """Return the same, made in pieces that stay in a processor's cache.
+
+        At high resolutions a CPU spends more time on moving feature maps than on
+        arithmetic. So it makes a few samples at a time and, where even one is too
+        large, strips of its rows. Pieces are for calls without gradients, which would
+        keep all of them anyway. Random noise is not cut into strips, which would not
+        agree on it where their margins overlap.
+        """
+        is_whole = x is None or x.device.type != "cpu" or torch.is_grad_enabled()
+        if is_whole or torch.compiler.is_compiling():
+            whole: Drawn = self(x, image, w, noise_mode)
+            return whole
+        assert x is not None
+        batch, step = max(1, MAX_ELEMENTS // self.num_elements), x.shape[2]
+        if self.num_elements > MAX_ELEMENTS and noise_mode != "random":
+            step = max(4 * self.margin, step * MAX_ELEMENTS // self.num_elements)
+        batches = []
+        for first in range(0, len(x), batch):
+            part = slice(first, first + batch)
+            inputs = x[part], None if image is None else image[part], w[part]
+            strips = [
+                self._draw_strip(*inputs, noise_mode, top, top + step)
+                for top in range(0, x.shape[2], step)
+            ]
+            batches.append(_join(strips, dim=2))
+        return _join(batches, dim=0)
+
+    def _draw_strip(
+        self,
+        x: Tensor,
+        image: Tensor | None,
+        w: Tensor,
+        noise_mode: NoiseMode,
+        top: int,
+        bottom: int,
+    ) -> Drawn:
+        """Return the rows that are made of rows [top, bottom) of the input.
+
+        It is read with a margin: what the padding at its cut edges spoils lies within
+        the margin and is dropped.
+        """
+        bottom = min(bottom, x.shape[2])
+        start, stop = max(top - self.margin, 0), min(bottom + self.margin, x.shape[2])
+        features, colours = self(
+            x[:, :, start:stop],
+            None if image is None else image[:, :, start:stop],
+            w,
+            noise_mode,
+            slice(2 * start, 2 * stop),
+        )
+        kept = slice(2 * (top - start), 2 * (bottom - start))
+        colours = None if colours is None else colours[:, :, kept]
+        return features[:, :, kept], colours
+
+
+def _join(pieces: list[Drawn], dim: int) -> Drawn:
+    if len(pieces) == 1:
+        return pieces[0]
+    colours = [image for _, image in pieces if image is not None]
+    features = torch.cat([x for x, _ in pieces], dim)
+    return features, torch.cat(colours, dim) if colours else None
 
 
 class SynthesisNetwork(nn.Module):
@@ -300,7 +277,7 @@ class SynthesisNetwork(nn.Module):
             block = self.get_submodule(f"b{resolution}")
             assert isinstance(block, SynthesisBlock)
             w_block = w[:, layer : layer + num]
-            x, image = draw_in_pieces(block, x, image, w_block, noise_mode)
+            x, image = block.draw(x, image, w_block, noise_mode)
             layer += num - 1
             if resolution == last:
                 break

@@ -1,4 +1,4 @@
-"""What the StyleGAN2 networks are built of: layers and resampling, without state.
+"""What the StyleGAN2 networks are built of: layers and resampling.
 
 Sources: Karras et al. 2020 (arXiv 1912.04958) and NVIDIA's PyTorch release, whose
 parameter names are kept.
@@ -10,6 +10,9 @@ from math import sqrt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from clip2latent_kedro.generators.stylegan2_config import StyleGAN2Config
+from clip2latent_kedro.interfaces import NoiseMode
 
 _FIR_TAPS = (1.0, 3.0, 3.0, 1.0)
 # From this many taps on, NVIDIA's release stores a filter as its one factor.
@@ -53,6 +56,98 @@ class SkipConvolution(nn.Module):
         return upsample(
             F.conv2d(x, self.weight * self.weight_gain), self.resample_filter
         )
+
+
+class SynthesisLayer(nn.Module):
+    """Modulated 3 x 3 convolution, optionally up-sampling, noise, leaky ReLU."""
+
+    noise_const: Tensor
+    resample_filter: Tensor
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        config: StyleGAN2Config,
+        resolution: int,
+        *,
+        up: bool = False,
+        gain: float = 1.0,
+    ) -> None:
+        """Build with random weights; noise starts with strength 0."""
+        super().__init__()
+        self.up = up
+        self.gain = sqrt(2) * gain
+        self.clamp = None if config.conv_clamp is None else config.conv_clamp * gain
+        self.use_noise = config.use_noise
+        self.affine = FullyConnected(config.w_dim, channels_in, bias_init=1.0)
+        self.weight = nn.Parameter(torch.randn(channels_out, channels_in, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(channels_out))
+        if config.use_noise:
+            self.noise_strength = nn.Parameter(torch.zeros([]))
+            self.register_buffer("noise_const", torch.randn(resolution, resolution))
+        self.register_buffer("resample_filter", fir_filter(config.resample_filter))
+
+    def forward(
+        self, x: Tensor, w: Tensor, noise_mode: NoiseMode, rows: slice = slice(None)
+    ) -> Tensor:
+        """Return features [n, channels_out, h, w].
+
+        Args:
+            x: [n, channels_in, h, w], half as high and wide if this up-samples.
+            w: [n, w_dim].
+            noise_mode: See `SynthesisNetwork`.
+            rows: Of the noise map, if x is a strip.
+        """
+        with torch.autocast(x.device.type, enabled=False):
+            style, scale = modulate(self.weight, self.affine(w))
+        scale = scale * self.gain
+        kernel: Tensor = self.weight
+        is_folded = len(x) == 1 and x.numel() > kernel.numel()
+        if is_folded:
+            kernel = kernel * (scale.T * style)[:, :, None, None]
+        else:
+            x = x * style.to(x.dtype)[:, :, None, None]
+        if self.up:
+            x = upsampling_convolution(x, kernel, self.resample_filter)
+        else:
+            x = F.conv2d(x, kernel, padding=1)
+        if not is_folded:
+            x = x * scale.to(x.dtype)[:, :, None, None]
+        # In place, which suits autograd: the slope is positive.
+        if self.use_noise and noise_mode == "const":
+            x = x.add_(self.noise_const[rows] * (self.noise_strength * self.gain))
+        elif self.use_noise and noise_mode == "random":
+            x = x.add_(torch.randn_like(x[:, :1]) * (self.noise_strength * self.gain))
+        x = F.leaky_relu_(x.add_((self.bias * self.gain)[:, None, None]), 0.2)
+        return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
+
+
+class ToRGB(nn.Module):
+    """Modulated 1 x 1 convolution to colours, without demodulation."""
+
+    def __init__(self, channels_in: int, config: StyleGAN2Config) -> None:
+        """Build with random weights."""
+        super().__init__()
+        self.clamp = config.conv_clamp
+        self.affine = FullyConnected(config.w_dim, channels_in, bias_init=1.0)
+        colours = config.img_channels
+        self.weight = nn.Parameter(torch.randn(colours, channels_in, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(colours))
+        self.weight_gain = 1 / sqrt(channels_in)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """Return colours [n, img_channels, h, w] of features x for w [n, w_dim]."""
+        with torch.autocast(x.device.type, enabled=False):
+            style = self.affine(w) * self.weight_gain
+        if len(x) == 1:
+            colours = F.conv2d(x, self.weight * style[..., None, None], self.bias)
+        else:
+            x = x * style.to(x.dtype)[:, :, None, None]
+            colours = F.conv2d(x, self.weight, self.bias)
+        if self.clamp is not None:
+            colours = colours.clamp(-self.clamp, self.clamp)
+        return colours.to(w.dtype)
 
 
 def leaky_relu(x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ load key by key. Both configurations are there: T (equivariant to translation) a
 import torch
 from torch import Tensor, nn
 
-from clip2latent_kedro.generators.stylegan2 import MappingNetwork, StyleGAN2Config
+from clip2latent_kedro.generators.stylegan2 import MappingNetwork
 from clip2latent_kedro.generators.stylegan3_config import StyleGAN3Config
 from clip2latent_kedro.generators.stylegan3_layers import FourierInput, SynthesisLayer
 from clip2latent_kedro.interfaces import NoiseMode
@@ -65,23 +65,5 @@ class StyleGAN3(nn.Module):
         """Build with random weights."""
         super().__init__()
         self.config = config
-        self.mapping = _make_mapping(config)
+        self.mapping = MappingNetwork(config)
         self.synthesis = SynthesisNetwork(config)
-
-
-def _make_mapping(config: StyleGAN3Config) -> MappingNetwork:
-    """Return StyleGAN2's mapping, whose arithmetic is the same, with more rows."""
-    mapping = MappingNetwork(
-        StyleGAN2Config(
-            z_dim=config.z_dim,
-            w_dim=config.w_dim,
-            resolution=4,
-            channel_base=4,
-            channel_max=1,
-            mapping_layers=config.mapping_layers,
-            mapping_lr=config.mapping_lr,
-            c_dim=config.c_dim,
-        )
-    )
-    mapping.num_ws = config.num_ws
-    return mapping

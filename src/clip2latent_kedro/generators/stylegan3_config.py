@@ -105,6 +105,10 @@ class StyleGAN3Config(Checked):
         expected = f"at most half of img_resolution, {self.img_resolution}"
         yield self.first_cutoff <= self.img_resolution / 2, "first_cutoff", expected
 
+    # Of the mapping, which is StyleGAN2's: all its layers have `w_dim` channels.
+    mapping_features = None
+    embed_features = None
+
     @property
     def resolution(self) -> int:
         """Return the resolution of the image."""

@@ -9,16 +9,17 @@ from torch.nn import functional as F
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.adapters import (
+    ClassMapping,
     converted_file,
-    one_hot_label,
     open_network,
 )
 from clip2latent_kedro.generators.lafite import Lafite
+from clip2latent_kedro.generators.state_dicts import check_options
 from clip2latent_kedro.interfaces import Identity, NoiseMode
 from clip2latent_kedro.provenance import read_training_seconds
 
 
-class TextGenerator:
+class TextGenerator(ClassMapping):
     """A LAFITE network, frozen: z and the embedding of a text -> image.
 
     It is no `Generator`: without a text there is no image.
@@ -27,32 +28,11 @@ class TextGenerator:
     def __init__(
         self, network: Lafite, identity: Identity, class_label: int | None = None
     ) -> None:
-        """Wrap a network with its weights loaded.
-
-        Args:
-            network: Of one or three colours.
-            identity: Of the network.
-            class_label: Which class a network with classes draws.
-
-        Raises:
-            InputError: If the network has no such class.
-        """
-        self.network = network.eval().requires_grad_(False)
-        self.identity = identity
-        self.z_dim = network.config.z_dim
+        """Wrap a network with its weights loaded; see `ClassMapping`."""
+        super().__init__(network, identity, class_label)
         self.text_dim = network.config.text_dim
-        self.resolution = network.config.resolution
         self.training_seconds = network.config.training_seconds
         self.training_images = network.config.training_images
-        self._label: Tensor | None = None
-        if network.config.c_dim:
-            self._label = one_hot_label(class_label, network.config.c_dim)
-        elif class_label is not None:
-            msg = (
-                f"class_label must be left out for a generator without classes, got "
-                f"{class_label!r}."
-            )
-            raise InputError(msg)
 
     def sample(
         self,
@@ -80,9 +60,8 @@ class TextGenerator:
                 f"that it was trained with."
             )
             raise InputError(msg)
-        label = None if self._label is None else self._label.to(z).expand(len(z), -1)
-        w = self.network.mapping(z, psi, c=label)
-        image = self.network.draw(w, F.normalize(text_embedding, dim=1), noise_mode)
+        w, text = self.mapping(z, psi=psi), F.normalize(text_embedding, dim=1)
+        image: Tensor = self.network.draw(w, text, noise_mode)
         return image.expand(-1, 3, -1, -1)
 
     def check_encoder(self, identity: Identity) -> None:
@@ -95,11 +74,6 @@ class TextGenerator:
             )
             raise InputError(msg)
 
-    def to(self, device: str) -> "TextGenerator":
-        """Move to a device and return self."""
-        self.network.to(device)
-        return self
-
 
 def load_lafite(path: Path | None, options: Mapping[str, Any]) -> TextGenerator:
     """Return the LAFITE generator in a file, a published snapshot or our own.
@@ -111,10 +85,7 @@ def load_lafite(path: Path | None, options: Mapping[str, Any]) -> TextGenerator:
     Raises:
         InputError: If the file is missing or refused, or an option does not suit it.
     """
-    unknown = sorted(options.keys() - {"class_label", "cache_folder"})
-    if unknown:
-        msg = f"A lafite has no options {unknown}. Remove them."
-        raise InputError(msg)
+    check_options("lafite", options, ["class_label", "cache_folder"])
     network, identity = open_network(converted_file(path, options), "lafite")
     assert isinstance(network, Lafite)
     model = TextGenerator(network, identity, options.get("class_label"))

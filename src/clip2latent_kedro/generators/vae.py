@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clip2latent_kedro.checked import Checked, NonNegativeInt, PositiveInt
-from clip2latent_kedro.interfaces import Identity, NoiseMode
 
 FLOW_PREFIX = "flow."  # of its tensors in a state dict
 NUM_GROUPS = 8  # of the channels that are normalised together
@@ -141,39 +140,3 @@ class FlowLayer(nn.Module):
         """Return [n, width] of the same."""
         added: Tensor = self.contract(F.silu(self.expand(self.norm(x))))
         return x + added
-
-
-class VaeGenerator:
-    """A VAE's decoder, frozen, as a `Generator`: z -> flow -> w -> picture."""
-
-    num_ws = 1
-
-    def __init__(
-        self, decoder: VaeDecoder, flow: LatentFlow | None, identity: Identity
-    ) -> None:
-        """Wrap networks with their weights loaded; w = z where there is no flow."""
-        config = decoder.config
-        self.decoder = decoder.eval().requires_grad_(False)
-        self.flow = None if flow is None else flow.eval().requires_grad_(False)
-        self.identity = identity
-        self.z_dim = self.w_dim = config.latent_dim
-        self.resolution = config.resolution
-        self.w_avg = torch.zeros(config.latent_dim) if flow is None else flow.mean
-
-    def mapping(self, z: Tensor, *, psi: float = 1.0) -> Tensor:
-        """Return w, [n, 1, w_dim], of z, [n, z_dim], truncated by psi."""
-        w = z if self.flow is None else self.flow.transport(z)
-        return torch.lerp(self.w_avg.expand_as(w), w, psi)[:, None]
-
-    def synthesis(self, w: Tensor, *, noise_mode: NoiseMode = "const") -> Tensor:
-        """Return images of w, [n, 1, w_dim]; a decoder has no noise of its own."""
-        image: Tensor = self.decoder(w[:, 0])
-        return image
-
-    def to(self, device: str) -> "VaeGenerator":
-        """Move to a device and return self."""
-        self.decoder.to(device)
-        if self.flow is not None:
-            self.flow.to(device)
-        self.w_avg = self.w_avg.to(device)
-        return self

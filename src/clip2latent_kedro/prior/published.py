@@ -7,15 +7,17 @@ whose keys are those of `TransformerNetwork`. Source: justinpinkney/clip2latent,
 latent_prior.py; lucidrains/DALLE2-pytorch 0.2.38.
 """
 
-import json
+import logging
 import os
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args
+from urllib.parse import urlsplit, urlunsplit
 
 import torch
 from torch import Tensor
 
+from clip2latent_kedro.downloads import fetch, is_address
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.files import replacing
 from clip2latent_kedro.latents import LatentStatistics
@@ -28,7 +30,6 @@ from clip2latent_kedro.prior.published_config import (
     original_config,
     read_config,
 )
-from clip2latent_kedro.prior.published_files import read_published_file
 from clip2latent_kedro.prior.published_keys import (
     EMA,
     NET,
@@ -41,12 +42,14 @@ from clip2latent_kedro.prior.published_keys import (
     split_copies,
 )
 from clip2latent_kedro.prior.published_schedule import schedule_buffers
-from clip2latent_kedro.reading import bound_tree
+from clip2latent_kedro.reading import read_foreign, tensors_of
 from clip2latent_kedro.schedules import SCHEDULES
 
 SUFFIXES = (".ckpt", ".pt", ".pth")
 
 Buffers = Literal["as_stored", "exact"]
+
+logger = logging.getLogger(__name__)
 
 
 def is_published_file(path: Path) -> bool:
@@ -83,11 +86,12 @@ def read_published(
     """
     check_buffers(buffers)
     path = Path(path)
-    file = read_published_file(path)
-    copies = split_copies(file.tensors, path)
+    expected = "a checkpoint as clip2latent's trainer writes it, with a state_dict"
+    tensors, own_config = read_foreign(path, _contents, expected=expected)
+    copies = split_copies(tensors, path)
     ema = copies[EMA]
     measured = measure_network(ema, path)
-    tree, name = _find_config(path, config, file.config)
+    tree, name = _find_config(path, config, own_config)
     settings = complete_settings(
         tree,
         name,
@@ -126,7 +130,7 @@ def read_published(
         if key in ema
     }
     return Checkpoint(
-        step=_step(file.tensors),
+        step=_step(tensors),
         network=weights.get(ONLINE, weights.get(PLAIN, {})),
         ema=weights[EMA],
         optimizer={},
@@ -143,12 +147,45 @@ def read_published(
     )
 
 
-def check_buffers(buffers: str) -> None:
-    """Check the setting of `read_published`.
+def open_published(
+    place: str,
+    config: str | None = None,
+    *,
+    buffers: Buffers = "as_stored",
+    get: Callable[[str], Path] = fetch,
+) -> Checkpoint:
+    """Return a published checkpoint, fetched if it is elsewhere.
+
+    Args:
+        place: Path or address of the `.ckpt`.
+        config: Path or address of its YAML; None for the one beside it, under the
+            same name, where there is one.
+        buffers: See `read_published`.
+        get: From a path or an address to a file that is here.
 
     Raises:
-        InputError: If it is none of the two.
+        InputError: If a file cannot be had or read (see `read_published`).
     """
+    check_buffers(buffers)
+    path, beside = get(place), None if config is None else get(config)
+    if beside is None and is_address(place):  # beside a path it is found when read
+        parts = urlsplit(place)
+        yaml_path = str(PurePosixPath(parts.path).with_suffix(".yaml"))
+        try:
+            beside = get(urlunsplit(parts._replace(path=yaml_path)))
+        except InputError as error:
+            logger.info("The checkpoint comes without a YAML: %s", error)
+    return read_published(path, config=beside, buffers=buffers)
+
+
+def _contents(content: Any) -> tuple[dict[str, Tensor], Any]:
+    """Return the state dict in a file, and its configuration or None."""
+    content = content if isinstance(content, dict) else {}
+    return tensors_of(content.get("state_dict"), "in state_dict"), content.get("cfg")
+
+
+def check_buffers(buffers: str) -> None:
+    """Raise `InputError` unless the setting of `read_published` is one of the two."""
     if buffers not in get_args(Buffers):
         known = " or ".join(get_args(Buffers))
         msg = f"The buffers of a published checkpoint must be {known}, got {buffers!r}."
@@ -246,13 +283,7 @@ def _find_config(
 ) -> tuple[dict[str, Any], str]:
     """Return the configuration and where it is from."""
     if isinstance(given, Mapping):
-        try:
-            bound_tree(given, _inside)
-        except ValueError as error:
-            msg = f"config must be a plain configuration, but {error}."
-            raise InputError(msg) from error
-        plain = json.loads(json.dumps(given, default=str))  # a path is a text there
-        return check_config(plain, "config"), "config"
+        return check_config(given, "config"), "config"
     beside = [path.with_suffix(suffix) for suffix in (".yaml", ".yml")]
     places = [Path(given)] if given is not None else [p for p in beside if p.is_file()]
     if places:
@@ -260,13 +291,6 @@ def _find_config(
     if stored is not None:
         return check_config(stored, f"cfg in {path}"), f"cfg in {path}"
     return {}, str(path)
-
-
-def _inside(part: Any) -> list[Any]:
-    """Return what is directly in a part of a configuration."""
-    if isinstance(part, Mapping):
-        return list(part.values())
-    return list(part) if isinstance(part, list | tuple) else []
 
 
 def _differing(

@@ -4,6 +4,7 @@ The original keeps it as YAML with the sections `data`, `model` and `train`. Wha
 the weights can tell is compared with it, and taken from them where it is silent.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import fields
@@ -13,9 +14,16 @@ from typing import Any
 from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig
 from clip2latent_kedro.prior.published_schedule import find_schedule
-from clip2latent_kedro.reading import check_tree, read_yaml
+from clip2latent_kedro.reading import (
+    ConfigNode,
+    check_tree,
+    check_types,
+    read_settings,
+    read_yaml,
+)
 
 NETWORK = ("dim", "num_timesteps", "depth", "dim_head", "heads")
 DIFFUSION = tuple(field.name for field in fields(DiffusionConfig))
@@ -29,6 +37,7 @@ _TRAIN = (
     *("znorm_embed", "znorm_latent", "max_it", "val_it", "lr", "weight_decay"),
     *("ema_update_every", "ema_beta", "ema_power"),
 )
+_USED = ("latent_repeats", "embed_noise_scale")  # of `data`, by a prior that is read
 _SECTIONS = ("data", "model", "train")
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 _MAX_REFERENCES = 10  # that lead to one another
@@ -52,14 +61,14 @@ def check_config(content: Any, name: str) -> dict[str, Any]:
     """Return a configuration as plain JSON, its references resolved.
 
     Args:
-        content: As it was read.
+        content: As it was read: a tree of plain values, or of OmegaConf's nodes.
         name: Of where it was read, for the message.
 
     Raises:
         InputError: If it is no mapping of the sections.
     """
     try:
-        content = check_tree(content)
+        content = check_tree(content, unwrap=_value)
     except ValueError as error:
         msg = f"{name} must be a plain configuration, but {error}."
         raise InputError(msg) from error
@@ -111,17 +120,13 @@ def complete_settings(
     network, diffusion = (
         dict(model.get(section) or {}) for section in ("network", "diffusion")
     )
-    for section, given, known in (
-        ("network", network, NETWORK),
-        ("diffusion", diffusion, (*DIFFUSION, *_REDUNDANT)),
-    ):
-        for key in given:
-            if key not in known:
-                msg = (
-                    f"model.{section}.{key} in {name} is not known here. Known are "
-                    f"{', '.join(known)}."
-                )
-                raise InputError(msg)
+    for key in network:
+        if key not in NETWORK:
+            msg = (
+                f"model.network.{key} in {name} is not known here. Known are "
+                f"{', '.join(NETWORK)}."
+            )
+            raise InputError(msg)
 
     schedule = find_schedule(betas)
     decided: dict[str, Any] = {
@@ -144,7 +149,7 @@ def complete_settings(
         msg = f"The betas that come with {name} are those of no schedule known here."
         raise InputError(msg)
 
-    diffusion = {k: v for k, v in diffusion.items() if k in DIFFUSION}
+    diffusion = {k: v for k, v in diffusion.items() if k not in _REDUNDANT}
     diffusion["beta_schedule"] = schedule
     open_ = [f"model.diffusion.{key}" for key in DIFFUSION if key not in diffusion]
     open_ += [] if "latent_repeats" in data else ["data.latent_repeats"]
@@ -154,11 +159,20 @@ def complete_settings(
             f"the YAML that was published with the checkpoint."
         )
         raise InputError(msg)
-    for key in DIFFUSION:
-        _check_type(f"model.diffusion.{key}", diffusion[key], key, name)
-    _check_repeats(data["latent_repeats"], measured["n_latents"], name)
-    data["embed_noise_scale"] = data.get("embed_noise_scale", 0.0)
-    _check_type("data.embed_noise_scale", data["embed_noise_scale"], "", name)
+    data.setdefault("embed_noise_scale", 0.0)
+    try:
+        read_settings(DiffusionConfig, diffusion)
+        check_types(DataConfig, {key: data[key] for key in _USED})
+    except ValueError as error:
+        said = str(error).rstrip(".")
+        raise InputError(f"A part of {name} cannot be used: {said}.") from error
+    repeats = data["latent_repeats"]
+    if len(repeats) != measured["n_latents"] or min(repeats) < 1:
+        msg = (
+            f"data.latent_repeats in {name} must be {measured['n_latents']} numbers of "
+            f"layers, one for each latent of the weights, got {str(repeats)[:80]}."
+        )
+        raise InputError(msg)
     return {
         "data": {
             **data,
@@ -226,22 +240,8 @@ def _look_up(tree: Any, path: str) -> Any:
     return tree
 
 
-def _check_type(path: str, value: Any, key: str, name: str) -> None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    right, expected = {
-        "predict_x_start": (isinstance(value, bool), "true or false"),
-        "beta_schedule": (isinstance(value, str), "a name"),
-    }.get(key, (is_number, "a number"))
-    if not right:
-        msg = f"{path} in {name} must be {expected}, got {repr(value)[:80]}."
-        raise InputError(msg)
-
-
-def _check_repeats(repeats: Any, num_latents: int, name: str) -> None:
-    is_list = isinstance(repeats, list) and all(type(n) is int for n in repeats)
-    if not is_list or len(repeats) != num_latents or min(repeats) < 1:
-        msg = (
-            f"data.latent_repeats in {name} must be {num_latents} numbers of layers, "
-            f"one for each latent of the weights, got {str(repeats)[:80]}."
-        )
-        raise InputError(msg)
+def _value(part: Any) -> Any:
+    """Return what a part of a configuration stands for."""
+    if isinstance(part, ConfigNode):
+        return part.value
+    return os.fspath(part) if isinstance(part, os.PathLike) else part

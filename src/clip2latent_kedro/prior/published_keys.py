@@ -4,25 +4,22 @@ The original reads its files with strict=False, so that a misspelt key passes th
 silence, and leaves what it should have set at random.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.prior.network import NetworkConfig
+from clip2latent_kedro.prior.network import NetworkConfig, build_network
 from clip2latent_kedro.prior.published_schedule import (
     DRIFT,
     differing_buffer,
     schedule_buffers,
 )
-from clip2latent_kedro.prior.transformer import (
-    FEED_FORWARD_FACTOR,
-    NUM_BUCKETS,
-    ROTARY_DIM,
-    RotaryEmbedding,
-)
+from clip2latent_kedro.prior.transformer import ROTARY_DIM, RotaryEmbedding
+from clip2latent_kedro.reading import compare_tensors, sketch_network
 
 EMA = "ema_diffusion_prior.ema_model."
 ONLINE = "ema_diffusion_prior.online_model."
@@ -33,8 +30,7 @@ STATISTICS = ("latent_mean", "latent_std")
 NET = "net."
 # Statistics of embeddings, whose use the original discards; they change nothing.
 _WITHOUT_EFFECT = ("embed_mean", "embed_std")
-# Neither is learned, and not every version of the original stores them.
-_FREQS, _BETA = "rotary_emb.freqs", ".beta"
+_FREQS = "rotary_emb.freqs"
 
 Copies = dict[str, dict[str, Tensor]]
 
@@ -55,7 +51,7 @@ def split_copies(tensors: Mapping[str, Tensor], path: Path) -> Copies:
         if prefix is not None:
             copies[prefix][name.removeprefix(prefix)] = tensor
         elif name not in COUNTERS:
-            raise InputError(_has(path, name))
+            raise InputError(_not_alike(path, f"Unexpected key {name[:120]}"))
     return copies
 
 
@@ -75,7 +71,7 @@ def measure_network(copy: Mapping[str, Tensor], path: Path) -> dict[str, int]:
     keys += [f"{layers}0.0.{name}" for name in ("null_kv", "to_q.weight")]
     for key in (*keys, "betas"):
         if key not in copy:
-            raise InputError(_lacks(path, EMA + key))
+            raise InputError(_not_alike(path, f"Missing key {EMA + key}"))
     query, times, null_kv, to_q = (copy[key] for key in keys)
     ranks = [tensor.ndim for tensor in (times, null_kv, to_q, copy["betas"])]
     if query.ndim not in (1, 2) or ranks != [2, 2, 2, 1]:
@@ -120,21 +116,39 @@ def check_copy(
         InputError: If a key is missing, unknown or of another shape, or if its values
             are not finite or not those of the schedule.
     """
-    shapes = {NET + key: s for key, s in network_shapes(network, num_latents).items()}
-    expected = {**shapes, **dict.fromkeys(schedule_buffers(alpha_bar), alpha_bar.shape)}
-    if any(key in copy for key in STATISTICS):
-        of_latent = (network.dim,) if num_latents == 1 else (num_latents, network.dim)
-        expected |= dict.fromkeys(STATISTICS, of_latent)
-    for key in copy:
-        if key not in expected and key not in _WITHOUT_EFFECT:
-            raise InputError(_has(path, prefix + key))
+    width = network.dim
+    build = partial(build_network, network, num_latents, width, width)
+    try:
+        sketch = sketch_network(build, copy)
+    except ValueError as error:
+        raise InputError(_not_alike(path, str(error))) from error
     freqs = RotaryEmbedding(min(ROTARY_DIM, network.dim_head)).freqs
-    unlearned = _unlearned(shapes, freqs)
-    whole = {**unlearned, **copy}
-    for key, shape in expected.items():
-        if key not in whole:
-            raise InputError(_lacks(path, prefix + key))
-        problem = _problem(key, whole[key], tuple(shape), freqs)
+    # Buffers of the network: not every version of the original stores them.
+    unlearned = {
+        NET + name: freqs.clone() if name.endswith(_FREQS) else torch.zeros(like.shape)
+        for name, like in sketch.named_buffers(remove_duplicate=False)
+    }
+    expected = {NET + name: like for name, like in sketch.state_dict().items()}
+    schedule = schedule_buffers(alpha_bar)
+    statistics = expected[f"{NET}learned_query"]  # of the shape of a latent
+    has_statistics = any(key in copy for key in STATISTICS)
+    known = expected | schedule
+    known |= dict.fromkeys(STATISTICS, statistics) if has_statistics else {}
+    whole = {k: v for k, v in {**unlearned, **copy}.items() if k not in _WITHOUT_EFFECT}
+    try:
+        compare_tensors(_prefixed(prefix, known), _prefixed(prefix, whole))
+    except ValueError as error:
+        raise InputError(_not_alike(path, str(error))) from error
+    for key, tensor in whole.items():
+        problem = None
+        if not torch.isfinite(tensor).all():
+            problem = "be finite, got numbers that are not"
+        elif key == "latent_std" and not (tensor > 0).all():
+            problem = "be above 0, got less"
+        elif key.endswith(_FREQS) and not torch.allclose(
+            tensor, freqs, rtol=DRIFT, atol=0
+        ):
+            problem = "be the rotary frequencies 10000^(-2i / d), got others"
         if problem:
             msg = f"{prefix}{key} in {path} must {problem}. Get the file again."
             raise InputError(msg)
@@ -147,83 +161,15 @@ def check_copy(
         raise InputError(msg)
     if not as_stored:
         whole |= unlearned
-    return {key.removeprefix(NET): whole[key] for key in shapes}
+    return {key.removeprefix(NET): whole[key] for key in expected}
 
 
-def network_shapes(
-    network: NetworkConfig, num_latents: int
-) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each tensor of a `TransformerNetwork` of one width."""
-    dim, dim_head, heads = network.dim, network.dim_head, network.heads
-    inner = FEED_FORWARD_FACTOR * dim
-    attention = {
-        "norm.gamma": (dim,),
-        f"norm{_BETA}": (dim,),
-        "null_kv": (2, dim_head),
-        "to_q.weight": (heads * dim_head, dim),
-        "to_kv.weight": (2 * dim_head, dim),
-        _FREQS: (min(ROTARY_DIM, dim_head) // 2,),
-        "to_out.0.weight": (dim, heads * dim_head),
-        "to_out.1.gamma": (dim,),
-        f"to_out.1{_BETA}": (dim,),
-    }
-    feed_forward = {
-        "0.gamma": (dim,),
-        f"0{_BETA}": (dim,),
-        "1.weight": (2 * inner, dim),
-        "5.weight": (dim, inner),
-    }
-    layer = {f"0.{key}": shape for key, shape in attention.items()}
-    layer |= {f"1.{key}": shape for key, shape in feed_forward.items()}
-
-    def transformer() -> Iterator[tuple[str, tuple[int, ...]]]:
-        yield "rel_pos_bias.relative_attention_bias.weight", (NUM_BUCKETS, heads)
-        for number in range(network.depth):
-            for key, shape in layer.items():
-                yield f"layers.{number}.{key}", shape
-        yield "norm.gamma", (dim,)
-        yield f"norm{_BETA}", (dim,)
-        yield "project_out.weight", (dim, dim)
-
-    return {
-        "learned_query": (dim,) if num_latents == 1 else (num_latents, dim),
-        "to_time_embeds.0.weight": (network.num_timesteps, dim),
-        **{f"causal_transformer.{key}": shape for key, shape in transformer()},
-    }
+def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}{key}": tensor for key, tensor in tensors.items()}
 
 
-def _unlearned(
-    shapes: Mapping[str, tuple[int, ...]], freqs: Tensor
-) -> dict[str, Tensor]:
-    """Return what a file need not hold."""
-    return {
-        key: freqs.clone() if key.endswith(_FREQS) else torch.zeros(shape)
-        for key, shape in shapes.items()
-        if key.endswith((_FREQS, _BETA))
-    }
-
-
-def _problem(
-    key: str, tensor: Tensor, shape: tuple[int, ...], freqs: Tensor
-) -> str | None:
-    """Return what a tensor must be and is not; None if it is well."""
-    if tuple(tensor.shape) != shape:
-        return f"have the shape {list(shape)}, got {list(tensor.shape)}"
-    if not torch.isfinite(tensor).all():
-        return "be finite, got numbers that are not"
-    if key.endswith(_FREQS) and not torch.allclose(tensor, freqs, rtol=DRIFT, atol=0):
-        return "be the rotary frequencies 10000^(-2i / d), got others"
-    if key == "latent_std" and not (tensor > 0).all():
-        return "be above 0, got less"
-    return None
-
-
-def _lacks(path: Path, key: str) -> str:
-    return f"{path} lacks {key}, which a checkpoint of clip2latent's trainer has."
-
-
-def _has(path: Path, key: str) -> str:
+def _not_alike(path: Path, problem: str) -> str:
     return (
-        f"{path} has {key[:120]}, which a checkpoint of clip2latent's trainer does not "
-        f"have."
+        f"{path} must be a checkpoint as clip2latent's trainer writes it, but its "
+        f"state_dict is another: {problem}."
     )

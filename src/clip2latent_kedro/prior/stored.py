@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from clip2latent_kedro.latents import LatentGaussian
+from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.prior.config import TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig
 from clip2latent_kedro.prior.network import (
@@ -77,13 +78,13 @@ def _check_settings(settings: Mapping[str, Any], num_latents: int) -> None:
     """Check what is read of the settings beside the network's and the diffusion's."""
     data, train = settings["data"], settings["train"]
     repeats, noise = data["latent_repeats"], data["embed_noise_scale"]
-    is_list = isinstance(repeats, list) and len(repeats) == num_latents
-    is_list = is_list and all(map(_is_count, repeats))
-    _require(is_list, "data.latent_repeats", repeats)
-    _require(_is_number(noise) and noise >= 0, "data.embed_noise_scale", noise)
+    used = {"latent_repeats": repeats, "embed_noise_scale": noise}
+    check_types(DataConfig, used)
     check_types(TrainConfig, train)
-    znorm = train["znorm_latent"]
-    _require(isinstance(znorm, bool), "train.znorm_latent", znorm)
+    are_counts = len(repeats) == num_latents and min(repeats) >= 1
+    _require(are_counts, "data.latent_repeats", repeats)
+    _require(noise >= 0, "data.embed_noise_scale", noise)
+    _require("znorm_latent" in train, "train.znorm_latent", "nothing")
     if "distillation" in settings:
         max_it = settings["distillation"].get("max_it", 1)
         _require(_is_count(max_it), "distillation.max_it", max_it)

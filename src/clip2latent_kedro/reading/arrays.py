@@ -3,7 +3,8 @@
 import tokenize  # numpy reads headers of its first versions by it
 import zipfile
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -13,6 +14,7 @@ from numpy.lib import format as npy
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.files import check_is_file
+from clip2latent_kedro.reading.weights import first_line
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -33,16 +35,13 @@ def read_npy(path: Path) -> Array:
     Raises:
         InputError: If it is not there, or is no array of numbers as large as it says.
     """
-    try:
+    with _told(path, ".npy file of numbers"):
         check_is_file(path)
         with path.open("rb") as file:
             _check_header(file, path.stat().st_size)
             file.seek(0)
             array: Array = np.load(file, allow_pickle=False)
             return array
-    except _UNREADABLE as error:
-        msg = f"{path} must be an .npy file of numbers, but {_reason(error)}."
-        raise InputError(msg) from error
 
 
 def read_npz(
@@ -59,16 +58,13 @@ def read_npz(
     Raises:
         InputError: If it is not there, or is no archive of plain arrays.
     """
-    try:
+    with _told(name, ".npz file of plain arrays"):
         if isinstance(file, Path):
             check_is_file(file)
         with zipfile.ZipFile(file) as archive:
             names = _names(archive)
             wanted = names if only is None else {key: names[key] for key in only}
             return {key: _read_member(archive, info) for key, info in wanted.items()}
-    except _UNREADABLE as error:
-        msg = f"{name} must be an .npz file of plain arrays, but {_reason(error)}."
-        raise InputError(msg) from error
 
 
 def array_names(path: Path) -> list[str]:
@@ -77,13 +73,10 @@ def array_names(path: Path) -> list[str]:
     Raises:
         InputError: See `read_npz`.
     """
-    try:
+    with _told(path, ".npz file of plain arrays"):
         check_is_file(path)
         with zipfile.ZipFile(path) as archive:
             return list(_names(archive))
-    except _UNREADABLE as error:
-        msg = f"{path} must be an .npz file of plain arrays, but {_reason(error)}."
-        raise InputError(msg) from error
 
 
 def _names(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -124,9 +117,15 @@ def _check_header(file: IO[bytes], num_bytes: int) -> None:
         raise ValueError(msg)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"it cannot be read ({error.strerror})"
-    if isinstance(error, KeyError):
-        return f"it has no array {str(error)[:80]}"
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
+@contextmanager
+def _told(name: str | Path, expected: str) -> Iterator[None]:
+    """Raise `InputError`, in one sentence, of whatever a file of arrays raises."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        reason = first_line(error)
+        if isinstance(error, OSError) and error.strerror:
+            reason = f"it cannot be read ({error.strerror})"
+        elif isinstance(error, KeyError):
+            reason = f"it has no array {str(error)[:80]}"
+        raise InputError(f"{name} must be an {expected}, but {reason}.") from error

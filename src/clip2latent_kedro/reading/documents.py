@@ -128,27 +128,32 @@ def read_text(
     raise InputError(msg)
 
 
-def check_tree(content: Any, *, max_nodes: int = _MAX_NODES) -> Any:
+def check_tree(
+    content: Any,
+    *,
+    max_nodes: int = _MAX_NODES,
+    unwrap: Callable[[Any], Any] = lambda part: part,
+) -> Any:
     """Return a tree as plain JSON, once it is known to be one.
 
     Args:
         content: Mappings, lists, texts, numbers, true, false and nothing; a list or a
             mapping in several places counts in each.
         max_nodes: Largest number of all of them.
+        unwrap: From a part of the tree to what it stands for.
 
     Raises:
         ValueError: If it has anything else, contains itself, or is too large.
     """
-    bound_tree(content, _tree_children, max_nodes)
-    return _plain(content)
 
+    def plain(part: Any) -> Any:
+        part = unwrap(part)
+        if isinstance(part, Mapping):
+            return {str(key): plain(value) for key, value in part.items()}
+        return list(map(plain, part)) if isinstance(part, list | tuple) else part
 
-def _plain(content: Any) -> Any:
-    if isinstance(content, Mapping):
-        return {str(key): _plain(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_plain(value) for value in content]
-    return content
+    bound_tree(content, lambda part: _tree_children(unwrap(part)), max_nodes)
+    return plain(content)
 
 
 def _tree_children(content: Any) -> Iterable[Any]:
@@ -157,13 +162,10 @@ def _tree_children(content: Any) -> Iterable[Any]:
         return [*content.keys(), *content.values()]
     if isinstance(content, list | tuple):
         return content
-    is_plain = content is None or isinstance(content, str | int | float)
-    if not is_plain:
-        msg = f"it has an object of type {type(content).__name__}"
-        raise ValueError(msg)
+    if content is not None and not isinstance(content, str | int | float):
+        raise ValueError(f"it has an object of type {type(content).__name__}")
     if isinstance(content, int) and abs(content) >= _LARGEST:
-        msg = f"it has a whole number of {content.bit_length()} bits"
-        raise ValueError(msg)
+        raise ValueError(f"it has a whole number of {content.bit_length()} bits")
     if isinstance(content, str):
         content.encode()  # half a pair of surrogates cannot be
     return ()
@@ -190,7 +192,8 @@ def _node_children(node: yaml.Node) -> Iterable[yaml.Node]:
 def bound_tree(
     root: Any,
     children: Callable[[Any], Iterable[Any]],
-    max_nodes: int = _MAX_NODES,
+    max_nodes: float = _MAX_NODES,
+    max_depth: int = _MAX_DEPTH,
 ) -> None:
     """Check size and depth of a tree, whose parts may be in several places.
 
@@ -200,6 +203,7 @@ def bound_tree(
         root: Of the tree.
         children: Returns what is directly in a part.
         max_nodes: Largest number of parts, one in several places counted in each.
+        max_depth: Largest number of parts within one another.
 
     Raises:
         ValueError: If it contains itself, or is too large; or whatever `children`
@@ -214,8 +218,8 @@ def bound_tree(
         if id(part) in above:
             msg = "it contains itself"
             raise ValueError(msg)
-        if len(above) >= _MAX_DEPTH:
-            raise ValueError(_too_deep())
+        if len(above) >= max_depth:
+            raise ValueError(_too_deep(max_depth))
         inside = children(part)
         if not inside:
             return 1, 1
@@ -227,8 +231,8 @@ def bound_tree(
             if nodes > max_nodes:
                 msg = f"it stands for more than {max_nodes} values"
                 raise ValueError(msg)
-        if levels > _MAX_DEPTH:
-            raise ValueError(_too_deep())
+        if levels > max_depth:
+            raise ValueError(_too_deep(max_depth))
         above.remove(id(part))
         known[id(part)] = nodes, levels
         return nodes, levels
@@ -236,5 +240,5 @@ def bound_tree(
     visit(root)
 
 
-def _too_deep() -> str:
-    return f"it is nested more than {_MAX_DEPTH} deep"
+def _too_deep(max_depth: int = _MAX_DEPTH) -> str:
+    return f"it is nested more than {max_depth} deep"

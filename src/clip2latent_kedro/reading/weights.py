@@ -124,8 +124,6 @@ def check_fit(
 ) -> None:
     """Check that a network has these weights, at no cost.
 
-    It is built on the device `meta`, where numbers take no room.
-
     Args:
         build: See `load_network`.
         weights: Likewise.
@@ -135,9 +133,8 @@ def check_fit(
         ValueError: If names, shapes or kinds of numbers differ, or the network would be
             far larger than they are; or whatever `build` raises.
     """
-    with torch.device("meta"), _few_parts(_MAX_PARTS * len(weights) + _SPARE_PARTS):
-        sketch = build()
-    _compare(sketch.state_dict(), weights, is_made)
+    sketch = sketch_network(build, weights)
+    compare_tensors(sketch.state_dict(), weights, is_made)
     parts = [*sketch.parameters(), *sketch.buffers()]
     num_bytes = sum(part.numel() * part.element_size() for part in parts)
     given = sum(value.numel() * value.element_size() for value in weights.values())
@@ -146,22 +143,47 @@ def check_fit(
         raise ValueError(msg)
 
 
-def _compare(
+def sketch_network(
+    build: Callable[[], Network], weights: Mapping[str, Tensor]
+) -> Network:
+    """Return a network on the device `meta`, where numbers take no room.
+
+    Args:
+        build: Returns a new network.
+        weights: What a file holds of it.
+
+    Raises:
+        ValueError: If it has far more layers than weights; or whatever `build` raises.
+    """
+    with torch.device("meta"), _few_parts(_MAX_PARTS * len(weights) + _SPARE_PARTS):
+        return build()
+
+
+def compare_tensors(
     expected: Mapping[str, Tensor],
     given: Mapping[str, Tensor],
-    is_made: Callable[[str], bool],
+    is_made: Callable[[str], bool] = lambda name: False,
 ) -> None:
-    """Check names, shapes and kinds of numbers; the message names the first."""
+    """Check names, shapes and kinds of numbers.
+
+    Args:
+        expected: By name, on any device.
+        given: Likewise.
+        is_made: See `load_network`.
+
+    Raises:
+        ValueError: If they differ; the message names the first that does.
+    """
     for name in sorted(expected.keys() | given.keys()):
         wanted, found = expected.get(name), given.get(name)
         if wanted is None:
-            msg = f"Unexpected key {name[:80]}"
+            msg = f"Unexpected key {name[:120]}"
         elif found is None:
-            msg = "" if is_made(name) else f"Missing key {name[:80]}"
+            msg = "" if is_made(name) else f"Missing key {name[:120]}"
         else:
             is_alike = _is_alike(wanted, found)
             difference = f"{_describe(found)} instead of {_describe(wanted)}"
-            msg = "" if is_alike else f"size mismatch for {name[:80]}: {difference}"
+            msg = "" if is_alike else f"size mismatch for {name[:120]}: {difference}"
         if msg:
             raise ValueError(msg)
 
@@ -175,11 +197,15 @@ def _describe(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
 
 
+def first_line(error: Exception) -> str:
+    """Return what an error says in short, as a part of another sentence."""
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")[:300]
+
+
 def _unreadable(name: str | Path, error: Exception, mend: str) -> str:
-    reason = (str(error) or type(error).__name__).splitlines()[0][:200]
     return (
-        f"{name} must be a whole safetensors file, but cannot be read ({reason}). "
-        f"{mend}"
+        f"{name} must be a whole safetensors file, but cannot be read "
+        f"({first_line(error)}). {mend}"
     )
 
 

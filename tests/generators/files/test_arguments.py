@@ -114,5 +114,5 @@ def test_tensorflow_arguments_with_their_defaults_are_passed_over(tmp_path):
     assert_read(path, network)
     for sides in ({"resolution_w": 32}, {"resolution_h": 8, "resolution_w": 16}):
         path = write_tensorflow(network, tmp_path / "g.pkl", **sides)
-        with pytest.raises(InputError, match=r"images that are not square \(\[16, "):
+        with pytest.raises(InputError, match="images that are not square"):
             read_stylegan_file(path)

@@ -7,15 +7,15 @@ import zipfile
 import pytest
 import torch
 
-from clip2latent_kedro.generators.files.allowed import plain_globals
-from clip2latent_kedro.generators.files.opcodes import Refusal
-from clip2latent_kedro.generators.files.torch_files import read_legacy, read_zip
-from clip2latent_kedro.generators.files.torch_tensors import (
-    storage_globals,
-    tensor_globals,
+from clip2latent_kedro.reading.pickled_names import plain_names
+from clip2latent_kedro.reading.pickles import Budget, Refusal
+from clip2latent_kedro.reading.torch_files import (
+    STORAGE_NAMES,
+    read_legacy,
+    read_zip,
+    tensor_names,
 )
-from clip2latent_kedro.generators.files.unpickling import Budget
-from clip2latent_kedro.generators.files.zip_archive import read_members
+from clip2latent_kedro.reading.zip_archive import read_members
 
 READERS = {"legacy": read_legacy, "zip": read_zip}
 DTYPES = ["float16", "bfloat16", "float32", "float64", "int64", "int32", "int16"]
@@ -23,8 +23,8 @@ DTYPES = ["float16", "bfloat16", "float32", "float64", "int64", "int32", "int16"
 
 def read(content, kind):
     budget = Budget(num_bytes=10 * len(content))
-    allowed = plain_globals(budget) | tensor_globals() | storage_globals()
-    return READERS[kind](memoryview(content), allowed, budget), budget
+    names = plain_names(budget) | tensor_names(budget) | STORAGE_NAMES
+    return READERS[kind](memoryview(content), names, budget)
 
 
 def saved(content, kind):
@@ -45,9 +45,9 @@ def test_tensors_of_any_type_and_layout_are_the_same(kind, dtype):
         "parameter": torch.nn.Parameter(torch.ones(3) * 7),
         "channels_last": torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last),
     }
-    found, budget = read(saved(tensors, kind), kind)
+    found = read(saved(tensors, kind), kind)
     for name, tensor in tensors.items():
-        read_tensor = found[name].read(budget)
+        read_tensor = found[name].read()
         assert read_tensor.dtype == torch.float32
         assert read_tensor.is_contiguous()
         torch.testing.assert_close(read_tensor, tensor.float(), rtol=0, atol=0)
@@ -55,9 +55,9 @@ def test_tensors_of_any_type_and_layout_are_the_same(kind, dtype):
 
 @pytest.mark.parametrize("kind", READERS)
 def test_a_tensor_without_numbers_is_refused(kind):
-    found, budget = read(saved({"empty": torch.zeros(0, 3)}, kind), kind)
+    found = read(saved({"empty": torch.zeros(0, 3)}, kind), kind)
     with pytest.raises(Refusal, match=r"shape \[0, 3\] without numbers"):
-        found["empty"].read(budget)
+        found["empty"].read()
 
 
 def test_members_are_those_that_zipfile_reads():

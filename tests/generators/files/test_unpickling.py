@@ -6,21 +6,21 @@ import random
 import numpy as np
 import pytest
 
-from clip2latent_kedro.generators.files.allowed import plain_globals
-from clip2latent_kedro.generators.files.numpy_arrays import ArrayRecord, numpy_globals
-from clip2latent_kedro.generators.files.opcodes import Refusal
-from clip2latent_kedro.generators.files.unpickling import (
+from clip2latent_kedro.reading.pickled_names import ArrayRecord, plain_names
+from clip2latent_kedro.reading.pickles import (
     MAX_DEPTH,
     Budget,
     Machine,
+    MappedFile,
+    Refusal,
     check_nesting,
 )
 
 
 def read(content):
     budget = Budget(num_bytes=10 * len(content) + 10_000)
-    allowed = plain_globals(budget) | numpy_globals()
-    return Machine(memoryview(content), allowed, budget).load()
+    file = MappedFile(memoryview(content))
+    return Machine(file, plain_names(budget), budget).load()
 
 
 def plain(value):

@@ -5,8 +5,8 @@ from clip2latent_kedro.generators.files.conversion import (
     ConvertedStyleGAN,
     cached_stylegan,
     convert_stylegan,
+    read_stylegan_file,
 )
-from clip2latent_kedro.generators.files.reading import read_stylegan_file
 
 __all__ = [
     "ConvertedStyleGAN",

@@ -1,35 +1,45 @@
-"""From a generator's tensors to its architecture, checked key by key.
+"""From a generator's tensors, in NVIDIA's names, to its architecture.
 
 Whatever shapes can tell is read from them; the rest (gains, clamps, filters) comes
-from the file's own record of it.
+from the file's own record of it. The result is compared with the network itself, built
+where its numbers take no room.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.generators.files.opcodes import Refusal
-from clip2latent_kedro.generators.files.shapes import (
-    Shapes,
-    check_shapes,
-    stylegan2_shapes,
-)
+from clip2latent_kedro.generators.lafite import TextLayers
+from clip2latent_kedro.generators.safetensors_files import NETWORKS
 from clip2latent_kedro.generators.stylegan2 import (
     MappingNetwork,
     StyleGAN2Config,
     fir_filter,
 )
+from clip2latent_kedro.reading import (
+    Refusal,
+    check_fit,
+    read_settings,
+    sketch_network,
+)
 from clip2latent_kedro.runtime import make_generator
 
-Kind = Literal["stylegan2", "stylegan3", "lafite"]
+Rules = Iterable[tuple[str, Callable[..., tuple[str, Tensor]]]]
 
 _NUM_Z_FOR_W_AVG = 4096
+_TAPS = (1, 3, 3, 1)
 _UNUSED_FILTER = ".conv1.resample_filter"
+# Layers that tell how LAFITE uses a text; the first of them that is there decides.
+_TEXT_LAYERS: dict[str, TextLayers] = {
+    "scale_layer_0": "scale",
+    "affine": "add",
+    "affine_0": "concatenate",
+}
 
 
 @dataclass(frozen=True)
@@ -37,110 +47,118 @@ class StyleGANWeights:
     """A generator as a file holds it.
 
     Attributes:
-        kind: Which network it is.
+        kind: Which network it is, a name in `NETWORKS`.
         config: Arguments of the network's configuration, such as `StyleGAN2Config`.
         tensors: Its state dict, float32, in NVIDIA's names.
     """
 
-    kind: Kind
+    kind: str
     config: Mapping[str, Any]
     tensors: dict[str, Tensor]
 
 
-@dataclass(frozen=True)
-class Record:
-    """What a file says of a StyleGAN2 that its tensors' shapes do not.
+def rename_tensors(tensors: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
+    """Return tensors of another program in NVIDIA's names and layouts.
 
-    Attributes:
-        mapping_lr: Learning-rate multiplier of the mapping.
-        conv_clamp: Bound on activations; None for none.
-        resample_filter: Coefficients of the low-pass filter.
-        channel_base: See `StyleGAN2Config`; None if the file does not say.
-        channel_max: Likewise.
+    Args:
+        tensors: By name.
+        rules: Patterns of names, and what makes a new name and tensor of a tensor and
+            the pattern's groups; the first that matches is taken.
+
+    Raises:
+        Refusal: If a name is in no rule.
     """
+    renamed = {}
+    for path, value in tensors.items():
+        for pattern, convert in rules:
+            if match := re.fullmatch(pattern, path):
+                name, tensor = convert(value, *match.groups())
+                renamed[name] = tensor.contiguous()
+                break
+        else:
+            raise Refusal(f"has the tensor {path[:80]!r}, which StyleGAN2 lacks")
+    return renamed
 
-    mapping_lr: float = 0.01
-    conv_clamp: float | None = None
-    resample_filter: Sequence[float] = (1, 3, 3, 1)
-    channel_base: int | None = None
-    channel_max: int | None = None
 
-
-def stylegan2_weights_of(
-    tensors: Mapping[str, Tensor], record: Record
+def stylegan2_weights(
+    tensors: Mapping[str, Tensor], record: Mapping[str, Any]
 ) -> StyleGANWeights:
-    """Return a StyleGAN2 with its architecture and a complete state dict.
+    """Return a StyleGAN2, or a LAFITE if it has layers for a text.
 
-    Filters that the file leaves out are made, and so is the mean of w.
+    Filters that the file leaves out are made, and so is the mean of w. The filter of a
+    layer `conv1`, which does not resample, is left unread: NVIDIA's classes store the
+    default one there, whatever the generator's is. The learning-rate multiplier of
+    LAFITE's text layers is that of the published code, where it is fixed.
 
     Args:
         tensors: In NVIDIA's names.
-        record: What the file says beside them.
+        record: What the file says beside them: arguments of `StyleGAN2Config`.
 
     Raises:
-        Refusal: If they are no StyleGAN2 generator's.
+        Refusal: If they are no such generator's; or another error if a part of what
+            tells it is.
     """
-    fields = stylegan2_fields(tensors, record)
-    try:
-        config = StyleGAN2Config(**fields)
-    except InputError as error:
-        msg = f"describes a generator that cannot be built ({str(error).rstrip('.')})"
-        raise Refusal(msg) from error
-    whole = completed(config, stylegan2_shapes(config), tensors)
-    return StyleGANWeights("stylegan2", asdict(config), whole)
+    kind, fields = "stylegan2", _stylegan2_fields(tensors, record)
+    if _text_layers(tensors, 4) != "none":
+        kind, fields = "lafite", fields | _text_fields(tensors, fields["resolution"])
+    used = {k: v for k, v in tensors.items() if not k.endswith(_UNUSED_FILTER)}
+    return checked_weights(kind, fields, used)
 
 
-def completed(
-    config: StyleGAN2Config, shapes: Shapes, tensors: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """Return a whole state dict: with filters and mean of w where they are left out.
-
-    The filter of a layer `conv1`, which does not resample, is left unread: NVIDIA's
-    classes store the default one there, whatever the generator's is.
+def checked_weights(
+    kind: str, fields: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> StyleGANWeights:
+    """Return a generator whose tensors are known to be those of its network.
 
     Args:
-        config: Of the generator.
-        shapes: Of its whole state dict.
-        tensors: What the file holds of it.
+        kind: A name in `NETWORKS`.
+        fields: Arguments of its configuration.
+        tensors: Its state dict; of kinds other than `stylegan3`, filters and the mean
+            of w may be missing.
 
     Raises:
-        Refusal: If they do not have these names and shapes.
+        Refusal: If names or shapes are others.
+        ValueError: If no such network can be built.
     """
-    whole = {
-        name: fir_filter(config.resample_filter)
-        for name in shapes
-        if name.endswith("resample_filter")
-    }
-    whole |= {k: v for k, v in tensors.items() if not k.endswith(_UNUSED_FILTER)}
-    has_mean = "mapping.w_avg" in whole
-    whole.setdefault("mapping.w_avg", torch.empty(config.w_dim, device="meta"))
-    check_shapes(shapes, whole)
-    if not has_mean:
+    network, settings = NETWORKS[kind]
+    config = read_settings(settings, fields)
+    build = partial(network, config)
+    whole = dict(tensors)
+    if isinstance(config, StyleGAN2Config):
+        taps = fir_filter(config.resample_filter)
+        for name in sketch_network(build, tensors).state_dict():
+            if name.endswith("resample_filter"):
+                whole.setdefault(name, taps)
+        whole.setdefault("mapping.w_avg", torch.empty(config.w_dim, device="meta"))
+    try:
+        check_fit(build, whole)
+    except ValueError as error:
+        raise Refusal(f"holds no generator of a known layout: {error}") from error
+    if isinstance(config, StyleGAN2Config) and whole["mapping.w_avg"].is_meta:
         whole["mapping.w_avg"] = _mean_w(config, whole)
-    return whole
+    return StyleGANWeights(kind, asdict(config), whole)
 
 
-def stylegan2_fields(tensors: Mapping[str, Tensor], record: Record) -> dict[str, Any]:
-    """Return arguments of `StyleGAN2Config`, not checked against every tensor.
-
-    Raises:
-        Refusal: If a tensor that tells one is missing.
-    """
+def _stylegan2_fields(
+    tensors: Mapping[str, Tensor], record: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return arguments of `StyleGAN2Config`, not checked against every tensor."""
     resolutions = _resolutions(tensors)
     num_layers = 0
     while f"mapping.fc{num_layers}.weight" in tensors:
         num_layers += 1
-    hidden, dim_in = shape_of(tensors, "mapping.fc0.weight", 2)
-    w_dim = shape_of(tensors, f"mapping.fc{max(num_layers - 1, 0)}.weight", 2)[0]
+    hidden, dim_in = _shape(tensors, "mapping.fc0.weight", 2)
+    w_dim = _shape(tensors, f"mapping.fc{max(num_layers - 1, 0)}.weight", 2)[0]
     embed_features, c_dim = None, 0
     if "mapping.embed.weight" in tensors:
-        embed_features, c_dim = shape_of(tensors, "mapping.embed.weight", 2)
+        embed_features, c_dim = _shape(tensors, "mapping.embed.weight", 2)
     channels = {
-        r: shape_of(tensors, f"synthesis.b{r}.conv1.weight", 4)[0] for r in resolutions
+        r: _shape(tensors, f"synthesis.b{r}.conv1.weight", 4)[0] for r in resolutions
     }
     base, most = _capacity(channels, record)
     last = resolutions[-1]
     return {
+        **record,
         "z_dim": dim_in - (embed_features or 0),
         "w_dim": w_dim,
         "resolution": last,
@@ -148,22 +166,42 @@ def stylegan2_fields(tensors: Mapping[str, Tensor], record: Record) -> dict[str,
         "channel_max": most,
         "mapping_layers": num_layers,
         "mapping_features": None if hidden == w_dim else hidden,
-        "mapping_lr": record.mapping_lr,
-        "conv_clamp": record.conv_clamp,
         "c_dim": c_dim,
         "embed_features": None if embed_features == w_dim else embed_features,
-        "img_channels": shape_of(tensors, f"synthesis.b{last}.torgb.weight", 4)[0],
+        "img_channels": _shape(tensors, f"synthesis.b{last}.torgb.weight", 4)[0],
         "architecture": _joins(tensors, last),
-        "resample_filter": _taps(tensors, record.resample_filter),
+        "resample_filter": _taps(tensors, record.get("resample_filter", _TAPS)),
         "use_noise": "synthesis.b4.conv1.noise_strength" in tensors,
     }
 
 
-def shape_of(tensors: Mapping[str, Tensor], name: str, num_dims: int) -> list[int]:
+def _text_fields(tensors: Mapping[str, Tensor], resolution: int) -> dict[str, Any]:
+    """Return the arguments that `LafiteConfig` has beside those of StyleGAN2."""
+    hidden = "scale_layer" if _text_layers(tensors, 4) == "scale" else "pre"
+    layer = f"synthesis.b4.conv1.{hidden}"
+    powers = range(2, resolution.bit_length())
+    return {
+        "text_dim": _shape(tensors, f"{layer}_0.weight", 2)[1],
+        "text_features": _shape(tensors, f"{layer}_1.weight", 2)[0],
+        "text_layers": {str(2**p): _text_layers(tensors, 2**p) for p in powers},
+    }
+
+
+def _text_layers(tensors: Mapping[str, Tensor], resolution: int) -> TextLayers:
+    """Return how a block uses a text."""
+    layer = f"synthesis.b{resolution}.conv1"
+    found = [name for name in _TEXT_LAYERS if f"{layer}.{name}.weight" in tensors]
+    if found in ([], ["affine"]):
+        return "none"
+    return _TEXT_LAYERS[found[0]]
+
+
+def _shape(tensors: Mapping[str, Tensor], name: str, num_dims: int) -> list[int]:
     """Return the shape of a tensor that must be there, of so many dimensions."""
     if name not in tensors or tensors[name].ndim != num_dims:
-        msg = f"lacks the tensor {name} of a generator, with {num_dims} dimensions"
-        raise Refusal(msg)
+        raise Refusal(
+            f"lacks the tensor {name} of a generator, with {num_dims} dimensions"
+        )
     return list(tensors[name].shape)
 
 
@@ -176,27 +214,29 @@ def _resolutions(tensors: Mapping[str, Tensor]) -> list[int]:
     }
     expected = [2**power for power in range(2, 2 + len(found))]
     if not found or sorted(found) != expected:
-        msg = f"has blocks of the resolutions {sorted(found)[:12]} instead of 4, 8, ..."
-        raise Refusal(msg)
+        raise Refusal(
+            f"has blocks of the resolutions {sorted(found)[:12]} instead of 4, 8, ..."
+        )
     return expected
 
 
-def _capacity(channels: Mapping[int, int], record: Record) -> tuple[int, int]:
+def _capacity(
+    channels: Mapping[int, int], record: Mapping[str, Any]
+) -> tuple[int, int]:
     """Return `channel_base` and `channel_max` that give these channels.
 
-    Those of the file if they do, and otherwise the smallest.
+    Those of the record if they do, and otherwise the smallest.
     """
-    most = max(channels.values())
     # num = base // r below the cap, so that num * r <= base < num * r + r.
     least = max(num * r for r, num in channels.items())
-    candidates = [(least, most)]
-    if record.channel_base is not None and record.channel_max is not None:
-        candidates.insert(0, (record.channel_base, record.channel_max))
-    for base, cap in candidates:
-        if all(min(base // r, cap) == num for r, num in channels.items()):
+    said: tuple[Any, Any] = record.get("channel_base"), record.get("channel_max")
+    for base, cap in (said, (least, max(channels.values()))):
+        is_told = type(base) is int and type(cap) is int
+        if is_told and all(min(base // r, cap) == n for r, n in channels.items()):
             return base, cap
-    msg = f"has blocks of {list(channels.values())} channels, which do not halve evenly"
-    raise Refusal(msg)
+    raise Refusal(
+        f"has blocks of {list(channels.values())} channels, which do not halve evenly"
+    )
 
 
 def _joins(tensors: Mapping[str, Tensor], last: int) -> str:
@@ -222,8 +262,7 @@ def _taps(tensors: Mapping[str, Tensor], recorded: Sequence[float]) -> list[floa
 def _mean_w(config: StyleGAN2Config, tensors: Mapping[str, Tensor]) -> Tensor:
     """Return the mean of w over fixed random z, for a file without it, [w_dim]."""
     if config.c_dim:
-        msg = "lacks mapping.w_avg, the mean of w of a conditional generator"
-        raise Refusal(msg)
+        raise Refusal("lacks mapping.w_avg, the mean of w of a conditional generator")
     mapping = MappingNetwork(config)
     weights = {
         name.removeprefix("mapping."): value

@@ -6,26 +6,30 @@ content of the source and the code that converts it, so that the pickle is read 
 The file itself does not say the code: what converts it alike keeps its identity.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.files import replacing
-from clip2latent_kedro.generators.files.architecture import Kind
-from clip2latent_kedro.generators.files.reading import read_stylegan_file
-from clip2latent_kedro.generators.files.untrusted import check_size
+from clip2latent_kedro.files import hash_file, replacing
+from clip2latent_kedro.generators.files.architecture import StyleGANWeights
+from clip2latent_kedro.generators.files.nvidia import convert_snapshot
+from clip2latent_kedro.generators.files.rosinality import convert_checkpoint
+from clip2latent_kedro.generators.files.tensorflow import convert_networks
+from clip2latent_kedro.generators.safetensors_files import NETWORKS
 from clip2latent_kedro.provenance import digest_code
+from clip2latent_kedro.reading import Instance, Refusal, check_size, read_foreign
 
 FORMAT = "clip2latent_kedro.stylegan/1"
 _ALIGNMENT = 8
+_EXPECTED = (
+    "a StyleGAN2 or StyleGAN3 file as NVIDIA's or rosinality's programs write it"
+)
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,29 @@ class ConvertedStyleGAN:
     """
 
     path: Path
-    kind: Kind
+    kind: str
     source_digest: str
+
+
+def read_stylegan_file(path: Path) -> StyleGANWeights:
+    """Return the generator in a file of NVIDIA, rosinality or LAFITE.
+
+    Formats: pickled snapshots of stylegan2-ada-pytorch, stylegan3 and Lafite (`G_ema`
+    is taken), pickles of the TensorFlow stylegan2 (Gs is taken), and checkpoints of
+    rosinality's stylegan2-pytorch (`g_ema` is taken), zip or legacy. Nothing that the
+    file names is imported or called.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Kind, configuration and float32 tensors of the generator.
+
+    Raises:
+        InputError: If the file is missing or refused; the message names the global or
+            the bound that refused it.
+    """
+    return read_foreign(path, _convert, expected=_EXPECTED)
 
 
 def convert_stylegan(source: Path, target: Path) -> ConvertedStyleGAN:
@@ -56,7 +81,7 @@ def convert_stylegan(source: Path, target: Path) -> ConvertedStyleGAN:
         InputError: If the source is refused.
     """
     weights = read_stylegan_file(source)
-    digest = _digest(source)
+    digest = hash_file(source)
     metadata = {
         "config": json.dumps(dict(weights.config), sort_keys=True),
         "format": FORMAT,
@@ -79,11 +104,8 @@ def cached_stylegan(source: Path, folder: Path) -> ConvertedStyleGAN:
     Raises:
         InputError: See `convert_stylegan`.
     """
-    if not source.is_file():
-        msg = f"A StyleGAN file is expected at {source}, where there is no file."
-        raise InputError(msg)
-    check_size(source)
-    digest = _digest(source)
+    check_size(source, _EXPECTED)
+    digest = hash_file(source)
     target = folder / f"{digest}_{digest_code(__name__)[:12]}.safetensors"
     if target.is_file():
         try:
@@ -91,17 +113,25 @@ def cached_stylegan(source: Path, folder: Path) -> ConvertedStyleGAN:
                 metadata = file.metadata() or {}
         except (SafetensorError, OSError):
             metadata = {}
-        is_ours = metadata.get("format") == FORMAT
+        is_ours = metadata.get("format") == FORMAT and metadata.get("kind") in NETWORKS
         if is_ours and metadata.get("source_sha256") == digest:
-            for kind in get_args(Kind):
-                if metadata.get("kind") == kind:
-                    return ConvertedStyleGAN(target, kind, digest)
+            return ConvertedStyleGAN(target, metadata["kind"], digest)
     return convert_stylegan(source, target)
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _convert(content: Any) -> StyleGANWeights:
+    """Return the generator of the object in a file, by what the object is."""
+    average = content[2] if isinstance(content, tuple) and len(content) == 3 else None
+    if isinstance(average, Instance) and "variables" in average.state:
+        return convert_networks(average)
+    networks = content if isinstance(content, dict) else {}
+    if isinstance(networks.get("G_ema"), Instance):
+        return convert_snapshot(networks["G_ema"])
+    if isinstance(networks.get("g_ema"), dict):
+        return convert_checkpoint(networks)
+    keys = [str(key)[:30] for key in list(networks)[:8]]
+    got = f"a dict of {keys}" if networks else f"a {type(content).__name__}"
+    raise Refusal(f"holds no generator under 'G_ema' or 'g_ema' but {got}")
 
 
 def _write_safetensors(

@@ -5,75 +5,48 @@ and biases of colours trailing ones. Source: rosinality/stylegan2-pytorch, model
 convert_weight.py. Checkpoints of its own training have no mean of w (`latent_avg`).
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
 from clip2latent_kedro.generators.files.architecture import (
-    Record,
+    Rules,
     StyleGANWeights,
-    stylegan2_weights_of,
+    rename_tensors,
+    stylegan2_weights,
 )
-from clip2latent_kedro.generators.files.opcodes import Refusal
-from clip2latent_kedro.generators.files.torch_tensors import TensorRecord
-from clip2latent_kedro.generators.files.unpickling import Budget
-
-_MAX_TENSORS = 10_000
+from clip2latent_kedro.reading import Refusal, TensorRecord, tensors_of
 
 
-def read_checkpoint(checkpoint: Mapping[str, Any], budget: Budget) -> StyleGANWeights:
+def convert_checkpoint(checkpoint: Mapping[str, Any]) -> StyleGANWeights:
     """Return the averaged generator of a checkpoint.
 
     Args:
         checkpoint: With `g_ema`, a state dict, and maybe `latent_avg`.
-        budget: Of the whole file.
 
     Raises:
         Refusal: If it is no StyleGAN2 generator.
     """
-    state = checkpoint["g_ema"]
-    if not isinstance(state, dict) or len(state) > _MAX_TENSORS:
-        msg = "has a g_ema that is no state dict"
-        raise Refusal(msg)
-    tensors: dict[str, Tensor] = {}
-    kernels: list[Tensor] = []
-    for path, value in state.items():
-        if not isinstance(path, str) or not isinstance(value, TensorRecord):
-            msg = f"has the entry {str(path)[:80]!r} in g_ema, which is no tensor"
-            raise Refusal(msg)
-        tensor = value.read(budget)
-        if path.endswith(".kernel"):
-            kernels.append(tensor)
-            continue
-        name, tensor = _rename(path.removeprefix("module."), tensor)
-        tensors[name] = tensor
+    state = {
+        name.removeprefix("module."): tensor
+        for name, tensor in tensors_of(checkpoint["g_ema"], "in g_ema").items()
+    }
+    kernels = [state.pop(name) for name in list(state) if name.endswith(".kernel")]
+    tensors = rename_tensors(state, _RULES)
     mean = checkpoint.get("latent_avg")
     if isinstance(mean, TensorRecord):
-        tensors["mapping.w_avg"] = mean.read(budget).flatten()
-    return stylegan2_weights_of(tensors, Record(resample_filter=_taps(kernels)))
-
-
-def _rename(path: str, value: Tensor) -> tuple[str, Tensor]:
-    """Return a tensor in NVIDIA's name and shape."""
-    for pattern, convert in _RULES:
-        if match := re.fullmatch(pattern, path):
-            name, tensor = convert(value, *match.groups())
-            return name, tensor.contiguous()
-    msg = f"has the tensor {path[:80]!r} in g_ema, which StyleGAN2 does not have"
-    raise Refusal(msg)
+        tensors["mapping.w_avg"] = mean.read().flatten()
+    return stylegan2_weights(tensors, {"resample_filter": _taps(kernels)})
 
 
 def _taps(kernels: list[Tensor]) -> list[float]:
     """Return the coefficients of the one filter, stored with the gain 4."""
     shapes = {tuple(kernel.shape) for kernel in kernels}
     if not kernels or any(len(shape) != 2 for shape in shapes) or len(shapes) > 1:
-        msg = "has a g_ema without one filter for all up-sampling"
-        raise Refusal(msg)
+        raise Refusal("has a g_ema without one filter for all up-sampling")
     if any(not kernel.equal(kernels[0]) for kernel in kernels):
-        msg = "has a g_ema with filters that differ"
-        raise Refusal(msg)
+        raise Refusal("has a g_ema with filters that differ")
     factor = kernels[0].sum(1)
     taps: list[float] = (factor / factor.abs().min()).tolist()
     return [float(round(tap)) if abs(tap - round(tap)) < 1e-4 else tap for tap in taps]
@@ -98,14 +71,13 @@ def _layer(value: Tensor, resolution: int, layer: str, part: str) -> tuple[str, 
 
 def _noise(value: Tensor, index: str) -> tuple[str, Tensor]:
     resolution, layer = _block(str(int(index) - 1)) if int(index) else (4, "conv1")
-    return f"synthesis.b{resolution}.{layer}.noise_const", value.reshape(
-        value.shape[-2:]
-    )
+    name = f"synthesis.b{resolution}.{layer}.noise_const"
+    return name, value.reshape(value.shape[-2:])
 
 
 _CONV = r"(conv\.weight|conv\.modulation\.\w+|noise\.weight|activate\.bias)"
 _COLOUR = r"(conv\.weight|conv\.modulation\.\w+|bias)"
-_RULES: tuple[tuple[str, Any], ...] = (
+_RULES: Rules = (
     (
         r"style\.(\d{1,3})\.(weight|bias)",
         lambda v, i, part: (f"mapping.fc{int(i) - 1}.{part}", v),

@@ -7,28 +7,24 @@ are stored less 1. Sources: NVlabs/stylegan2 and stylegan2-ada, training/network
 and NVlabs/stylegan3, legacy.py.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from clip2latent_kedro.generators.files.architecture import (
-    Record,
+    Rules,
     StyleGANWeights,
-    stylegan2_weights_of,
+    rename_tensors,
+    stylegan2_weights,
 )
-from clip2latent_kedro.generators.files.numpy_arrays import ArrayRecord
-from clip2latent_kedro.generators.files.opcodes import Refusal
-from clip2latent_kedro.generators.files.unpickling import Budget, Instance
+from clip2latent_kedro.reading import ArrayRecord, Instance, Refusal
 
 _MIN_VERSION = 4
 _MAX_NETWORKS = 100
 _MAX_VARIABLES = 10_000
 _MAX_PATH = 200
-_MAX_TAPS = 64
 # Arguments that shapes do not show, and the only values under which this is StyleGAN2.
 _EXPECTED = {
     "nonlinearity": ("lrelu",),
@@ -52,12 +48,8 @@ _KNOWN = {
 }
 
 
-def read_networks(average: Instance, budget: Budget) -> StyleGANWeights:
-    """Return the weights of a pickled TensorFlow generator.
-
-    Args:
-        average: Gs.
-        budget: Of the whole file.
+def convert_networks(average: Instance) -> StyleGANWeights:
+    """Return the weights of a pickled TensorFlow generator, Gs.
 
     Raises:
         Refusal: If it is no StyleGAN2 generator.
@@ -65,49 +57,40 @@ def read_networks(average: Instance, budget: Budget) -> StyleGANWeights:
     version = average.state.get("version")
     if type(version) is not int or version < _MIN_VERSION:
         got = version if type(version) is int else "none"
-        msg = f"has networks of version {got}, older than {_MIN_VERSION}"
-        raise Refusal(msg)
+        raise Refusal(f"has networks of version {got}, older than {_MIN_VERSION}")
     arguments = average.state.get("static_kwargs")
     record = _record(arguments if isinstance(arguments, dict) else {})
-    return stylegan2_weights_of(_rename(_variables(average, budget)), record)
+    variables = {
+        path: value
+        for path, value in _variables(average).items()
+        if path.rpartition("/")[2] != "lod"  # progressive growing, over
+    }
+    return stylegan2_weights(rename_tensors(variables, _RULES), record)
 
 
-def _record(arguments: Mapping[str, Any]) -> Record:
+def _record(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the arguments say that shapes do not."""
     for name, value in arguments.items():
         expected = _EXPECTED.get(name)
         if expected is None and name not in _KNOWN:
-            msg = f"has a network with the unknown argument {str(name)[:40]!r}"
-            raise Refusal(msg)
+            raise Refusal(f"has a network with the unknown argument {str(name)[:40]!r}")
         if expected is not None and value not in expected:
-            msg = f"has a network whose {name} is not {expected[0]}"
-            raise Refusal(msg)
+            raise Refusal(f"has a network whose {name} is not {expected[0]}")
     sides = [arguments[name] for name in _SIDES if name in arguments]
-    if any(side != sides[0] for side in sides):
-        msg = f"has a network of images that are not square ({sides[:3]})"
-        raise Refusal(msg)
-    base = arguments.get("fmap_base", 16 << 10)
+    if any(type(side) is not int for side in sides) or len(set(sides)) > 1:
+        raise Refusal("has a network of images that are not square")
     # No kernel is a box there (upfirdn_2d.py).
-    taps = arguments.get("resample_kernel", Record.resample_filter) or (1, 1)
-    lr = arguments.get("mapping_lrmul", Record.mapping_lr)
-    clamp = arguments.get("conv_clamp")
-    most = arguments.get("fmap_max", 512)
-    if not all(isinstance(number, int | float) for number in (base, lr, most, *taps)):
-        msg = "has a network with something else where a number is expected"
-        raise Refusal(msg)
-    if not isinstance(clamp, int | float | None) or len(taps) > _MAX_TAPS:
-        msg = f"has a network with a clamp or a filter of more than {_MAX_TAPS} taps"
-        raise Refusal(msg)
-    return Record(
-        mapping_lr=lr,
-        conv_clamp=clamp,
-        resample_filter=[float(tap) for tap in taps],
-        channel_base=2 * int(base),
-        channel_max=int(most),
-    )
+    taps = arguments.get("resample_kernel", (1, 3, 3, 1)) or (1, 1)
+    return {
+        "mapping_lr": arguments.get("mapping_lrmul", 0.01),
+        "conv_clamp": arguments.get("conv_clamp"),
+        "resample_filter": [float(tap) for tap in taps],
+        "channel_base": 2 * int(arguments.get("fmap_base", 16 << 10)),
+        "channel_max": int(arguments.get("fmap_max", 512)),
+    }
 
 
-def _variables(average: Instance, budget: Budget) -> dict[str, Tensor]:
+def _variables(average: Instance) -> dict[str, Tensor]:
     """Return the variables of a network and its components, by path."""
     found: dict[str, Tensor] = {}
     pending = [("", average)]
@@ -118,43 +101,22 @@ def _variables(average: Instance, budget: Budget) -> dict[str, Tensor]:
         for name, value in network.state["variables"]:
             path = prefix + name
             if len(path) > _MAX_PATH or len(found) >= _MAX_VARIABLES:
-                msg = (
+                raise Refusal(
                     f"has more than {_MAX_VARIABLES} variables, or one whose path has "
                     f"more than {_MAX_PATH} characters"
                 )
-                raise Refusal(msg)
-            found[path] = _tensor(value, budget)
+            found[path] = _tensor(value)
         components = network.state.get("components") or {}
         pending += [(f"{prefix}{name}/", part) for name, part in components.items()]
-    msg = f"has more than {_MAX_NETWORKS} networks"
-    raise Refusal(msg)
+    raise Refusal(f"has more than {_MAX_NETWORKS} networks")
 
 
-def _tensor(value: Any, budget: Budget) -> Tensor:
+def _tensor(value: Any) -> Tensor:
     if isinstance(value, int | float):
         return torch.tensor(float(value))
-    if not isinstance(value, ArrayRecord) or value.array is None:
-        msg = "has a variable that is no array"
-        raise Refusal(msg)
-    budget.take_bytes(4 * value.array.size)
-    return torch.from_numpy(np.array(value.array, dtype=np.float32))
-
-
-def _rename(variables: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the variables in NVIDIA's PyTorch names and layouts."""
-    tensors = {}
-    for path, value in variables.items():
-        if path.rpartition("/")[2] == "lod":  # progressive growing, over
-            continue
-        for pattern, convert in _RULES:
-            if match := re.fullmatch(pattern, path):
-                name, tensor = convert(value, *match.groups())
-                tensors[name] = tensor.contiguous()
-                break
-        else:
-            msg = f"has the variable {path[:80]!r}, which StyleGAN2 does not have"
-            raise Refusal(msg)
-    return tensors
+    if not isinstance(value, ArrayRecord):
+        raise Refusal("has a variable that is no array")
+    return torch.from_numpy(value.read())
 
 
 def _noise(value: Tensor, index: str) -> tuple[str, Tensor]:
@@ -179,7 +141,7 @@ def _layer(value: Tensor, resolution: str, layer: str, part: str) -> tuple[str, 
     return name + part, value
 
 
-_RULES: tuple[tuple[str, Any], ...] = (
+_RULES: Rules = (
     (r"dlatent_avg", lambda v: ("mapping.w_avg", v)),
     (r"mapping/LabelEmbed/weight", lambda v: ("mapping.embed.weight", v.t())),
     (r"mapping/LabelEmbed/bias", lambda v: ("mapping.embed.bias", v)),

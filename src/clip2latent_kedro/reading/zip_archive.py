@@ -8,7 +8,7 @@ nothing can unpack to more than the file). Layout: PKWARE's APPNOTE 6.3, section
 from struct import Struct
 from typing import Any
 
-from clip2latent_kedro.generators.files.opcodes import Refusal
+from clip2latent_kedro.reading.pickles import Refusal
 
 _MAX_MEMBERS = 50_000
 _STORED = 0
@@ -32,27 +32,23 @@ def read_members(data: memoryview) -> dict[str, memoryview]:
     """
     num, position = _directory(data)
     if num > _MAX_MEMBERS:
-        msg = f"is a zip archive of {num} members, more than {_MAX_MEMBERS}"
-        raise Refusal(msg)
+        raise Refusal(f"is a zip archive of {num} members, more than {_MAX_MEMBERS}")
     members = {}
     for _ in range(num):
         (sign, flags, method, packed, size, *lengths, start) = _unpack(
             _ENTRY, data, position
         )
         if sign != b"PK\x01\x02":
-            msg = "is a damaged zip archive"
-            raise Refusal(msg)
+            raise Refusal("is a damaged zip archive")
         position += _ENTRY.size
         name = bytes(data[position : position + lengths[0]]).decode("utf-8", "replace")
         position += sum(lengths)
         if method != _STORED or flags & _ENCRYPTED or packed != size:
-            msg = f"is a zip archive whose member {name[:80]!r} is compressed"
-            raise Refusal(msg)
+            raise Refusal(f"is a zip archive whose member {name[:80]!r} is compressed")
         sign, *local_lengths = _unpack(_LOCAL, data, start)
         first = start + _LOCAL.size + sum(local_lengths)
         if sign != b"PK\x03\x04" or first + size > len(data):
-            msg = f"is a zip archive whose member {name[:80]!r} is cut off"
-            raise Refusal(msg)
+            raise Refusal(f"is a zip archive whose member {name[:80]!r} is cut off")
         members[name] = data[first : first + size]
     return members
 
@@ -62,8 +58,7 @@ def _directory(data: memoryview) -> tuple[int, int]:
     tail = max(len(data) - _END_SEARCH, 0)
     found = bytes(data[tail:]).rfind(b"PK\x05\x06")
     if found < 0:
-        msg = "is a zip archive without its end"
-        raise Refusal(msg)
+        raise Refusal("is a zip archive without its end")
     end = tail + found
     _, num, _, start = _unpack(_END, data, end)
     if end >= _LOCATOR.size:
@@ -75,6 +70,5 @@ def _directory(data: memoryview) -> tuple[int, int]:
 
 def _unpack(struct: Struct, data: memoryview, position: int) -> tuple[Any, ...]:
     if position + struct.size > len(data):
-        msg = "is a zip archive that is cut off"
-        raise Refusal(msg)
+        raise Refusal("is a zip archive that is cut off")
     return struct.unpack_from(data, position)
