@@ -36,7 +36,9 @@ class Updates:
         # the statistics of normalising layers; what counts, such as batches, is copied.
         source = task.network if task.source is None else task.source
         followed, average = source.state_dict(), task.average.state_dict()
-        self._pairs = [(average[name], followed[name]) for name in average]
+        pairs = [(average[name], followed[name]) for name in average]
+        self._averaged = [pair for pair in pairs if pair[0].is_floating_point()]
+        self._copied = [pair for pair in pairs if not pair[0].is_floating_point()]
 
     def step(self, step: int) -> Tensor:
         """Update weights and average; return the first loss before, detached.
@@ -106,12 +108,10 @@ class Updates:
     @torch.no_grad()
     def _follow(self, decay: float) -> None:
         """Move the average: decay * average + (1 - decay) * weights."""
-        moving = [pair for pair in self._pairs if pair[0].is_floating_point()]
-        average, followed = zip(*moving, strict=True)
+        average, followed = zip(*self._averaged, strict=True)
         torch._foreach_lerp_(average, followed, 1 - decay)
-        for counted, other in self._pairs:
-            if not counted.is_floating_point():
-                counted.copy_(other)
+        for count, other in self._copied:
+            count.copy_(other)
 
 
 def _split(
