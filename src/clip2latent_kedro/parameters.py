@@ -22,8 +22,6 @@ from pydantic import (
     model_validator,
 )
 
-from clip2latent_kedro.ablation import AblationConfig
-from clip2latent_kedro.ablation.settings import check_own
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
 from clip2latent_kedro.methods.clip2gan import Clip2GanTrainingConfig
@@ -41,12 +39,13 @@ from clip2latent_kedro.prior.distillation.config import DistillationConfig
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study import EvaluationConfig
+from clip2latent_kedro.study.ablation.config import AblationConfig, OwnConfig
+from clip2latent_kedro.study.config import EvaluationConfig
+from clip2latent_kedro.study.engine import expand_grid
 from clip2latent_kedro.study.kinds import KINDS, read_rows
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.validation import ValidationConfig
 from clip2latent_kedro.study.variants import ALLOWED as SAMPLING
-from clip2latent_kedro.study.variants import expand_grid
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 LARGEST = {int: 2**31 - 1, float: 1e30}  # of what is computed with in 32 bits
@@ -203,15 +202,15 @@ def _check_studies(tree: Mapping[str, Any], ablation: AblationConfig) -> None:
     """Check every variant of every ablation."""
     for study in ablation.read_studies().values():
         budget = ablation.budget if study.retrains else {}
-        for point in study.points():
+        for variant in study.variants():
             changed: Mapping[str, Any] = tree
             try:
-                for name, value in {**budget, **point.overrides}.items():
+                for name, value in {**budget, **variant.overrides}.items():
                     *group, field = name.split(".")
                     if group:
                         changed = _overlay(changed, group, {field: value})
                     else:
-                        check_own(name, value)
+                        OwnConfig(**{name: value})
                 _build(changed)
             except InputError as error:
                 msg = f"In ablation.studies.{study.name}, {error}"
