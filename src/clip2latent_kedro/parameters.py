@@ -26,6 +26,7 @@ from clip2latent_kedro.ablation import AblationConfig
 from clip2latent_kedro.ablation.settings import check_own
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
+from clip2latent_kedro.methods import split_overrides
 from clip2latent_kedro.methods.clip2gan import Clip2GanTrainingConfig
 from clip2latent_kedro.methods.lafite import LafiteTrainingConfig
 from clip2latent_kedro.methods.optimisation import OptimisationConfig
@@ -42,10 +43,9 @@ from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study import EvaluationConfig
-from clip2latent_kedro.study.kinds import KINDS, read_rows
+from clip2latent_kedro.study.config import read_rows
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.validation import ValidationConfig
-from clip2latent_kedro.study.variants import ALLOWED as SAMPLING
 from clip2latent_kedro.study.variants import expand_grid
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -190,13 +190,12 @@ def _variants(
 ) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Yield the place of each variant, and what it changes of which group."""
     for name, row in read_rows(parameters.evaluation.rows).items():
-        allowed = KINDS[row.kind].allowed
-        group = allowed.group_of(row.settings)
+        group, changed = split_overrides(row.overrides, row.method)
         if group is not None:
-            yield f"evaluation.rows.{name}", group, allowed.changes(row.settings)
+            yield f"evaluation.rows.{name}", group, changed
     for grid, settings in parameters.sweep.grids.items():
         for overrides in expand_grid(settings):
-            yield f"sweep.grids.{grid}", "sampling", SAMPLING.changes(overrides)
+            yield f"sweep.grids.{grid}", "sampling", split_overrides(overrides)[1]
 
 
 def _check_studies(tree: Mapping[str, Any], ablation: AblationConfig) -> None:

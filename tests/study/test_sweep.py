@@ -5,6 +5,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
+from clip2latent_kedro.study.digests import digest_prior
 from linear_models import (
     ColourJudge,
     make_model,
@@ -23,7 +24,6 @@ from clip2latent_kedro.study import (
     draw_row,
     score_prompts,
 )
-from clip2latent_kedro.study.digests import digest_prior
 from clip2latent_kedro.study.sweep import (
     SweepConfig,
     TrialResult,

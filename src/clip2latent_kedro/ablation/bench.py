@@ -2,22 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from clip2latent_kedro.ablation.settings import Settings
-from clip2latent_kedro.conditioning import condition_on_image
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.latents import LatentCloud, repeat_latents
+from clip2latent_kedro.methods.clip2latent import Clip2Latent, ImageConditioned
 from clip2latent_kedro.metrics.clip_score import clip_scores
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
-from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study import Clip2Latent, Drawn, Queries, draw_row
+from clip2latent_kedro.study import Drawn, Queries, draw_row
 from clip2latent_kedro.study.drawing import shrink_images
 from clip2latent_kedro.study.scoring import score_prompts
 from clip2latent_kedro.text_to_image import TextToImage
@@ -46,32 +45,6 @@ class Outcome:
     training_seconds: float = 0.0
     problem: str | None = None
     made_by: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ImageConditioned:
-    """Draws variations of pictures: queries are embeddings of images.
-
-    Attributes:
-        model: The three models of the method.
-        sampling: `params:sampling`; bridges from texts do not act on images.
-    """
-
-    gives_w: ClassVar[bool] = True
-
-    model: TextToImage
-    sampling: SamplingConfig
-
-    def sample(self, queries: Queries, *, num_samples: int, seed: int) -> Tensor:
-        """Return w, [num_queries, num_samples, num_ws, w_dim]."""
-        condition = condition_on_image(self.model.prior, queries.embedding)
-        return self.model.sample_w(
-            condition, self.sampling, num_samples=num_samples, seed=seed
-        )
-
-    def synthesise(self, samples: Tensor) -> Tensor:
-        """Return images of w."""
-        return self.model.synthesise(samples)
 
 
 @dataclass(frozen=True)
@@ -158,7 +131,7 @@ class Bench:
         )
         kind = Clip2Latent if settings.condition == "text" else ImageConditioned
         drawn = draw_row(
-            kind(model, settings.sampling),
+            kind(model=model, settings=settings.sampling),
             queries,
             encoder=self.encoder,
             judge=self.judge,

@@ -1,5 +1,8 @@
 """The comparison: methods that answer prompts, their scores, and what they cost."""
 
+from clip2latent_kedro.methods.clip2latent import Clip2Latent
+from clip2latent_kedro.methods.method import LackingError, Queries
+from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.study.answers import (
     Answers,
     Stored,
@@ -18,20 +21,8 @@ from clip2latent_kedro.study.distances import (
     measure_distances,
 )
 from clip2latent_kedro.study.drawing import Curve, Drawn, draw_row
-from clip2latent_kedro.study.kinds import KINDS
-from clip2latent_kedro.study.kinds.clip2latent import Clip2Latent
-from clip2latent_kedro.study.kinds.external import External
-from clip2latent_kedro.study.kinds.generator_bound import GeneratorBound
-from clip2latent_kedro.study.kinds.lafite import Lafite
-from clip2latent_kedro.study.kinds.nearest_pair import NearestPair
-from clip2latent_kedro.study.kinds.optimisation import Optimisation
-from clip2latent_kedro.study.kinds.random_w import RandomW
-from clip2latent_kedro.study.kinds.references import References
-from clip2latent_kedro.study.method import Method, Queries, Trajectory
-from clip2latent_kedro.study.models import Models, find_prior
 from clip2latent_kedro.study.planning import PlannedRow, plan_rows
 from clip2latent_kedro.study.prompts import check_apart, read_queries, rows_of
-from clip2latent_kedro.study.rows import LackingError, Row, RowSpec
 from clip2latent_kedro.study.scoring import (
     SCORES,
     best_samples,
@@ -39,11 +30,10 @@ from clip2latent_kedro.study.scoring import (
     summarise_scores,
 )
 from clip2latent_kedro.study.timing import STAGES, TIMED, time_rows
-from clip2latent_kedro.study.variants import PriorName, Variant, make_variant
+from clip2latent_kedro.study.variants import Variant, make_variant
 
 __all__ = [
     "DISTANCES",
-    "KINDS",
     "SCORES",
     "STAGES",
     "TIMED",
@@ -52,24 +42,12 @@ __all__ = [
     "Curve",
     "Drawn",
     "EvaluationConfig",
-    "External",
-    "GeneratorBound",
     "GeneratorImages",
     "LackingError",
-    "Lafite",
-    "Method",
     "Models",
-    "NearestPair",
-    "Optimisation",
     "PlannedRow",
-    "PriorName",
     "Queries",
-    "RandomW",
-    "References",
-    "Row",
-    "RowSpec",
     "Stored",
-    "Trajectory",
     "Variant",
     "as_record",
     "best_samples",
@@ -77,7 +55,6 @@ __all__ = [
     "curve_from_arrays",
     "draw_row",
     "embed_generator_images",
-    "find_prior",
     "from_arrays",
     "make_variant",
     "measure_bridges",

@@ -9,14 +9,9 @@ from torch.nn import functional
 
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Judge
+from clip2latent_kedro.methods.method import Method, Queries, Trajectory
 from clip2latent_kedro.metrics.clip_score import clip_scores
 from clip2latent_kedro.metrics.diversity import pixel_distances
-from clip2latent_kedro.study.method import (
-    Method,
-    Queries,
-    RecordsTrajectory,
-    Trajectory,
-)
 
 
 @dataclass(frozen=True)
@@ -87,13 +82,9 @@ def draw_row(
         seed: Seed of the run.
         held_out: Scores the images too; None if there is none.
     """
-    trajectory: Trajectory | None = None
-    if isinstance(method, RecordsTrajectory):
-        samples, trajectory = method.sample_with_trajectory(
-            queries, num_samples=num_samples, seed=seed
-        )
-    else:
-        samples = method.sample(queries, num_samples=num_samples, seed=seed)
+    samples, trajectory = method.sample_with_trajectory(
+        queries, num_samples=num_samples, seed=seed
+    )
     images, embeddings, held_out_embeddings, labels = [], [], [], []
     of_prompt: list[Tensor] = []  # images that wait for the others of their prompt
     distances: list[np.ndarray] = []

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,12 @@ import numpy as np
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Judge
+from clip2latent_kedro.methods import METHODS, make_settings
+from clip2latent_kedro.methods.method import LackingError, Method, Queries
+from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.provenance import describe_making
 from clip2latent_kedro.study.answers import as_record
-from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.study.kinds import KINDS
-from clip2latent_kedro.study.method import Queries
-from clip2latent_kedro.study.models import Models
-from clip2latent_kedro.study.rows import LackingError, Row, RowSpec
+from clip2latent_kedro.study.config import EvaluationConfig, RowSpec
 
 logger = logging.getLogger(__name__)
 
@@ -28,15 +27,17 @@ class PlannedRow:
 
     Attributes:
         spec: As it is written.
-        row: What answers.
+        method: What samples.
+        timed: What is timed; None if the samples are not made from text.
         prompts: Numbers of the prompts that it is asked, [n] int.
         num_samples: Images of each prompt.
         answered_by: Everything that its answers depend on, as plain JSON.
-        timed_by: The same of its time, but for protocol and machine.
+        timed_by: Everything that its seconds depend on, but for protocol and machine.
     """
 
     spec: RowSpec
-    row: Row
+    method: Method
+    timed: Method | None
     prompts: np.ndarray
     num_samples: int
     answered_by: dict[str, Any]
@@ -47,19 +48,17 @@ def plan_rows(
     config: EvaluationConfig,
     models: Models,
     queries: Queries,
+    groups: Mapping[str, Any],
     *,
-    judge: Judge | None,
-    held_out: Encoder | None,
     seed: int,
 ) -> tuple[dict[str, PlannedRow], dict[str, str]]:
     """Return the rows that this domain can have, and why it lacks the others, by name.
 
     Args:
         config: `params:evaluation`.
-        models: What rows draw with.
+        models: What rows sample and are scored with.
         queries: All prompts.
-        judge: None if there is none.
-        held_out: The encoder that only scores; None if there is none.
+        groups: Parameters that rows change (see `methods.read_groups`).
         seed: Seed of the run.
 
     Raises:
@@ -70,7 +69,7 @@ def plan_rows(
     lacking: dict[str, str] = {}
     for name, spec in config.read_rows().items():
         try:
-            row = KINDS[spec.kind].build(spec, models, queries)
+            method, timed = _build_row(spec, config, models, queries, groups)
         except LackingError as error:
             if name in config.chosen_names:
                 raise
@@ -78,19 +77,19 @@ def plan_rows(
             logger.warning("Without the row %s: %s", name, error)
             continue
         scored_by = {
-            "held_out_encoder": None if held_out is None else str(held_out.identity),
-            "judge": None if judge is None else str(judge.identity),
+            "held_out_encoder": _name(models.held_out),
+            "judge": _name(models.judge),
             "prompts": _digest_queries(queries),
             "stored_image_size": config.stored_image_size,
         }
         planned[name] = _plan_row(
             spec,
-            row,
+            method,
+            timed,
             config,
             models,
             queries,
             scored_by={**scored_by, "seed": seed},
-            scorers=(held_out, judge),
         )
     if not planned:
         reasons = " ".join(lacking.values()) or "Add one to evaluation.rows."
@@ -99,18 +98,39 @@ def plan_rows(
     return planned, lacking
 
 
+def _build_row(
+    spec: RowSpec,
+    config: EvaluationConfig,
+    models: Models,
+    queries: Queries,
+    groups: Mapping[str, Any],
+) -> tuple[Method, Method | None]:
+    """Return the method of a row, and what is timed of it."""
+    where = f"evaluation.rows.{spec.name}"
+    settings = make_settings(where, spec.overrides, groups, spec.method)
+    try:
+        method = METHODS[spec.method].build(settings, models, queries)
+        where = f"evaluation.timing_guidance_scale, {spec.name}"
+        return method, method.timed(config.timing_guidance_scale)
+    except LackingError:
+        raise
+    except InputError as error:
+        msg = f"{where}: {error}"
+        raise InputError(msg) from None
+
+
 def _plan_row(
     spec: RowSpec,
-    row: Row,
+    method: Method,
+    timed: Method | None,
     config: EvaluationConfig,
     models: Models,
     queries: Queries,
     *,
     scored_by: Mapping[str, Any],
-    scorers: Sequence[Encoder | Judge | None],
 ) -> PlannedRow:
     num_prompts = len(queries.texts)
-    numbers = range(num_prompts) if row.prompts is None else row.prompts
+    numbers = range(num_prompts) if method.prompts is None else method.prompts
     asked = [n for n in numbers if n < (spec.num_prompts or num_prompts)]
     if not asked:
         msg = (
@@ -119,14 +139,14 @@ def _plan_row(
         )
         raise InputError(msg)
     num_samples = spec.num_samples or config.num_samples
-    computed_by = (row.method, models.generator, models.encoder)
+    computed_by = (method, models.generator, models.encoder)
     timed_by = {
         "made_by": describe_making(
             models.device, "clip2latent_kedro.study.timing", *computed_by
         ),
-        "method": spec.kind,
-        "settings": dict(row.settings),
-        "made_with": dict(row.made_with),
+        "method": spec.method,
+        "settings": method.list_settings(),
+        "made_with": dict(method.made_with),
         "generator": models.generator.identity.digest,
         "encoder": models.encoder.identity.digest,
         "latent_repeats": list(models.latent_repeats),
@@ -138,19 +158,25 @@ def _plan_row(
             models.device,
             "clip2latent_kedro.study.drawing",
             *computed_by,
-            *scorers,
+            models.held_out,
+            models.judge,
         ),
         "num_samples": num_samples,
         "asked": asked,
     }
     return PlannedRow(
         spec,
-        row,
+        method,
+        timed,
         np.array(asked),
         num_samples,
         as_record(answered_by),
-        as_record({**timed_by, "one_answer": row.one_answer}),
+        as_record({**timed_by, "one_answer": method.is_deterministic}),
     )
+
+
+def _name(model: Encoder | Judge | None) -> str | None:
+    return None if model is None else str(model.identity)
 
 
 def _digest_queries(queries: Queries) -> str:

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 
 from clip2latent_kedro.latents import LatentCloud
+from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.metrics.attributes import attribute_accuracy
 from clip2latent_kedro.metrics.bootstrap import Interval, bootstrap_mean
 from clip2latent_kedro.metrics.clip_score import best_of, clip_scores
 from clip2latent_kedro.metrics.diversity import embedding_diversity, pixel_diversity
 from clip2latent_kedro.runtime import derive_seed
 from clip2latent_kedro.study.drawing import Drawn
-from clip2latent_kedro.study.method import Queries
 
 SCORES = {
     "clip_score": "Cosine of image and text, mean of the samples",

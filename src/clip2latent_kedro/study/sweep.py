@@ -11,16 +11,16 @@ import numpy as np
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Judge
+from clip2latent_kedro.methods import check_overrides
+from clip2latent_kedro.methods.clip2latent import Clip2Latent
+from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.progress import progress_bar
 from clip2latent_kedro.runtime import is_known_failure
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.drawing import draw_row
-from clip2latent_kedro.study.kinds.clip2latent import Clip2Latent
-from clip2latent_kedro.study.method import Queries
 from clip2latent_kedro.study.scoring import score_prompts
 from clip2latent_kedro.study.variants import (
     Variant,
-    check_overrides,
     expand_grid,
     label_overrides,
     make_variant,

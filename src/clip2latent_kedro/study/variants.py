@@ -5,22 +5,15 @@ with their values, over a base. Everything that is not named stays as in the bas
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import product
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
 
+from clip2latent_kedro.methods.models import PriorName
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study.rows import Allowed, check_settings
 
-PriorName = Literal["prior", "prior_best", "student"]
 Overrides = Mapping[str, Any]
 """Names of settings and their values: `prior`, or a field of `SamplingConfig`."""
-
-ALLOWED = Allowed(
-    group="sampling",
-    names=[field.name for field in fields(SamplingConfig)],
-    own={"prior": get_args(PriorName)},
-)
 
 
 @dataclass(frozen=True)
@@ -73,16 +66,3 @@ def expand_grid(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
 def label_overrides(overrides: Overrides) -> str:
     """Return overrides in words, such as `sampler ddim, num_steps 4`."""
     return ", ".join(f"{name} {value}" for name, value in overrides.items())
-
-
-def check_overrides(where: str, overrides: object) -> None:
-    """Check that overrides name settings that there are, and such a prior.
-
-    Args:
-        where: Their place in the parameters, for the message.
-        overrides: What was given.
-
-    Raises:
-        InputError: If not; the message lists the settings.
-    """
-    check_settings(where, overrides, ALLOWED)

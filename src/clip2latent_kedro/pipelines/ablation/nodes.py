@@ -22,6 +22,7 @@ from clip2latent_kedro.ablation.bench import image_queries
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.latents import measure_cloud
+from clip2latent_kedro.methods.digests import digest_prior
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.config import TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig, DiffusionPrior
@@ -31,7 +32,6 @@ from clip2latent_kedro.provenance import describe_making, find_current
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study import EvaluationConfig, Stored, read_queries, rows_of
-from clip2latent_kedro.study.digests import digest_prior
 
 logger = logging.getLogger(__name__)
 

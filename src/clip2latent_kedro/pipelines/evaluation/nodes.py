@@ -10,8 +10,10 @@ import pandas as pd
 
 from clip2latent_kedro.generators.text_adapter import TextGenerator
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
+from clip2latent_kedro.methods import read_groups
 from clip2latent_kedro.methods.clip2gan import Clip2Gan
-from clip2latent_kedro.methods.optimisation import OptimisationConfig
+from clip2latent_kedro.methods.method import Queries
+from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.provenance import describe_making
@@ -20,9 +22,7 @@ from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study import (
     Answers,
     EvaluationConfig,
-    Models,
     PlannedRow,
-    Queries,
     Stored,
     as_record,
     check_apart,
@@ -34,7 +34,7 @@ from clip2latent_kedro.study import (
     rows_of,
     to_arrays,
 )
-from clip2latent_kedro.study.rows import GENERATOR_IMAGES
+from clip2latent_kedro.study.config import GENERATOR_IMAGES
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +80,8 @@ def embed_prompts(
 def gather_models(
     generator: Generator,
     encoder: Encoder,
+    held_out_encoder: Encoder | Absent,
+    judge: Judge | Absent,
     prior: DiffusionPrior,
     prior_best: DiffusionPrior | Absent,
     student: DiffusionPrior | Absent,
@@ -90,7 +92,6 @@ def gather_models(
     clip2gan: Clip2Gan | Absent,
     data: DataConfig,
     sampling: SamplingConfig,
-    baselines: dict[str, Any],
     evaluation: EvaluationConfig,
     device: str,
 ) -> Models:
@@ -99,6 +100,8 @@ def gather_models(
     Args:
         generator: w -> image.
         encoder: The one that the prior was trained on.
+        held_out_encoder: For scores only; an empty mapping if there is none.
+        judge: For the attributes; an empty mapping if there is none.
         prior: Averaged weights.
         prior_best: Those that validated best; an empty mapping if there are none.
         student: One-step prior; an empty mapping if there is none.
@@ -110,42 +113,40 @@ def gather_models(
         clip2gan: A trained CLIP2GAN; likewise.
         data: `params:data`.
         sampling: `params:sampling`.
-        baselines: `params:baselines`, of which the ways of searching are read.
         evaluation: `params:evaluation`.
         device: `params:device`.
     """
     device = pick_device(device)
+    priors = {"prior": prior, "prior_best": prior_best, "student": student}
     return Models(
-        generator=generator.to(device),
-        encoder=data.scorer(encoder).to(device),
+        generator=generator,
+        encoder=data.scorer(encoder),
         embedder=data.embedder(encoder),
-        priors={"prior": prior, "prior_best": prior_best, "student": student},
+        held_out=present(held_out_encoder, device),
+        judge=present(judge, device),
+        priors={
+            name: one for name, one in priors.items() if isinstance(one, DiffusionPrior)
+        },
+        lafite=None if isinstance(lafite, Mapping) else lafite,
+        clip2gan=None if isinstance(clip2gan, Mapping) else clip2gan,
         latent_repeats=data.latent_repeats,
         latent_batch_size=evaluation.latent_batch_size,
         image_batch_size=evaluation.image_batch_size,
         device=device,
-        groups={
-            "sampling": sampling,
-            **{
-                f"baselines.optimisation.{name}": OptimisationConfig(**settings)
-                for name, settings in baselines.get("optimisation", {}).items()
-            },
-        },
-        timing_guidance_scale=evaluation.timing_guidance_scale,
         training_pairs=(
             training_pairs if isinstance(training_pairs, TrainingPairs) else None
         ),
         reference_images=reference_images.get("images"),
         reference_z=reference_z.get("z"),
-        baselines={"lafite": lafite, "clip2gan": clip2gan},
+        sampling=sampling,
     )
 
 
 def plan(
     models: Models,
     queries: Queries,
-    held_out_encoder: Encoder | Absent,
-    judge: Judge | Absent,
+    sampling: SamplingConfig,
+    baselines: dict[str, Any],
     evaluation: EvaluationConfig,
     seed: int,
 ) -> tuple[Rows, dict[str, str]]:
@@ -154,27 +155,19 @@ def plan(
     Args:
         models: Of `gather_models`.
         queries: Prompts.
-        held_out_encoder: An empty mapping if there is none.
-        judge: An empty mapping if there is none.
+        sampling: `params:sampling`.
+        baselines: `params:baselines`, of which the ways of searching are read.
         evaluation: `params:evaluation`.
         seed: `params:seed`.
     """
-    return plan_rows(
-        evaluation,
-        models,
-        queries,
-        judge=judge if isinstance(judge, Judge) else None,
-        held_out=held_out_encoder if isinstance(held_out_encoder, Encoder) else None,
-        seed=seed,
-    )
+    groups = read_groups(sampling, baselines)
+    return plan_rows(evaluation, models, queries, groups, seed=seed)
 
 
 def answer_prompts(
     rows: Rows,
     models: Models,
     queries: Queries,
-    held_out_encoder: Encoder | Absent,
-    judge: Judge | Absent,
     progress: Mapping[str, Stored],
     evaluation: EvaluationConfig,
     psi: float,
@@ -187,8 +180,6 @@ def answer_prompts(
         rows: Of `plan`.
         models: Of `gather_models`.
         queries: Prompts.
-        held_out_encoder: For scores only; an empty mapping if there is none.
-        judge: For the attributes; an empty mapping if there is none.
         progress: Answers that are stored; those that depend on the same are kept.
         evaluation: `params:evaluation`.
         psi: `params:data_generation.psi`.
@@ -199,7 +190,7 @@ def answer_prompts(
         `generator_images`, features of what the generator draws of random w; then
         each row (see `evaluation.to_arrays`), with all that it depends on.
     """
-    held_out = present(held_out_encoder, models.device)
+    held_out = models.held_out
     kept = progress if resume else {}
     yield {}  # a folder, even if there is nothing to add
     if evaluation.generator_images is not None:
@@ -241,10 +232,10 @@ def answer_prompts(
             continue
         began = time.perf_counter()
         drawn = draw_row(
-            planned.row.method,
+            planned.method,
             queries.take(planned.prompts.tolist()),
             encoder=models.encoder,
-            judge=present(judge, models.device),
+            judge=models.judge,
             num_samples=planned.num_samples,
             image_batch_size=evaluation.image_batch_size,
             stored_image_size=evaluation.stored_image_size,

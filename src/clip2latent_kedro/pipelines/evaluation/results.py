@@ -62,7 +62,7 @@ def draw_samples(
         best = best_samples(found.drawn, queries.take(found.prompts.tolist()))
         images = found.drawn.images
         chosen = {name: np.zeros_like(best)}
-        if planned.spec.kind == "clip2latent":
+        if planned.spec.method == "clip2latent":
             chosen[f"{name}, best"] = best
         shown = found.prompts < num_prompts
         for title, samples in chosen.items():
@@ -147,7 +147,7 @@ def write_report(
         timings=timing_cells(timings),
         protocol=timings["protocol"],
         machine=timings["machine"],
-        settings={name: planned.row.settings for name, planned in rows.items()},
+        settings={name: row.method.list_settings() for name, row in rows.items()},
         left_out=left_out,
         facts=facts,
         pictures=pictures,
@@ -173,11 +173,11 @@ def _judge_claims(
     scored = [
         Scored(
             name,
-            planned.spec.kind,
-            planned.row.settings,
+            planned.spec.method,
+            planned.method.list_settings(),
             dense[name],
             seconds.get(name),
-            planned.row.caveats,
+            planned.method.caveats,
         )
         for name, planned in rows.items()
     ]

@@ -11,6 +11,7 @@ import pandas as pd
 from clip2latent_kedro.metrics.modality_gap import ModalityGap
 from clip2latent_kedro.pipelines.evaluation.nodes import Rows
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
+from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study import (
     SCORES,
     TIMED,
@@ -26,7 +27,7 @@ from clip2latent_kedro.study import (
     summarise_scores,
 )
 from clip2latent_kedro.study.comparison import compare_scores, is_comparable
-from clip2latent_kedro.study.rows import GENERATOR_IMAGES
+from clip2latent_kedro.study.config import GENERATOR_IMAGES
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def score_answers(
         scores = score_prompts(found.drawn, asked, prior.cloud, models.latent_repeats)
         table = {
             "method": name,
-            "kind": planned.spec.kind,
+            "kind": planned.spec.method,
             "prompt_index": found.prompts,
             "prompt": asked.texts,
             "num_samples": found.drawn.images.shape[1],
@@ -106,6 +107,7 @@ def measure_gap(
     queries: Queries,
     prior: DiffusionPrior,
     models: Models,
+    sampling: SamplingConfig,
     seed: int,
 ) -> pd.DataFrame:
     """Return the gap between the prompts and their references for each bridge.
@@ -116,6 +118,7 @@ def measure_gap(
         queries: Prompts.
         prior: Bridges texts by what it knows of embeddings.
         models: Of `gather_models`.
+        sampling: `params:sampling`.
         seed: `params:seed`.
 
     Returns:
@@ -123,7 +126,7 @@ def measure_gap(
         or without training pairs.
     """
     columns = ["bridge", *(field.name for field in fields(ModalityGap))]
-    references = [name for name in rows if rows[name].spec.kind == "reference"]
+    references = [name for name in rows if rows[name].spec.method == "reference"]
     if not references or models.training_pairs is None:
         return pd.DataFrame(columns=columns)
     found = from_arrays(answers[references[0]][0])
@@ -131,7 +134,7 @@ def measure_gap(
         prior.to(models.device),
         queries.take(found.prompts.tolist()),
         found.drawn.image_embedding,
-        models.groups["sampling"],
+        sampling,
         retrieval_bank=models.training_pairs.clip_embedding,
         seed=seed,
     )
@@ -182,7 +185,7 @@ def summarise(
         if name in by_method:
             row |= by_method[name]
         row |= _summarise_seconds(str(name), timings)
-        training = rows[str(name)].row.training_seconds
+        training = rows[str(name)].method.training_seconds
         scored_by = {by: rows[str(name)].answered_by[by] for by in SCORERS}
         table.append(
             row

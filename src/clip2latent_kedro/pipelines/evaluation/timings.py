@@ -54,7 +54,7 @@ def time_methods(
     asked = {
         name: as_record({**planned.timed_by, **circumstances})
         for name, planned in rows.items()
-        if planned.row.timed is not None
+        if planned.timed is not None
     }
     kept: dict[str, Stored] = {
         name: ({}, result["timed_by"]) for name, result in progress.items() if resume
@@ -62,7 +62,7 @@ def time_methods(
     due = {
         name: timed
         for name in asked
-        if (timed := rows[name].row.timed) is not None
+        if (timed := rows[name].timed) is not None
         and is_due(name, "seconds", kept, asked[name])
     }
     logger.info(
@@ -78,7 +78,7 @@ def time_methods(
         models.encoder,
         evaluation,
         seed=seed,
-        one_answer={name for name in due if rows[name].row.one_answer},
+        one_answer={name for name in due if rows[name].method.is_deterministic},
     ):
         yield {name: {**seconds, "timed_by": asked[name]}}
 
@@ -94,9 +94,7 @@ def collect_timings(
         evaluation: `params:evaluation`.
     """
     found: Mapping[str, Any] = {
-        name: timed[name]
-        for name, planned in rows.items()
-        if planned.row.timed is not None
+        name: timed[name] for name, planned in rows.items() if planned.timed is not None
     }
     machines = [one["timed_by"]["machine"] for one in found.values()]
     return {

@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from typing import Any
 
 import pandas as pd
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
+from clip2latent_kedro.methods.digests import digest_prior
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.provenance import describe_making, find_current
@@ -18,14 +18,12 @@ from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study import (
     Clip2Latent,
     EvaluationConfig,
-    PriorName,
+    Models,
     Queries,
     Variant,
-    find_prior,
     read_queries,
     rows_of,
 )
-from clip2latent_kedro.study.digests import digest_prior
 from clip2latent_kedro.study.sweep import (
     SweepConfig,
     Trial,
@@ -33,7 +31,6 @@ from clip2latent_kedro.study.sweep import (
     plan_trials,
     run_trials,
 )
-from clip2latent_kedro.text_to_image import TextToImage
 
 logger = logging.getLogger(__name__)
 
@@ -208,22 +205,25 @@ def run(
     }
     done = find_current(made_by, making, what="stored variants")
 
-    @cache
-    def to_image(name: PriorName) -> TextToImage:
-        return TextToImage(
-            models.generator,
-            models.embedder,
-            find_prior(models.priors, name),
-            data.latent_repeats,
-            latent_batch_size=evaluation.latent_batch_size,
-            image_batch_size=evaluation.image_batch_size,
-            device=pick_device(device),
-            retrieval_bank=models.training_pairs.clip_embedding,
-            scorer=models.encoder,
-        )
+    bundle = Models(
+        generator=models.generator,
+        encoder=models.encoder,
+        embedder=models.embedder,
+        priors={
+            name: prior
+            for name, prior in models.priors.items()
+            if isinstance(prior, DiffusionPrior)
+        },
+        latent_repeats=data.latent_repeats,
+        latent_batch_size=evaluation.latent_batch_size,
+        image_batch_size=evaluation.image_batch_size,
+        device=pick_device(device),
+        training_pairs=models.training_pairs,
+    )
 
     def make_method(variant: Variant) -> Clip2Latent:
-        return Clip2Latent(to_image(variant.prior), variant.sampling)
+        model = bundle.text_to_image(bundle.find_prior(variant.prior))
+        return Clip2Latent(model=model, settings=variant.sampling)
 
     logger.info(
         "Trying %d variants with %d images each; %d are stored already.",
