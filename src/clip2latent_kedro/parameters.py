@@ -24,6 +24,7 @@ from pydantic import (
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
+from clip2latent_kedro.methods import split_overrides
 from clip2latent_kedro.methods.clip2gan import Clip2GanTrainingConfig
 from clip2latent_kedro.methods.lafite import LafiteTrainingConfig
 from clip2latent_kedro.methods.optimisation import OptimisationConfig
@@ -40,12 +41,9 @@ from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.ablation.config import AblationConfig, OwnConfig
-from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.study.engine import expand_grid
-from clip2latent_kedro.study.kinds import KINDS, read_rows
+from clip2latent_kedro.study.config import EvaluationConfig, read_rows
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.validation import ValidationConfig
-from clip2latent_kedro.study.variants import ALLOWED as SAMPLING
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 LARGEST = {int: 2**31 - 1, float: 1e30}  # of what is computed with in 32 bits
@@ -189,13 +187,12 @@ def _variants(
 ) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Yield the place of each variant, and what it changes of which group."""
     for name, row in read_rows(parameters.evaluation.rows).items():
-        allowed = KINDS[row.kind].allowed
-        group = allowed.group_of(row.settings)
+        group, changed = split_overrides(row.overrides, row.method)
         if group is not None:
-            yield f"evaluation.rows.{name}", group, allowed.changes(row.settings)
-    for grid, settings in parameters.sweep.grids.items():
-        for overrides in expand_grid(settings):
-            yield f"sweep.grids.{grid}", "sampling", SAMPLING.changes(overrides)
+            yield f"evaluation.rows.{name}", group, changed
+    for point in parameters.sweep.variants():
+        changed = split_overrides(point.overrides)[1]
+        yield f"sweep.grids.{point.group}", "sampling", changed
 
 
 def _check_studies(tree: Mapping[str, Any], ablation: AblationConfig) -> None:

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 from baselines.clip2gan_world import configure, make_pairs, statistics_of, train
+from clip2latent_kedro.study.kinds import KINDS
+from clip2latent_kedro.study.models import Models
+from clip2latent_kedro.study.rows import LackingError, RowSpec
 from linear_models import (
     IMAGE_MEAN,
     TEXT_MEAN,
@@ -28,9 +31,6 @@ from clip2latent_kedro.methods.clip2gan import (
 )
 from clip2latent_kedro.portraits.judge import load_judge
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
-from clip2latent_kedro.study.kinds import KINDS
-from clip2latent_kedro.study.models import Models
-from clip2latent_kedro.study.rows import LackingError, RowSpec
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from clip2latent_kedro.study.digests import digest_prior
 from torch.nn import functional
 
 from clip2latent_kedro.errors import InputError
@@ -26,7 +27,6 @@ from clip2latent_kedro.prior.sampling import draw_noises, sample_prior
 from clip2latent_kedro.prior.transformer import RotaryEmbedding
 from clip2latent_kedro.samplers import SamplingConfig, sample
 from clip2latent_kedro.schedules import cosine_alpha_bar, linear_alpha_bar
-from clip2latent_kedro.study.digests import digest_prior
 
 from .published_toys import DIM, EMA, average_buffers, make_checkpoint
 

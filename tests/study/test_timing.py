@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from clip2latent_kedro.study.kinds import clip2latent
 from linear_models import (
     ColourEncoder,
     ColourGenerator,
@@ -12,7 +13,6 @@ from linear_models import (
 )
 
 from clip2latent_kedro.study import STAGES, TIMED, Models, RowSpec, time_rows
-from clip2latent_kedro.study.kinds import clip2latent
 
 
 class Clock:

@@ -1,10 +1,10 @@
 import re
 
 import pytest
+from clip2latent_kedro.study.models import find_prior
 from linear_models import make_prior, make_sampling
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.study.models import find_prior
 from clip2latent_kedro.study.variants import (
     Variant,
     check_overrides,

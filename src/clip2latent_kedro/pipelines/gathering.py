@@ -71,7 +71,11 @@ def add_priors(
         student: One-step prior; nothing if there is none.
         training_pairs: Nothing if there are none.
     """
-    priors = {"prior": prior, "prior_best": given(prior_best), "student": given(student)}
+    priors = {
+        "prior": prior,
+        "prior_best": given(prior_best),
+        "student": given(student),
+    }
     return replace(
         models,
         priors={name: found for name, found in priors.items() if found is not None},

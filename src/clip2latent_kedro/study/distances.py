@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from clip2latent_kedro.metrics.frechet import frechet_distance
 from clip2latent_kedro.methods.models import Models
+from clip2latent_kedro.metrics.frechet import frechet_distance
 from clip2latent_kedro.metrics.mmd import clip_mmd, kernel_distance
 from clip2latent_kedro.progress import progress_bar
 from clip2latent_kedro.runtime import make_generator

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.methods import METHODS, LackingError, read_settings
-from clip2latent_kedro.methods.method import Method, Queries
+from clip2latent_kedro.methods import METHODS, make_settings
+from clip2latent_kedro.methods.method import LackingError, Method, Queries
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.study.config import EvaluationConfig
 from clip2latent_kedro.study.distances import embed_generator_images
@@ -37,7 +37,7 @@ def plan_rows(
 
     Args:
         config: `params:evaluation`.
-        groups: Parameters that give the settings' defaults, by group.
+        groups: Parameters that rows change (see `methods.read_groups`).
         models: What rows sample with, and what scores.
         queries: All prompts.
         seed: Seed of the run.
@@ -50,8 +50,9 @@ def plan_rows(
     lacking: dict[str, str] = {}
     for name, variant in config.read_rows().items():
         where = f"evaluation.rows.{name}"
+        settings = None
         try:
-            settings = read_settings(where, variant, groups)
+            settings = make_settings(where, variant.overrides, groups, variant.method)
             method = METHODS[variant.method].build(settings, models, queries)
             where = f"evaluation.timing_guidance_scale, {name}"
             method.timed(config.timing_guidance_scale)
@@ -62,6 +63,8 @@ def plan_rows(
             logger.warning("Without the row %s: %s", name, error)
             continue
         except InputError as error:
+            if settings is None:  # the message says where
+                raise
             msg = f"{where}: {error}"
             raise InputError(msg) from None
         planned[name] = _plan_row(variant, method, config, models, queries, seed)
@@ -135,7 +138,9 @@ def _plan_row(
     )
     prompts = np.array(asked)
     compute = partial(_answer, method, queries, models, prompts, protocol)
-    return Planned(variant, depends_on["settings"], depends_on, compute, method, prompts)
+    return Planned(
+        variant, depends_on["settings"], depends_on, compute, method, prompts
+    )
 
 
 def _answer(

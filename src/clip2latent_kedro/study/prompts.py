@@ -9,9 +9,9 @@ import torch
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder
-from clip2latent_kedro.metrics.attributes import NOT_STATED
 from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.methods.models import Models
+from clip2latent_kedro.metrics.attributes import NOT_STATED
 
 
 def rows_of(table: Any) -> list[dict[str, str]]:

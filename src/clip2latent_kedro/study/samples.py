@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from clip2latent_kedro.images import image_to_uint8
-from clip2latent_kedro.metrics.clip_score import clip_scores
-from clip2latent_kedro.metrics.diversity import pixel_distances
 from clip2latent_kedro.methods.method import Method, Queries, Trajectory
 from clip2latent_kedro.methods.models import Models
+from clip2latent_kedro.metrics.clip_score import clip_scores
+from clip2latent_kedro.metrics.diversity import pixel_distances
 
 Samples = Mapping[str, np.ndarray]
 """Arrays by name (see `sample_images`), which may be read when they are asked for."""

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from clip2latent_kedro.latents import LatentCloud
+from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.metrics.attributes import attribute_accuracy
 from clip2latent_kedro.metrics.clip_score import best_of, clip_scores
 from clip2latent_kedro.metrics.diversity import embedding_diversity, pixel_diversity
-from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.study.samples import Samples
 
 SCORES = {

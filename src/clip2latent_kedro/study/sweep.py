@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.methods.clip2latent import Clip2Latent, Clip2LatentSettings
+from clip2latent_kedro.methods import check_overrides, make_settings
+from clip2latent_kedro.methods.clip2latent import Clip2Latent
 from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.samplers import SamplingConfig
@@ -96,16 +97,14 @@ def plan_sweep(
     """
     planned = []
     for variant in config.variants():
-        try:
-            settings = Clip2LatentSettings(**{**vars(sampling), **variant.overrides})
-        except InputError as error:
-            msg = f"sweep.grids.{variant.group}: {error}"
-            raise InputError(msg) from None
-        method, problem = None, None
+        where = f"sweep.grids.{variant.group}"
+        settings = make_settings(where, variant.overrides, {"sampling": sampling})
+        method: Clip2Latent | InputError
         try:
             method = Clip2Latent.build(settings, models, queries)
         except InputError as error:
-            problem = error
+            method = error
+        found = method if isinstance(method, Clip2Latent) else None
         protocol = {
             "num_samples": config.num_samples,
             "stored_image_size": stored_image_size,
@@ -113,23 +112,21 @@ def plan_sweep(
         depends_on = describe_dependence(
             models,
             queries,
-            method,
+            found,
             asdict(settings),
             __name__,
             seed=seed,
             **protocol,
         )
-        compute = partial(
-            _measure, method or problem, queries, models, seed=seed, **protocol
-        )
+        compute = partial(_measure, method, queries, models, seed=seed, **protocol)
         planned.append(
-            Planned(variant, depends_on["settings"], depends_on, compute, method)
+            Planned(variant, depends_on["settings"], depends_on, compute, found)
         )
     return planned
 
 
 def _measure(
-    method: Clip2Latent | Exception,
+    method: Clip2Latent | InputError,
     queries: Queries,
     models: Models,
     *,
@@ -138,7 +135,7 @@ def _measure(
     stored_image_size: int,
 ) -> Stored:
     """Return the scores of a variant; one that cannot be had raises why."""
-    if isinstance(method, Exception):
+    if isinstance(method, InputError):
         raise method
     found = measure_scores(
         {seed: method},

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from clip2latent_kedro.interfaces import Encoder
+from clip2latent_kedro.methods.method import Method, Queries
 from clip2latent_kedro.progress import progress_bar
 from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.methods.method import Method, Queries
 
 STAGES = {
     "prior": "Text encoder and everything up to w",

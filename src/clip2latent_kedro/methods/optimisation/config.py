@@ -118,11 +118,6 @@ class OptimisationConfig:
         rise = steps == sorted(set(steps)) and min(steps, default=0) >= 0
         self._check("record_steps", rise, "rising numbers from 0 on")
 
-    @property
-    def is_random(self) -> bool:
-        """Whether samples of one prompt differ: their starts do, nothing else does."""
-        return self.start in ("best_of", "samples")
-
     def _check(self, name: str, is_right: bool, expected: str) -> None:
         if not is_right:
             msg = (

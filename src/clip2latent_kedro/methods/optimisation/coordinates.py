@@ -80,8 +80,8 @@ def shared_layers(w: Tensor) -> list[int]:
 def measure_generator_cloud(
     generator: Generator,
     *,
-    num_latents: int,
-    seed: int,
+    num_latents: int = 10_000,
+    seed: int = 0,
     device: str = "cpu",
     batch_size: int = 1024,
 ) -> LatentCloud:
@@ -89,7 +89,7 @@ def measure_generator_cloud(
 
     Args:
         generator: On the device.
-        num_latents: z ~ N(0, I) to map, such as 10,000.
+        num_latents: z ~ N(0, I) to map.
         seed: Decides z.
         device: Where the generator is.
         batch_size: z mapped at a time.

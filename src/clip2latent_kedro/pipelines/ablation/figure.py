@@ -132,11 +132,16 @@ def draw_strip(
         cells = [shown.get(variant.key, blank), *[blank] * (len(lines) - 1)]
         columns[variant.variant.label] = np.concatenate(cells)
     if "image" in condition.values():
-        cells = [bench.queries.given if condition[line] == "image" else blank for line in lines]
+        cells = [
+            bench.queries.given if condition[line] == "image" else blank
+            for line in lines
+        ]
         columns = {"given": np.concatenate(cells), **columns}
     labels = []
     for line in lines:
-        queries = bench.queries.texts if condition[line] == "text" else bench.queries.images
+        queries = (
+            bench.queries.texts if condition[line] == "text" else bench.queries.images
+        )
         texts = queries.texts[: len(first)]
         labels += [f"{line}: {text}" if line else text for text in texts]
     return draw_comparison(labels, columns)
@@ -145,5 +150,7 @@ def draw_strip(
 def _title(variant: Planned) -> str:
     line = variant.variant.line
     return (
-        variant.variant.label.removeprefix(f"{line}, ") if line else variant.variant.label
+        variant.variant.label.removeprefix(f"{line}, ")
+        if line
+        else variant.variant.label
     )

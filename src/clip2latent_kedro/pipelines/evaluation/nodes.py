@@ -1,26 +1,29 @@
 """Nodes of `evaluation` that sample the images."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.methods import read_groups
 from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.methods.models import Models
-from clip2latent_kedro.methods.optimisation import OptimisationConfig
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study.config import EvaluationConfig
+from clip2latent_kedro.study.config import GENERATOR_IMAGES, EvaluationConfig
 from clip2latent_kedro.study.engine import Planned, Stored, find_due, run_study
 from clip2latent_kedro.study.evaluation import plan_generator_images, plan_rows
 from clip2latent_kedro.study.prompts import check_apart, embed_queries, rows_of
 
-GENERATOR_IMAGES = "generator_images"  # stored beside the rows, under a name of its own
 Rows = dict[str, Planned]
 
 
 def embed_prompts(
-    prompts: pd.DataFrame, prompt_bank: Any, models: Models, evaluation: EvaluationConfig
+    prompts: pd.DataFrame,
+    prompt_bank: Any,
+    models: Models,
+    evaluation: EvaluationConfig,
 ) -> Queries:
     """Embed the prompts, and read what they state.
 
@@ -55,9 +58,8 @@ def plan(
         evaluation: Rows and protocol.
         seed: Of the run.
     """
-    groups: dict[str, Any] = {"sampling": sampling}
-    for name, settings in baselines.get("optimisation", {}).items():
-        groups[f"baselines.optimisation.{name}"] = OptimisationConfig(**settings)
+    groups = read_groups(sampling, baselines)
+    models = replace(models, sampling=sampling)
     return plan_rows(evaluation, groups, models, queries, seed=seed)
 
 
@@ -111,7 +113,9 @@ def leave_out_failed(
         InputError: If no row has images; the message is the first problem.
     """
     problems = {name: answers[name][1]["problem"] for name in rows}
-    failed = {name: problem for name, problem in problems.items() if problem is not None}
+    failed = {
+        name: problem for name, problem in problems.items() if problem is not None
+    }
     if len(failed) == len(rows):
         msg = f"No row could be scored. {next(iter(failed.values()))}"
         raise InputError(msg)

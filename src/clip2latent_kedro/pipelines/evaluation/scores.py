@@ -11,7 +11,7 @@ import pandas as pd
 from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.metrics.modality_gap import ModalityGap
-from clip2latent_kedro.pipelines.evaluation.nodes import GENERATOR_IMAGES, Rows
+from clip2latent_kedro.pipelines.evaluation.nodes import Rows
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.bridging import measure_bridges
 from clip2latent_kedro.study.comparison import (
@@ -19,7 +19,7 @@ from clip2latent_kedro.study.comparison import (
     describe_interval,
     is_comparable,
 )
-from clip2latent_kedro.study.config import EvaluationConfig
+from clip2latent_kedro.study.config import GENERATOR_IMAGES, EvaluationConfig
 from clip2latent_kedro.study.distances import measure_distances
 from clip2latent_kedro.study.engine import Stored, describe_scorers
 from clip2latent_kedro.study.samples import Samples
@@ -146,6 +146,7 @@ def summarise(
         distances: Of `measure_row_distances`.
         timings: Of `collect_timings`.
         rows: Of `leave_out_failed`.
+        models: Of `add_references`, which score.
         evaluation: The protocol.
         seed: Of the run.
 

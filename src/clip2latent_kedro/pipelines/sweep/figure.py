@@ -1,6 +1,6 @@
 """Scores of a sweep against the values that it tries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ def draw_grids(scores: pd.DataFrame, trials: Sequence[Variant]) -> Figure:
 
 
 def _draw_grid(
-    axes: Axes, scores: pd.DataFrame, settings: Sequence[dict[str, Any]], name: str
+    axes: Axes, scores: pd.DataFrame, settings: Sequence[Mapping[str, Any]], name: str
 ) -> None:
     """Draw one score: the setting of most values along x, a line for each rest."""
     swept = max(

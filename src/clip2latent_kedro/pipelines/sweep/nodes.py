@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pandas as pd
 
-from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.config import EvaluationConfig

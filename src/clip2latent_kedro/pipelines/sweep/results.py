@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from clip2latent_kedro.metrics.bootstrap import Interval
 from clip2latent_kedro.methods.models import Models
+from clip2latent_kedro.metrics.bootstrap import Interval
 from clip2latent_kedro.pipelines.evaluation.tables import markdown_table, score_cells
 from clip2latent_kedro.pipelines.sweep.figure import draw_grids
 from clip2latent_kedro.samplers import SamplingConfig

@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.prior.config import TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig
 from clip2latent_kedro.prior.network import NetworkConfig

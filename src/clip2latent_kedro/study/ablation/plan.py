@@ -11,16 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.conditioning import condition_on_image
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.latents import (
-    LatentCloud,
     LatentStatistics,
     measure_cloud,
     repeat_latents,
 )
-from clip2latent_kedro.methods.clip2latent import Clip2Latent
+from clip2latent_kedro.methods.clip2latent import (
+    Clip2Latent,
+    Clip2LatentSettings,
+    ImageConditioned,
+)
 from clip2latent_kedro.methods.digests import digest_prior
 from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.methods.models import Models
@@ -224,22 +226,8 @@ class Ablation:
         models = replace(self.models, priors={"prior": prior})
         is_text = groups[OWN].condition == "text"
         method = Clip2Latent if is_text else ImageConditioned
-        settings = method.Settings(**vars(groups["sampling"]))
+        settings = Clip2LatentSettings(**vars(groups["sampling"]))
         return method.build(settings, models, self._asked(groups))
-
-
-class ImageConditioned(Clip2Latent):
-    """Draws variations of pictures: queries are embeddings of images.
-
-    Bridges from texts do not act on them.
-    """
-
-    def sample(self, queries: Queries, *, num_samples: int, seed: int) -> Tensor:
-        """Return w, [num_queries, num_samples, num_ws, w_dim]."""
-        condition = condition_on_image(self.model.prior, queries.embedding)
-        return self.model.sample_w(
-            condition, self.settings, num_samples=num_samples, seed=seed
-        )
 
 
 def train_variant(

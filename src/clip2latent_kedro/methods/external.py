@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -20,28 +20,92 @@ from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import read_picture, uint8_to_image
-from clip2latent_kedro.study.method import Queries
-from clip2latent_kedro.study.models import Models
-from clip2latent_kedro.study.rows import Allowed, LackingError, Row, RowSpec
+from clip2latent_kedro.methods.method import LackingError, Method, Queries
+from clip2latent_kedro.methods.models import Models
 
 logger = logging.getLogger(__name__)
 
-ALLOWED = Allowed(own={"folder": ()})
 TABLES = ("metadata.csv", "metadata.jsonl")
 PROMPT_COLUMNS = ("prompt", "text")
 
 
 @dataclass(frozen=True)
-class External:
+class ExternalSettings:
+    """Where the pictures are.
+
+    Attributes:
+        folder: Of pictures and their table.
+    """
+
+    folder: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class External(Method):
     """Pictures on disk, read when they are needed.
 
     Attributes:
         paths: Files of each prompt, as many of each; empty for a prompt without.
     """
 
+    Settings: ClassVar[type] = ExternalSettings
     gives_w: ClassVar[bool] = False
 
     paths: Sequence[Sequence[Path]]
+
+    @classmethod
+    def build(
+        cls, settings: ExternalSettings, models: Models, queries: Queries
+    ) -> Self:
+        """Return another system's pictures, of the prompts that it has.
+
+        Raises:
+            LackingError: If there is no such folder.
+            InputError: If the folder is not set, its table is wrong, a picture is not
+                there, or none is of these prompts.
+        """
+        if not settings.folder:
+            msg = "folder must be a folder of pictures and a table, got none."
+            raise InputError(msg)
+        folder = Path(settings.folder)
+        if not folder.is_dir():
+            msg = f"folder is {folder}, which is not there. Put the pictures there."
+            raise LackingError(msg)
+        by_prompt = read_folder(folder)
+        texts = [text.strip() for text in queries.texts]
+        prompts = [number for number, text in enumerate(texts) if text in by_prompt]
+        if not prompts:
+            msg = (
+                f"{folder} must have pictures of the {len(texts)} prompts of the "
+                f"comparison, got {len(by_prompt)} other prompts. Use the same texts."
+            )
+            raise InputError(msg)
+        found = [by_prompt[texts[prompt]] for prompt in prompts]
+        each = min(len(paths) for paths in found)
+        if missing := [text for text in queries.texts if text.strip() not in by_prompt]:
+            logger.warning(
+                "%s has no picture of %d of %d prompts, the first: %r; it is scored on "
+                "the others.",
+                folder,
+                len(missing),
+                len(texts),
+                missing[0],
+            )
+        if any(len(paths) > each for paths in found):
+            logger.warning(
+                "%s has prompts with more than %d pictures; the first %d of each "
+                "count.",
+                folder,
+                each,
+                each,
+            )
+        used = [paths[:each] for paths in found]
+        return cls(
+            paths=used,
+            settings=ExternalSettings(str(folder)),
+            made_with={"pictures": _digest_files(used)},
+            prompts=prompts,
+        )
 
     def sample(self, queries: Queries, *, num_samples: int, seed: int) -> Tensor:
         """Return numbers of pictures, [num_prompts, num_samples or fewer] int."""
@@ -68,41 +132,8 @@ class External:
             raise InputError(msg)
         return uint8_to_image(torch.from_numpy(np.stack(pictures)))
 
-
-def build(spec: RowSpec, models: Models, queries: Queries) -> Row:
-    """Return a row of another system's pictures, of the prompts that it has.
-
-    Raises:
-        LackingError: If there is no such folder.
-        InputError: If the folder is not set, its table is wrong, a picture is not
-            there, or none is of these prompts.
-    """
-    where = f"evaluation.rows.{spec.name}"
-    if not spec.settings.get("folder"):
-        msg = f"{where}.folder must be a folder of pictures and a table, got none."
-        raise InputError(msg)
-    folder = Path(spec.settings["folder"])
-    if not folder.is_dir():
-        msg = f"{where}.folder is {folder}, which is not there. Put the pictures there."
-        raise LackingError(msg)
-    by_prompt = read_folder(folder)
-    prompts = [i for i, text in enumerate(queries.texts) if text.strip() in by_prompt]
-    if not prompts:
-        msg = (
-            f"{folder} must have pictures of the {len(queries.texts)} prompts of the "
-            f"comparison, got {len(by_prompt)} other prompts. Use the same texts."
-        )
-        raise InputError(msg)
-    found = [by_prompt[queries.texts[prompt].strip()] for prompt in prompts]
-    each = min(len(paths) for paths in found)
-    _report_missing(spec.name, queries, prompts, found, each)
-    used = [paths[:each] for paths in found]
-    return Row(
-        External(used),
-        settings={"folder": str(folder)},
-        made_with={"pictures": _digest_files(used)},
-        prompts=prompts,
-    )
+    def timed(self, guidance_scale: float) -> None:
+        """Return None: the pictures are there already."""
 
 
 def read_folder(folder: Path) -> dict[str, list[Path]]:
@@ -146,32 +177,6 @@ def _read_table(table: Path) -> Iterator[dict[str, str]]:
     except (ValueError, TypeError, csv.Error) as error:
         msg = f"{table} must be a table in UTF-8, but cannot be read ({error})."
         raise InputError(msg) from error
-
-
-def _report_missing(
-    row: str,
-    queries: Queries,
-    prompts: Sequence[int],
-    found: Sequence[Sequence[Path]],
-    each: int,
-) -> None:
-    missing = [text for i, text in enumerate(queries.texts) if i not in set(prompts)]
-    if missing:
-        logger.warning(
-            "%s has no picture of %d of %d prompts, the first: %r; it is scored on the "
-            "others.",
-            row,
-            len(missing),
-            len(queries.texts),
-            missing[0],
-        )
-    if any(len(paths) > each for paths in found):
-        logger.warning(
-            "%s has prompts with more than %d pictures; the first %d of each count.",
-            row,
-            each,
-            each,
-        )
 
 
 def _digest_files(paths: Sequence[Sequence[Path]]) -> str:

@@ -1,25 +1,24 @@
 """The floor: w at random, whatever the text says."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Self
 
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.interfaces import Generator
+from clip2latent_kedro.methods.method import LatentMethod, NoSettings, Queries
+from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.runtime import make_generator
-from clip2latent_kedro.study.method import Queries
-from clip2latent_kedro.study.models import Models
-from clip2latent_kedro.study.rows import Row, RowSpec
 
 
-@dataclass(frozen=True)
-class RandomW:
+@dataclass(frozen=True, kw_only=True)
+class RandomW(LatentMethod):
     """z ~ N(0, I) through the mapping network, without truncation."""
 
-    gives_w: ClassVar[bool] = True
-
-    generator: Generator
+    @classmethod
+    def build(cls, settings: NoSettings, models: Models, queries: Queries) -> Self:
+        """Return the floor, which any domain has."""
+        return cls(generator=models.generator)
 
     def sample(self, queries: Queries, *, num_samples: int, seed: int) -> Tensor:
         """Return w, [num_prompts, num_samples, num_ws, w_dim]."""
@@ -32,13 +31,3 @@ class RandomW:
         )
         w = self.generator.mapping(z.flatten(0, 1).to(queries.embedding.device))
         return w.reshape(*z.shape[:2], *w.shape[1:])
-
-    def synthesise(self, samples: Tensor) -> Tensor:
-        """Return images of w."""
-        return self.generator.synthesis(samples, noise_mode="const")
-
-
-def build(spec: RowSpec, models: Models, queries: Queries) -> Row:
-    """Return the floor, which any domain has."""
-    method = RandomW(models.generator)
-    return Row(method, settings={}, made_with={}, timed=method)
