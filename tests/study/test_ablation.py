@@ -97,7 +97,9 @@ def test_pictures_are_drawn_again_of_their_embeddings():
     assert image["pictures"].shape == given.shape == (2, 4, 4, 3)
     asked, found = (p[:, 0, 0].astype(float) for p in (given, image["pictures"]))
     # w = mean + embedding / 2: the order of the channels' differences stays.
-    assert np.sign(asked[0] - asked[1]).tolist() == np.sign(found[0] - found[1]).tolist()
+    assert (
+        np.sign(asked[0] - asked[1]).tolist() == np.sign(found[0] - found[1]).tolist()
+    )
     assert not np.allclose(text["clip_score"], image["clip_score"])
 
 

@@ -35,7 +35,7 @@ def test_all_variants_are_resampled_with_the_same_prompts():
 
 @pytest.mark.parametrize(
     ("num_comparisons", "quantile"),
-    [(1, 2.001), (2, 2.300), (40, 3.427)],  # t of 59 degrees of freedom
+    [(1, 2.001), (2, 2.300), (40, 3.391)],  # t of 59 degrees of freedom
 )
 def test_a_difference_is_paired_and_widened_by_bonferroni(num_comparisons, quantile):
     """60 prompts that differ much more than the two variants, by +-1 about 0.5."""
@@ -56,7 +56,9 @@ def test_few_pairs_tell_nothing_unless_they_are_seeds():
     assert (few.mean, few.low, few.high) == (pytest.approx(4 / 3), -np.inf, np.inf)
     seeds = tell_apart(one, other, confidence=0.95, fewest=2)
     half = 4.30265 * (1 / 3) ** 0.5 / 3**0.5
-    assert (seeds.low, seeds.high) == pytest.approx((4 / 3 - half, 4 / 3 + half))
+    assert (seeds.low, seeds.high) == pytest.approx(
+        (4 / 3 - half, 4 / 3 + half), abs=1e-5
+    )
     lacking = tell_apart([np.nan, 1.0], [1.0, np.nan], confidence=0.95)
     assert lacking is None
 

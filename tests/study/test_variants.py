@@ -2,9 +2,6 @@ import re
 
 import pytest
 from clip2latent_kedro.study.models import find_prior
-from linear_models import make_prior, make_sampling
-
-from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.study.variants import (
     Variant,
     check_overrides,
@@ -12,6 +9,9 @@ from clip2latent_kedro.study.variants import (
     label_overrides,
     make_variant,
 )
+from linear_models import make_prior, make_sampling
+
+from clip2latent_kedro.errors import InputError
 
 
 def test_a_variant_changes_what_it_names_and_keeps_the_rest():
