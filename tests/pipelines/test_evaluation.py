@@ -37,8 +37,9 @@ from clip2latent_kedro.latents import measure_cloud
 from clip2latent_kedro.methods.optimisation import OptimisationConfig
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.evaluation import create_pipeline
-from clip2latent_kedro.pipelines.evaluation.tables import markdown_table, score_cells
 from clip2latent_kedro.study import Clip2Latent, NearestPair
+from clip2latent_kedro.study.page import markdown_table
+from clip2latent_kedro.study.tables import score_cells
 
 ROWS = ["random_w", "reference", "generator_bound", "nearest_pair", "fast", "slow"]
 NOT_FROM_TEXT = ("reference", "generator_bound")

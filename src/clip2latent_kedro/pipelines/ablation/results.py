@@ -6,34 +6,50 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from clip2latent_kedro.ablation import (
     AblationConfig,
     Bench,
-    Outcome,
     PlannedVariant,
+    StudySpec,
 )
 from clip2latent_kedro.ablation.bench import SCORES
-from clip2latent_kedro.ablation.words import Tried, describe_study
 from clip2latent_kedro.metrics.student_t import t_interval
 from clip2latent_kedro.pairs import DataConfig
-from clip2latent_kedro.pipelines.ablation.figure import draw_strip, draw_study
 from clip2latent_kedro.pipelines.ablation.nodes import describe_base, from_stored
-from clip2latent_kedro.pipelines.ablation.origin import describe_origin
-from clip2latent_kedro.pipelines.ablation.report import (
-    Section,
-    compose_html,
-    compose_markdown,
-)
-from clip2latent_kedro.pipelines.evaluation.tables import score_cells
 from clip2latent_kedro.prior.config import TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig
 from clip2latent_kedro.prior.network import NetworkConfig
+from clip2latent_kedro.runtime import describe_machine
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study import Stored
-from clip2latent_kedro.study.figure import render_figure
+from clip2latent_kedro.study.figures import (
+    Chart,
+    Line,
+    draw_charts,
+    draw_grid,
+    read_intervals,
+    render_figure,
+)
+from clip2latent_kedro.study.origin import describe_origin
+from clip2latent_kedro.study.page import Section, to_html, to_markdown
+from clip2latent_kedro.study.tables import TITLES, Cells, score_cells
+from clip2latent_kedro.study.words import SeedScores, describe_study
 
 Files = dict[str, str | np.ndarray]
+COLUMNS = 3  # charts in a row
+WHITE = 255
+PROTOCOL = (
+    "Each study moves one setting along an axis; all others are the parameters below, "
+    "but for what the study states. Means over seeds with their intervals. Variants "
+    "are compared seed by seed; a sentence that compares several widens the intervals "
+    "of the differences for their number (Bonferroni)."
+)
+BUDGET = (
+    "Studies that train priors train each of them with a reduced budget: their scores "
+    "compare with each other, not with those of the other studies."
+)
 
 
 def tabulate(
@@ -114,13 +130,107 @@ def report_studies(
     files: Files = {}
     for name, spec in ablation.read_studies().items():
         members = [variant for variant in variants if variant.study == name]
-        outcomes = {v.key: from_stored(results[v.key]) for v in members}
+        outcomes = [from_stored(results[variant.key]) for variant in members]
         table = scores[scores["study"] == name]
+        asked = [variant.settings.condition for variant in members]
+        pictures = [outcome.pictures for outcome in outcomes]
+        of_seeds = [
+            SeedScores(
+                variant.point.line,
+                variant.point.label,
+                outcome.scores,
+                variant.point.is_apart,
+                f"{variant.settings.condition}s",
+            )
+            for variant, outcome in zip(members, outcomes, strict=True)
+            if outcome.problem is None
+        ]
+        num_failed = len(members) - len(of_seeds)
+        said = describe_study(of_seeds, ablation.confidence, num_failed)
         files[f"{name}.csv"] = table.to_csv(index=False)
-        files[f"{name}.png"] = render_figure(draw_study(table, members, spec))
-        files[f"{name}_pictures.png"] = draw_strip(members, outcomes, bench)
-        files[f"{name}.md"] = _describe(members, outcomes, ablation.confidence)
+        files[f"{name}.png"] = render_figure(draw_study(table, spec))
+        files[f"{name}_pictures.png"] = draw_strip(table, spec, pictures, asked, bench)
+        files[f"{name}.md"] = f"{said}\n"
     return files
+
+
+def draw_study(table: pd.DataFrame, spec: StudySpec) -> Figure:
+    """Return a chart of each score against the axis, with intervals over seeds.
+
+    Args:
+        table: The rows of the study, of `tabulate`.
+        spec: The study.
+    """
+    values, num_values = spec.values, len(spec.values)
+    if not all(type(value) in (int, float) for value in values):
+        values = [name.partition(" ")[2] for name in _name_values(spec, table)]
+    charts = []
+    for name in SCORES:
+        if name not in table or table[name].isna().all():
+            continue
+        lines = []
+        for number, line in enumerate(spec.lines):
+            rows = table[number * num_values : (number + 1) * num_values]
+            lines.append(Line(line, range(num_values), *read_intervals(rows, name)))
+        for label in spec.apart:
+            rows = table[table["variant"] == label].dropna(subset=name)
+            if len(rows):
+                lines.append(Line(label, None, *read_intervals(rows, name)))
+        charts.append(Chart(lines, spec.axis, TITLES[name], values=values))
+    return draw_charts(
+        [charts[n : n + COLUMNS] for n in range(0, len(charts), COLUMNS)]
+    )
+
+
+def draw_strip(
+    table: pd.DataFrame,
+    spec: StudySpec,
+    pictures: Sequence[np.ndarray],
+    asked: Sequence[str],
+    bench: Bench,
+) -> np.ndarray:
+    """Return pictures of the same seeds along the axis, uint8 [h, w, 3].
+
+    Args:
+        table: The rows of the study, of `tabulate`.
+        spec: The study.
+        pictures: Of each variant uint8 [num_prompts, h, w, 3]; none where it failed.
+        asked: What each was drawn of, `text` or `image`.
+        bench: Knows the queries.
+
+    Returns:
+        Rows of line x query, a column for each value, then those apart; the pictures
+        that were given, where some were; white where a variant failed.
+    """
+    good = [of_variant for of_variant in pictures if of_variant.size]
+    if not good:
+        return np.full((1, 1, 3), WHITE, np.uint8)
+    blank = np.full_like(good[0], WHITE)
+    cells = [of_variant if of_variant.size else blank for of_variant in pictures]
+    num_values = len(spec.values)
+    num_placed = len(spec.lines) * num_values  # those after them are apart
+    columns = {
+        name: cells[number:num_placed:num_values]
+        for number, name in enumerate(_name_values(spec, table))
+    }
+    for label, cell in zip(spec.apart, cells[num_placed:], strict=True):
+        columns[label] = [cell, *[blank] * (len(spec.lines) - 1)]
+    of_lines = asked[:num_placed:num_values]
+    if "image" in of_lines:
+        given = [bench.given if line == "image" else blank for line in of_lines]
+        columns = {"given": given, **columns}
+    prompts = []
+    for line, condition in zip(spec.lines, of_lines, strict=True):
+        queries = bench.texts if condition == "text" else bench.images
+        texts = queries.texts[: len(blank)]
+        prompts += [f"{line}: {text}" if line else text for text in texts]
+    return draw_grid(prompts, {k: np.concatenate(v) for k, v in columns.items()})
+
+
+def _name_values(spec: StudySpec, table: pd.DataFrame) -> list[str]:
+    """Return what the variants of the first line are called beside its name."""
+    labels = table["variant"].tolist()[: len(spec.values)]
+    return [label.removeprefix(f"{next(iter(spec.lines))}, ") for label in labels]
 
 
 def write_report(
@@ -153,60 +263,85 @@ def write_report(
         ablation: `params:ablation`.
         seed: `params:seed`.
     """
-    sections = []
-    for name, spec in ablation.read_studies().items():
-        table = scores[scores["study"] == name]
-        figure, strip = studies[f"{name}.png"], studies[f"{name}_pictures.png"]
-        assert isinstance(figure, np.ndarray)
-        assert isinstance(strip, np.ndarray)
-        sections.append(
-            Section(
-                spec,
+    sections = [
+        Section(
+            spec.title,
+            [
                 str(studies[f"{name}.md"]).strip(),
-                score_cells(
-                    table.drop(columns=["seconds", "training_seconds"]), ["variant"]
+                *([_describe_budget(ablation.budget)] if spec.retrains else []),
+            ],
+            _list_problems(scores[scores["study"] == name]),
+            {
+                f"scores of {spec.title}": np.asarray(studies[f"{name}.png"]),
+                f"pictures of {spec.title}": np.asarray(
+                    studies[f"{name}_pictures.png"]
                 ),
-                _problems(table),
-                figure,
-                strip,
-            )
+            },
+            [
+                score_cells(
+                    scores[scores["study"] == name].drop(
+                        columns=["seconds", "training_seconds", "problem"]
+                    ),
+                    ["variant"],
+                ),
+                _study_cells(spec),
+            ],
         )
+        for name, spec in ablation.read_studies().items()
+    ]
     keys = {variant.key for variant in variants}
     outcomes = [from_stored(results[key]) for key in keys]
     facts = describe_origin(
-        bench,
-        ablation,
-        seed=seed,
-        num_variants=len(keys),
-        seconds=sum(outcome.seconds for outcome in outcomes),
-        training_seconds=sum(outcome.training_seconds for outcome in outcomes),
+        bench.generator,
+        bench.encoder,
+        bench.held_out,
+        bench.judge,
+        pairs_to_train_on=f"{len(bench.pairs):,}",
+        queries=f"{ablation.num_prompts} prompts, or as many pictures; "
+        f"{ablation.num_samples} images of each",
+        seeds=f"{seed} to {seed + ablation.num_seeds - 1}; of the training too, where "
+        f"a study trains",
+        intervals=f"{ablation.confidence:.0%}, Student's t over the seeds; they do not "
+        f"cover other prompts or other pairs",
+        different_variants=str(len(keys)),
+        time=f"{sum(outcome.seconds for outcome in outcomes):.0f} s of drawing and "
+        f"scoring, {sum(outcome.training_seconds for outcome in outcomes):.0f} s of "
+        f"training, in whichever run that was",
+        **{name: str(value) for name, value in describe_machine().items()},
     )
     base = describe_base(sampling, data, network, diffusion, train)
-    return (
-        compose_html(sections, facts, base, ablation.budget),
-        compose_markdown(sections, facts, base, ablation.budget),
-    )
-
-
-def _describe(
-    variants: Sequence[PlannedVariant],
-    outcomes: Mapping[str, Outcome],
-    confidence: float,
-) -> str:
-    tried = [
-        Tried(
-            v.point.line,
-            v.point.label,
-            outcomes[v.key].scores,
-            v.point.is_apart,
-            f"{v.settings.condition}s",
-        )
-        for v in variants
-        if outcomes[v.key].problem is None
+    parameters = [
+        [f"{group}.{name}", json.dumps(value)]
+        for group, settings in base.items()
+        for name, value in settings.items()
     ]
-    return describe_study(tried, confidence, len(variants) - len(tried)) + "\n"
+    sections += [
+        Section("What this rests on", tables=[[["", ""], *map(list, facts.items())]]),
+        Section("Parameters", tables=[[["parameter", "value"], *parameters]]),
+    ]
+    page = "Ablations", PROTOCOL, sections
+    return to_html(*page), to_markdown(*page)
 
 
-def _problems(table: pd.DataFrame) -> list[str]:
+def _describe_budget(budget: Mapping[str, Any]) -> str:
+    return f"{BUDGET} It is {_listed(budget) or 'that of the parameters'}."
+
+
+def _study_cells(spec: StudySpec) -> Cells:
+    """Return how the study is written, as text."""
+    written = {"all variants": spec.base, **spec.lines, **spec.apart}
+    named = [[name, _listed(overrides)] for name, overrides in written.items()]
+    return [
+        ["setting", ""],
+        [spec.axis, json.dumps(spec.values)],
+        *([name, listed] for name, listed in named if listed),
+    ]
+
+
+def _listed(overrides: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {json.dumps(v)}" for name, v in overrides.items())
+
+
+def _list_problems(table: pd.DataFrame) -> list[tuple[str, str]]:
     failed = table[table["problem"].notna()]
-    return [f"{row['variant']}: {row['problem']}" for row in failed.to_dict("records")]
+    return [(f"{row['variant']}:", row["problem"]) for row in failed.to_dict("records")]

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,16 +10,24 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from clip2latent_kedro.metrics.bootstrap import Interval
-from clip2latent_kedro.pipelines.evaluation.tables import markdown_table, score_cells
-from clip2latent_kedro.pipelines.sweep.figure import draw_grids
 from clip2latent_kedro.pipelines.sweep.nodes import Plan, Results, SweepModels
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study import EvaluationConfig, summarise_scores
+from clip2latent_kedro.study.figures import (
+    Chart,
+    Line,
+    draw_charts,
+    read_intervals,
+)
+from clip2latent_kedro.study.page import markdown_table
 from clip2latent_kedro.study.selection import RULE, choose_best
 from clip2latent_kedro.study.sweep import SweepConfig, Trial, TrialResult
+from clip2latent_kedro.study.tables import TITLES, score_cells
 from clip2latent_kedro.study.variants import changes_any, make_variant
 
 logger = logging.getLogger(__name__)
+
+PLOTTED = ("accuracy", "clip_score", "clip_diversity")
 
 
 def tabulate(
@@ -144,12 +153,7 @@ def write_table(sweep_scores: pd.DataFrame) -> str:
     Args:
         sweep_scores: Of `tabulate`.
     """
-    cells = score_cells(sweep_scores, ["grid", "variant"])
-    problems = sweep_scores["problem"].fillna("").tolist()
-    if any(problems):
-        last = ["problem", *problems]
-        cells = [[*row, text] for row, text in zip(cells, last, strict=True)]
-    return markdown_table(cells)
+    return markdown_table(score_cells(sweep_scores, ["grid", "variant"]))
 
 
 def plot(sweep_scores: pd.DataFrame, trials: Plan) -> Figure:
@@ -158,8 +162,55 @@ def plot(sweep_scores: pd.DataFrame, trials: Plan) -> Figure:
     Args:
         sweep_scores: Of `tabulate`.
         trials: Of `plan`.
+
+    Returns:
+        A row of charts for each grid of which two points or more have been scored.
     """
-    return draw_grids(sweep_scores, [trial for _, trial in trials])
+    shown = [name for name in PLOTTED if name in sweep_scores]
+    points: dict[str, dict[int, dict[str, Any]]] = {}
+    for row, (_, trial) in enumerate(trials):
+        if pd.isna(sweep_scores["problem"].iloc[row]):
+            points.setdefault(trial.grid, {})[row] = trial.overrides
+    return draw_charts(
+        [
+            _chart_grid(grid, sweep_scores.iloc[[*of_row]], [*of_row.values()], shown)
+            for grid, of_row in points.items()
+            if len(of_row) > 1
+        ]
+    )
+
+
+def _chart_grid(
+    grid: str,
+    scores: pd.DataFrame,
+    points: Sequence[Mapping[str, Any]],
+    shown: Sequence[str],
+) -> list[Chart]:
+    """Chart scores: the setting of most values along x, a line for each other point."""
+    swept = max(points[0], key=lambda name: len({str(p[name]) for p in points}))
+    values = list({str(point[swept]): point[swept] for point in points}.values())
+    is_scaled = all(type(value) in (int, float) for value in values)
+    lines: dict[str, list[int]] = {}
+    for row, point in enumerate(points):
+        rest = [f"{name} {value}" for name, value in point.items() if name != swept]
+        lines.setdefault(", ".join(rest), []).append(row)
+    return [
+        Chart(
+            [
+                Line(
+                    label,
+                    [values.index(points[row][swept]) for row in rows],
+                    *read_intervals(scores.iloc[rows], name),
+                )
+                for label, rows in lines.items()
+            ],
+            swept,
+            TITLES[name],
+            title=grid.replace("_", " "),
+            values=values if is_scaled else [str(value) for value in values],
+        )
+        for name in shown
+    ]
 
 
 def _read(results: Results, trials: Plan) -> dict[str, TrialResult]:
