@@ -165,13 +165,15 @@ def render_figure(figure: "Figure") -> np.ndarray:
 
 
 def _draw_chart(axes: "Axes", chart: Chart) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     values = chart.values or ()
     places = _place_values(axes, values)
     aside = ASIDE if any(isinstance(value, str) for value in values) else 0.0
     if chart.is_log:
         axes.set_xscale("log")
     elif not values and all(np.asarray(n.x).dtype.kind == "i" for n in chart.lines):
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     ends = []
     for number, line in enumerate(chart.lines):
         colour = line.colour or f"C{number % 10}"

@@ -1,12 +1,11 @@
 """Nodes of `ablation` that make tables, figures and the report."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from clip2latent_kedro.ablation import (
     AblationConfig,
@@ -17,6 +16,7 @@ from clip2latent_kedro.ablation import (
 from clip2latent_kedro.ablation.bench import SCORES
 from clip2latent_kedro.metrics.student_t import t_interval
 from clip2latent_kedro.pairs import DataConfig
+from clip2latent_kedro.pipelines.ablation.figures import draw_strip, draw_study
 from clip2latent_kedro.pipelines.ablation.nodes import describe_base, from_stored
 from clip2latent_kedro.prior.config import TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig
@@ -24,22 +24,13 @@ from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.runtime import describe_machine
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study import Stored
-from clip2latent_kedro.study.figures import (
-    Chart,
-    Line,
-    draw_charts,
-    draw_grid,
-    read_intervals,
-    render_figure,
-)
+from clip2latent_kedro.study.figures import render_figure
 from clip2latent_kedro.study.origin import describe_origin
 from clip2latent_kedro.study.page import Section, to_html, to_markdown
-from clip2latent_kedro.study.tables import TITLES, Cells, score_cells
+from clip2latent_kedro.study.tables import Cells, score_cells
 from clip2latent_kedro.study.words import SeedScores, describe_study
 
 Files = dict[str, str | np.ndarray]
-COLUMNS = 3  # charts in a row
-WHITE = 255
 PROTOCOL = (
     "Each study moves one setting along an axis; all others are the parameters below, "
     "but for what the study states. Means over seeds with their intervals. Variants "
@@ -152,85 +143,6 @@ def report_studies(
         files[f"{name}_pictures.png"] = draw_strip(table, spec, pictures, asked, bench)
         files[f"{name}.md"] = f"{said}\n"
     return files
-
-
-def draw_study(table: pd.DataFrame, spec: StudySpec) -> Figure:
-    """Return a chart of each score against the axis, with intervals over seeds.
-
-    Args:
-        table: The rows of the study, of `tabulate`.
-        spec: The study.
-    """
-    values, num_values = spec.values, len(spec.values)
-    if not all(type(value) in (int, float) for value in values):
-        values = [name.partition(" ")[2] for name in _name_values(spec, table)]
-    charts = []
-    for name in SCORES:
-        if name not in table or table[name].isna().all():
-            continue
-        lines = []
-        for number, line in enumerate(spec.lines):
-            rows = table[number * num_values : (number + 1) * num_values]
-            lines.append(Line(line, range(num_values), *read_intervals(rows, name)))
-        for label in spec.apart:
-            rows = table[table["variant"] == label].dropna(subset=name)
-            if len(rows):
-                lines.append(Line(label, None, *read_intervals(rows, name)))
-        charts.append(Chart(lines, spec.axis, TITLES[name], values=values))
-    return draw_charts(
-        [charts[n : n + COLUMNS] for n in range(0, len(charts), COLUMNS)]
-    )
-
-
-def draw_strip(
-    table: pd.DataFrame,
-    spec: StudySpec,
-    pictures: Sequence[np.ndarray],
-    asked: Sequence[str],
-    bench: Bench,
-) -> np.ndarray:
-    """Return pictures of the same seeds along the axis, uint8 [h, w, 3].
-
-    Args:
-        table: The rows of the study, of `tabulate`.
-        spec: The study.
-        pictures: Of each variant uint8 [num_prompts, h, w, 3]; none where it failed.
-        asked: What each was drawn of, `text` or `image`.
-        bench: Knows the queries.
-
-    Returns:
-        Rows of line x query, a column for each value, then those apart; the pictures
-        that were given, where some were; white where a variant failed.
-    """
-    good = [of_variant for of_variant in pictures if of_variant.size]
-    if not good:
-        return np.full((1, 1, 3), WHITE, np.uint8)
-    blank = np.full_like(good[0], WHITE)
-    cells = [of_variant if of_variant.size else blank for of_variant in pictures]
-    num_values = len(spec.values)
-    num_placed = len(spec.lines) * num_values  # those after them are apart
-    columns = {
-        name: cells[number:num_placed:num_values]
-        for number, name in enumerate(_name_values(spec, table))
-    }
-    for label, cell in zip(spec.apart, cells[num_placed:], strict=True):
-        columns[label] = [cell, *[blank] * (len(spec.lines) - 1)]
-    of_lines = asked[:num_placed:num_values]
-    if "image" in of_lines:
-        given = [bench.given if line == "image" else blank for line in of_lines]
-        columns = {"given": given, **columns}
-    prompts = []
-    for line, condition in zip(spec.lines, of_lines, strict=True):
-        queries = bench.texts if condition == "text" else bench.images
-        texts = queries.texts[: len(blank)]
-        prompts += [f"{line}: {text}" if line else text for text in texts]
-    return draw_grid(prompts, {k: np.concatenate(v) for k, v in columns.items()})
-
-
-def _name_values(spec: StudySpec, table: pd.DataFrame) -> list[str]:
-    """Return what the variants of the first line are called beside its name."""
-    labels = table["variant"].tolist()[: len(spec.values)]
-    return [label.removeprefix(f"{next(iter(spec.lines))}, ") for label in labels]
 
 
 def write_report(
