@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from clip2latent_kedro.study.tables import ENDS
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -128,9 +130,7 @@ def read_intervals(
     table: pd.DataFrame, name: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return means, lower and upper ends of a score, each [num_rows] float64."""
-    mean, low, high = (
-        table[f"{name}{end}"].to_numpy(float) for end in ("", "_low", "_high")
-    )
+    mean, low, high = (table[f"{name}{end}"].to_numpy(float) for end in ENDS)
     return mean, low, high
 
 

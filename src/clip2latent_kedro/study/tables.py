@@ -1,5 +1,6 @@
 """Tables for people: scores, differences and seconds as cells of text."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,6 +38,7 @@ FORMATS = {
     "training_seconds": ",.0f",
     "images": ".0f",
 }
+ENDS = ("", "_low", "_high")  # of the columns of an interval
 OF_EQUALS = ("fid", "cmmd")  # of `fid_images`, the same number in every row
 
 
@@ -74,7 +76,7 @@ def score_cells(scores: pd.DataFrame, labels: Sequence[str] = ("method",)) -> Ce
     if "fid_images" in scores and scores["fid_images"].notna().any():
         number = f"{int(scores['fid_images'].max()):,}"
         titles |= {name: f"{TITLES[name]} ({number} images)" for name in OF_EQUALS}
-    if "seconds" in scores:
+    if "timing_images" in scores:
         titles["seconds"] = f"{int(scores['timing_images'].max())} images, s"
     titles["seconds_one"] = "1 image, s"
     if "problem" in scores and scores["problem"].notna().any():
@@ -114,6 +116,20 @@ def timing_cells(timings: Mapping[str, Any]) -> Cells:
             rows.append({**row, "runs": str(len(together))})
     titles = {name: name for name in ("method", "images", *STAGES, "together", "runs")}
     return format_table(pd.DataFrame(rows, columns=None if rows else [*titles]), titles)
+
+
+def format_settings(settings: Mapping[str, Any]) -> str:
+    """Return settings in one line, such as `sampler "ddim", num_steps 4`."""
+    return ", ".join(f"{name} {json.dumps(v)}" for name, v in settings.items())
+
+
+def as_columns(intervals: Mapping[str, Interval]) -> dict[str, float]:
+    """Return intervals as tables have them: NAME, NAME_low and NAME_high."""
+    return {
+        f"{name}{end}": value
+        for name, found in intervals.items()
+        for end, value in zip(ENDS, vars(found).values(), strict=True)
+    }
 
 
 def _cell(row: Mapping[Any, Any], name: str, sign: str) -> str:

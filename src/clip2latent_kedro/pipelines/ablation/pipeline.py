@@ -49,7 +49,6 @@ def create_pipeline() -> Pipeline:
                 studies="ablation_studies",
                 scores="ablation_scores",
                 **bench,
-                **drawn,
             ),
         ]
     )

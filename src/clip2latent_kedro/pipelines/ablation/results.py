@@ -27,7 +27,13 @@ from clip2latent_kedro.study import Stored
 from clip2latent_kedro.study.figures import render_figure
 from clip2latent_kedro.study.origin import describe_origin
 from clip2latent_kedro.study.page import Section, to_html, to_markdown
-from clip2latent_kedro.study.tables import Cells, score_cells
+from clip2latent_kedro.study.tables import (
+    ENDS,
+    Cells,
+    as_columns,
+    format_settings,
+    score_cells,
+)
 from clip2latent_kedro.study.words import SeedScores, describe_study
 
 Files = dict[str, str | np.ndarray]
@@ -79,12 +85,13 @@ def tabulate(
             "num_samples": ablation.num_samples,
             "num_seeds": ablation.num_seeds,
         }
-        for name in SCORES:
-            if name in outcome.scores:
-                found = t_interval(outcome.scores[name], ablation.confidence)
-                row[name] = found.mean
-                row[f"{name}_low"], row[f"{name}_high"] = found.low, found.high
+        of_seeds = {
+            name: t_interval(outcome.scores[name], ablation.confidence)
+            for name in SCORES
+            if name in outcome.scores
+        }
         row |= {
+            **as_columns(of_seeds),
             "seconds": outcome.seconds,
             "training_seconds": outcome.training_seconds,
             "line": variant.point.line,
@@ -95,11 +102,9 @@ def tabulate(
         }
         rows.append(row)
     table = pd.DataFrame(rows)
-    ends = ("", "_low", "_high")
-    names = [f"{n}{end}" for n in SCORES if n in table for end in ends]
-    first = ["study", "variant", "num_prompts", "num_samples", "num_seeds"]
-    last = ["seconds", "training_seconds", "line", "value", *scored_by]
-    return table[[*first, *names, *last, "problem", "result"]]
+    names = [f"{n}{end}" for n in SCORES if n in table for end in ENDS]
+    others = [name for name in table if name not in names]
+    return table[[*others[:5], *names, *others[5:]]]
 
 
 def report_studies(
@@ -148,8 +153,6 @@ def report_studies(
 def write_report(
     studies: Mapping[str, str | np.ndarray],
     scores: pd.DataFrame,
-    results: Mapping[str, Stored],
-    variants: list[PlannedVariant],
     bench: Bench,
     sampling: SamplingConfig,
     data: DataConfig,
@@ -164,8 +167,6 @@ def write_report(
     Args:
         studies: Of `report_studies`.
         scores: Of `tabulate`.
-        results: All that are stored.
-        variants: Of `plan`.
         bench: Of `prepare`.
         sampling: `params:sampling`.
         data: `params:data`.
@@ -175,34 +176,21 @@ def write_report(
         ablation: `params:ablation`.
         seed: `params:seed`.
     """
-    sections = [
-        Section(
-            spec.title,
-            [
-                str(studies[f"{name}.md"]).strip(),
-                *([_describe_budget(ablation.budget)] if spec.retrains else []),
-            ],
-            _list_problems(scores[scores["study"] == name]),
-            {
-                f"scores of {spec.title}": np.asarray(studies[f"{name}.png"]),
-                f"pictures of {spec.title}": np.asarray(
-                    studies[f"{name}_pictures.png"]
-                ),
-            },
-            [
-                score_cells(
-                    scores[scores["study"] == name].drop(
-                        columns=["seconds", "training_seconds", "problem"]
-                    ),
-                    ["variant"],
-                ),
-                _study_cells(spec),
-            ],
-        )
-        for name, spec in ablation.read_studies().items()
-    ]
-    keys = {variant.key for variant in variants}
-    outcomes = [from_stored(results[key]) for key in keys]
+    sections = []
+    for name, spec in ablation.read_studies().items():
+        paragraphs = [str(studies[f"{name}.md"]).strip()]
+        if spec.retrains:
+            written = format_settings(ablation.budget) or "that of the parameters"
+            paragraphs.append(f"{BUDGET} It is {written}.")
+        table = scores[scores["study"] == name].drop(columns="training_seconds")
+        pictures = {
+            f"scores of {spec.title}": np.asarray(studies[f"{name}.png"]),
+            f"pictures of {spec.title}": np.asarray(studies[f"{name}_pictures.png"]),
+        }
+        tables = [score_cells(table, ["variant"]), _list_settings(spec)]
+        sections.append(Section(spec.title, paragraphs, (), pictures, tables))
+    results = scores.drop_duplicates("result")
+    seconds = results[["seconds", "training_seconds"]].sum()
     facts = describe_origin(
         bench.generator,
         bench.encoder,
@@ -215,10 +203,9 @@ def write_report(
         f"a study trains",
         intervals=f"{ablation.confidence:.0%}, Student's t over the seeds; they do not "
         f"cover other prompts or other pairs",
-        different_variants=str(len(keys)),
-        time=f"{sum(outcome.seconds for outcome in outcomes):.0f} s of drawing and "
-        f"scoring, {sum(outcome.training_seconds for outcome in outcomes):.0f} s of "
-        f"training, in whichever run that was",
+        different_variants=str(len(results)),
+        time=f"{seconds['seconds']:.0f} s of drawing and scoring, "
+        f"{seconds['training_seconds']:.0f} s of training, in whichever run that was",
         **{name: str(value) for name, value in describe_machine().items()},
     )
     base = describe_base(sampling, data, network, diffusion, train)
@@ -235,25 +222,8 @@ def write_report(
     return to_html(*page), to_markdown(*page)
 
 
-def _describe_budget(budget: Mapping[str, Any]) -> str:
-    return f"{BUDGET} It is {_listed(budget) or 'that of the parameters'}."
-
-
-def _study_cells(spec: StudySpec) -> Cells:
+def _list_settings(spec: StudySpec) -> Cells:
     """Return how the study is written, as text."""
     written = {"all variants": spec.base, **spec.lines, **spec.apart}
-    named = [[name, _listed(overrides)] for name, overrides in written.items()]
-    return [
-        ["setting", ""],
-        [spec.axis, json.dumps(spec.values)],
-        *([name, listed] for name, listed in named if listed),
-    ]
-
-
-def _listed(overrides: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {json.dumps(v)}" for name, v in overrides.items())
-
-
-def _list_problems(table: pd.DataFrame) -> list[tuple[str, str]]:
-    failed = table[table["problem"].notna()]
-    return [(f"{row['variant']}:", row["problem"]) for row in failed.to_dict("records")]
+    rows = [[name, format_settings(own)] for name, own in written.items() if own]
+    return [["setting", ""], [spec.axis, json.dumps(spec.values)], *rows]

@@ -1,6 +1,5 @@
 """Nodes of `evaluation` that make figures and the report."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,7 +39,7 @@ from clip2latent_kedro.study.figures import (
 )
 from clip2latent_kedro.study.origin import describe_origin
 from clip2latent_kedro.study.page import Section, to_html, to_markdown
-from clip2latent_kedro.study.tables import TITLES
+from clip2latent_kedro.study.tables import TITLES, format_settings
 
 PLOTTED = ("clip_score", "held_out_score", "accuracy")
 MARKERS = "osD^v<>Pp*Xhd"
@@ -184,12 +183,6 @@ def write_report(
         seed=str(seed),
         intervals=f"{evaluation.confidence:.0%}, bootstrap over prompts",
     )
-    written = {
-        name: ", ".join(
-            f"{key} {json.dumps(v)}" for key, v in planned.row.settings.items()
-        )
-        for name, planned in rows.items()
-    }
     sections = [
         score_section(scores, pictures, plots),
         Section("Rows left out", points=[(f"{k}:", v) for k, v in left_out.items()]),
@@ -206,7 +199,10 @@ def write_report(
             "What this rests on",
             tables=[
                 [["", ""], *map(list, facts.items())],
-                [["row", "settings"], *map(list, written.items())],
+                [
+                    ["row", "settings"],
+                    *([n, format_settings(r.row.settings)] for n, r in rows.items()),
+                ],
             ],
         ),
     ]

@@ -22,7 +22,7 @@ from clip2latent_kedro.study.figures import (
 from clip2latent_kedro.study.page import markdown_table
 from clip2latent_kedro.study.selection import RULE, choose_best
 from clip2latent_kedro.study.sweep import SweepConfig, Trial, TrialResult
-from clip2latent_kedro.study.tables import TITLES, score_cells
+from clip2latent_kedro.study.tables import TITLES, as_columns, score_cells
 from clip2latent_kedro.study.variants import changes_any, make_variant
 
 logger = logging.getLogger(__name__)
@@ -73,9 +73,7 @@ def tabulate(
         row: dict[str, Any] = {"grid": trial.grid, "variant": _name(trial)}
         row |= {name: _cell(value) for name, value in trial.overrides.items()}
         row |= {"num_prompts": sweep.num_prompts, "num_samples": sweep.num_samples}
-        for name, interval in _summarise(read[key], evaluation, seed).items():
-            row[name] = interval.mean
-            row[f"{name}_low"], row[f"{name}_high"] = interval.low, interval.high
+        row |= as_columns(_summarise(read[key], evaluation, seed))
         rows.append({**row, **scored_by, "problem": read[key].problem, "result": key})
     table = pd.DataFrame(rows)
     last = [*scored_by, "problem", "result"]
