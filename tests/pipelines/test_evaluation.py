@@ -34,11 +34,12 @@ from clip2latent_kedro.datasets import (
 )
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import measure_cloud
+from clip2latent_kedro.methods.clip2latent import Clip2Latent
+from clip2latent_kedro.methods.nearest_pair import NearestPair
 from clip2latent_kedro.methods.optimisation import OptimisationConfig
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.evaluation import create_pipeline
 from clip2latent_kedro.pipelines.evaluation.tables import markdown_table, score_cells
-from clip2latent_kedro.study import Clip2Latent, NearestPair
 
 ROWS = ["random_w", "reference", "generator_bound", "nearest_pair", "fast", "slow"]
 NOT_FROM_TEXT = ("reference", "generator_bound")
@@ -234,7 +235,9 @@ def test_a_row_may_draw_from_another_prior(run):
     config = make_evaluation(rows=rows)
     catalog = run(student=make_prior(0.0), **{"params:evaluation": config})
     for row, spread in (("last", 0.5), ("best", 0.25), ("one", 0.0)):
-        method = Clip2Latent(make_model(spread), make_sampling(**SAMPLING))
+        method = Clip2Latent(
+            model=make_model(spread), settings=make_sampling(**SAMPLING)
+        )
         w = method.sample(make_queries(), num_samples=3, seed=5)
         assert np.array_equal(catalog.load("answers")[row][0]["w"], w)
     report = catalog.load("scores_report")

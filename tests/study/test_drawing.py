@@ -11,7 +11,9 @@ from linear_models import (
 )
 
 from clip2latent_kedro.images import image_to_uint8
-from clip2latent_kedro.study import Clip2Latent, References, draw_row
+from clip2latent_kedro.methods.clip2latent import Clip2Latent
+from clip2latent_kedro.methods.references import References
+from clip2latent_kedro.study import draw_row
 
 
 def draw(method, **changes):
@@ -28,7 +30,7 @@ def draw(method, **changes):
 
 @pytest.mark.parametrize("image_batch_size", [1, 5, 12])
 def test_answers_are_those_of_w_whatever_the_batches(image_batch_size):
-    method = Clip2Latent(make_model(0.5), make_sampling())
+    method = Clip2Latent(model=make_model(0.5), settings=make_sampling())
     drawn = draw(method, image_batch_size=image_batch_size)
 
     w = method.sample(make_queries(), num_samples=4, seed=0)
@@ -48,7 +50,7 @@ def test_images_are_judged_before_they_are_shrunk_to_be_stored():
         def encode_image(self, image):
             return image[:, :, 0, 0]
 
-    drawn = draw(References(pictures), encoder=FirstPixel(), stored_image_size=2)
+    drawn = draw(References(images=pictures), encoder=FirstPixel(), stored_image_size=2)
     assert drawn.images.shape == (3, 2, 2, 2, 3)
     np.testing.assert_allclose(drawn.pixel_distance, 0)
     assert (drawn.images == 127).all()
@@ -63,18 +65,20 @@ def test_images_are_compared_at_full_size_whatever_the_batches(image_batch_size)
     pair = np.stack([checks, 255 - checks])[None, ..., None]  # [1, 2, 8, 8, 1]
     pictures = np.broadcast_to(pair, (3, 2, 8, 8, 3)).astype(np.uint8)
     drawn = draw(
-        References(pictures), image_batch_size=image_batch_size, stored_image_size=2
+        References(images=pictures),
+        image_batch_size=image_batch_size,
+        stored_image_size=2,
     )
     np.testing.assert_allclose(drawn.pixel_distance, [[[0, 1], [1, 0]]] * 3)
 
 
 def test_a_domain_may_lack_a_judge():
-    drawn = draw(Clip2Latent(make_model(), make_sampling()), judge=None)
+    drawn = draw(Clip2Latent(model=make_model(), settings=make_sampling()), judge=None)
     assert drawn.seen.shape == (3, 4, 0)
 
 
 def test_nothing_here_records_gradients():
-    method = Clip2Latent(make_model(), make_sampling())
+    method = Clip2Latent(model=make_model(), settings=make_sampling())
     method.model.prior.network.spread.requires_grad_(True)
     assert not method.sample(make_queries(), num_samples=1, seed=0).requires_grad
     assert torch.is_grad_enabled()

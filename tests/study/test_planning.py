@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from linear_models import (
 )
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.study import LackingError, Models, name_changes, plan_rows
+from clip2latent_kedro.methods.method import LackingError
+from clip2latent_kedro.methods.models import Models
+from clip2latent_kedro.study import name_changes, plan_rows
 
 
 @pytest.fixture
@@ -23,27 +26,21 @@ def models():
     return Models(
         generator=ColourGenerator(),
         encoder=ColourEncoder(),
+        embedder=ColourEncoder(),
         priors={"prior": make_prior()},
         latent_repeats=[2],
         latent_batch_size=8,
         image_batch_size=8,
-        device="cpu",
-        groups={"sampling": make_sampling()},
-        timing_guidance_scale=2.0,
+        sampling=make_sampling(),
     )
 
 
-def plan(models, *, judge=None, held_out=None, seed=0, queries=None, **changes):
+def plan(models, *, seed=0, queries=None, judge=None, held_out=None, **changes):
+    models = replace(models, judge=judge, held_out=held_out)
     rows = {"floor": {"method": "random_w"}, "fast": {}, "gone": None}
     config = make_evaluation(**{"rows": rows, **changes})
-    planned, _ = plan_rows(
-        config,
-        models,
-        queries or make_queries(),
-        judge=judge,
-        held_out=held_out,
-        seed=seed,
-    )
+    groups = {"sampling": make_sampling()}
+    planned, _ = plan_rows(config, models, queries or make_queries(), groups, seed=seed)
     return planned
 
 
@@ -115,6 +112,19 @@ def test_what_is_lacking_leaves_a_row_out_unless_it_is_asked_for(models, caplog)
         plan(models, rows={"near": {"method": "nearest_pair"}})
     with pytest.raises(InputError, match=re.escape("Add one to evaluation.rows.")):
         plan(models, rows={})
+
+
+def test_what_does_not_suit_the_models_names_the_row(models):
+    student = make_prior(condition_inputs=("guidance_scale",))
+    student.guidance_range = (1.0, 1.5)
+    models = replace(models, priors={"student": student})
+    row = {"prior": "student"}
+    with pytest.raises(InputError, match=r"^evaluation.rows.fast: A distilled prior"):
+        plan(models, rows={"fast": row})
+    row |= {"sampler": "ddim", "num_steps": 1}
+    with pytest.raises(InputError, match=r"^evaluation.timing_guidance_scale, fast: "):
+        plan(models, rows={"fast": row}, timing_guidance_scale=2.0)
+    assert list(plan(models, rows={"fast": row}, timing_guidance_scale=1.5)) == ["fast"]
 
 
 def test_queries_can_be_taken_in_any_order():

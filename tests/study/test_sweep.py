@@ -5,7 +5,6 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
-from clip2latent_kedro.study.digests import digest_prior
 from linear_models import (
     ColourJudge,
     make_model,
@@ -17,6 +16,7 @@ from linear_models import (
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import measure_cloud
+from clip2latent_kedro.methods.digests import digest_prior
 from clip2latent_kedro.study import (
     SCORES,
     Clip2Latent,
@@ -46,7 +46,7 @@ def make_config(**grids):
 
 def method_of(variant):
     model = make_model(prior=make_prior(0.5, cloud=CLOUD))
-    return Clip2Latent(model, variant.sampling)
+    return Clip2Latent(model=model, settings=variant.sampling)
 
 
 def run(trials, make_method=method_of, **changes):

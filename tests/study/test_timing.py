@@ -2,17 +2,13 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from clip2latent_kedro.study.kinds import clip2latent
 from linear_models import (
     ColourEncoder,
-    ColourGenerator,
     make_evaluation,
-    make_prior,
     make_queries,
-    make_sampling,
 )
 
-from clip2latent_kedro.study import STAGES, TIMED, Models, RowSpec, time_rows
+from clip2latent_kedro.study import STAGES, TIMED, time_rows
 
 
 class Clock:
@@ -129,21 +125,3 @@ def test_a_slow_start_does_not_cost_repeats(clock):
     cold = SlowMethod("cold", clock, [], four=[1.0] * 4, one=[90.0, 1.0, 1.0, 1.0])
     ((_, seconds),) = run({"cold": cold}, clock, timing_repeats=3, timing_seconds=50.0)
     assert seconds["seconds_one"]["prior"] == [1.0, 1.0, 1.0]
-
-
-def test_clip2latent_is_timed_with_the_guidance_of_the_protocol():
-    models = Models(
-        generator=ColourGenerator(),
-        encoder=ColourEncoder(),
-        priors={"prior": make_prior()},
-        latent_repeats=[2],
-        latent_batch_size=8,
-        image_batch_size=8,
-        device="cpu",
-        groups={"sampling": make_sampling(guidance_scale=1.0)},
-        timing_guidance_scale=2.5,
-    )
-    spec = RowSpec("fast", "clip2latent", {"num_steps": 4})
-    row = clip2latent.build(spec, models, make_queries())
-    assert row.method.sampling == make_sampling(num_steps=4, guidance_scale=1.0)
-    assert row.timed.sampling == make_sampling(num_steps=4, guidance_scale=2.5)
