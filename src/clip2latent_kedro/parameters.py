@@ -22,8 +22,6 @@ from pydantic import (
     model_validator,
 )
 
-from clip2latent_kedro.ablation import AblationConfig
-from clip2latent_kedro.ablation.settings import check_own
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
 from clip2latent_kedro.methods import split_overrides
@@ -42,11 +40,10 @@ from clip2latent_kedro.prior.distillation.config import DistillationConfig
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study import EvaluationConfig
-from clip2latent_kedro.study.config import read_rows
+from clip2latent_kedro.study.ablation.config import AblationConfig, OwnConfig
+from clip2latent_kedro.study.config import EvaluationConfig, read_rows
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.validation import ValidationConfig
-from clip2latent_kedro.study.variants import expand_grid
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 LARGEST = {int: 2**31 - 1, float: 1e30}  # of what is computed with in 32 bits
@@ -193,24 +190,24 @@ def _variants(
         group, changed = split_overrides(row.overrides, row.method)
         if group is not None:
             yield f"evaluation.rows.{name}", group, changed
-    for grid, settings in parameters.sweep.grids.items():
-        for overrides in expand_grid(settings):
-            yield f"sweep.grids.{grid}", "sampling", split_overrides(overrides)[1]
+    for point in parameters.sweep.variants():
+        changed = split_overrides(point.overrides)[1]
+        yield f"sweep.grids.{point.group}", "sampling", changed
 
 
 def _check_studies(tree: Mapping[str, Any], ablation: AblationConfig) -> None:
     """Check every variant of every ablation."""
     for study in ablation.read_studies().values():
         budget = ablation.budget if study.retrains else {}
-        for point in study.points():
+        for variant in study.variants():
             changed: Mapping[str, Any] = tree
             try:
-                for name, value in {**budget, **point.overrides}.items():
+                for name, value in {**budget, **variant.overrides}.items():
                     *group, field = name.split(".")
                     if group:
                         changed = _overlay(changed, group, {field: value})
                     else:
-                        check_own(name, value)
+                        OwnConfig(**{name: value})
                 _build(changed)
             except InputError as error:
                 msg = f"In ablation.studies.{study.name}, {error}"

@@ -12,7 +12,7 @@ from linear_models import (
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.study import read_queries
-from clip2latent_kedro.study.config import RowSpec
+from clip2latent_kedro.study.engine import Variant
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_rows_are_of_clip2latent_unless_they_say_otherwise():
     }
     config = make_evaluation(rows=rows)
     assert config.read_rows() == {
-        "fast": RowSpec("fast", "clip2latent", {"eta": 0.5}, num_samples=4),
-        "floor": RowSpec("floor", "random_w", {}, num_prompts=2),
+        "fast": Variant("fast", {"eta": 0.5}, num_samples=4),
+        "floor": Variant("floor", {}, "random_w", num_prompts=2),
     }
     chosen = make_evaluation(rows=rows, only=" floor,")
     assert list(chosen.read_rows()) == ["floor"]

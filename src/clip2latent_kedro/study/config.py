@@ -7,27 +7,9 @@ from typing import Any
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.methods import DEFAULT_METHOD, check_overrides
+from clip2latent_kedro.study.engine import Variant
 
 GENERATOR_IMAGES = "generator_images"  # stored beside the rows, under a name of its own
-
-
-@dataclass(frozen=True)
-class RowSpec:
-    """A row as `params:evaluation.rows` has it.
-
-    Attributes:
-        name: Of the row, and of its file.
-        method: A key of `METHODS`.
-        overrides: What the row changes of the method's parameters.
-        num_samples: Images of each prompt; None for `evaluation.num_samples`.
-        num_prompts: The first prompts; None for all.
-    """
-
-    name: str
-    method: str
-    overrides: Mapping[str, Any]
-    num_samples: int | None = None
-    num_prompts: int | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +96,7 @@ class EvaluationConfig:
         """The names in `only`."""
         return {name.strip() for name in (self.only or "").split(",") if name.strip()}
 
-    def read_rows(self) -> dict[str, RowSpec]:
+    def read_rows(self) -> dict[str, Variant]:
         """Return the rows to compute and report, by name."""
         rows, chosen = read_rows(self.rows), self.chosen_names
         return {name: row for name, row in rows.items() if not chosen or name in chosen}
@@ -125,7 +107,7 @@ class EvaluationConfig:
             raise InputError(msg)
 
 
-def read_rows(written: Mapping[str, object]) -> dict[str, RowSpec]:
+def read_rows(written: Mapping[str, object]) -> dict[str, Variant]:
     """Return the rows of `params:evaluation.rows`; one that is null is left out.
 
     Raises:
@@ -138,7 +120,7 @@ def read_rows(written: Mapping[str, object]) -> dict[str, RowSpec]:
     }
 
 
-def _read_row(name: str, written: object) -> RowSpec:
+def _read_row(name: str, written: object) -> Variant:
     where = f"evaluation.rows.{name}"
     if not re.fullmatch(r"[\w+.-]+", name) or name.startswith("."):
         msg = (
@@ -162,4 +144,4 @@ def _read_row(name: str, written: object) -> RowSpec:
             raise InputError(msg)
     method = overrides.pop("method", DEFAULT_METHOD)
     check_overrides(where, overrides, method)
-    return RowSpec(name, method, overrides, **counts)
+    return Variant(name, overrides, method, **counts)

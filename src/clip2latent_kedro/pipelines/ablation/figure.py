@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from clip2latent_kedro.ablation import Bench, Outcome, PlannedVariant, StudySpec
-from clip2latent_kedro.ablation.bench import SCORES
-from clip2latent_kedro.ablation.settings import describe_override
 from clip2latent_kedro.pipelines.evaluation.tables import TITLES
+from clip2latent_kedro.study.ablation.config import StudySpec, describe_override
+from clip2latent_kedro.study.ablation.plan import SCORES, Ablation
+from clip2latent_kedro.study.engine import Planned, Stored
 from clip2latent_kedro.study.figure import draw_comparison
 
 WIDTH, HEIGHT, COLUMNS = 4.2, 3.0, 3  # inches of a plot; plots in a row
@@ -21,7 +21,7 @@ WHITE = 255
 
 
 def draw_study(
-    table: pd.DataFrame, variants: Sequence[PlannedVariant], spec: StudySpec
+    table: pd.DataFrame, variants: Sequence[Planned], spec: StudySpec
 ) -> Figure:
     """Return a plot of each score against the axis, with intervals over seeds.
 
@@ -50,7 +50,7 @@ def draw_study(
 def _draw_score(
     axes: Axes,
     table: pd.DataFrame,
-    variants: Sequence[PlannedVariant],
+    variants: Sequence[Planned],
     spec: StudySpec,
     name: str,
 ) -> None:
@@ -62,17 +62,17 @@ def _draw_score(
         rows = [
             row
             for row, variant in enumerate(variants)
-            if variant.point.line == line and not variant.point.is_apart
+            if variant.variant.line == line and not variant.variant.is_apart
         ]
-        x = [places[repr(variants[row].point.value)] for row in rows]
+        x = [places[repr(variants[row].variant.value)] for row in rows]
         spread = np.stack([means[rows] - low[rows], high[rows] - means[rows]])
         axes.errorbar(
             x, means[rows], spread, fmt="o-", capsize=3, markersize=4, label=line
         )
     for row, variant in enumerate(variants):
-        if variant.point.is_apart and math.isfinite(means[row]):
+        if variant.variant.is_apart and math.isfinite(means[row]):
             drawn = axes.axhline(
-                means[row], linestyle="--", color="0.3", label=variant.point.label
+                means[row], linestyle="--", color="0.3", label=variant.variant.label
             )
             axes.axhspan(low[row], high[row], color=drawn.get_color(), alpha=0.12)
     axes.set(title=TITLES[name], xlabel=spec.axis)
@@ -96,7 +96,7 @@ def _place_values(axes: Axes, axis: str, values: Sequence[Any]) -> dict[str, flo
 
 
 def draw_strip(
-    variants: Sequence[PlannedVariant], outcomes: Mapping[str, Outcome], bench: Bench
+    variants: Sequence[Planned], outcomes: Mapping[str, Stored], bench: Ablation
 ) -> np.ndarray:
     """Return pictures of the same seeds along the axis, uint8 [h, w, 3].
 
@@ -109,41 +109,48 @@ def draw_strip(
         Rows of line x query, a column for each value, then those apart; the pictures
         that were given, where some were; white where a variant failed.
     """
-    good = [v for v in variants if outcomes[v.key].problem is None]
+    good = [v for v in variants if outcomes[v.key][1]["problem"] is None]
     if not good:
         return np.full((1, 1, 3), WHITE, np.uint8)
-    first = outcomes[good[0].key].pictures
+    first = outcomes[good[0].key][0]["pictures"]
     blank = np.full_like(first, WHITE)
-    on_axis = [v for v in variants if not v.point.is_apart]
-    lines = list(dict.fromkeys(v.point.line for v in on_axis))
+    on_axis = [v for v in variants if not v.variant.is_apart]
+    lines = list(dict.fromkeys(v.variant.line for v in on_axis))
     by_place: dict[str, dict[str, np.ndarray]] = {}
-    shown = {v.key: outcomes[v.key].pictures for v in good}
+    shown = {v.key: outcomes[v.key][0]["pictures"] for v in good}
     for variant in on_axis:
         title = _title(variant)
-        by_place.setdefault(title, {})[variant.point.line] = shown.get(
+        by_place.setdefault(title, {})[variant.variant.line] = shown.get(
             variant.key, blank
         )
-    condition = {v.point.line: v.settings.condition for v in on_axis}
+    condition = {v.variant.line: v.settings["condition"] for v in on_axis}
     columns = {
         title: np.concatenate([cells.get(line, blank) for line in lines])
         for title, cells in by_place.items()
     }
-    for variant in (v for v in variants if v.point.is_apart):
+    for variant in (v for v in variants if v.variant.is_apart):
         cells = [shown.get(variant.key, blank), *[blank] * (len(lines) - 1)]
-        columns[variant.point.label] = np.concatenate(cells)
+        columns[variant.variant.label] = np.concatenate(cells)
     if "image" in condition.values():
-        cells = [bench.given if condition[line] == "image" else blank for line in lines]
+        cells = [
+            bench.queries.given if condition[line] == "image" else blank
+            for line in lines
+        ]
         columns = {"given": np.concatenate(cells), **columns}
     labels = []
     for line in lines:
-        queries = bench.texts if condition[line] == "text" else bench.images
+        queries = (
+            bench.queries.texts if condition[line] == "text" else bench.queries.images
+        )
         texts = queries.texts[: len(first)]
         labels += [f"{line}: {text}" if line else text for text in texts]
     return draw_comparison(labels, columns)
 
 
-def _title(variant: PlannedVariant) -> str:
-    line = variant.point.line
+def _title(variant: Planned) -> str:
+    line = variant.variant.line
     return (
-        variant.point.label.removeprefix(f"{line}, ") if line else variant.point.label
+        variant.variant.label.removeprefix(f"{line}, ")
+        if line
+        else variant.variant.label
     )

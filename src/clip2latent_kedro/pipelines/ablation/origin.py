@@ -5,14 +5,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from clip2latent_kedro.ablation import AblationConfig, Bench
 from clip2latent_kedro.runtime import describe_machine
+from clip2latent_kedro.study.ablation.config import AblationConfig
+from clip2latent_kedro.study.ablation.plan import Ablation
 
 PACKAGES = ("clip2latent-kedro", "torch", "numpy", "kedro")
 
 
 def describe_origin(
-    bench: Bench,
+    bench: Ablation,
     ablation: AblationConfig,
     *,
     seed: int,
@@ -30,11 +31,12 @@ def describe_origin(
         seconds: Of drawing and scoring them, whenever that was.
         training_seconds: Of training for them.
     """
-    held_out, judge = bench.held_out, bench.judge
+    models = bench.models
+    held_out, judge = models.held_out, models.judge
     last = seed + ablation.num_seeds - 1
     return {
-        "generator": str(bench.generator.identity),
-        "encoder": str(bench.encoder.identity),
+        "generator": str(models.generator.identity),
+        "encoder": str(models.encoder.identity),
         "held-out encoder": "none" if held_out is None else str(held_out.identity),
         "judge": "none" if judge is None else str(judge.identity),
         "pairs to train on": f"{len(bench.pairs):,}",

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from clip2latent_kedro.ablation import StudySpec
 from clip2latent_kedro.pipelines.ablation.origin import flatten
 from clip2latent_kedro.pipelines.evaluation.html import (
     STYLE,
@@ -16,6 +15,7 @@ from clip2latent_kedro.pipelines.evaluation.html import (
     html_table,
 )
 from clip2latent_kedro.pipelines.evaluation.tables import Cells, markdown_table
+from clip2latent_kedro.study.ablation.config import StudySpec
 
 PROTOCOL = (
     "Each study moves one setting along an axis; all others are the parameters below, "

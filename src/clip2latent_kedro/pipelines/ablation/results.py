@@ -7,18 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clip2latent_kedro.ablation import (
-    AblationConfig,
-    Bench,
-    Outcome,
-    PlannedVariant,
-)
-from clip2latent_kedro.ablation.bench import SCORES
 from clip2latent_kedro.ablation.words import Tried, describe_study
 from clip2latent_kedro.metrics.student_t import t_interval
-from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.ablation.figure import draw_strip, draw_study
-from clip2latent_kedro.pipelines.ablation.nodes import describe_base, from_stored
+from clip2latent_kedro.pipelines.ablation.nodes import Groups, describe_base
 from clip2latent_kedro.pipelines.ablation.origin import describe_origin
 from clip2latent_kedro.pipelines.ablation.report import (
     Section,
@@ -26,20 +18,20 @@ from clip2latent_kedro.pipelines.ablation.report import (
     compose_markdown,
 )
 from clip2latent_kedro.pipelines.evaluation.tables import score_cells
-from clip2latent_kedro.prior.config import TrainConfig
-from clip2latent_kedro.prior.diffusion import DiffusionConfig
-from clip2latent_kedro.prior.network import NetworkConfig
-from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study import Stored
+from clip2latent_kedro.study.ablation.config import AblationConfig
+from clip2latent_kedro.study.ablation.plan import SCORES, Ablation
+from clip2latent_kedro.study.comparison import describe_interval
+from clip2latent_kedro.study.engine import Planned, Stored, describe_scorers
 from clip2latent_kedro.study.figure import render_figure
+from clip2latent_kedro.study.scoring import average_prompts
 
 Files = dict[str, str | np.ndarray]
 
 
 def tabulate(
     results: Mapping[str, Stored],
-    variants: list[PlannedVariant],
-    bench: Bench,
+    variants: list[Planned],
+    bench: Ablation,
     ablation: AblationConfig,
 ) -> pd.DataFrame:
     """Return one row for each variant, study after study.
@@ -56,35 +48,28 @@ def tabulate(
         `line` and `value`; `encoder`, `held_out_encoder` and `judge`, which scored;
         `problem` of a variant that failed; `result`, the name of its file.
     """
-    held_out, judge = bench.held_out, bench.judge
-    scored_by = {
-        "encoder": bench.encoder.identity.digest,
-        "held_out_encoder": None if held_out is None else str(held_out.identity),
-        "judge": None if judge is None else str(judge.identity),
-    }
+    scored_by = describe_scorers(bench.models)
     rows = []
-    for variant in variants:
-        outcome = from_stored(results[variant.key])
+    for one in variants:
+        arrays, record = results[one.key]
         row: dict[str, Any] = {
-            "study": variant.study,
-            "variant": variant.point.label,
+            "study": one.variant.group,
+            "variant": one.variant.label,
             "num_prompts": ablation.num_prompts,
             "num_samples": ablation.num_samples,
             "num_seeds": ablation.num_seeds,
         }
-        for name in SCORES:
-            if name in outcome.scores:
-                found = t_interval(outcome.scores[name], ablation.confidence)
-                row[name] = found.mean
-                row[f"{name}_low"], row[f"{name}_high"] = found.low, found.high
+        for name, of_seeds in average_prompts(arrays, SCORES).items():
+            found = t_interval(of_seeds, ablation.confidence)
+            row |= describe_interval(name, found)
         row |= {
-            "seconds": outcome.seconds,
-            "training_seconds": outcome.training_seconds,
-            "line": variant.point.line,
-            "value": json.dumps(variant.point.value),
+            "seconds": record.get("seconds", 0.0),
+            "training_seconds": record.get("training_seconds", 0.0),
+            "line": one.variant.line,
+            "value": json.dumps(one.variant.value),
             **scored_by,
-            "problem": outcome.problem,
-            "result": variant.key,
+            "problem": record["problem"],
+            "result": one.key,
         }
         rows.append(row)
     table = pd.DataFrame(rows)
@@ -98,8 +83,8 @@ def tabulate(
 def report_studies(
     scores: pd.DataFrame,
     results: Mapping[str, Stored],
-    variants: list[PlannedVariant],
-    bench: Bench,
+    variants: list[Planned],
+    bench: Ablation,
     ablation: AblationConfig,
 ) -> Files:
     """Return table, figure, pictures and paragraph of each study, by file name.
@@ -113,8 +98,8 @@ def report_studies(
     """
     files: Files = {}
     for name, spec in ablation.read_studies().items():
-        members = [variant for variant in variants if variant.study == name]
-        outcomes = {v.key: from_stored(results[v.key]) for v in members}
+        members = [one for one in variants if one.variant.group == name]
+        outcomes = {v.key: results[v.key] for v in members}
         table = scores[scores["study"] == name]
         files[f"{name}.csv"] = table.to_csv(index=False)
         files[f"{name}.png"] = render_figure(draw_study(table, members, spec))
@@ -127,13 +112,9 @@ def write_report(
     studies: Mapping[str, str | np.ndarray],
     scores: pd.DataFrame,
     results: Mapping[str, Stored],
-    variants: list[PlannedVariant],
-    bench: Bench,
-    sampling: SamplingConfig,
-    data: DataConfig,
-    network: NetworkConfig,
-    diffusion: DiffusionConfig,
-    train: TrainConfig,
+    variants: list[Planned],
+    bench: Ablation,
+    base: Groups,
     ablation: AblationConfig,
     seed: int,
 ) -> tuple[str, str]:
@@ -145,11 +126,7 @@ def write_report(
         results: All that are stored.
         variants: Of `plan`.
         bench: Of `prepare`.
-        sampling: `params:sampling`.
-        data: `params:data`.
-        network: `params:model.network`.
-        diffusion: `params:model.diffusion`.
-        train: `params:train`.
+        base: Of `gather_settings`.
         ablation: `params:ablation`.
         seed: `params:seed`.
     """
@@ -172,37 +149,35 @@ def write_report(
             )
         )
     keys = {variant.key for variant in variants}
-    outcomes = [from_stored(results[key]) for key in keys]
+    records = [results[key][1] for key in keys]
     facts = describe_origin(
         bench,
         ablation,
         seed=seed,
         num_variants=len(keys),
-        seconds=sum(outcome.seconds for outcome in outcomes),
-        training_seconds=sum(outcome.training_seconds for outcome in outcomes),
+        seconds=sum(record.get("seconds", 0.0) for record in records),
+        training_seconds=sum(record.get("training_seconds", 0.0) for record in records),
     )
-    base = describe_base(sampling, data, network, diffusion, train)
+    start = describe_base(base)
     return (
-        compose_html(sections, facts, base, ablation.budget),
-        compose_markdown(sections, facts, base, ablation.budget),
+        compose_html(sections, facts, start, ablation.budget),
+        compose_markdown(sections, facts, start, ablation.budget),
     )
 
 
 def _describe(
-    variants: Sequence[PlannedVariant],
-    outcomes: Mapping[str, Outcome],
-    confidence: float,
+    variants: Sequence[Planned], outcomes: Mapping[str, Stored], confidence: float
 ) -> str:
     tried = [
         Tried(
-            v.point.line,
-            v.point.label,
-            outcomes[v.key].scores,
-            v.point.is_apart,
-            f"{v.settings.condition}s",
+            v.variant.line,
+            v.variant.label,
+            average_prompts(outcomes[v.key][0], SCORES),
+            v.variant.is_apart,
+            f"{v.settings['condition']}s",
         )
         for v in variants
-        if outcomes[v.key].problem is None
+        if outcomes[v.key][1]["problem"] is None
     ]
     return describe_study(tried, confidence, len(variants) - len(tried)) + "\n"
 

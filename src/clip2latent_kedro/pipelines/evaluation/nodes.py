@@ -1,145 +1,43 @@
-"""Nodes of `evaluation` that answer the prompts."""
+"""Nodes of `evaluation` that sample the images."""
 
-import logging
-import time
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from clip2latent_kedro.generators.text_adapter import TextGenerator
-from clip2latent_kedro.interfaces import Encoder, Generator, Judge
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.methods import read_groups
-from clip2latent_kedro.methods.clip2gan import Clip2Gan
 from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.methods.models import Models
-from clip2latent_kedro.pairs import DataConfig, TrainingPairs
-from clip2latent_kedro.prior.diffusion import DiffusionPrior
-from clip2latent_kedro.provenance import describe_making
-from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study import (
-    Answers,
-    EvaluationConfig,
-    PlannedRow,
-    Stored,
-    as_record,
-    check_apart,
-    draw_row,
-    embed_generator_images,
-    name_changes,
-    plan_rows,
-    read_queries,
-    rows_of,
-    to_arrays,
-)
-from clip2latent_kedro.study.config import GENERATOR_IMAGES
+from clip2latent_kedro.study.config import GENERATOR_IMAGES, EvaluationConfig
+from clip2latent_kedro.study.engine import Planned, Stored, find_due, run_study
+from clip2latent_kedro.study.evaluation import plan_generator_images, plan_rows
+from clip2latent_kedro.study.prompts import check_apart, embed_queries, rows_of
 
-logger = logging.getLogger(__name__)
-
-Arrays = dict[str, np.ndarray]
-Absent = Mapping[str, Any]  # an empty mapping, in the place of what a domain lacks
-Rows = dict[str, PlannedRow]
-Model = TypeVar("Model", Encoder, Judge)
+Rows = dict[str, Planned]
 
 
 def embed_prompts(
     prompts: pd.DataFrame,
-    prompt_bank: pd.DataFrame | Absent,
-    encoder: Encoder,
-    held_out_encoder: Encoder | Absent,
-    judge: Judge | Absent,
+    prompt_bank: Any,
+    models: Models,
     evaluation: EvaluationConfig,
-    device: str,
 ) -> Queries:
-    """Return the prompts with their embeddings and what they state.
+    """Embed the prompts, and read what they state.
 
     Args:
         prompts: A column `prompt`, and one for each attribute that is stated.
-        prompt_bank: What settings are chosen on, and so must not be among them; an
-            empty mapping if there is none.
-        encoder: Text -> embedding.
-        held_out_encoder: The same; an empty mapping if there is none.
-        judge: Knows the attributes; an empty mapping if there is none.
-        evaluation: `params:evaluation`.
-        device: `params:device`.
+        prompt_bank: What settings are chosen on, and so must not be among them;
+            nothing if there is none.
+        models: Of `gather_models`.
+        evaluation: How many prompts.
     """
-    check_apart(
-        *([row["prompt"] for row in rows_of(table)] for table in (prompts, prompt_bank))
-    )
-    return read_queries(
-        rows_of(prompts),
-        encoder.to(pick_device(device)),
-        judge.attributes if isinstance(judge, Judge) else {},
-        num_prompts=evaluation.num_prompts,
-        held_out=present(held_out_encoder, device),
-    )
-
-
-def gather_models(
-    generator: Generator,
-    encoder: Encoder,
-    held_out_encoder: Encoder | Absent,
-    judge: Judge | Absent,
-    prior: DiffusionPrior,
-    prior_best: DiffusionPrior | Absent,
-    student: DiffusionPrior | Absent,
-    training_pairs: TrainingPairs | Absent,
-    reference_images: Arrays,
-    reference_z: Arrays,
-    lafite: TextGenerator | Absent,
-    clip2gan: Clip2Gan | Absent,
-    data: DataConfig,
-    sampling: SamplingConfig,
-    evaluation: EvaluationConfig,
-    device: str,
-) -> Models:
-    """Return all that rows may draw with, on its device.
-
-    Args:
-        generator: w -> image.
-        encoder: The one that the prior was trained on.
-        held_out_encoder: For scores only; an empty mapping if there is none.
-        judge: For the attributes; an empty mapping if there is none.
-        prior: Averaged weights.
-        prior_best: Those that validated best; an empty mapping if there are none.
-        student: One-step prior; an empty mapping if there is none.
-        training_pairs: For retrieval; an empty mapping if there are none.
-        reference_images: `images`, uint8 [num_prompts, num_references, h, w, 3]; an
-            empty mapping if there are none.
-        reference_z: `z`, [num_prompts, num_references, z_dim]; likewise.
-        lafite: A trained LAFITE; an empty mapping if there is none.
-        clip2gan: A trained CLIP2GAN; likewise.
-        data: `params:data`.
-        sampling: `params:sampling`.
-        evaluation: `params:evaluation`.
-        device: `params:device`.
-    """
-    device = pick_device(device)
-    priors = {"prior": prior, "prior_best": prior_best, "student": student}
-    return Models(
-        generator=generator,
-        encoder=data.scorer(encoder),
-        embedder=data.embedder(encoder),
-        held_out=present(held_out_encoder, device),
-        judge=present(judge, device),
-        priors={
-            name: one for name, one in priors.items() if isinstance(one, DiffusionPrior)
-        },
-        lafite=None if isinstance(lafite, Mapping) else lafite,
-        clip2gan=None if isinstance(clip2gan, Mapping) else clip2gan,
-        latent_repeats=data.latent_repeats,
-        latent_batch_size=evaluation.latent_batch_size,
-        image_batch_size=evaluation.image_batch_size,
-        device=device,
-        training_pairs=(
-            training_pairs if isinstance(training_pairs, TrainingPairs) else None
-        ),
-        reference_images=reference_images.get("images"),
-        reference_z=reference_z.get("z"),
-        sampling=sampling,
-    )
+    rows = rows_of(prompts)
+    bank = [row["prompt"] for row in rows_of(prompt_bank)]
+    check_apart([row["prompt"] for row in rows], bank)
+    return embed_queries(rows, models, num_prompts=evaluation.num_prompts)
 
 
 def plan(
@@ -150,18 +48,19 @@ def plan(
     evaluation: EvaluationConfig,
     seed: int,
 ) -> tuple[Rows, dict[str, str]]:
-    """Return the rows of the comparison by name, and why others are left out.
+    """Build the rows of the comparison, and say why others cannot be had.
 
     Args:
-        models: Of `gather_models`.
+        models: Of `add_references`.
         queries: Prompts.
-        sampling: `params:sampling`.
-        baselines: `params:baselines`, of which the ways of searching are read.
-        evaluation: `params:evaluation`.
-        seed: `params:seed`.
+        sampling: Defaults of rows of clip2latent.
+        baselines: Of which the ways of searching are read.
+        evaluation: Rows and protocol.
+        seed: Of the run.
     """
     groups = read_groups(sampling, baselines)
-    return plan_rows(evaluation, models, queries, groups, seed=seed)
+    models = replace(models, sampling=sampling)
+    return plan_rows(evaluation, groups, models, queries, seed=seed)
 
 
 def answer_prompts(
@@ -173,107 +72,52 @@ def answer_prompts(
     psi: float,
     seed: int,
     resume: bool,
-) -> Iterator[dict[str, tuple[Arrays, dict[str, Any]]]]:
-    """Yield each row's answers as they come, to be stored at once.
+) -> Iterator[dict[str, Stored]]:
+    """Sample each row that is due, and yield its images as they come.
 
     Args:
         rows: Of `plan`.
-        models: Of `gather_models`.
+        models: Of `add_references`.
         queries: Prompts.
-        progress: Answers that are stored; those that depend on the same are kept.
-        evaluation: `params:evaluation`.
-        psi: `params:data_generation.psi`.
-        seed: `params:seed`.
-        resume: `params:resume`; false computes everything again.
+        progress: What is stored; what depends on the same is kept.
+        evaluation: The protocol.
+        psi: Truncation of the training pairs.
+        seed: Of the run.
+        resume: False computes everything again.
 
     Yields:
         `generator_images`, features of what the generator draws of random w; then
-        each row (see `evaluation.to_arrays`), with all that it depends on.
+        each row (see `sample_images`), with all that it depends on.
     """
-    held_out = models.held_out
-    kept = progress if resume else {}
-    yield {}  # a folder, even if there is nothing to add
+    planned = dict(rows)
     if evaluation.generator_images is not None:
-        made_by = as_record(
-            {
-                "generator": models.generator.identity.digest,
-                "encoder": models.encoder.identity.digest,
-                "held_out_encoder": None
-                if held_out is None
-                else str(held_out.identity),
-                "num_images": evaluation.generator_images,
-                "psi": psi,
-                "seed": seed,
-                "made_by": describe_making(
-                    models.device,
-                    "clip2latent_kedro.study.distances",
-                    models.generator,
-                    models.encoder,
-                    held_out,
-                ),
-            }
+        of_generator = plan_generator_images(
+            evaluation, models, queries, psi=psi, seed=seed
         )
-        if is_due(GENERATOR_IMAGES, "features", kept, made_by):
-            found = embed_generator_images(
-                models.generator,
-                models.encoder,
-                held_out,
-                num_images=evaluation.generator_images,
-                psi=psi,
-                batch_size=evaluation.image_batch_size,
-                seed=seed,
-            )
-            features = {
-                name: part for name, part in vars(found).items() if part is not None
-            }
-            yield {GENERATOR_IMAGES: (features, made_by)}
-    for number, (name, planned) in enumerate(rows.items(), start=1):
-        if not is_due(name, "answers", kept, planned.answered_by):
-            continue
-        began = time.perf_counter()
-        drawn = draw_row(
-            planned.method,
-            queries.take(planned.prompts.tolist()),
-            encoder=models.encoder,
-            judge=models.judge,
-            num_samples=planned.num_samples,
-            image_batch_size=evaluation.image_batch_size,
-            stored_image_size=evaluation.stored_image_size,
-            seed=seed,
-            held_out=held_out,
-        )
-        logger.info(
-            "%s has answered %d prompts in %.1f s (row %d of %d).",
-            name,
-            len(planned.prompts),
-            time.perf_counter() - began,
-            number,
-            len(rows),
-        )
-        arrays = to_arrays(Answers(drawn, planned.prompts))
-        yield {name: (arrays, planned.answered_by)}
+        planned = {GENERATOR_IMAGES: of_generator, **planned}
+    due = find_due(planned, progress, resume=resume)
+    yield from run_study(planned, due, study="evaluation")
 
 
-def is_due(
-    name: str, what: str, progress: Mapping[str, Stored], asked: Mapping[str, Any]
-) -> bool:
-    """Return whether something has to be computed, and log why if it was before.
+def leave_out_failed(
+    rows: Rows, lacking: dict[str, str], answers: Mapping[str, Stored]
+) -> tuple[Rows, dict[str, str]]:
+    """Return the rows that have images, and why each other row has none.
 
     Args:
-        name: Of a row.
-        what: Is due, for the log: its answers or its seconds.
-        progress: What is stored, each with what it depends on.
-        asked: What it would depend on now.
+        rows: Of `plan`.
+        lacking: Of `plan`.
+        answers: All that are stored.
+
+    Raises:
+        InputError: If no row has images; the message is the first problem.
     """
-    changes = name_changes(progress[name][1] if name in progress else None, asked)
-    if changes == []:
-        logger.info("The %s of %s are stored already.", what, name)
-        return False
-    if changes:
-        logger.info("The %s of %s are due again: %s.", what, name, ", ".join(changes))
-    return True
-
-
-def present(model: Model | Absent, device: str) -> Model | None:
-    """Return a model on its device, or None in the place of an empty mapping."""
-    return None if isinstance(model, Mapping) else model.to(pick_device(device))
+    problems = {name: answers[name][1]["problem"] for name in rows}
+    failed = {
+        name: problem for name, problem in problems.items() if problem is not None
+    }
+    if len(failed) == len(rows):
+        msg = f"No row could be scored. {next(iter(failed.values()))}"
+        raise InputError(msg)
+    answered = {name: row for name, row in rows.items() if name not in failed}
+    return answered, {**lacking, **failed}

@@ -5,7 +5,7 @@ from kedro.pipeline import Pipeline
 from clip2latent_kedro.pipelines.evaluation.nodes import (
     answer_prompts,
     embed_prompts,
-    gather_models,
+    leave_out_failed,
     plan,
 )
 from clip2latent_kedro.pipelines.evaluation.results import (
@@ -24,9 +24,15 @@ from clip2latent_kedro.pipelines.evaluation.timings import (
     collect_timings,
     time_methods,
 )
+from clip2latent_kedro.pipelines.gathering import (
+    add_priors,
+    add_references,
+    gather_models,
+)
 from clip2latent_kedro.pipelines.wiring import wire
 
 MODELS = {"models": "evaluation_models"}
+PLANNED = {"rows": "evaluation_rows_planned"}
 ROWS = {"rows": "evaluation_rows"}
 
 
@@ -39,17 +45,19 @@ def _answering() -> Pipeline:
     """Return everything that takes time; what it makes is stored row by row."""
     return Pipeline(
         [
-            wire(embed_prompts, "queries"),
+            wire(gather_models, "frozen_models"),
             wire(
-                gather_models,
-                "evaluation_models",
-                name="gather_evaluation_models",
+                add_priors,
+                "sampling_models",
+                models="frozen_models",
                 prior_best="prior_best_if_made",
                 training_pairs="training_pairs_if_made",
             ),
+            wire(add_references, "evaluation_models", models="sampling_models"),
+            wire(embed_prompts, "queries", models="frozen_models"),
             wire(
                 plan,
-                ["evaluation_rows", "evaluation_rows_left_out"],
+                ["evaluation_rows_planned", "evaluation_rows_lacking"],
                 name="plan_rows",
                 **MODELS,
             ),
@@ -58,8 +66,14 @@ def _answering() -> Pipeline:
                 "answers",
                 progress="answers_progress",
                 psi="params:data_generation.psi",
-                **ROWS,
+                **PLANNED,
                 **MODELS,
+            ),
+            wire(
+                leave_out_failed,
+                ["evaluation_rows", "evaluation_rows_left_out"],
+                lacking="evaluation_rows_lacking",
+                **PLANNED,
             ),
             wire(
                 time_methods,
@@ -92,6 +106,7 @@ def _scoring() -> Pipeline:
                 name="summarise_scores",
                 distances="row_distances",
                 **ROWS,
+                **MODELS,
             ),
             wire(compare_rows, "score_differences"),
         ]

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 
 from clip2latent_kedro.interfaces import Encoder, Judge
+from clip2latent_kedro.methods.method import Queries
+from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.pipelines.evaluation.html import compose_page
 from clip2latent_kedro.pipelines.evaluation.markdown import compose_markdown
-from clip2latent_kedro.pipelines.evaluation.nodes import Absent, Rows
+from clip2latent_kedro.pipelines.evaluation.nodes import Rows
 from clip2latent_kedro.pipelines.evaluation.scatter import draw_scores
 from clip2latent_kedro.pipelines.evaluation.scores import densify
 from clip2latent_kedro.pipelines.evaluation.tables import (
@@ -19,22 +21,16 @@ from clip2latent_kedro.pipelines.evaluation.tables import (
     score_cells,
     timing_cells,
 )
-from clip2latent_kedro.study import (
-    EvaluationConfig,
-    Models,
-    Queries,
-    Stored,
-    best_samples,
-    curve_from_arrays,
-    from_arrays,
-)
 from clip2latent_kedro.study.claims import (
     Claim,
     Scored,
     describe_claims,
     judge_claims,
 )
+from clip2latent_kedro.study.config import EvaluationConfig
+from clip2latent_kedro.study.engine import Stored
 from clip2latent_kedro.study.figure import draw_comparison, render_figure
+from clip2latent_kedro.study.scoring import best_samples
 
 
 def draw_samples(
@@ -58,17 +54,17 @@ def draw_samples(
     num_prompts = min(evaluation.figure_prompts, len(queries.texts))
     columns = {}
     for name, planned in rows.items():
-        found = from_arrays(answers[name][0])
-        best = best_samples(found.drawn, queries.take(found.prompts.tolist()))
-        images = found.drawn.images
+        samples, prompts = answers[name][0], planned.prompts
+        best = best_samples(samples, queries.take(prompts.tolist()))
+        images = samples["images"]
         chosen = {name: np.zeros_like(best)}
-        if planned.spec.method == "clip2latent":
+        if planned.variant.method == "clip2latent":
             chosen[f"{name}, best"] = best
-        shown = found.prompts < num_prompts
-        for title, samples in chosen.items():
+        shown = prompts < num_prompts
+        for title, number in chosen.items():
             column = np.full((num_prompts, *images.shape[2:]), 255, np.uint8)
             numbers = np.arange(len(images))[shown]
-            column[found.prompts[shown]] = images[numbers, samples[shown]]
+            column[prompts[shown]] = images[numbers, number[shown]]
             columns[title] = column
     return draw_comparison(queries.texts[:num_prompts], columns)
 
@@ -83,9 +79,9 @@ def plot_scores(
         answers: All that are stored.
         rows: Of `plan`.
     """
-    curves = {name: curve_from_arrays(answers[name][0]) for name in rows}
-    known = {name: curve for name, curve in curves.items() if curve is not None}
-    return render_figure(draw_scores(scores, known))
+    every = {name: answers[name][0] for name in rows}
+    curves = {name: arrays for name, arrays in every.items() if "curve_steps" in arrays}
+    return render_figure(draw_scores(scores, curves))
 
 
 def write_report(
@@ -99,8 +95,6 @@ def write_report(
     rows: Rows,
     left_out: dict[str, str],
     models: Models,
-    held_out_encoder: Encoder | Absent,
-    judge: Judge | Absent,
     evaluation: EvaluationConfig,
     seed: int,
 ) -> tuple[str, str]:
@@ -117,8 +111,6 @@ def write_report(
         rows: Of `plan`.
         left_out: Of `plan`.
         models: Of `gather_models`.
-        held_out_encoder: An empty mapping if there is none.
-        judge: An empty mapping if there is none.
         evaluation: `params:evaluation`.
         seed: `params:seed`.
     """
@@ -130,8 +122,8 @@ def write_report(
     facts = {
         "generator": str(models.generator.identity),
         "encoder": str(models.encoder.identity),
-        "held-out encoder": _name(held_out_encoder),
-        "judge": _name(judge),
+        "held-out encoder": _name(models.held_out),
+        "judge": _name(models.judge),
         "training pairs": "none" if pairs is None else f"{len(pairs):,}",
         "seed": str(seed),
         "intervals": f"{evaluation.confidence:.0%}, bootstrap over prompts",
@@ -147,7 +139,7 @@ def write_report(
         timings=timing_cells(timings),
         protocol=timings["protocol"],
         machine=timings["machine"],
-        settings={name: row.method.list_settings() for name, row in rows.items()},
+        settings={name: planned.settings for name, planned in rows.items()},
         left_out=left_out,
         facts=facts,
         pictures=pictures,
@@ -173,16 +165,16 @@ def _judge_claims(
     scored = [
         Scored(
             name,
-            planned.spec.method,
-            planned.method.list_settings(),
+            planned.variant.method,
+            planned.settings,
             dense[name],
             seconds.get(name),
-            planned.method.caveats,
+            () if planned.method is None else planned.method.caveats,
         )
         for name, planned in rows.items()
     ]
     return judge_claims(scored, evaluation.baseline, confidence=evaluation.confidence)
 
 
-def _name(model: Encoder | Judge | Absent) -> str:
-    return "none" if isinstance(model, Mapping) else str(model.identity)
+def _name(model: Encoder | Judge | None) -> str:
+    return "none" if model is None else str(model.identity)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from clip2latent_kedro.pipelines.evaluation.tables import TITLES
-from clip2latent_kedro.study import Curve
+from clip2latent_kedro.study.samples import Samples
 
 SHOWN = ("clip_score", "held_out_score", "accuracy")
 WIDTH, HEIGHT = 4.6, 4.2  # inches of one plot
@@ -17,7 +17,7 @@ DPI = 110
 Style = tuple[str, str]  # colour and marker of a row
 
 
-def draw_scores(scores: pd.DataFrame, curves: Mapping[str, Curve]) -> Figure:
+def draw_scores(scores: pd.DataFrame, curves: Mapping[str, Samples]) -> Figure:
     """Return plots of the scores against seconds for an image, and against steps.
 
     Args:
@@ -67,16 +67,21 @@ def _draw_against_seconds(
 
 
 def _draw_against_steps(
-    axes: Axes, curves: Mapping[str, Curve], styles: Mapping[str, Style]
+    axes: Axes, curves: Mapping[str, Samples], styles: Mapping[str, Style]
 ) -> None:
     """Draw the mean of all samples; dashed by the encoder that only scores."""
     for name, curve in curves.items():
         colour, marker = styles[name]
-        for scores, line in ((curve.clip_score, "-"), (curve.held_out_score, "--")):
-            if scores is not None:
-                means = scores.mean(axis=(1, 2))
+        for score, line in (("clip_score", "-"), ("held_out_score", "--")):
+            if f"curve_{score}" in curve:
+                means = curve[f"curve_{score}"].mean(axis=(1, 2))
                 axes.plot(
-                    curve.steps, means, line, marker=marker, color=colour, markersize=4
+                    curve["curve_steps"],
+                    means,
+                    line,
+                    marker=marker,
+                    color=colour,
+                    markersize=4,
                 )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     ylabel = f"{TITLES['clip_score']} (dashed: {TITLES['held_out_score']})"

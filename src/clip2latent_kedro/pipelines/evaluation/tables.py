@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clip2latent_kedro.study import DISTANCES, SCORES, STAGES, TIMED
+from clip2latent_kedro.study.distances import DISTANCES
+from clip2latent_kedro.study.scoring import SCORES
+from clip2latent_kedro.study.timing import STAGES, TIMED
 
 Cells = list[list[str]]  # the first row is the header
 

@@ -1,6 +1,6 @@
 """Scores of a sweep against the values that it tries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,15 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from clip2latent_kedro.pipelines.evaluation.tables import TITLES
-from clip2latent_kedro.study.sweep import Trial
-from clip2latent_kedro.study.variants import label_overrides
+from clip2latent_kedro.study.engine import Variant
+from clip2latent_kedro.study.sweep import label_overrides
 
 SHOWN = ("accuracy", "clip_score", "clip_diversity")
 WIDTH, HEIGHT = 4.2, 2.8  # inches of one plot
 APART = 0.06  # of the distance of two values, between two lines
 
 
-def draw_grids(scores: pd.DataFrame, trials: Sequence[Trial]) -> Figure:
+def draw_grids(scores: pd.DataFrame, trials: Sequence[Variant]) -> Figure:
     """Return a row of plots, with intervals, for each grid of two points or more.
 
     Args:
@@ -28,7 +28,7 @@ def draw_grids(scores: pd.DataFrame, trials: Sequence[Trial]) -> Figure:
     grids: dict[str, list[int]] = {}
     for index, trial in enumerate(trials):
         if scores["problem"].isna().iloc[index]:
-            grids.setdefault(trial.grid, []).append(index)
+            grids.setdefault(trial.group, []).append(index)
     grids = {grid: rows for grid, rows in grids.items() if len(rows) > 1}
     size = (WIDTH * max(1, len(shown)), HEIGHT * max(1, len(grids)))
     figure = Figure(figsize=size, layout="constrained")
@@ -44,7 +44,7 @@ def draw_grids(scores: pd.DataFrame, trials: Sequence[Trial]) -> Figure:
 
 
 def _draw_grid(
-    axes: Axes, scores: pd.DataFrame, settings: Sequence[dict[str, Any]], name: str
+    axes: Axes, scores: pd.DataFrame, settings: Sequence[Mapping[str, Any]], name: str
 ) -> None:
     """Draw one score: the setting of most values along x, a line for each rest."""
     swept = max(

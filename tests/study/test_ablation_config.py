@@ -1,24 +1,8 @@
-import json
-
 import pytest
-from prior.toy import (
-    make_data_config,
-    make_diffusion_config,
-    make_network_config,
-    make_train_config,
-)
 
-from clip2latent_kedro.ablation import AblationConfig, Settings, plan_variants
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.study.ablation.config import AblationConfig, OwnConfig
 
-BASE = Settings(
-    SamplingConfig("ddim", 4, 1.0),
-    make_data_config(),
-    make_network_config(),
-    make_diffusion_config(),
-    make_train_config(),
-)
 PSI = {"axis": "sampling.psi", "values": [0.5, 1.0]}
 NOISE = {"axis": "data.embed_noise_scale", "values": [0.0, 1.0]}
 
@@ -30,17 +14,11 @@ def make_config(studies, **changes):
         "num_seeds": 2,
         "confidence": 0.95,
         "strip_prompts": 1,
-        "ensemble_size": 4,
         "budget": {"train.max_it": 5},
         "only": None,
         "studies": studies,
     }
     return AblationConfig(**{**settings, **changes})
-
-
-def plan(studies, circumstances=None, **changes):
-    made_by = circumstances or {"prior": "a", "seed": 0}
-    return plan_variants(make_config(studies, **changes), BASE, made_by)
 
 
 def test_lines_times_across_times_values_then_those_apart():
@@ -51,8 +29,11 @@ def test_lines_times_across_times_values_then_those_apart():
         "across": {"sampling.num_steps": [2, 3]},
         "apart": {"auto": {"sampling.truncation": "auto"}, "gone": None},
     }
-    variants = plan({"s": study, "left_out": None})
-    assert [v.point.label for v in variants] == [
+    studies = make_config({"s": study, "left_out": None}).read_studies()
+    assert list(studies) == ["s"]
+    assert not studies["s"].retrains
+    variants = list(studies["s"].variants())
+    assert [v.label for v in variants] == [
         "one, num_steps 2, psi 0.5",
         "one, num_steps 2, psi 1.0",
         "one, num_steps 3, psi 0.5",
@@ -63,44 +44,27 @@ def test_lines_times_across_times_values_then_those_apart():
         "two, num_steps 3, psi 1.0",
         "auto",
     ]
-    sampling = [v.settings.sampling for v in variants]
-    assert [s.psi for s in sampling] == [0.5, 1.0] * 4 + [1.0]
-    assert [s.eta for s in sampling] == [0.5] * 4 + [0.0] * 4 + [0.5]
-    assert [s.num_steps for s in sampling] == [2, 2, 3, 3] * 2 + [4]
-    assert sampling[-1].truncation == "auto"
-    assert not any(v.retrains for v in variants)
-    assert all(v.settings.train == BASE.train for v in variants)  # without the budget
+    assert [v.is_apart for v in variants] == [False] * 8 + [True]
+    assert [v.value for v in variants] == [0.5, 1.0] * 4 + [None]
+    assert variants[6].overrides == {  # the axis decides over the line
+        "sampling.psi": 0.5,
+        "sampling.eta": 0.0,
+        "sampling.num_steps": 3,
+    }
+    auto = {"sampling.eta": 0.5, "sampling.truncation": "auto"}
+    assert variants[-1].overrides == auto
+    assert all(v.group == "s" for v in variants)
 
 
-def test_only_what_decides_a_prior_trains_one_with_the_budget():
-    lines = {"text": {}, "image": {"condition": "image"}}
-    variants = plan({"noise": {**NOISE, "lines": lines}, "psi": PSI})
-    noise = [v for v in variants if v.study == "noise"]
-    assert all(v.retrains and v.settings.train.max_it == 5 for v in noise)
-    assert [v.settings.data.embed_noise_scale for v in noise] == [0.0, 1.0] * 2
-    assert noise[0].settings.training() == noise[2].settings.training()
-    assert noise[0].key != noise[2].key
-    assert not any(v.retrains for v in variants if v.study == "psi")
-
-
-def test_keys_tell_what_a_result_depends_on():
-    studies = {"noise": NOISE, "psi": PSI}
-
-    def keys(name, **changes):
-        return [v.key for v in plan(studies, **changes) if v.study == name]
-
-    assert len(set(keys("noise") + keys("psi"))) == 4
-    other = {"circumstances": {"prior": "b", "seed": 0}}
-    assert keys("noise", **other) == keys("noise")  # they have priors of their own
-    assert not set(keys("psi", **other)) & set(keys("psi"))
-    seed = {"circumstances": {"prior": "a", "seed": 1}}
-    assert not set(keys("noise", **seed)) & set(keys("noise"))
-    budget = {"budget": {"train.max_it": 6}}
-    assert keys("psi", **budget) == keys("psi")
-    assert not set(keys("noise", **budget)) & set(keys("noise"))
-    whole = {"psi": {**PSI, "values": [0.5, 1]}}
-    assert [v.key for v in plan(whole)] == keys("psi")
-    json.dumps([v.settings.training() for v in plan(studies)])
+def test_a_study_retrains_if_any_variant_changes_what_decides_a_prior():
+    for axis in ("data.embed_noise_scale", "num_pairs", "train.lr"):
+        config = make_config({"x": {"axis": axis, "values": [1, 2]}})
+        assert config.read_studies()["x"].retrains
+    apart = {"wide": {"model.network.dim": 9}}
+    assert make_config({"x": {**PSI, "apart": apart}}).read_studies()["x"].retrains
+    for axis in ("best_of", "condition", "sampling.eta"):
+        config = make_config({"x": {"axis": axis, "values": [1, 2]}})
+        assert not config.read_studies()["x"].retrains
 
 
 def test_only_chooses_studies():
@@ -156,14 +120,13 @@ def test_a_name_that_is_no_file_name():
 
 
 @pytest.mark.parametrize(
-    ("axis", "value", "message"),
+    ("own", "message"),
     [
-        ("sampling.psi", -1.0, r"studies\.x: sampling\.psi must be at least 0"),
-        ("best_of", 0, r"studies\.x: best_of must be a whole number, 1 or more, got 0"),
-        ("num_pairs", 1.5, r"num_pairs must be a whole number, 2 or more, got 1\.5"),
-        ("condition", "sound", r"condition must be text or image, got 'sound'"),
+        ({"best_of": 0}, r"best_of must be a whole number, 1 or more, got 0"),
+        ({"num_pairs": 1.5}, r"num_pairs must be a whole number, 2 or more, got 1\.5"),
+        ({"condition": "sound"}, r"condition must be text or image, got 'sound'"),
     ],
 )
-def test_a_value_that_is_out_of_range_names_its_study(axis, value, message):
+def test_what_only_an_ablation_sets_has_a_range(own, message):
     with pytest.raises(InputError, match=message):
-        plan({"x": {"axis": axis, "values": [value]}})
+        OwnConfig(**own)

@@ -2,37 +2,88 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
-from clip2latent_kedro.ablation.settings import (
-    KNOWN,
-    describe_override,
-    needs_training,
-)
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.study.variants import expand_grid
+from clip2latent_kedro.prior.config import TrainConfig
+from clip2latent_kedro.prior.diffusion import DiffusionConfig
+from clip2latent_kedro.prior.network import NetworkConfig
+from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.study.engine import Overrides, Variant, expand_grid
 
-_STUDY = ("title", "axis", "values", "base", "lines", "across", "apart")
+Groups = Mapping[str, Any]
+"""The settings of a variant: config objects by group, such as `model.network`."""
 
 
 @dataclass(frozen=True)
-class Point:
-    """One variant of a study, as it is written.
+class OwnConfig:
+    """What only an ablation can set.
 
     Attributes:
-        line: Which line of the figure it is on; "" where there is only one.
-        value: Where on the axis; None for a variant apart from it.
-        label: Of the variant, unique in its study.
-        overrides: What it changes of the parameters, all together.
-        is_apart: Whether it has no place on the axis.
+        num_pairs: Pairs that the prior is trained on; None for all.
+        best_of: Samples that CLIP chooses one from.
+        condition: What the pictures are drawn of: texts, or embeddings of pictures
+            that training never saw.
     """
 
-    line: str
-    value: Any
-    label: str
-    overrides: dict[str, Any]
-    is_apart: bool = False
+    num_pairs: int | None = None
+    best_of: int = 1
+    condition: Literal["text", "image"] = "text"
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if self.condition not in ("text", "image"):
+            msg = f"condition must be text or image, got {self.condition!r}."
+            raise InputError(msg)
+        for name, low in {"num_pairs": 2, "best_of": 1}.items():
+            value = getattr(self, name)
+            is_number = type(value) is int and value >= low
+            if not is_number and not (name == "num_pairs" and value is None):
+                msg = f"{name} must be a whole number, {low} or more, got {value!r}."
+                raise InputError(msg)
+
+
+OWN = ""  # the group of what only an ablation can set
+NO_DIFFERENCE = ("val_it", "val_pairs", "best_by", "save_it")  # to averaged weights
+GROUPS: dict[str, list[str]] = {
+    "sampling": [field.name for field in fields(SamplingConfig)],
+    "data": ["bs", "embed_noise_scale"],
+    "model.network": [field.name for field in fields(NetworkConfig)],
+    "model.diffusion": [field.name for field in fields(DiffusionConfig)],
+    "train": [f.name for f in fields(TrainConfig) if f.name not in NO_DIFFERENCE],
+    OWN: [field.name for field in fields(OwnConfig)],
+}
+KNOWN = [f"{g}.{name}".lstrip(".") for g, names in GROUPS.items() for name in names]
+
+
+def needs_training(name: str) -> bool:
+    """Return whether another value of a setting means another prior."""
+    return name not in ("best_of", "condition") and not name.startswith("sampling.")
+
+
+def change_groups(groups: Groups, overrides: Overrides) -> dict[str, Any]:
+    """Return settings with some of them changed.
+
+    Args:
+        groups: Config objects by group.
+        overrides: With names of `KNOWN`.
+
+    Raises:
+        InputError: If a value is out of its range.
+    """
+    changes: dict[str, dict[str, Any]] = {}
+    for name, value in overrides.items():
+        group, _, field = name.rpartition(".")
+        changes.setdefault(group, {})[field] = value
+    changed = {g: replace(groups[g], **own) for g, own in changes.items()}
+    return {**groups, **changed}
+
+
+def describe_override(name: str, value: Any) -> str:
+    """Return an override in words, such as `psi 0.7`."""
+    absent = "all" if name == "num_pairs" else "none"
+    return f"{name.rpartition('.')[2]} {absent if value is None else value}"
 
 
 @dataclass(frozen=True)
@@ -53,26 +104,30 @@ class StudySpec:
     title: str
     axis: str
     values: list[Any]
-    base: dict[str, Any] = field(default_factory=dict)
-    lines: dict[str, dict[str, Any]] = field(default_factory=lambda: {"": {}})
-    apart: dict[str, dict[str, Any]] = field(default_factory=dict)
+    base: dict[str, Any]
+    lines: dict[str, dict[str, Any]]
+    apart: dict[str, dict[str, Any]]
 
     @property
     def retrains(self) -> bool:
         """Whether each variant is drawn from a prior of its own."""
-        return any(needs_training(name) for p in self.points() for name in p.overrides)
+        return any(needs_training(n) for v in self.variants() for n in v.overrides)
 
-    def points(self) -> Iterator[Point]:
+    def variants(self) -> Iterator[Variant]:
         """Yield all variants, line by line, those apart last."""
         for line, of_line in self.lines.items():
             for value in self.values:
                 label = describe_override(self.axis, value)
-                overrides = {**self.base, **of_line, self.axis: value}
-                full = f"{line}, {label}" if line else label
-                yield Point(line, value, full, overrides)
+                yield Variant(
+                    f"{line}, {label}" if line else label,
+                    {**self.base, **of_line, self.axis: value},
+                    group=self.name,
+                    line=line,
+                    value=value,
+                )
         for name, settings in self.apart.items():
             overrides = {**self.base, **settings}
-            yield Point(name, None, name, overrides, is_apart=True)
+            yield Variant(name, overrides, group=self.name, line=name, is_apart=True)
 
 
 @dataclass(frozen=True)
@@ -86,7 +141,6 @@ class AblationConfig:
         num_seeds: Seeds of each variant, from `seed` on.
         confidence: Of the intervals over seeds.
         strip_prompts: Prompts in the pictures of a study.
-        ensemble_size: Priors that are trained together, at most.
         budget: What every prior that is trained for a study changes of the
             parameters, to be trained quickly.
         only: Names of the studies to run, with commas between; None for all.
@@ -98,7 +152,6 @@ class AblationConfig:
     num_seeds: int
     confidence: float
     strip_prompts: int
-    ensemble_size: int
     budget: dict[str, Any]
     only: str | None
     studies: dict[str, dict[str, Any] | None]
@@ -110,12 +163,11 @@ class AblationConfig:
             "num_samples": 2,  # diversity compares samples of one prompt
             "num_seeds": 2,  # an interval compares seeds
             "strip_prompts": 1,
-            "ensemble_size": 1,
         }
         for name, low in at_least.items():
             self._check(name, getattr(self, name) >= low, f"{low} or more")
         self._check("confidence", 0 < self.confidence < 1, "above 0 and below 1")
-        _check_overrides("ablation.budget", self.budget)
+        _read_overrides("ablation.budget", self.budget)
         for name in self.budget:
             if not needs_training(name):
                 msg = (
@@ -124,9 +176,8 @@ class AblationConfig:
                 )
                 raise InputError(msg)
         studies = self._read_all()
-        chosen = self._chosen()
         known = f"names of studies, of {', '.join(studies)}, or null"
-        self._check("only", chosen <= studies.keys(), known)
+        self._check("only", self._chosen() <= studies.keys(), known)
 
     def read_studies(self) -> dict[str, StudySpec]:
         """Return the studies to run, by name."""
@@ -154,10 +205,11 @@ def _read_study(name: str, written: object) -> StudySpec:
             f"alone, since its files are called so, got {name!r}."
         )
         raise InputError(msg)
-    study = _as_mapping(where, written)
+    study = _read_mapping(where, written)
+    parts = ("title", "axis", "values", "base", "lines", "across", "apart")
     for key in study:
-        if key not in _STUDY:
-            msg = f"{where}.{key} is not a parameter. Known here: {', '.join(_STUDY)}."
+        if key not in parts:
+            msg = f"{where}.{key} is not a parameter. Known here: {', '.join(parts)}."
             raise InputError(msg)
     axis, values = study.get("axis"), study.get("values")
     if axis not in KNOWN:
@@ -166,16 +218,16 @@ def _read_study(name: str, written: object) -> StudySpec:
     if not isinstance(values, list) or not values:
         msg = f"{where}.values must be a list of values to try, got {values!r}."
         raise InputError(msg)
-    base = _as_mapping(f"{where}.base", study.get("base", {}))
-    apart = _read_named(f"{where}.apart", study.get("apart", {}))
-    lines = _read_lines(where, study)
-    _check_overrides(f"{where}.base", base)
-    for group, named in (("lines", lines), ("apart", apart)):
-        for line, overrides in named.items():
-            _check_overrides(f"{where}.{group}.{line}", overrides)
-    title = str(study.get("title", name.replace("_", " ")))
-    spec = StudySpec(name, title, axis, values, base, lines, apart)
-    labels = [point.label for point in spec.points()]
+    spec = StudySpec(
+        name,
+        str(study.get("title", name.replace("_", " "))),
+        axis,
+        values,
+        base=_read_overrides(f"{where}.base", study.get("base", {})),
+        lines=_read_lines(where, study),
+        apart=_read_named(f"{where}.apart", study.get("apart", {})),
+    )
+    labels = [variant.label for variant in spec.variants()]
     if len(set(labels)) < len(labels):
         msg = f"{where} must have variants of different names, got {labels}."
         raise InputError(msg)
@@ -185,7 +237,7 @@ def _read_study(name: str, written: object) -> StudySpec:
 def _read_lines(where: str, study: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the lines as written, each times every combination of `across`."""
     lines = _read_named(f"{where}.lines", study.get("lines", {})) or {"": {}}
-    across = _as_mapping(f"{where}.across", study.get("across", {}))
+    across = _read_overrides(f"{where}.across", study.get("across", {}))
     for name, values in across.items():
         if not isinstance(values, list) or not values:
             msg = f"{where}.across.{name} must be a list of values, got {values!r}."
@@ -199,23 +251,24 @@ def _read_lines(where: str, study: Mapping[str, Any]) -> dict[str, dict[str, Any
 
 
 def _read_named(where: str, written: object) -> dict[str, dict[str, Any]]:
-    """Return settings by the name of what has them; null leaves one out."""
-    named = _as_mapping(where, written)
+    """Return overrides by the name of what has them; null leaves one out."""
     return {
-        name: _as_mapping(f"{where}.{name}", overrides)
-        for name, overrides in named.items()
+        name: _read_overrides(f"{where}.{name}", overrides)
+        for name, overrides in _read_mapping(where, written).items()
         if overrides is not None
     }
 
 
-def _check_overrides(where: str, overrides: object) -> None:
-    for name in _as_mapping(where, overrides):
+def _read_overrides(where: str, written: object) -> dict[str, Any]:
+    overrides = _read_mapping(where, written)
+    for name in overrides:
         if name not in KNOWN:
             msg = f"{where}.{name} is not a setting. Known here: {', '.join(KNOWN)}."
             raise InputError(msg)
+    return overrides
 
 
-def _as_mapping(where: str, written: object) -> dict[str, Any]:
+def _read_mapping(where: str, written: object) -> dict[str, Any]:
     if not isinstance(written, Mapping):
         msg = f"{where} must be settings by name, got {written!r}."
         raise InputError(msg)
