@@ -75,7 +75,7 @@ class PromptScorer:
             evaluation.image_batch_size,
         )
         drawn = draw_row(
-            Clip2Latent(model, replace(self.sampling, **settings)),
+            Clip2Latent(model=model, settings=replace(self.sampling, **settings)),
             self._queries,
             encoder=self._encoder,
             judge=self._judge,

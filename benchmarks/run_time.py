@@ -67,7 +67,7 @@ def main() -> None:
                 device=device,
             )
             sampling = SamplingConfig(guidance_scale=2.0, **settings)
-            methods[name] = Clip2Latent(model, sampling)
+            methods[name] = Clip2Latent(model=model, settings=sampling)
     queries = Queries([TEXT], encoder.encode_text([TEXT]), np.empty((1, 0), np.int64))
 
     print(f"{describe_machine()}\n")

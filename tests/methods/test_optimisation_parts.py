@@ -3,13 +3,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from clip2latent_kedro.methods.optimisation.losses import text_loss
-from clip2latent_kedro.methods.optimisation.views import (
-    cut_out,
-    draw_windows,
-    input_size,
-    resize_image,
-)
 from torch.nn import functional
 
 from clip2latent_kedro.errors import InputError
@@ -20,6 +13,13 @@ from clip2latent_kedro.methods.optimisation.coordinates import (
     make_coordinates,
     shared_layers,
     spread_cloud,
+)
+from clip2latent_kedro.methods.optimisation.objective import (
+    cut_out,
+    draw_windows,
+    input_size,
+    resize_image,
+    text_loss,
 )
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from clip2latent_kedro.study.digests import digest_prior
 from torch.nn import functional
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import repeat_latents
+from clip2latent_kedro.methods.digests import digest_prior
 from clip2latent_kedro.prior.checkpoint import (
     export_weights,
     prior_from_checkpoint,

@@ -157,8 +157,10 @@ class Method(ABC):
         return self
 
     def list_settings(self) -> dict[str, Any]:
-        """Return all settings by name, as plain JSON."""
-        return asdict(self.settings)
+        """Return all settings by name, as plain JSON, the method's own ones first."""
+        values = asdict(self.settings)
+        own = [name for name in self.own_settings() if name in values]
+        return {name: values[name] for name in [*own, *values]}
 
     @classmethod
     def own_settings(cls) -> list[str]:

@@ -6,7 +6,7 @@ from samples of the prior.
 """
 
 from abc import abstractmethod
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, ClassVar, Literal, Self
 
@@ -248,7 +248,7 @@ class Refinement(Optimisation):
         of_start = {
             f"start.{name}": value for name, value in self.start.list_settings().items()
         }
-        return {**asdict(self.settings), **of_start}
+        return {**super().list_settings(), **of_start}
 
 
 @torch.no_grad()
