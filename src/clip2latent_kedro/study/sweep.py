@@ -113,7 +113,7 @@ def plan_sweep(
             queries,
             found,
             asdict(settings),
-            __name__,
+            "clip2latent_kedro.study.engine",
             seed=seed,
             **protocol,
         )

@@ -11,6 +11,7 @@ import numpy as np
 
 from clip2latent_kedro.metrics.bootstrap import Interval
 from clip2latent_kedro.metrics.student_t import t_interval
+from clip2latent_kedro.study.comparison import tell_apart
 
 NAMES = {
     "clip_score": "CLIP score",
@@ -131,8 +132,15 @@ def _difference(
     one: SeedScores, other: SeedScores, name: str, confidence: float, num_parts: int
 ) -> Interval:
     """Return the difference of two variants, paired by seed, as one of several."""
-    difference = np.subtract(one.scores[name], other.scores[name]).tolist()
-    return t_interval(difference, 1 - (1 - confidence) / num_parts)
+    difference = tell_apart(
+        one.scores[name],
+        other.scores[name],
+        confidence=confidence,
+        num_comparisons=num_parts,
+        fewest=2,
+    )
+    assert difference is not None  # scores of a seed are finite
+    return difference
 
 
 def _count(number: int, noun: str) -> str:
