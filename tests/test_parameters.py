@@ -74,6 +74,7 @@ def test_every_parameter_is_explained_beside_its_value():
         ("portraits.clip.text_heads", 3, "a multiple of text_heads, got 128 and 3."),
         ("portraits.generator.resolution", 24, "In portraits.generator, "),
         ("data_generation.out_image_size", 0, "out_image_size must be 1 or more"),
+        ("ablation.ensemble_size", 12, "a parameter. Priors are trained one by one"),
         ("ablation.studies.best_of.values", [0], "best_of must be a whole number, 1 "),
         ("data.bs", "x", 'data.bs must be a whole number, got "x".'),
         ("data.bs", 1.0, "data.bs must be a whole number, got 1.0."),

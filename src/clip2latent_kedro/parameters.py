@@ -47,6 +47,7 @@ from clip2latent_kedro.study.validation import ValidationConfig
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 LARGEST = {int: 2**31 - 1, float: 1e30}  # of what is computed with in 32 bits
+_GONE = {"ablation.ensemble_size": "Priors are trained one by one: remove it."}
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 _NAMES = {
     int: "a whole number",
@@ -242,7 +243,8 @@ def _explain(problem: Mapping[str, Any], tree: Any) -> str:
             break  # what follows is a type's name
     path = ".".join(map(str, location))
     if problem["type"] in _UNKNOWN:
-        return f"{path} is not a parameter.{_suggest(path)}"
+        hint = f" {_GONE[path]}" if path in _GONE else _suggest(path)
+        return f"{path} is not a parameter.{hint}"
     if problem["type"] == "missing":
         return f"{path} is missing. Set it in conf/ or with --params."
     if problem["type"] == "value_error":

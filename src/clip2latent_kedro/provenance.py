@@ -56,8 +56,9 @@ def digest_code(*roots: str) -> str:
     """Return a SHA-256 (hex) of the code of modules and of all that they import.
 
     All means the modules of the same package and of this one, wherever in the code one
-    is imported, but for types alone, or named in a string. Comments, docstrings and layout do not count.
-    Digests are of syntax trees, so that a Python of another grammar may give others.
+    is imported, but for types alone, or named in a string. Comments, docstrings and
+    layout do not count. Digests are of syntax trees, so that a Python of another
+    grammar may give others.
 
     Args:
         roots: Names of modules; the code of one without a source counts by its name.

@@ -27,7 +27,7 @@ class TrialHooks:
             return
 
         def load(name: str) -> Any:
-            return catalog.load(name) if name in read else {}
+            return catalog.load(name) if name in read else None
 
         device = pick_device(catalog.load("params:device"))
         encoder, held_out = load("encoder"), load("held_out_encoder") or None
