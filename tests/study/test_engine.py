@@ -77,16 +77,14 @@ def test_results_come_one_by_one_and_a_stopped_run_goes_on_to_the_same():
         return {"x": np.array(len(name))}, {"note": name}
 
     planned = {n: plan(n, lambda n=n: compute(n)) for n in ("a", "bb", "ccc")}
-    run = run_study(planned, list(planned), study="test")
+    run = run_study(planned, list(planned))
     assert next(run) == {}  # the folder
     first = next(run)
     assert started == ["a"]
     run.close()  # killed
 
     stored = dict(first)
-    for result in run_study(
-        planned, find_due(planned, stored, resume=True), study="test"
-    ):
+    for result in run_study(planned, find_due(planned, stored, resume=True)):
         stored |= result
     assert started == ["a", "bb", "ccc"]
     assert {n: int(arrays["x"]) for n, (arrays, _) in stored.items()} == {
@@ -104,7 +102,7 @@ def test_variants_that_share_work_are_run_one_after_another():
     planned = {
         name: plan(name, together=name[0]) for name in ("x1", "y1", "x2", "z1", "y2")
     }
-    results = run_study(planned, list(planned), study="test")
+    results = run_study(planned, list(planned))
     names = [name for result in results for name in result]
     assert names == ["x1", "x2", "y1", "y2", "z1"]
 
@@ -123,7 +121,7 @@ def test_variants_that_share_work_are_run_one_after_another():
 )
 def test_a_failure_is_a_result_and_a_fault_of_the_code_is_none(error, is_result):
     planned = {"a": plan(), "b": plan(compute=failing(error)), "c": plan()}
-    results = run_study(planned, list(planned), study="test")
+    results = run_study(planned, list(planned))
     assert [next(results).keys() for _ in range(2)] == [set(), {"a"}]
     if not is_result:
         with pytest.raises(type(error)):

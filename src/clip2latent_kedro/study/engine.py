@@ -180,7 +180,7 @@ def find_changed(
 
 
 def run_study(
-    planned: Mapping[str, Planned], due: Collection[str], *, study: str
+    planned: Mapping[str, Planned], due: Collection[str]
 ) -> Iterator[dict[str, Stored]]:
     """Yield the result of each variant as it comes, to be stored at once.
 
@@ -191,12 +191,11 @@ def run_study(
     Args:
         planned: Variants by the name of their result.
         due: Those that have to be computed (see `find_due`).
-        study: What is going on, for the progress bar.
     """
     yield {}  # a folder, even if there is nothing to add
     batches = list(dict.fromkeys(planned[name].together for name in due))
     in_order = sorted(due, key=lambda name: batches.index(planned[name].together))
-    with progress_bar(study, total=len(due), unit="variants") as advance:
+    with progress_bar("variants", total=len(due), unit="variants") as advance:
         for name in in_order:
             one = planned[name]
             began = time.perf_counter()

@@ -1,7 +1,6 @@
 """Nodes of `ablation` that sample and score."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -21,7 +20,7 @@ from clip2latent_kedro.study.ablation.plan import (
     read_pictures,
 )
 from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.study.engine import Planned, Stored, find_due, run_study
+from clip2latent_kedro.study.engine import Planned
 from clip2latent_kedro.study.prompts import read_bank
 
 Groups = dict[str, Any]
@@ -37,8 +36,8 @@ def prepare(
     evaluation: EvaluationConfig,
     num_validation_prompts: int,
     seed: int,
-) -> Ablation:
-    """Gather what all variants have in common: models, pairs, prompts, pictures.
+) -> tuple[Ablation, list[Planned]]:
+    """Gather what all variants have in common, and plan them.
 
     Args:
         prompt_bank: A column `prompt`, and one for each attribute that is stated.
@@ -51,6 +50,9 @@ def prepare(
         num_validation_prompts: The first prompts of the bank, which are left to the
             validation.
         seed: The first of the seeds.
+
+    Returns:
+        Models, pairs, prompts and pictures; and the variants, study after study.
 
     Raises:
         InputError: If there are too few prompts, or too few pairs are kept from
@@ -80,13 +82,14 @@ def prepare(
     )
     own = training_pairs.take(slice(0, first))
     pairs = TrainingPairs(*own, training_pairs.recipe)
-    return Ablation(
+    bench = Ablation(
         ablation,
         replace(models, priors={"prior": prior}, training_pairs=pairs),
         AblationQueries(texts, images, given),
         seed=seed,
         stored_image_size=evaluation.stored_image_size,
     )
+    return bench, bench.plan(base)
 
 
 def gather_settings(
@@ -105,33 +108,3 @@ def gather_settings(
         "train": train,
         OWN: OwnConfig(),
     }
-
-
-def plan(bench: Ablation, base: Groups) -> list[Planned]:
-    """Plan every variant, in the order of the studies.
-
-    Args:
-        bench: Of `prepare`.
-        base: Of `gather_settings`.
-    """
-    return bench.plan(base)
-
-
-def run(
-    variants: list[Planned], progress: Mapping[str, Stored], resume: bool
-) -> Iterator[dict[str, Stored]]:
-    """Run each variant that is due, and yield its result as it comes.
-
-    Args:
-        variants: Of `plan`.
-        progress: Results that are stored; those without a problem are kept.
-        resume: False runs everything again.
-    """
-    planned = {one.key: one for one in variants}
-    due = find_due(planned, progress, resume=resume)
-    yield from run_study(planned, due, study="ablation")
-
-
-def describe_base(base: Groups) -> dict[str, dict[str, Any]]:
-    """Return the parameters that variants start from as plain values, by group."""
-    return {name: asdict(group) for name, group in base.items() if name != OWN}

@@ -2,18 +2,13 @@
 
 from kedro.pipeline import Pipeline
 
-from clip2latent_kedro.pipelines.ablation.nodes import (
-    gather_settings,
-    plan,
-    prepare,
-    run,
-)
+from clip2latent_kedro.pipelines.ablation.nodes import gather_settings, prepare
 from clip2latent_kedro.pipelines.ablation.results import (
     report_studies,
     tabulate,
     write_report,
 )
-from clip2latent_kedro.pipelines.gathering import gather_models
+from clip2latent_kedro.pipelines.studies import gather_models, run_variants
 from clip2latent_kedro.pipelines.wiring import wire
 
 
@@ -28,14 +23,13 @@ def create_pipeline() -> Pipeline:
             wire(gather_settings, "ablation_base"),
             wire(
                 prepare,
-                "ablation_bench",
+                ["ablation_bench", "ablation_variants"],
                 name="prepare_ablation",
                 models="frozen_models",
                 **base,
             ),
-            wire(plan, "ablation_variants", name="plan_ablation", **bench, **base),
             wire(
-                run,
+                run_variants,
                 "ablation_results",
                 name="run_ablation",
                 progress="ablation_progress",

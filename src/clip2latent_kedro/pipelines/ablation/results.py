@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,9 @@ import pandas as pd
 
 from clip2latent_kedro.metrics.student_t import t_interval
 from clip2latent_kedro.pipelines.ablation.figures import draw_strip, draw_study
-from clip2latent_kedro.pipelines.ablation.nodes import Groups, describe_base
+from clip2latent_kedro.pipelines.ablation.nodes import Groups
 from clip2latent_kedro.runtime import describe_machine
-from clip2latent_kedro.study.ablation.config import AblationConfig, StudySpec
+from clip2latent_kedro.study.ablation.config import OWN, AblationConfig, StudySpec
 from clip2latent_kedro.study.ablation.plan import SCORES, Ablation
 from clip2latent_kedro.study.engine import Planned, Stored, describe_scorers
 from clip2latent_kedro.study.figures import render_figure
@@ -189,8 +190,9 @@ def write_report(
     )
     parameters = [
         [f"{group}.{name}", json.dumps(value)]
-        for group, settings in describe_base(base).items()
-        for name, value in settings.items()
+        for group, settings in base.items()
+        for name, value in asdict(settings).items()
+        if group != OWN
     ]
     sections += [
         Section("What this rests on", tables=[[["", ""], *map(list, facts.items())]]),

@@ -95,8 +95,7 @@ def answer_prompts(
             evaluation, models, queries, psi=psi, seed=seed
         )
         planned = {GENERATOR_IMAGES: of_generator, **planned}
-    due = find_due(planned, progress, resume=resume)
-    yield from run_study(planned, due, study="evaluation")
+    yield from run_study(planned, find_due(planned, progress, resume=resume))
 
 
 def leave_out_failed(

@@ -24,7 +24,7 @@ from clip2latent_kedro.pipelines.evaluation.timings import (
     collect_timings,
     time_methods,
 )
-from clip2latent_kedro.pipelines.gathering import (
+from clip2latent_kedro.pipelines.studies import (
     add_priors,
     add_references,
     gather_models,

@@ -1,6 +1,5 @@
 """Nodes of `sweep`."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import pandas as pd
@@ -8,7 +7,7 @@ import pandas as pd
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.study.engine import Planned, Stored, find_due, run_study
+from clip2latent_kedro.study.engine import Planned
 from clip2latent_kedro.study.prompts import read_bank
 from clip2latent_kedro.study.sweep import SweepConfig, plan_sweep
 
@@ -50,19 +49,3 @@ def plan(
         seed=seed,
         stored_image_size=evaluation.stored_image_size,
     )
-
-
-def run(
-    variants: list[Planned], progress: Mapping[str, Stored], resume: bool
-) -> Iterator[dict[str, Stored]]:
-    """Run each variant that is due, and yield its result as it comes.
-
-    Args:
-        variants: Of `plan`; of those of one key the first is run.
-        progress: Results that are stored; those without a problem are kept.
-        resume: False runs everything again.
-    """
-    planned = {one.key: one for one in reversed(variants)}
-    planned = {one.key: planned[one.key] for one in variants}
-    due = find_due(planned, progress, resume=resume)
-    yield from run_study(planned, due, study="sweep")

@@ -2,8 +2,12 @@
 
 from kedro.pipeline import Pipeline
 
-from clip2latent_kedro.pipelines.gathering import add_priors, gather_models
-from clip2latent_kedro.pipelines.sweep.nodes import plan, run
+from clip2latent_kedro.pipelines.studies import (
+    add_priors,
+    gather_models,
+    run_variants,
+)
+from clip2latent_kedro.pipelines.sweep.nodes import plan
 from clip2latent_kedro.pipelines.sweep.results import (
     choose,
     plot,
@@ -28,7 +32,7 @@ def create_pipeline() -> Pipeline:
             ),
             wire(plan, "sweep_variants", name="plan_sweep", **models),
             wire(
-                run,
+                run_variants,
                 "sweep_results",
                 name="run_sweep",
                 progress="sweep_progress",

@@ -1,6 +1,6 @@
-"""Nodes that gather the models of a domain, for all pipelines that compare."""
+"""Nodes of all pipelines that compare: their models, and the run of their variants."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.study.config import EvaluationConfig
+from clip2latent_kedro.study.engine import Planned, Stored, find_due, run_study
 
 Given = TypeVar("Given")
 Absent = Mapping[str, Any] | None  # in the place of what a domain lacks
@@ -107,6 +108,21 @@ def add_references(
         lafite=given(lafite),
         clip2gan=given(clip2gan),
     )
+
+
+def run_variants(
+    variants: list[Planned], progress: Mapping[str, Stored], resume: bool
+) -> Iterator[dict[str, Stored]]:
+    """Run each variant that is due, and yield its result as it comes, by its key.
+
+    Args:
+        variants: Those of one key come to the same: the first is run.
+        progress: Results that are stored; those without a problem are kept.
+        resume: False runs everything again.
+    """
+    first = {one.key: one for one in reversed(variants)}
+    planned = {one.key: first[one.key] for one in variants}
+    yield from run_study(planned, find_due(planned, progress, resume=resume))
 
 
 def given(model: Given | Absent) -> Given | None:
