@@ -1,12 +1,10 @@
 """Ablations, run by Kedro in a world of three colours with priors of four steps."""
 
 import io
-from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 import pytest
-from kedro.validation.parameter_validator import ParameterValidator
 from linear_models import (
     PROMPTS,
     ColourEncoder,
@@ -88,7 +86,7 @@ def run(tmp_path):
 
 def test_every_study_has_its_table_figure_pictures_and_paragraph(run):
     catalog = run()
-    asked = catalog.load("ablation_bench").queries.texts.texts
+    asked = catalog.load("ablation_setup").queries.texts.texts
     assert asked == [row["prompt"] for row in PROMPTS]
     scores = catalog.load("ablation_scores")
     assert len(scores) == NUM_VARIANTS
@@ -234,24 +232,3 @@ def test_too_few_pictures_kept_from_training(run):
 def test_a_bank_that_is_too_small_is_refused(run):
     with pytest.raises(InputError, match=r"num_prompts must be at most 3, .* got 4"):
         run(**{"params:ablation": make_ablation(num_prompts=4)})
-
-
-def test_kedro_builds_the_config_from_the_annotations():
-    base = make_base()
-    raw = {
-        "ablation": asdict(make_ablation()),
-        "data": asdict(base["data"]),
-        "sampling": asdict(base["sampling"]),
-        "model": {
-            "network": asdict(base["model.network"]),
-            "diffusion": asdict(base["model.diffusion"]),
-        },
-        "train": asdict(base["train"]),
-        "evaluation": asdict(make_evaluation()),
-        "validation": {"num_prompts": 1},
-        "seed": 1,
-        "device": "cpu",
-        "resume": True,
-    }
-    built = ParameterValidator({"a": create_pipeline()}).validate_raw_params(raw)
-    assert built["ablation"] == make_ablation()

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from kedro.validation.parameter_validator import ParameterValidator
 from linear_models import (
     PROMPTS,
     ColourEncoder,
@@ -310,24 +309,6 @@ def test_the_figure_shows_the_first_sample_and_the_best(catalog):
         expected = [samples[row][prompt, 0, 0, 0] for row in ROWS]
         expected.insert(5, samples["fast"][prompt, best[prompt], 0, 0])
         assert np.array_equal(cells[:7], expected)
-
-
-def test_kedro_builds_the_configs_from_the_annotations():
-    raw = {
-        "data": DATA,
-        "sampling": asdict(make_sampling()),
-        "evaluation": asdict(make_evaluation()),
-        "baselines": {},
-        "data_generation": {"psi": 1.0},
-        "resume": True,
-        "seed": 1,
-        "device": "cpu",
-    }
-    built = ParameterValidator({"evaluation": create_pipeline()}).validate_raw_params(
-        raw
-    )
-    assert built["sampling"] == make_sampling()
-    assert built["evaluation"] == make_evaluation()
 
 
 def modified(catalog):

@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 import numpy as np
 import pandas as pd
 import pytest
-from kedro.validation.parameter_validator import ParameterValidator
 from linear_models import (
     PROMPTS,
     ColourEncoder,
@@ -213,18 +212,3 @@ def test_a_domain_without_a_judge_is_swept_by_its_clip_score(run):
     catalog = run(judge=None, held_out_encoder=None, prompt_bank=bank)
     assert "accuracy" not in catalog.load("sweep_scores")
     assert list(catalog.load("sweep_best")["contenders"]) == ["clip_score"]
-
-
-def test_kedro_builds_the_config_from_the_annotations():
-    raw = {
-        "sweep": asdict(make_sweep()),
-        "data": DATA,
-        "sampling": asdict(make_sampling()),
-        "evaluation": asdict(make_evaluation()),
-        "validation": {"num_prompts": 1},
-        "seed": 1,
-        "device": "cpu",
-        "resume": True,
-    }
-    built = ParameterValidator({"sweep": create_pipeline()}).validate_raw_params(raw)
-    assert built["sweep"] == make_sweep()

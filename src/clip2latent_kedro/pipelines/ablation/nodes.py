@@ -82,14 +82,14 @@ def prepare(
     )
     own = training_pairs.take(slice(0, first))
     pairs = TrainingPairs(*own, training_pairs.recipe)
-    bench = Ablation(
+    setup = Ablation(
         ablation,
         replace(models, priors={"prior": prior}, training_pairs=pairs),
         AblationQueries(texts, images, given),
         seed=seed,
         stored_image_size=evaluation.stored_image_size,
     )
-    return bench, bench.plan(base)
+    return setup, setup.plan(base)
 
 
 def gather_settings(

@@ -14,16 +14,16 @@ from clip2latent_kedro.pipelines.wiring import wire
 
 def create_pipeline() -> Pipeline:
     """Return prior and pairs -> results of variants -> tables, figures, report."""
-    bench, base = {"bench": "ablation_bench"}, {"base": "ablation_base"}
+    setup, base = {"setup": "ablation_setup"}, {"base": "ablation_base"}
     variants = {"variants": "ablation_variants"}
-    drawn = {"results": "ablation_results", **variants, **bench}
+    drawn = {"results": "ablation_results", **variants, **setup}
     return Pipeline(
         [
             wire(gather_models, "frozen_models"),
             wire(gather_settings, "ablation_base"),
             wire(
                 prepare,
-                ["ablation_bench", "ablation_variants"],
+                ["ablation_setup", "ablation_variants"],
                 name="prepare_ablation",
                 models="frozen_models",
                 **base,
@@ -43,7 +43,7 @@ def create_pipeline() -> Pipeline:
                 name="write_ablation_report",
                 studies="ablation_studies",
                 scores="ablation_scores",
-                **bench,
+                **setup,
                 **base,
             ),
         ]

@@ -44,7 +44,7 @@ BUDGET = (
 def tabulate(
     results: Mapping[str, Stored],
     variants: list[Planned],
-    bench: Ablation,
+    setup: Ablation,
     ablation: AblationConfig,
 ) -> pd.DataFrame:
     """Return one row for each variant, study after study.
@@ -52,7 +52,7 @@ def tabulate(
     Args:
         results: All that are stored.
         variants: Of `plan`.
-        bench: Of `prepare`.
+        setup: Of `prepare`.
         ablation: `params:ablation`.
 
     Returns:
@@ -61,7 +61,7 @@ def tabulate(
         `line` and `value`; `encoder`, `held_out_encoder` and `judge`, which scored;
         `problem` of a variant that failed; `result`, the name of its file.
     """
-    scored_by = describe_scorers(bench.models)
+    scored_by = describe_scorers(setup.models)
     rows = []
     for one in variants:
         arrays, record = results[one.key]
@@ -97,7 +97,7 @@ def report_studies(
     scores: pd.DataFrame,
     results: Mapping[str, Stored],
     variants: list[Planned],
-    bench: Ablation,
+    setup: Ablation,
     ablation: AblationConfig,
 ) -> Files:
     """Return table, figure, pictures and paragraph of each study, by file name.
@@ -106,7 +106,7 @@ def report_studies(
         scores: Of `tabulate`.
         results: All that are stored.
         variants: Of `plan`.
-        bench: Of `prepare`.
+        setup: Of `prepare`.
         ablation: `params:ablation`.
     """
     files: Files = {}
@@ -132,7 +132,7 @@ def report_studies(
         files[f"{name}.csv"] = table.to_csv(index=False)
         files[f"{name}.png"] = render_figure(draw_study(table, spec))
         files[f"{name}_pictures.png"] = draw_strip(
-            table, spec, pictures, asked, bench.queries
+            table, spec, pictures, asked, setup.queries
         )
         files[f"{name}.md"] = f"{said}\n"
     return files
@@ -141,7 +141,7 @@ def report_studies(
 def write_report(
     studies: Mapping[str, str | np.ndarray],
     scores: pd.DataFrame,
-    bench: Ablation,
+    setup: Ablation,
     base: Groups,
     ablation: AblationConfig,
     seed: int,
@@ -151,7 +151,7 @@ def write_report(
     Args:
         studies: Of `report_studies`.
         scores: Of `tabulate`.
-        bench: Of `prepare`.
+        setup: Of `prepare`.
         base: Of `gather_settings`.
         ablation: `params:ablation`.
         seed: `params:seed`.
@@ -172,11 +172,11 @@ def write_report(
     results = scores.drop_duplicates("result")
     seconds = results[["seconds", "training_seconds"]].sum()
     facts = describe_origin(
-        bench.models.generator,
-        bench.models.encoder,
-        bench.models.held_out,
-        bench.models.judge,
-        pairs_to_train_on=f"{len(bench.pairs):,}",
+        setup.models.generator,
+        setup.models.encoder,
+        setup.models.held_out,
+        setup.models.judge,
+        pairs_to_train_on=f"{len(setup.pairs):,}",
         queries=f"{ablation.num_prompts} prompts, or as many pictures; "
         f"{ablation.num_samples} images of each",
         seeds=f"{seed} to {seed + ablation.num_seeds - 1}; of the training too, where "
