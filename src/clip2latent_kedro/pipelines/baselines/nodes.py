@@ -43,8 +43,6 @@ logger = logging.getLogger(__name__)
 
 _SHOWN = 8  # prompts and samples in a picture, at most
 
-Absent = Mapping[str, Any]  # an empty mapping, in the place of what is not there
-
 
 def fit_lafite(
     generator: Generator,
@@ -248,7 +246,7 @@ def collect_clip2gan_history(state: Weights) -> pd.DataFrame:
 def measure_lafite(
     lafite: TextGenerator,
     encoder: Encoder,
-    judge: Judge | Absent,
+    judge: Judge | None,
     prompt_bank: pd.DataFrame,
     data: DataConfig,
     num_prompts: int,
@@ -261,7 +259,7 @@ def measure_lafite(
     Args:
         lafite: The trained generator.
         encoder: Embeds the prompts, and scores.
-        judge: Names attributes; an empty mapping if there is none.
+        judge: Names attributes; None if there is none.
         prompt_bank: None of them is among those of the evaluation.
         data: How the encoder reads images.
         num_prompts: The first of the bank.
@@ -290,7 +288,7 @@ def measure_clip2gan(
     clip2gan: Clip2Gan,
     generator: Generator,
     encoder: Encoder,
-    judge: Judge | Absent,
+    judge: Judge | None,
     prompt_bank: pd.DataFrame,
     num_prompts: int,
     device: str,
@@ -301,7 +299,7 @@ def measure_clip2gan(
         clip2gan: The trained mapping network.
         generator: w -> image.
         encoder: Embeds the prompts, and scores.
-        judge: Names attributes; an empty mapping if there is none.
+        judge: Names attributes; None if there is none.
         prompt_bank: None of them is among those of the evaluation.
         num_prompts: The first of the bank.
         device: Where to compute.
