@@ -202,8 +202,8 @@ def test_equal_code_versions_and_device_are_equal_making():
     ("root", "inside", "outside"),
     [
         ("pairs.generation", "latents", "cli"),
-        ("evaluation.kinds.clip2latent", "samplers.ddim", "pipelines"),
-        ("prior.training", "prior.diffusion", "evaluation"),
+        ("methods.clip2latent", "samplers.ddim", "pipelines"),
+        ("prior.training", "prior.diffusion", "study"),
     ],
 )
 def test_the_code_of_a_result_is_what_it_is_computed_by(root, inside, outside):
@@ -236,9 +236,9 @@ def test_a_training_goes_on_under_other_code_and_says_so(caplog):
 
 COMPUTED_BY = {
     "pairs": ["pairs.generation", "generators.adapters", "encoders.compact_clip"],
-    "rows": ["evaluation.drawing", "evaluation.kinds.clip2latent"],
-    "trials": ["evaluation.sweep"],
-    "variants": ["ablation.run"],
+    "rows": ["study.samples", "methods.clip2latent"],
+    "trials": ["study.engine", "methods.clip2latent"],
+    "variants": ["study.ablation.plan"],
     "pictures": ["inference"],
     "trainings": ["prior.training"],
 }
@@ -249,7 +249,7 @@ COMPUTED_BY = {
     [
         ("samplers/ddim.py", {"rows", "trials", "variants", "pictures"}),
         ("prior/diffusion.py", COMPUTED_BY.keys() - {"pairs"}),
-        ("generators/stylegan2_layers.py", {"pairs", "variants"}),
+        ("generators/stylegan2_layers.py", {"pairs"}),
         ("study/scoring.py", {"trials", "variants"}),
         ("cli/overrides.py", set()),
         ("progress.py", set()),

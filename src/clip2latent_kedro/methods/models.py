@@ -2,18 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from clip2latent_kedro.generators.text_adapter import TextGenerator
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
-from clip2latent_kedro.methods.clip2gan.mapper import Clip2Gan
 from clip2latent_kedro.methods.method import LackingError
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.text_to_image import TextToImage
+
+if TYPE_CHECKING:  # their code is in the key of the rows alone that sample with them
+    from clip2latent_kedro.generators.text_adapter import TextGenerator
+    from clip2latent_kedro.methods.clip2gan.mapper import Clip2Gan
 
 PriorName = Literal["prior", "prior_best", "student"]
 _MADE_BY = {"prior": "training", "prior_best": "training", "student": "distillation"}
@@ -52,8 +54,8 @@ class Models:
     held_out: Encoder | None = None
     judge: Judge | None = None
     priors: Mapping[str, DiffusionPrior] = field(default_factory=dict)
-    lafite: TextGenerator | None = None
-    clip2gan: Clip2Gan | None = None
+    lafite: "TextGenerator | None" = None
+    clip2gan: "Clip2Gan | None" = None
     training_pairs: TrainingPairs | None = None
     reference_images: np.ndarray | None = None
     reference_z: np.ndarray | None = None

@@ -54,12 +54,6 @@ def bootstrap_scores(
     }
 
 
-def describe_interval(name: str, interval: Interval) -> dict[str, float]:
-    """Return the columns of a mean with its interval: NAME, NAME_low, NAME_high."""
-    ends = {"": interval.mean, "_low": interval.low, "_high": interval.high}
-    return {f"{name}{end}": value for end, value in ends.items()}
-
-
 def tell_apart(
     values: np.ndarray | Sequence[float],
     baseline: np.ndarray | Sequence[float],

@@ -12,7 +12,6 @@ from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.engine import (
-    Overrides,
     Planned,
     Stored,
     Variant,
@@ -69,8 +68,8 @@ class SweepConfig:
         """Yield every point of every grid, in their order."""
         for grid, values in self.grids.items():
             for overrides in expand_grid(values):
-                label = label_overrides(overrides) or "as it is"
-                yield Variant(label, overrides, group=grid)
+                label = ", ".join(f"{name} {v}" for name, v in overrides.items())
+                yield Variant(label or "as it is", overrides, group=grid)
 
 
 def plan_sweep(
@@ -114,7 +113,7 @@ def plan_sweep(
             queries,
             found,
             asdict(settings),
-            __name__,
+            "clip2latent_kedro.study.engine",
             seed=seed,
             **protocol,
         )
@@ -153,8 +152,3 @@ def changes_any(
 ) -> bool:
     """Return whether settings differ from the base in any of some names."""
     return any(settings[name] != base[name] for name in names)
-
-
-def label_overrides(overrides: Overrides) -> str:
-    """Return overrides in words, such as `sampler ddim, num_steps 4`."""
-    return ", ".join(f"{name} {value}" for name, value in overrides.items())

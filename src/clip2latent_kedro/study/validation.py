@@ -24,7 +24,7 @@ from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.prior.record import Validation
 from clip2latent_kedro.runtime import derive_seed
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study.figure import DPI, draw_comparison
+from clip2latent_kedro.study.figures import DPI, draw_grid
 from clip2latent_kedro.text_to_image import GeneratedImages, TextToImage
 
 IMAGE_SCORE = "image_similarity"
@@ -150,7 +150,7 @@ class Validator:
             grids.append(self._image_grid(model, again))
         if not grids or find_spec("matplotlib") is None:
             return Validation(scores)
-        pictures = [draw_comparison(*grid) for grid in grids]
+        pictures = [draw_grid(*grid) for grid in grids]
         return Validation(scores, _stacked(pictures))
 
     def _draw_again(self, model: TextToImage) -> GeneratedImages:

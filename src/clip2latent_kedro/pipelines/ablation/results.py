@@ -1,31 +1,43 @@
 """Nodes of `ablation` that make tables, figures and the report."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from clip2latent_kedro.ablation.words import Tried, describe_study
 from clip2latent_kedro.metrics.student_t import t_interval
-from clip2latent_kedro.pipelines.ablation.figure import draw_strip, draw_study
+from clip2latent_kedro.pipelines.ablation.figures import draw_strip, draw_study
 from clip2latent_kedro.pipelines.ablation.nodes import Groups, describe_base
-from clip2latent_kedro.pipelines.ablation.origin import describe_origin
-from clip2latent_kedro.pipelines.ablation.report import (
-    Section,
-    compose_html,
-    compose_markdown,
-)
-from clip2latent_kedro.pipelines.evaluation.tables import score_cells
-from clip2latent_kedro.study.ablation.config import AblationConfig
+from clip2latent_kedro.runtime import describe_machine
+from clip2latent_kedro.study.ablation.config import AblationConfig, StudySpec
 from clip2latent_kedro.study.ablation.plan import SCORES, Ablation
-from clip2latent_kedro.study.comparison import describe_interval
 from clip2latent_kedro.study.engine import Planned, Stored, describe_scorers
-from clip2latent_kedro.study.figure import render_figure
+from clip2latent_kedro.study.figures import render_figure
+from clip2latent_kedro.study.origin import describe_origin
+from clip2latent_kedro.study.page import Section, to_html, to_markdown
 from clip2latent_kedro.study.scoring import average_prompts
+from clip2latent_kedro.study.tables import (
+    ENDS,
+    Cells,
+    as_columns,
+    format_settings,
+    score_cells,
+)
+from clip2latent_kedro.study.words import SeedScores, describe_study
 
 Files = dict[str, str | np.ndarray]
+PROTOCOL = (
+    "Each study moves one setting along an axis; all others are the parameters below, "
+    "but for what the study states. Means over seeds with their intervals. Variants "
+    "are compared seed by seed; a sentence that compares several widens the intervals "
+    "of the differences for their number (Bonferroni)."
+)
+BUDGET = (
+    "Studies that train priors train each of them with a reduced budget: their scores "
+    "compare with each other, not with those of the other studies."
+)
 
 
 def tabulate(
@@ -59,10 +71,12 @@ def tabulate(
             "num_samples": ablation.num_samples,
             "num_seeds": ablation.num_seeds,
         }
-        for name, of_seeds in average_prompts(arrays, SCORES).items():
-            found = t_interval(of_seeds, ablation.confidence)
-            row |= describe_interval(name, found)
+        of_seeds = {
+            name: t_interval(means, ablation.confidence)
+            for name, means in average_prompts(arrays, SCORES).items()
+        }
         row |= {
+            **as_columns(of_seeds),
             "seconds": record.get("seconds", 0.0),
             "training_seconds": record.get("training_seconds", 0.0),
             "line": one.variant.line,
@@ -73,11 +87,9 @@ def tabulate(
         }
         rows.append(row)
     table = pd.DataFrame(rows)
-    ends = ("", "_low", "_high")
-    names = [f"{n}{end}" for n in SCORES if n in table for end in ends]
-    first = ["study", "variant", "num_prompts", "num_samples", "num_seeds"]
-    last = ["seconds", "training_seconds", "line", "value", *scored_by]
-    return table[[*first, *names, *last, "problem", "result"]]
+    names = [f"{n}{end}" for n in SCORES if n in table for end in ENDS]
+    others = [name for name in table if name not in names]
+    return table[[*others[:5], *names, *others[5:]]]
 
 
 def report_studies(
@@ -99,20 +111,35 @@ def report_studies(
     files: Files = {}
     for name, spec in ablation.read_studies().items():
         members = [one for one in variants if one.variant.group == name]
-        outcomes = {v.key: results[v.key] for v in members}
+        found = [results[one.key] for one in members]
         table = scores[scores["study"] == name]
+        asked = [one.settings["condition"] for one in members]
+        pictures = [arrays.get("pictures", np.empty(0)) for arrays, _ in found]
+        of_seeds = [
+            SeedScores(
+                one.variant.line,
+                one.variant.label,
+                average_prompts(arrays, SCORES),
+                one.variant.is_apart,
+                f"{one.settings['condition']}s",
+            )
+            for one, (arrays, record) in zip(members, found, strict=True)
+            if record["problem"] is None
+        ]
+        num_failed = len(members) - len(of_seeds)
+        said = describe_study(of_seeds, ablation.confidence, num_failed)
         files[f"{name}.csv"] = table.to_csv(index=False)
-        files[f"{name}.png"] = render_figure(draw_study(table, members, spec))
-        files[f"{name}_pictures.png"] = draw_strip(members, outcomes, bench)
-        files[f"{name}.md"] = _describe(members, outcomes, ablation.confidence)
+        files[f"{name}.png"] = render_figure(draw_study(table, spec))
+        files[f"{name}_pictures.png"] = draw_strip(
+            table, spec, pictures, asked, bench.queries
+        )
+        files[f"{name}.md"] = f"{said}\n"
     return files
 
 
 def write_report(
     studies: Mapping[str, str | np.ndarray],
     scores: pd.DataFrame,
-    results: Mapping[str, Stored],
-    variants: list[Planned],
     bench: Ablation,
     base: Groups,
     ablation: AblationConfig,
@@ -123,8 +150,6 @@ def write_report(
     Args:
         studies: Of `report_studies`.
         scores: Of `tabulate`.
-        results: All that are stored.
-        variants: Of `plan`.
         bench: Of `prepare`.
         base: Of `gather_settings`.
         ablation: `params:ablation`.
@@ -132,56 +157,51 @@ def write_report(
     """
     sections = []
     for name, spec in ablation.read_studies().items():
-        table = scores[scores["study"] == name]
-        figure, strip = studies[f"{name}.png"], studies[f"{name}_pictures.png"]
-        assert isinstance(figure, np.ndarray)
-        assert isinstance(strip, np.ndarray)
-        sections.append(
-            Section(
-                spec,
-                str(studies[f"{name}.md"]).strip(),
-                score_cells(
-                    table.drop(columns=["seconds", "training_seconds"]), ["variant"]
-                ),
-                _problems(table),
-                figure,
-                strip,
-            )
-        )
-    keys = {variant.key for variant in variants}
-    records = [results[key][1] for key in keys]
+        paragraphs = [str(studies[f"{name}.md"]).strip()]
+        if spec.retrains:
+            written = format_settings(ablation.budget) or "that of the parameters"
+            paragraphs.append(f"{BUDGET} It is {written}.")
+        table = scores[scores["study"] == name].drop(columns="training_seconds")
+        pictures = {
+            f"scores of {spec.title}": np.asarray(studies[f"{name}.png"]),
+            f"pictures of {spec.title}": np.asarray(studies[f"{name}_pictures.png"]),
+        }
+        tables = [score_cells(table, ["variant"]), _list_settings(spec)]
+        sections.append(Section(spec.title, paragraphs, (), pictures, tables))
+    results = scores.drop_duplicates("result")
+    seconds = results[["seconds", "training_seconds"]].sum()
     facts = describe_origin(
-        bench,
-        ablation,
-        seed=seed,
-        num_variants=len(keys),
-        seconds=sum(record.get("seconds", 0.0) for record in records),
-        training_seconds=sum(record.get("training_seconds", 0.0) for record in records),
+        bench.models.generator,
+        bench.models.encoder,
+        bench.models.held_out,
+        bench.models.judge,
+        pairs_to_train_on=f"{len(bench.pairs):,}",
+        queries=f"{ablation.num_prompts} prompts, or as many pictures; "
+        f"{ablation.num_samples} images of each",
+        seeds=f"{seed} to {seed + ablation.num_seeds - 1}; of the training too, where "
+        f"a study trains",
+        intervals=f"{ablation.confidence:.0%}, Student's t over the seeds; they do not "
+        f"cover other prompts or other pairs",
+        different_variants=str(len(results)),
+        time=f"{seconds['seconds']:.0f} s of drawing and scoring, "
+        f"{seconds['training_seconds']:.0f} s of training, in whichever run that was",
+        **{name: str(value) for name, value in describe_machine().items()},
     )
-    start = describe_base(base)
-    return (
-        compose_html(sections, facts, start, ablation.budget),
-        compose_markdown(sections, facts, start, ablation.budget),
-    )
-
-
-def _describe(
-    variants: Sequence[Planned], outcomes: Mapping[str, Stored], confidence: float
-) -> str:
-    tried = [
-        Tried(
-            v.variant.line,
-            v.variant.label,
-            average_prompts(outcomes[v.key][0], SCORES),
-            v.variant.is_apart,
-            f"{v.settings['condition']}s",
-        )
-        for v in variants
-        if outcomes[v.key][1]["problem"] is None
+    parameters = [
+        [f"{group}.{name}", json.dumps(value)]
+        for group, settings in describe_base(base).items()
+        for name, value in settings.items()
     ]
-    return describe_study(tried, confidence, len(variants) - len(tried)) + "\n"
+    sections += [
+        Section("What this rests on", tables=[[["", ""], *map(list, facts.items())]]),
+        Section("Parameters", tables=[[["parameter", "value"], *parameters]]),
+    ]
+    page = "Ablations", PROTOCOL, sections
+    return to_html(*page), to_markdown(*page)
 
 
-def _problems(table: pd.DataFrame) -> list[str]:
-    failed = table[table["problem"].notna()]
-    return [f"{row['variant']}: {row['problem']}" for row in failed.to_dict("records")]
+def _list_settings(spec: StudySpec) -> Cells:
+    """Return how the study is written, as text."""
+    written = {"all variants": spec.base, **spec.lines, **spec.apart}
+    rows = [[name, format_settings(own)] for name, own in written.items() if own]
+    return [["setting", ""], [spec.axis, json.dumps(spec.values)], *rows]

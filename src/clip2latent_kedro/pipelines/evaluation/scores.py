@@ -16,7 +16,6 @@ from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.bridging import measure_bridges
 from clip2latent_kedro.study.comparison import (
     bootstrap_scores,
-    describe_interval,
     is_comparable,
 )
 from clip2latent_kedro.study.config import GENERATOR_IMAGES, EvaluationConfig
@@ -24,6 +23,7 @@ from clip2latent_kedro.study.distances import measure_distances
 from clip2latent_kedro.study.engine import Stored, describe_scorers
 from clip2latent_kedro.study.samples import Samples
 from clip2latent_kedro.study.scoring import SCORES, score_prompts
+from clip2latent_kedro.study.tables import as_columns
 from clip2latent_kedro.study.timing import TIMED
 
 logger = logging.getLogger(__name__)
@@ -169,8 +169,7 @@ def summarise(
         row: dict[str, Any] = {"method": name, "num_prompts": len(of_row)}
         row["num_samples"] = of_row["num_samples"].max()
         row["kind"] = of_row["kind"].iloc[0]
-        for score, interval in intervals.items():
-            row |= describe_interval(score, interval)
+        row |= as_columns(intervals)
         if name in by_method:
             row |= by_method[name]
         row |= _summarise_seconds(str(name), timings)
@@ -230,8 +229,7 @@ def compare_rows(
             confidence=evaluation.confidence,
             seed=seed,
         )
-        for score, interval in intervals.items():
-            row |= describe_interval(score, interval)
+        row |= as_columns(intervals)
         table.append(row)
     return pd.DataFrame(table)
 

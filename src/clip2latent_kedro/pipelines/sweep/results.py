@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -11,22 +11,31 @@ from matplotlib.figure import Figure
 
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.metrics.bootstrap import Interval
-from clip2latent_kedro.pipelines.evaluation.tables import markdown_table, score_cells
-from clip2latent_kedro.pipelines.sweep.figure import draw_grids
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study.comparison import bootstrap_scores, describe_interval
+from clip2latent_kedro.study.comparison import bootstrap_scores
 from clip2latent_kedro.study.config import EvaluationConfig
 from clip2latent_kedro.study.engine import (
+    Overrides,
     Planned,
     Stored,
     as_json,
     describe_scorers,
 )
+from clip2latent_kedro.study.figures import (
+    Chart,
+    Line,
+    draw_charts,
+    read_intervals,
+)
+from clip2latent_kedro.study.page import markdown_table
 from clip2latent_kedro.study.scoring import SCORES
 from clip2latent_kedro.study.selection import RULE, choose_best
 from clip2latent_kedro.study.sweep import SweepConfig, changes_any
+from clip2latent_kedro.study.tables import TITLES, as_columns, score_cells
 
 logger = logging.getLogger(__name__)
+
+PLOTTED = ("accuracy", "clip_score", "clip_diversity")
 
 
 def tabulate(
@@ -71,8 +80,7 @@ def tabulate(
         row: dict[str, Any] = {"grid": variant.group, "variant": variant.label}
         row |= {name: _cell(value) for name, value in variant.overrides.items()}
         row |= {"num_prompts": sweep.num_prompts, "num_samples": sweep.num_samples}
-        for name, interval in _summarise(results[one.key], evaluation, seed).items():
-            row |= describe_interval(name, interval)
+        row |= as_columns(_summarise(results[one.key], evaluation, seed))
         rows.append({**row, **scored_by, "problem": found[one.key], "result": one.key})
     table = pd.DataFrame(rows)
     last = [*scored_by, "problem", "result"]
@@ -151,22 +159,64 @@ def write_table(sweep_scores: pd.DataFrame) -> str:
     Args:
         sweep_scores: Of `tabulate`.
     """
-    cells = score_cells(sweep_scores, ["grid", "variant"])
-    problems = sweep_scores["problem"].fillna("").tolist()
-    if any(problems):
-        last = ["problem", *problems]
-        cells = [[*row, text] for row, text in zip(cells, last, strict=True)]
-    return markdown_table(cells)
+    return markdown_table(score_cells(sweep_scores, ["grid", "variant"]))
 
 
 def plot(sweep_scores: pd.DataFrame, variants: list[Planned]) -> Figure:
-    """Plot each grid's scores against the values that it sweeps.
+    """Return each grid's scores against the values that it sweeps.
 
     Args:
         sweep_scores: Of `tabulate`.
         variants: Of `plan`.
+
+    Returns:
+        A row of charts for each grid of which two points or more have been scored.
     """
-    return draw_grids(sweep_scores, [one.variant for one in variants])
+    shown = [name for name in PLOTTED if name in sweep_scores]
+    points: dict[str, dict[int, Overrides]] = {}
+    for row, one in enumerate(variants):
+        if pd.isna(sweep_scores["problem"].iloc[row]):
+            points.setdefault(one.variant.group, {})[row] = one.variant.overrides
+    return draw_charts(
+        [
+            _chart_grid(grid, sweep_scores.iloc[[*of_row]], [*of_row.values()], shown)
+            for grid, of_row in points.items()
+            if len(of_row) > 1
+        ]
+    )
+
+
+def _chart_grid(
+    grid: str,
+    scores: pd.DataFrame,
+    points: Sequence[Overrides],
+    shown: Sequence[str],
+) -> list[Chart]:
+    """Chart scores: the setting of most values along x, a line for each other point."""
+    swept = max(points[0], key=lambda name: len({str(p[name]) for p in points}))
+    values = list({str(point[swept]): point[swept] for point in points}.values())
+    is_scaled = all(type(value) in (int, float) for value in values)
+    lines: dict[str, list[int]] = {}
+    for row, point in enumerate(points):
+        rest = [f"{name} {value}" for name, value in point.items() if name != swept]
+        lines.setdefault(", ".join(rest), []).append(row)
+    return [
+        Chart(
+            [
+                Line(
+                    label,
+                    [values.index(points[row][swept]) for row in rows],
+                    *read_intervals(scores.iloc[rows], name),
+                )
+                for label, rows in lines.items()
+            ],
+            swept,
+            TITLES[name],
+            title=grid.replace("_", " "),
+            values=values if is_scaled else [str(value) for value in values],
+        )
+        for name in shown
+    ]
 
 
 def _scores(result: Stored) -> dict[str, Any]:

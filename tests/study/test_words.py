@@ -1,8 +1,8 @@
-from clip2latent_kedro.ablation.words import Tried, describe_study
+from clip2latent_kedro.study.words import SeedScores, describe_study
 
 
 def tried(label, scores, line="", **changes):
-    return Tried(line, label, {"clip_score": scores}, **changes)
+    return SeedScores(line, label, {"clip_score": scores}, **changes)
 
 
 def test_a_clear_winner_is_above_all_others():
