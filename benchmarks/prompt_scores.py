@@ -84,7 +84,7 @@ class PromptScorer:
             image_batch_size=evaluation.image_batch_size,
             stored_image_size=evaluation.stored_image_size,
         )
-        scores = score_prompts(drawn, self._queries, prior.cloud, self._repeats)
+        scores = score_prompts(drawn, self._queries, prior.gaussian, self._repeats)
         w = drawn.w[:, :, 0] / prior.statistics.std[0].numpy()
         scores["w_spread"] = np.sqrt(w.var(axis=1, ddof=1).mean())
         known = {name: values for name, values in scores.items() if _applies(values)}

@@ -35,7 +35,7 @@ from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs, summarise_trained
 from clip2latent_kedro.portraits.fitting import FitState, Weights, go_on, unpack_state
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
-from clip2latent_kedro.provenance import describe_making
+from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.study import read_queries, rows_of
 
@@ -82,7 +82,7 @@ def fit_lafite(
             state=state,
         )
 
-    making = describe_making(
+    making = describe_provenance(
         device, "clip2latent_kedro.methods.lafite.training", generator, encoder
     )
     stored = progress if resume else None
@@ -130,7 +130,7 @@ def fit_clip2gan(
             state=state,
         )
 
-    making = describe_making(
+    making = describe_provenance(
         device, "clip2latent_kedro.methods.clip2gan.training", generator, encoder
     )
     stored = progress if resume else None
