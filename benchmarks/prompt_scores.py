@@ -76,7 +76,7 @@ class PromptScorer:
             stored_image_size=self._evaluation.stored_image_size,
         )
         repeats = models.latent_repeats
-        scores = score_prompts(samples, self._queries, prior.cloud, repeats)
+        scores = score_prompts(samples, self._queries, prior.gaussian, repeats)
         w = samples["w"][:, :, 0] / prior.statistics.std[0].numpy()
         scores["w_spread"] = np.sqrt(w.var(axis=1, ddof=1).mean())
         known = {name: values for name, values in scores.items() if _applies(values)}

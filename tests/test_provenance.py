@@ -12,9 +12,9 @@ import torch
 
 from clip2latent_kedro import provenance
 from clip2latent_kedro.provenance import (
-    continue_making,
-    describe_making,
+    describe_provenance,
     digest_code,
+    extend_provenance,
     list_differences,
 )
 
@@ -191,46 +191,21 @@ def test_what_holds_a_model_brings_the_modules_of_all_in_it():
 
 
 def test_equal_code_versions_and_device_are_equal_making():
-    making = describe_making("cuda:1", "clip2latent_kedro.samplers", None)
-    assert making == describe_making("cuda:0", "clip2latent_kedro.samplers")
+    making = describe_provenance("cuda:1", "clip2latent_kedro.samplers", None)
+    assert making == describe_provenance("cuda:0", "clip2latent_kedro.samplers")
     assert making["device"] == "cuda"
-    assert making["code"] != describe_making("cuda", "clip2latent_kedro.pairs")["code"]
+    assert (
+        making["code"] != describe_provenance("cuda", "clip2latent_kedro.pairs")["code"]
+    )
     assert set(making) == {"code", "device", "numpy", "torch"}
-
-
-@pytest.mark.parametrize(
-    ("root", "inside", "outside"),
-    [
-        ("pairs.generation", "latents", "cli"),
-        ("methods.clip2latent", "samplers.ddim", "pipelines"),
-        ("prior.training", "prior.diffusion", "study"),
-    ],
-)
-def test_the_code_of_a_result_is_what_it_is_computed_by(root, inside, outside):
-    """Followed without importing anything: torch is not needed to name a result."""
-    program = f"""
-import sys
-from clip2latent_kedro import provenance
-provenance.digest_code("clip2latent_kedro.{root}")
-seen, due = set(), ["clip2latent_kedro.{root}"]
-while due:
-    name = due.pop()
-    if name not in seen:
-        seen.add(name)
-        due += provenance._read_module(name)[1]
-assert "clip2latent_kedro.{inside}" in seen, seen
-assert not [name for name in seen if name.startswith("clip2latent_kedro.{outside}")]
-assert "torch" not in sys.modules
-"""
-    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_a_training_goes_on_under_other_code_and_says_so(caplog):
     first, second = {"code": "1", "device": "cpu"}, {"code": "2", "device": "cpu"}
-    assert continue_making([], first, what="prior") == [first]
-    assert continue_making([first], first, what="prior") == [first]
+    assert extend_provenance([], first, what="prior") == [first]
+    assert extend_provenance([first], first, what="prior") == [first]
     assert not caplog.text
-    assert continue_making([first], second, what="prior") == [first, second]
+    assert extend_provenance([first], second, what="prior") == [first, second]
     assert "stored prior was trained otherwise: code (stored '1', asked" in caplog.text
 
 
@@ -262,11 +237,13 @@ def test_a_formula_moves_the_results_that_it_decides(file, moved, tmp_path):
     shutil.copytree(source, tmp_path / source.name, ignore=ignored)
     program = f"""
 import json
+import sys
 from clip2latent_kedro.provenance import digest_code
 print(json.dumps({{
     name: digest_code(*("clip2latent_kedro." + root for root in roots))
     for name, roots in {COMPUTED_BY!r}.items()
 }}))
+assert "torch" not in sys.modules  # to name a result imports nothing
 """
 
     def digest(added=""):

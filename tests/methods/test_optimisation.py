@@ -16,16 +16,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.latents import LatentCloud
+from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.methods.optimisation import OptimisationConfig
-from clip2latent_kedro.methods.optimisation.coordinates import measure_generator_cloud
+from clip2latent_kedro.methods.optimisation.coordinates import fit_generator_gaussian
 from clip2latent_kedro.methods.optimisation.loop import optimise_latents, ramp
 from clip2latent_kedro.methods.optimisation.method import Direct
 
 GENERATOR, ENCODER = ColourGenerator(), ColourEncoder()
 TEXTS = torch.tensor([[1.0, 0.0, 0.0], [-1.0, 0.5, 0.3], [0.2, 2.0, -1.0]])
-CLOUD = measure_generator_cloud(GENERATOR, num_latents=4000, seed=0)
+CLOUD = fit_generator_gaussian(GENERATOR, num_latents=4000, seed=0)
 
 
 def make_config(**changes):
@@ -40,7 +40,7 @@ def trace(
     method = Direct(
         generator=generator,
         encoder=encoder,
-        cloud=CLOUD,
+        gaussian=CLOUD,
         settings=config,
         is_deterministic=config.start != "best_of",
         has_bar=False,
@@ -55,7 +55,9 @@ def search(config, **changes):
 
 def refine(texts, w, config):
     """Return w of a search from given w, [n, 2, 3], and the way."""
-    return optimise_latents(GENERATOR, ENCODER, texts, w, config, cloud=CLOUD, seed=0)
+    return optimise_latents(
+        GENERATOR, ENCODER, texts, w, config, gaussian=CLOUD, seed=0
+    )
 
 
 def cosines(w, texts=TEXTS):
@@ -370,7 +372,7 @@ def test_wrong_settings_are_told_in_one_sentence(setting, message):
 
 def test_the_cloud_of_a_generator_is_that_of_its_latents():
     """w = z / 4 on both layers."""
-    assert isinstance(CLOUD, LatentCloud)
+    assert isinstance(CLOUD, LatentGaussian)
     torch.testing.assert_close(CLOUD.mean, torch.zeros(2, 3), atol=0.02, rtol=0)
     torch.testing.assert_close(CLOUD.std, torch.full((2, 3), 0.25), atol=0.02, rtol=0)
     assert torch.equal(CLOUD.axes[0], CLOUD.axes[1])

@@ -32,7 +32,7 @@ from clip2latent_kedro.datasets import (
     PicturesDataset,
 )
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.latents import measure_cloud
+from clip2latent_kedro.latents import fit_gaussian
 from clip2latent_kedro.methods.nearest_pair import NearestPair
 from clip2latent_kedro.methods.optimisation import OptimisationConfig
 from clip2latent_kedro.pairs import DataConfig
@@ -41,7 +41,7 @@ from clip2latent_kedro.study.figures import read_intervals
 
 ROWS = ["random_w", "reference", "generator_bound", "nearest_pair", "fast", "slow"]
 NOT_FROM_TEXT = ("reference", "generator_bound")
-CLOUD = measure_cloud(torch.from_numpy(make_colour_pairs().w))
+CLOUD = fit_gaussian(torch.from_numpy(make_colour_pairs().w))
 SAMPLING = {"mean_shift": 1.0, "retrieval_neighbours": 20, "retrieval_spread": 5}
 
 
@@ -84,8 +84,8 @@ def run_in(folder, *outputs, **changes):
         "encoder": ColourEncoder(),
         "judge": ColourJudge(),
         "held_out_encoder": TurnedEncoder(),
-        "prior": make_prior(0.5, cloud=CLOUD),
-        "prior_best_if_made": make_prior(0.25, cloud=CLOUD),
+        "prior": make_prior(0.5, gaussian=CLOUD),
+        "prior_best_if_made": make_prior(0.25, gaussian=CLOUD),
         "student": None,
         "training_pairs_if_made": make_colour_pairs(),
         "reference_images": {"images": make_references()},
@@ -334,10 +334,10 @@ def test_only_rows_that_change_are_answered_again(run, caplog):
 
 def test_another_prior_or_judge_or_prompt_is_another_answer(run):
     before = modified(run("answers"))
-    after = modified(run("answers", prior=make_prior(0.25, cloud=CLOUD)))
+    after = modified(run("answers", prior=make_prior(0.25, gaussian=CLOUD)))
     changed = {name for name in before if after[name] != before[name]}
     assert changed == {"fast", "slow"}
-    other = modified(run("answers", prior=make_prior(0.25, cloud=CLOUD), judge=None))
+    other = modified(run("answers", prior=make_prior(0.25, gaussian=CLOUD), judge=None))
     changed = {name for name in before if after[name] != other[name]}
     assert changed == set(ROWS)
 

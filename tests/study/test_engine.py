@@ -16,7 +16,7 @@ from linear_models import (
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.latents import measure_cloud
+from clip2latent_kedro.latents import fit_gaussian
 from clip2latent_kedro.study.engine import (
     Planned,
     Variant,
@@ -29,9 +29,7 @@ from clip2latent_kedro.study.engine import (
 from clip2latent_kedro.study.samples import sample_images
 from clip2latent_kedro.study.scoring import SCORES, score_prompts
 
-CLOUD = measure_cloud(
-    torch.randn(500, 1, 3, generator=torch.Generator().manual_seed(0))
-)
+CLOUD = fit_gaussian(torch.randn(500, 1, 3, generator=torch.Generator().manual_seed(0)))
 SAMPLING = {"num_samples": 3, "stored_image_size": 64}
 
 

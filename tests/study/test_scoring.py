@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from clip2latent_kedro.latents import LatentCloud
+from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.study.scoring import (
     SCORES,
@@ -84,7 +84,7 @@ def test_a_single_sample_and_no_judge_leave_scores_empty(samples, queries):
 
 def test_the_distance_is_that_of_the_latents_from_the_cloud(samples, queries):
     """Two latents for layers 0 and 1-2; a cloud of std (1, 2) about (1, 0)."""
-    cloud = LatentCloud(
+    cloud = LatentGaussian(
         mean=torch.tensor([[1.0, 0], [1, 0]]),
         axes=torch.eye(2).repeat(2, 1, 1),
         std=torch.tensor([[1.0, 2], [1, 2]]),

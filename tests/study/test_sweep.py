@@ -5,7 +5,7 @@ import pytest
 from linear_models import make_models, make_prior, make_queries, make_sampling
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.latents import measure_cloud
+from clip2latent_kedro.latents import fit_gaussian
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.study.sweep import SweepConfig, changes_any, plan_sweep
 
@@ -85,8 +85,8 @@ def test_a_variant_has_the_noise_of_the_others_and_the_cloud_of_its_prior():
     prior = make_prior(0.5)
     import torch
 
-    cloud = measure_cloud(prior.w_mean + torch.from_numpy(colours))
-    models = make_models(priors={"prior": make_prior(0.5, cloud=cloud)})
+    cloud = fit_gaussian(prior.w_mean + torch.from_numpy(colours))
+    models = make_models(priors={"prior": make_prior(0.5, gaussian=cloud)})
     half, whole = (one.compute()[0] for one in plan(models, psi={"psi": [0.5, 1.0]}))
     assert half["w_distance"].shape == (1, 3)
     assert (half["w_distance"] < whole["w_distance"]).all()

@@ -35,8 +35,10 @@ def digest_prior(prior: DiffusionPrior) -> str:
     if statistics is not None:
         tensors |= {"image_mean": statistics.mean, "text_mean": statistics.text_mean}
         tensors["norm"] = torch.tensor(statistics.norm)
-    if prior.cloud is not None:
-        tensors |= {f"cloud.{name}": part for name, part in vars(prior.cloud).items()}
+    if prior.gaussian is not None:
+        tensors |= {
+            f"cloud.{name}": part for name, part in vars(prior.gaussian).items()
+        }
     settings = (
         repr(prior.network),
         prior.condition_inputs,

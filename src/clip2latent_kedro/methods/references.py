@@ -44,7 +44,7 @@ class References(Method):
             msg = (
                 f"reference_images must be uint8 [{num_prompts} or more, "
                 f"num_references, h, w, 3], got {images.dtype} {list(images.shape)}. "
-                f"Make them from the same table of prompts, or put an empty mapping "
+                f"Make them from the same table of prompts, or put a NothingDataset "
                 f"in the catalog."
             )
             raise LackingError(msg)

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from clip2latent_kedro.latents import LatentCloud
+from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.method import Method, Queries
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.progress import progress_bar
-from clip2latent_kedro.provenance import describe_making, list_differences
+from clip2latent_kedro.provenance import describe_provenance, list_differences
 from clip2latent_kedro.runtime import is_known_failure
 from clip2latent_kedro.study.samples import Samples, sample_images
 from clip2latent_kedro.study.scoring import SCORES, choose_best, score_prompts
@@ -64,7 +64,7 @@ class Planned:
         variant: As it is written.
         settings: All of its settings, as plain JSON.
         depends_on: Everything that its result depends on, as plain JSON; `made_by`
-            says what computes it (see `provenance.describe_making`).
+            says what computes it (see `provenance.describe_provenance`).
         compute: Returns the arrays of its result, and facts for its record; may raise.
         method: What samples; None if it takes a training first, or cannot be had.
         prompts: Numbers of the prompts that it is asked, [n] int.
@@ -110,7 +110,7 @@ def describe_dependence(
     computed_by = (models.generator, models.encoder, models.held_out, models.judge)
     return as_json(
         {
-            "made_by": describe_making(models.device, *roots, method, *computed_by),
+            "made_by": describe_provenance(models.device, *roots, method, *computed_by),
             "settings": dict(settings),
             "made_with": {} if method is None else dict(method.made_with),
             "generator": models.generator.identity.digest,
@@ -222,7 +222,7 @@ def measure_scores(
     methods: Mapping[int, Method],
     queries: Queries,
     models: Models,
-    cloud: LatentCloud | None,
+    gaussian: LatentGaussian | None,
     *,
     num_samples: int,
     stored_image_size: int,
@@ -238,7 +238,7 @@ def measure_scores(
         methods: What samples, by seed.
         queries: What is asked.
         models: What scores.
-        cloud: Of the training data; None leaves the distance of w out.
+        gaussian: Of the training data; None leaves the distance of w out.
         num_samples: Images of each query that are kept.
         stored_image_size: Side of images in memory.
         choices: From how many samples each that is kept is chosen.
@@ -261,7 +261,7 @@ def measure_scores(
         )
         for number in choices:
             best = choose_best(samples, queries, number, num_samples)
-            found = score_prompts(best, queries, cloud, models.latent_repeats)
+            found = score_prompts(best, queries, gaussian, models.latent_repeats)
             scores[number].append(found)
             pictures.setdefault(number, best["images"][:num_pictures, 0])
     return {

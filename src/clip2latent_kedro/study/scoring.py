@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import torch
 
-from clip2latent_kedro.latents import LatentCloud
+from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.metrics.attributes import attribute_accuracy
 from clip2latent_kedro.metrics.clip_score import best_of, clip_scores
@@ -30,7 +30,7 @@ SCORES = {
 def score_prompts(
     samples: Samples,
     queries: Queries,
-    cloud: LatentCloud | None = None,
+    gaussian: LatentGaussian | None = None,
     latent_repeats: Sequence[int] = (),
 ) -> dict[str, np.ndarray]:
     """Return the scores of one method, each [num_prompts] (see `SCORES`).
@@ -42,8 +42,8 @@ def score_prompts(
     Args:
         samples: Of `sample_images`.
         queries: What was asked.
-        cloud: Of the training data; None leaves the distance out.
-        latent_repeats: Layers that each latent of the cloud stands for.
+        gaussian: Of the training data; None leaves the distance out.
+        latent_repeats: Layers that each latent of the Gaussian stands for.
     """
     cosine = _cosines(samples, queries)
     num_prompts, num_samples = cosine.shape
@@ -70,8 +70,10 @@ def score_prompts(
     if num_samples > 1:
         scores["clip_diversity"] = embedding_diversity(samples["image_embedding"])
         scores["pixel_diversity"] = pixel_diversity(samples["pixel_distance"])
-    if cloud is not None and "w" in samples:
-        scores["w_distance"] = _cloud_distance(samples["w"], cloud, latent_repeats)
+    if gaussian is not None and "w" in samples:
+        scores["w_distance"] = _gaussian_distance(
+            samples["w"], gaussian, latent_repeats
+        )
     return scores
 
 
@@ -122,8 +124,8 @@ def choose_best(
     return {**kept, "pixel_distance": samples["pixel_distance"][between]}
 
 
-def _cloud_distance(
-    w: np.ndarray, cloud: LatentCloud, latent_repeats: Sequence[int]
+def _gaussian_distance(
+    w: np.ndarray, gaussian: LatentGaussian, latent_repeats: Sequence[int]
 ) -> np.ndarray:
     """Return the mean distance of each prompt's samples, [num_prompts].
 
@@ -131,13 +133,13 @@ def _cloud_distance(
 
     Args:
         w: [num_prompts, num_samples, num_ws, w_dim].
-        cloud: Of the training data.
+        gaussian: Of the training data.
         latent_repeats: Layers of each latent.
     """
     every = torch.from_numpy(w).flatten(0, 1)  # [n, num_ws, w_dim]
     layers = torch.split(every, list(latent_repeats), dim=1)
     latents = torch.stack([group.mean(dim=1) for group in layers], dim=1)
-    distances = cloud.distance(latents).double().view(w.shape[:2])
+    distances = gaussian.distance(latents).double().view(w.shape[:2])
     mean: np.ndarray = distances.mean(dim=1).numpy()
     return mean
 

@@ -140,7 +140,7 @@ def _measure(
         {seed: method},
         queries,
         models,
-        method.model.prior.cloud,
+        method.model.prior.gaussian,
         num_samples=num_samples,
         stored_image_size=stored_image_size,
     )

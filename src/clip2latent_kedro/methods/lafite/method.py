@@ -17,7 +17,7 @@ from clip2latent_kedro.methods.method import (
     not_trained,
 )
 from clip2latent_kedro.methods.models import Models
-from clip2latent_kedro.prior.sampling import draw_noises
+from clip2latent_kedro.prior.sampling import noise_streams
 
 ORIGINAL_IMAGES = 390_000 * 64  # that the original's training sees
 
@@ -111,5 +111,5 @@ def sample_lafite(
 def _sample_z(num_texts: int, num_samples: int, z_dim: int, seed: int) -> Tensor:
     """Return z, [num_texts, num_samples, z_dim]; each has a stream of its own."""
     streams = list(product(range(num_texts), range(num_samples)))
-    z = next(draw_noises(seed, streams, (1, z_dim)))
+    z = next(noise_streams(seed, streams, (1, z_dim)))
     return z.view(num_texts, num_samples, z_dim)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from clip2latent_kedro.interfaces import Encoder, Generator
-from clip2latent_kedro.latents import LatentCloud, group_starts, repeat_latents
+from clip2latent_kedro.latents import LatentGaussian, group_starts, repeat_latents
 from clip2latent_kedro.methods.method import Trajectory
 from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
 from clip2latent_kedro.methods.optimisation.coordinates import (
@@ -29,7 +29,7 @@ def optimise_latents(
     start: Tensor,
     config: OptimisationConfig,
     *,
-    cloud: LatentCloud,
+    gaussian: LatentGaussian,
     seed: int,
     progress: str | None = None,
 ) -> tuple[Tensor, Trajectory]:
@@ -44,7 +44,7 @@ def optimise_latents(
         target: Embedding of what each row should show, [n, clip_dim], of any length.
         start: [n, num_ws, w_dim], or [n, 1, w_dim] for all layers.
         config: How to search; its `start` is not looked at.
-        cloud: Of w, one row for each layer (see `coordinates`).
+        gaussian: Of w, one row for each layer (see `coordinates`).
         seed: Decides the cutouts.
         progress: What the progress bar says; None for no bar.
 
@@ -58,7 +58,7 @@ def optimise_latents(
     start = start.expand(-1, generator.num_ws, -1)
     target = target.float()
     layers = shared_layers(start) if config.space == "w" else [1] * generator.num_ws
-    cloud = select_rows(cloud, group_starts(layers), like=start)
+    gaussian = select_rows(gaussian, group_starts(layers), like=start)
     objective = Objective(generator, encoder, config, seed)
     steps = [step for step in config.record_steps if step <= config.num_steps]
     found = torch.empty_like(start)
@@ -67,7 +67,7 @@ def optimise_latents(
     batches = torch.split(torch.arange(len(start)), config.batch_size)
     with _steps_bar(progress, len(batches) * config.num_steps) as advance:
         for rows in batches:
-            search = _search(objective, start[rows], target[rows], cloud, layers)
+            search = _search(objective, start[rows], target[rows], gaussian, layers)
             for step, w in enumerate(search):
                 if step in steps:
                     trajectory[steps.index(step), rows] = w
@@ -82,7 +82,7 @@ def _search(
     objective: Objective,
     start: Tensor,
     target: Tensor,
-    cloud: LatentCloud,
+    gaussian: LatentGaussian,
     layers: list[int],
 ) -> Iterator[Tensor]:
     """Yield w, [n, num_ws, w_dim], after steps 0, 1, ..., num_steps.
@@ -91,13 +91,13 @@ def _search(
         objective: With the settings.
         start: [n, num_ws, w_dim].
         target: [n, clip_dim].
-        cloud: One row for each latent that moves.
+        gaussian: One row for each latent that moves.
         layers: Layers of each latent that moves.
     """
     yield start
     config = objective.config
     w_start = start[:, group_starts(layers)]  # [n, num_latents, w_dim]
-    coordinates = make_coordinates(config.coordinates, cloud)
+    coordinates = make_coordinates(config.coordinates, gaussian)
     q = coordinates.from_w(w_start).requires_grad_()
     average = q.detach().clone()
     optimizer = torch.optim.AdamW(
@@ -116,7 +116,7 @@ def _search(
             (q.grad,) = torch.autograd.grad(loss.sum(), q)
         optimizer.step()
         with torch.no_grad():
-            q.copy_(_bounded(q, coordinates, w_start, cloud, config))
+            q.copy_(_bounded(q, coordinates, w_start, gaussian, config))
             average.lerp_(q, 1 - config.ema_decay)
             found = repeat_latents(coordinates.to_w(average), layers)
         yield found
@@ -138,22 +138,24 @@ def _bounded(
     q: Tensor,
     coordinates: Coordinates,
     w_start: Tensor,
-    cloud: LatentCloud,
+    gaussian: LatentGaussian,
     config: OptimisationConfig,
 ) -> Tensor:
-    """Return q within the trust radius and the cloud, if those are bounds.
+    """Return q within the trust radius and the Gaussian, if those are bounds.
 
-    A start outside the cloud may stay as far out as it is.
+    A start outside the Gaussian may stay as far out as it is.
     """
     if config.trust_radius is None and config.cloud_quantile is None:
         return q
     w = coordinates.to_w(q)
     if config.trust_radius is not None:
         radius = w.new_full((len(w),), config.trust_radius)
-        w = limit_distance(w, w_start, cloud, radius)
+        w = limit_distance(w, w_start, gaussian, radius)
     if config.cloud_quantile is not None:
-        radius = cloud.distance(w_start).clamp_min(cloud.radius(config.cloud_quantile))
-        w = limit_distance(w, cloud.mean, cloud, radius)
+        radius = gaussian.distance(w_start).clamp_min(
+            gaussian.radius(config.cloud_quantile)
+        )
+        w = limit_distance(w, gaussian.mean, gaussian, radius)
     return coordinates.from_w(w)
 
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator
-from clip2latent_kedro.latents import LatentCloud
+from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.clip2latent import Clip2Latent, Clip2LatentSettings
 from clip2latent_kedro.methods.method import (
     LackingError,
@@ -27,14 +27,14 @@ from clip2latent_kedro.methods.method import (
 from clip2latent_kedro.methods.models import Models, PriorName
 from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
 from clip2latent_kedro.methods.optimisation.coordinates import (
-    measure_generator_cloud,
-    spread_cloud,
+    fit_generator_gaussian,
+    repeat_gaussian,
 )
 from clip2latent_kedro.methods.optimisation.loop import optimise_latents
-from clip2latent_kedro.prior.sampling import suit_sampling
+from clip2latent_kedro.prior.sampling import adapt_sampling
 from clip2latent_kedro.runtime import make_generator
 
-CLOUD_QUANTILE = 0.95
+GAUSSIAN_QUANTILE = 0.95
 CAVEAT = (
     "Of the settings of searches and refinement no record was kept of how many were "
     "tried, and on which prompts; those of clip2latent's sampling are the best of 91 "
@@ -75,13 +75,13 @@ class Optimisation(LatentMethod):
 
     Attributes:
         encoder: Image -> embedding, on the device of the generator.
-        cloud: Of w, one row for each layer.
+        gaussian: Of w, one row for each layer.
         has_bar: Whether to show the steps.
     """
 
     settings: OptimisationConfig
     encoder: Encoder
-    cloud: LatentCloud
+    gaussian: LatentGaussian
     has_bar: bool = True
 
     @abstractmethod
@@ -106,7 +106,7 @@ class Optimisation(LatentMethod):
             queries.embedding.repeat_interleave(num_searches, dim=0),
             start.flatten(0, 1),
             self.settings,
-            cloud=self.cloud,
+            gaussian=self.gaussian,
             seed=seed,
             progress=type(self).__name__.lower() if self.has_bar else None,
         )
@@ -135,20 +135,20 @@ class Direct(Optimisation):
         cls, settings: OptimisationConfig, models: Models, queries: Queries
     ) -> Self:
         """Return a search from nothing but the text."""
-        cloud = measure_generator_cloud(models.generator, device=models.device)
+        gaussian = fit_generator_gaussian(models.generator, device=models.device)
         caveats = [CAVEAT]
         if settings.start == "zero":
-            distance = float(cloud.distance(torch.zeros_like(cloud.mean)[None]))
+            distance = float(gaussian.distance(torch.zeros_like(gaussian.mean)[None]))
             caveats.insert(
                 0,
                 f"The search starts at w = 0, {distance:.2g} spreads from the mean of "
-                f"this generator's w, of which {CLOUD_QUANTILE:.0%} lie within "
-                f"{cloud.radius(CLOUD_QUANTILE):.2g}.",
+                f"this generator's w, of which {GAUSSIAN_QUANTILE:.0%} lie within "
+                f"{gaussian.radius(GAUSSIAN_QUANTILE):.2g}.",
             )
         return cls(
             generator=models.generator,
             encoder=models.encoder,
-            cloud=cloud,
+            gaussian=gaussian,
             settings=settings,
             is_deterministic=settings.start != "best_of",
             caveats=caveats,
@@ -176,7 +176,7 @@ class Direct(Optimisation):
                 num_samples=num_samples,
                 seed=seed,
             )
-        w = self.cloud.mean.to(embedding)
+        w = self.gaussian.mean.to(embedding)
         w = w if config.start == "mean" else torch.zeros_like(w)
         return w.expand(len(embedding), num_samples, -1, -1)
 
@@ -219,18 +219,18 @@ class Refinement(Optimisation):
         if models.sampling is None:
             msg = "There are no parameters sampling. Add them to conf/."
             raise LackingError(msg)
-        sampling = suit_sampling(prior, models.sampling)
+        sampling = adapt_sampling(prior, models.sampling)
         start = Clip2Latent.build(
             Clip2LatentSettings(**vars(sampling), prior=settings.prior), models, queries
         )
-        of_prior = prior.cloud
+        of_prior = prior.gaussian
         return cls(
             generator=models.generator,
             encoder=models.encoder,
-            cloud=(
-                measure_generator_cloud(models.generator, device=models.device)
+            gaussian=(
+                fit_generator_gaussian(models.generator, device=models.device)
                 if of_prior is None
-                else spread_cloud(of_prior, models.latent_repeats)
+                else repeat_gaussian(of_prior, models.latent_repeats)
             ),
             start=start,
             settings=settings,

@@ -35,15 +35,13 @@ from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs, summarise_trained
 from clip2latent_kedro.portraits.fitting import FitState, Weights, go_on, unpack_state
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
-from clip2latent_kedro.provenance import describe_making
+from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.study import read_queries, rows_of
 
 logger = logging.getLogger(__name__)
 
 _SHOWN = 8  # prompts and samples in a picture, at most
-
-Absent = Mapping[str, Any]  # an empty mapping, in the place of what is not there
 
 
 def fit_lafite(
@@ -84,7 +82,7 @@ def fit_lafite(
             state=state,
         )
 
-    making = describe_making(
+    making = describe_provenance(
         device, "clip2latent_kedro.methods.lafite.training", generator, encoder
     )
     stored = progress if resume else None
@@ -132,7 +130,7 @@ def fit_clip2gan(
             state=state,
         )
 
-    making = describe_making(
+    making = describe_provenance(
         device, "clip2latent_kedro.methods.clip2gan.training", generator, encoder
     )
     stored = progress if resume else None
@@ -248,7 +246,7 @@ def collect_clip2gan_history(state: Weights) -> pd.DataFrame:
 def measure_lafite(
     lafite: TextGenerator,
     encoder: Encoder,
-    judge: Judge | Absent,
+    judge: Judge | None,
     prompt_bank: pd.DataFrame,
     data: DataConfig,
     num_prompts: int,
@@ -261,7 +259,7 @@ def measure_lafite(
     Args:
         lafite: The trained generator.
         encoder: Embeds the prompts, and scores.
-        judge: Names attributes; an empty mapping if there is none.
+        judge: Names attributes; None if there is none.
         prompt_bank: None of them is among those of the evaluation.
         data: How the encoder reads images.
         num_prompts: The first of the bank.
@@ -290,7 +288,7 @@ def measure_clip2gan(
     clip2gan: Clip2Gan,
     generator: Generator,
     encoder: Encoder,
-    judge: Judge | Absent,
+    judge: Judge | None,
     prompt_bank: pd.DataFrame,
     num_prompts: int,
     device: str,
@@ -301,7 +299,7 @@ def measure_clip2gan(
         clip2gan: The trained mapping network.
         generator: w -> image.
         encoder: Embeds the prompts, and scores.
-        judge: Names attributes; an empty mapping if there is none.
+        judge: Names attributes; None if there is none.
         prompt_bank: None of them is among those of the evaluation.
         num_prompts: The first of the bank.
         device: Where to compute.

@@ -38,10 +38,10 @@ def score_answers(
         answers: All that are stored.
         rows: Of `leave_out_failed`.
         queries: Prompts.
-        models: Of `add_references`; the prior knows the cloud of the training data.
+        models: Of `add_references`; the prior knows the Gaussian of the training data.
     """
     tables = []
-    cloud = models.find_prior("prior").cloud
+    gaussian = models.find_prior("prior").gaussian
     for name, planned in rows.items():
         samples, _ = answers[name]
         asked = queries.take(planned.prompts.tolist())
@@ -51,7 +51,7 @@ def score_answers(
             "prompt_index": planned.prompts,
             "prompt": asked.texts,
             "num_samples": samples["images"].shape[1],
-            **score_prompts(samples, asked, cloud, models.latent_repeats),
+            **score_prompts(samples, asked, gaussian, models.latent_repeats),
         }
         tables.append(pd.DataFrame(table))
     return pd.concat(tables, ignore_index=True)

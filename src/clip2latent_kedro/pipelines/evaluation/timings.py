@@ -8,7 +8,7 @@ from typing import Any
 from clip2latent_kedro.methods.method import Method, Queries
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.pipelines.evaluation.nodes import Rows
-from clip2latent_kedro.provenance import describe_making
+from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import describe_machine
 from clip2latent_kedro.study.config import EvaluationConfig
 from clip2latent_kedro.study.engine import as_json, find_changed
@@ -49,7 +49,7 @@ def time_methods(
     asked = {}
     for name, method in _timed_methods(rows, evaluation).items():
         computed_by = (method, models.generator, models.encoder)
-        making = describe_making(
+        making = describe_provenance(
             models.device, "clip2latent_kedro.study.timing", *computed_by
         )
         deciding = {what: rows[name].depends_on[what] for what in DECIDING}

@@ -12,11 +12,11 @@ from clip2latent_kedro.images import is_picture, read_picture
 from clip2latent_kedro.inference import (
     InferenceConfig,
     LabelledPicture,
-    Readers,
-    Record,
+    PictureReaders,
+    PictureRecord,
     describe_pictures,
-    draw_pictures,
     find_problems,
+    generate_pictures,
     name_pictures,
     read_prompts,
 )
@@ -44,8 +44,8 @@ def accept_prompts(
     Args:
         prompts_file: `lines`, or empty without a file.
         encoder: Which may refuse a text, as pictures are refused that are not there.
-        inference: `params:inference`.
-        device: `params:device`.
+        inference: The prompts, if there is no file.
+        device: Where pictures among the prompts are embedded.
 
     Raises:
         InputError: If no prompt is left.
@@ -53,12 +53,11 @@ def accept_prompts(
     prompts = read_prompts(inference, prompts_file.get("lines"))
     device = pick_device(device)
     problems = find_problems(prompts, encoder.to(device), device)
-    accepted = [text for place, text in enumerate(prompts) if place not in problems]
+    accepted = [prompt for prompt in prompts if prompt not in problems]
     if not accepted:
         msg = f"None of the prompts can be drawn: {next(iter(problems.values()))}"
         raise InputError(msg)
-    refused = {prompts[place]: problem for place, problem in problems.items()}
-    return list(dict.fromkeys(accepted)), refused
+    return list(dict.fromkeys(accepted)), problems
 
 
 def gather(
@@ -72,7 +71,7 @@ def gather(
     inference: InferenceConfig,
     seed: int,
     device: str,
-) -> tuple[TextToImage, dict[str, Record]]:
+) -> tuple[TextToImage, dict[str, PictureRecord]]:
     """Return the method, and all that the pictures of each prompt depend on.
 
     Args:
@@ -80,12 +79,13 @@ def gather(
         generator: w -> image.
         encoder: Text or picture -> embedding.
         prior: Embedding -> w.
-        training_pairs: For retrieval mixing, if `sampling` asks for it.
-        data: `params:data`.
-        sampling: `params:sampling`.
-        inference: `params:inference`.
-        seed: `params:seed`.
-        device: `params:device`.
+        training_pairs: What `sampling` may retrieve from; an empty mapping if there
+            are none.
+        data: How many layers a latent stands for, and how images are read.
+        sampling: How latents are sampled, which the names of pictures depend on.
+        inference: Number of pictures and sizes of batches.
+        seed: Of the run; the names of pictures depend on it.
+        device: Where to compute.
     """
     pairs = training_pairs if isinstance(training_pairs, TrainingPairs) else None
     model = TextToImage(
@@ -105,10 +105,10 @@ def gather(
     return model, records
 
 
-def draw(
+def generate(
     model: TextToImage,
-    records: dict[str, Record],
-    progress: Readers,
+    records: dict[str, PictureRecord],
+    progress: PictureReaders,
     sampling: SamplingConfig,
     inference: InferenceConfig,
     seed: int,
@@ -117,13 +117,13 @@ def draw(
     """Yield the pictures of each prompt, but for those that are there already.
 
     Args:
-        model: Of `gather`.
-        records: Of `gather`.
-        progress: Pictures that an earlier run made.
-        sampling: `params:sampling`.
-        inference: `params:inference`.
-        seed: `params:seed`.
-        resume: `params:resume`; false draws everything again.
+        model: Prompt -> w -> image.
+        records: What the pictures of each prompt depend on.
+        progress: Pictures that an earlier run made; those of the same record stay.
+        sampling: How latents are sampled.
+        inference: Number of pictures, their order and what guidance leads away from.
+        seed: Picture j of a prompt depends on (seed, j) alone.
+        resume: Whether to keep those; otherwise all are made again.
 
     Yields:
         Pictures by name; empty if all are there.
@@ -135,27 +135,29 @@ def draw(
     )
     yield {}
     made = progress if resume else {}
-    yield from draw_pictures(model, records, sampling, inference, seed=seed, made=made)
+    yield from generate_pictures(
+        model, records, sampling, inference, seed=seed, made=made
+    )
 
 
 def collect(
-    pictures: Readers,
-    records: dict[str, Record],
+    pictures: PictureReaders,
+    records: dict[str, PictureRecord],
     problems: dict[str, str],
     seed: int,
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Return the grid of a run's pictures, and its table.
 
     Args:
-        pictures: All that are in the folder.
-        records: Of `gather`.
-        problems: Of the refused prompts.
-        seed: `params:seed`.
+        pictures: All that are in the folder, by name.
+        records: What the pictures of each prompt depend on, and are named by.
+        problems: Why prompts were refused, by prompt.
+        seed: Of the run, for the table.
 
     Returns:
-        uint8 [h, w, 3], of the first prompts, a given picture before what was drawn of
-        it; and a row for each picture, `prompt`, `sample`, `seed`, `score`, `file`,
-        `problem`, and for each refused prompt.
+        The grid, uint8 [h, w, 3], of the first prompts, a given picture before its
+        variations. And a row for each picture and for each refused prompt, `prompt`,
+        `sample`, `seed`, `score`, `file`, `problem`.
     """
     rows: list[dict[str, Any]] = []
     images: list[list[np.ndarray]] = []

@@ -15,7 +15,7 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.latents import (
     LatentStatistics,
-    measure_cloud,
+    fit_gaussian,
     repeat_latents,
 )
 from clip2latent_kedro.methods.clip2latent import (
@@ -29,7 +29,7 @@ from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.pairs import TrainingPairs, summarise_pairs
 from clip2latent_kedro.prior.checkpoint import prior_from_checkpoint
 from clip2latent_kedro.prior.diffusion import DiffusionPrior, EmbeddingStatistics
-from clip2latent_kedro.prior.training import CLOUD_SAMPLES, train_prior
+from clip2latent_kedro.prior.training import GAUSSIAN_SAMPLES, train_prior
 from clip2latent_kedro.study.ablation.config import (
     NO_DIFFERENCE,
     OWN,
@@ -94,8 +94,8 @@ class Ablation:
         self.models, self.queries = models, queries
         self._config, self._stored_image_size = config, stored_image_size
         self._seeds = range(seed, seed + config.num_seeds)
-        w, _ = self.pairs.take(slice(0, CLOUD_SAMPLES))
-        self._cloud = measure_cloud(torch.from_numpy(w))
+        w, _ = self.pairs.take(slice(0, GAUSSIAN_SAMPLES))
+        self._cloud = fit_gaussian(torch.from_numpy(w))
         prior = models.find_prior("prior")
         statistics = prior.embedding_statistics
         self._prior_digest = digest_prior(prior)
