@@ -83,8 +83,8 @@ def test_a_single_sample_and_no_judge_leave_scores_empty(samples, queries):
 
 
 def test_the_distance_is_that_of_the_latents_from_the_cloud(samples, queries):
-    """Two latents for layers 0 and 1-2; a cloud of std (1, 2) about (1, 0)."""
-    cloud = LatentGaussian(
+    """Two latents for layers 0 and 1-2; a gaussian of std (1, 2) about (1, 0)."""
+    gaussian = LatentGaussian(
         mean=torch.tensor([[1.0, 0], [1, 0]]),
         axes=torch.eye(2).repeat(2, 1, 1),
         std=torch.tensor([[1.0, 2], [1, 2]]),
@@ -94,11 +94,13 @@ def test_the_distance_is_that_of_the_latents_from_the_cloud(samples, queries):
     away = at_mean + np.array([[2.0, 0], [0, 4], [0, 4]], np.float32)
     spared = at_mean + np.array([[0, 0], [4, 0], [0, 0]], np.float32)  # mean: 2
     w = np.array([[at_mean, away], [spared, spared]])
-    scores = score_prompts({**samples, "w": w}, queries, cloud, [1, 2])
+    scores = score_prompts({**samples, "w": w}, queries, gaussian, [1, 2])
     # Squared distances are means over two latents of two channels.
     expected = [np.sqrt((4 + 4) / 4) / 2, np.sqrt(4 / 4)]
     np.testing.assert_allclose(scores["w_distance"], expected, rtol=1e-6)
-    assert np.isnan(score_prompts(samples, queries, cloud, [1, 2])["w_distance"]).all()
+    assert np.isnan(
+        score_prompts(samples, queries, gaussian, [1, 2])["w_distance"]
+    ).all()
 
 
 def test_means_of_seeds_are_over_the_prompts_to_which_a_score_applies():

@@ -80,13 +80,13 @@ def test_variants_are_the_points_of_each_grid_over_the_base():
 
 
 def test_a_variant_has_the_noise_of_the_others_and_the_cloud_of_its_prior():
-    """psi scales w - mean, and so the distance from a cloud about the same mean."""
+    """psi scales w - mean, and so the distance from a gaussian about the same mean."""
     colours = np.random.default_rng(0).normal(size=(500, 1, 3)).astype(np.float32)
     prior = make_prior(0.5)
     import torch
 
-    cloud = fit_gaussian(prior.w_mean + torch.from_numpy(colours))
-    models = make_models(priors={"prior": make_prior(0.5, gaussian=cloud)})
+    gaussian = fit_gaussian(prior.w_mean + torch.from_numpy(colours))
+    models = make_models(priors={"prior": make_prior(0.5, gaussian=gaussian)})
     half, whole = (one.compute()[0] for one in plan(models, psi={"psi": [0.5, 1.0]}))
     assert half["w_distance"].shape == (1, 3)
     assert (half["w_distance"] < whole["w_distance"]).all()

@@ -95,7 +95,7 @@ class Ablation:
         self._config, self._stored_image_size = config, stored_image_size
         self._seeds = range(seed, seed + config.num_seeds)
         w, _ = self.pairs.take(slice(0, GAUSSIAN_SAMPLES))
-        self._cloud = fit_gaussian(torch.from_numpy(w))
+        self._gaussian = fit_gaussian(torch.from_numpy(w))
         prior = models.find_prior("prior")
         statistics = prior.embedding_statistics
         self._prior_digest = digest_prior(prior)
@@ -186,7 +186,7 @@ class Ablation:
                 dict(zip(self._seeds, methods, strict=True)),
                 asked,
                 self.models,
-                self._cloud,
+                self._gaussian,
                 num_samples=self._config.num_samples,
                 choices=sorted(choices),
                 num_pictures=self._config.strip_prompts,
