@@ -15,8 +15,10 @@ from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study import EvaluationConfig, sample_images, score_prompts
+from clip2latent_kedro.study.config import EvaluationConfig
 from clip2latent_kedro.study.prompts import embed_queries
+from clip2latent_kedro.study.samples import sample_images
+from clip2latent_kedro.study.scoring import score_prompts
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -11,8 +11,8 @@ from linear_models import (
 )
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.study import read_queries
 from clip2latent_kedro.study.engine import Variant
+from clip2latent_kedro.study.prompts import read_queries
 
 
 @pytest.mark.parametrize(

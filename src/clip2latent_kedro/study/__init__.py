@@ -23,28 +23,3 @@ and ablation store scores, [num_seeds, num_prompts], and a few pictures. An abla
 trains priors for some of its variants first. Validation looks at a prior during its
 training, by a few images and one score for each guidance, which nothing stores.
 """
-
-from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.study.distances import DISTANCES
-from clip2latent_kedro.study.engine import Planned, Stored, Variant
-from clip2latent_kedro.study.prompts import read_queries, rows_of
-from clip2latent_kedro.study.samples import Samples, sample_images
-from clip2latent_kedro.study.scoring import SCORES, score_prompts
-from clip2latent_kedro.study.timing import STAGES, TIMED, time_rows
-
-__all__ = [
-    "DISTANCES",
-    "SCORES",
-    "STAGES",
-    "TIMED",
-    "EvaluationConfig",
-    "Planned",
-    "Samples",
-    "Stored",
-    "Variant",
-    "read_queries",
-    "rows_of",
-    "sample_images",
-    "score_prompts",
-    "time_rows",
-]

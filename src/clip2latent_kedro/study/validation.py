@@ -12,7 +12,6 @@ from importlib.util import find_spec
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from clip2latent_kedro.conditioning import condition_on_image
 from clip2latent_kedro.errors import InputError
@@ -25,6 +24,7 @@ from clip2latent_kedro.prior.record import Validation
 from clip2latent_kedro.runtime import derive_seed
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.figures import DPI, draw_grid
+from clip2latent_kedro.study.samples import shrink_images
 from clip2latent_kedro.text_to_image import GeneratedImages, TextToImage
 
 IMAGE_SCORE = "image_similarity"
@@ -145,7 +145,10 @@ class Validator:
             scores |= {_text_score(g): _mean_score(drawn[g]) for g in scales}
             grids.append(self._illustration_grid(drawn))
         if len(self._image_embedding):
-            again = self._draw_again(model)
+            asked, seed = self._image_embedding, self._seed
+            condition = condition_on_image(prior, asked)
+            w = model.sample_w(condition, self._sampling, num_samples=1, seed=seed)
+            again = model.generate_images(w, asked, keep=_as_cell)
             scores = {IMAGE_SCORE: _mean_score(again), **scores}
             grids.append(self._image_grid(model, again))
         if not grids or find_spec("matplotlib") is None:
@@ -153,20 +156,12 @@ class Validator:
         pictures = [draw_grid(*grid) for grid in grids]
         return Validation(scores, _stacked(pictures))
 
-    def _draw_again(self, model: TextToImage) -> GeneratedImages:
-        """Return an image of each held-out embedding, scored by it."""
-        condition = condition_on_image(model.prior, self._image_embedding)
-        w = model.sample_w(condition, self._sampling, num_samples=1, seed=self._seed)
-        return model.generate_images(w, self._image_embedding, keep=_as_cell)
-
     def _illustrate(self, model: TextToImage, guidance_scale: float) -> GeneratedImages:
         """Return images of each text, scored by it."""
         sampling = replace(self._sampling, guidance_scale=guidance_scale)
-        num_samples, seed = self._config.num_samples, self._seed
-        condition = model.condition(
-            self._text_embedding, sampling, num_samples=num_samples, seed=seed
-        )
-        w = model.sample_w(condition, sampling, num_samples=num_samples, seed=seed)
+        options = {"num_samples": self._config.num_samples, "seed": self._seed}
+        condition = model.condition(self._text_embedding, sampling, **options)
+        w = model.sample_w(condition, sampling, **options)
         return model.generate_images(w, self._text_embedding, keep=_as_cell)
 
     def _illustration_grid(
@@ -211,9 +206,7 @@ def _mean_score(drawn: GeneratedImages) -> float:
 
 def _as_cell(image: Tensor) -> np.ndarray:
     """Return uint8 [n, h, w, 3] of images, shrunk to a cell of the picture."""
-    if image.shape[-1] > DPI:
-        image = functional.interpolate(image, size=(DPI, DPI), mode="area")
-    return image_to_uint8(image)
+    return image_to_uint8(shrink_images(image, DPI))
 
 
 def _stacked(pictures: Sequence[np.ndarray]) -> np.ndarray:

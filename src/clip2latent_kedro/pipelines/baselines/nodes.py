@@ -37,7 +37,7 @@ from clip2latent_kedro.portraits.fitting import FitState, Weights, go_on, unpack
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
 from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import pick_device
-from clip2latent_kedro.study import read_queries, rows_of
+from clip2latent_kedro.study.prompts import read_queries, rows_of
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clip2latent_kedro.study import DISTANCES, SCORES, STAGES
 from clip2latent_kedro.study.claims import Scored, describe_claims, judge_claims
+from clip2latent_kedro.study.distances import DISTANCES
 from clip2latent_kedro.study.page import Section
+from clip2latent_kedro.study.scoring import SCORES
 from clip2latent_kedro.study.tables import (
     TITLES,
     difference_cells,
@@ -16,6 +17,7 @@ from clip2latent_kedro.study.tables import (
     score_cells,
     timing_cells,
 )
+from clip2latent_kedro.study.timing import STAGES
 
 # What the paper itself reports, of other models, data, prompts and machines.
 PUBLISHED = Section(
