@@ -159,9 +159,11 @@ class Validator:
     def _illustrate(self, model: TextToImage, guidance_scale: float) -> GeneratedImages:
         """Return images of each text, scored by it."""
         sampling = replace(self._sampling, guidance_scale=guidance_scale)
-        options = {"num_samples": self._config.num_samples, "seed": self._seed}
-        condition = model.condition(self._text_embedding, sampling, **options)
-        w = model.sample_w(condition, sampling, **options)
+        number, seed = self._config.num_samples, self._seed
+        condition = model.condition(
+            self._text_embedding, sampling, num_samples=number, seed=seed
+        )
+        w = model.sample_w(condition, sampling, num_samples=number, seed=seed)
         return model.generate_images(w, self._text_embedding, keep=_as_cell)
 
     def _illustration_grid(
