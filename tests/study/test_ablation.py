@@ -76,6 +76,26 @@ def test_equal_trainings_share_their_priors_and_the_first_pays(monkeypatch):
     assert [value > 0 for value in seconds] == [True, False, True, False]
 
 
+@pytest.mark.parametrize(
+    ("error", "num_tries"), [(InputError("diverged"), 1), (TypeError("a slip"), 2)]
+)
+def test_a_training_that_fails_is_not_tried_for_each_line(
+    monkeypatch, error, num_tries
+):
+    tried = []
+
+    def fail(*arguments, **options):
+        tried.append(options)
+        raise error
+
+    monkeypatch.setattr(plan_module, "train_variant", fail)
+    planned = plan({"noise": NOISE})
+    for one in (planned[0], planned[2]):
+        with pytest.raises(type(error)):
+            one.compute()
+    assert len(tried) == num_tries
+
+
 def test_a_variant_of_several_best_of_is_scored_from_one_draw():
     planned = plan({"x": {"axis": "best_of", "values": [1, 3]}}, spread=1.0)
     (one, _), (three, _) = (each.compute() for each in planned)

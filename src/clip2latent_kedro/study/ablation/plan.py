@@ -30,6 +30,7 @@ from clip2latent_kedro.pairs import TrainingPairs, summarise_pairs
 from clip2latent_kedro.prior.checkpoint import prior_from_checkpoint
 from clip2latent_kedro.prior.diffusion import DiffusionPrior, EmbeddingStatistics
 from clip2latent_kedro.prior.training import GAUSSIAN_SAMPLES, train_prior
+from clip2latent_kedro.runtime import is_known_failure
 from clip2latent_kedro.study.ablation.config import (
     NO_DIFFERENCE,
     OWN,
@@ -101,7 +102,7 @@ class Ablation:
         self._prior_digest = digest_prior(prior)
         self._text_mean = None if statistics is None else statistics.text_mean
         self._training_seconds = 0.0
-        self._trained: tuple[str, list[DiffusionPrior]] = "", []
+        self._trained: tuple[str, list[DiffusionPrior] | Exception] = "", []
         self._measured: dict[str, dict[int, dict[str, np.ndarray]]] = {}
 
     def plan(self, base: Groups) -> list[Planned]:
@@ -205,8 +206,9 @@ class Ablation:
         name = _name(training)
         if self._trained[0] != name:
             began = time.perf_counter()
+            found: list[DiffusionPrior] | Exception
             try:
-                priors = [
+                found = [
                     train_variant(
                         self.pairs,
                         groups,
@@ -216,9 +218,14 @@ class Ablation:
                     )
                     for seed in self._seeds
                 ]
-            finally:
-                self._training_seconds += time.perf_counter() - began
-            self._trained = name, priors
+            except Exception as error:
+                if not is_known_failure(error):
+                    raise
+                found = error  # of all variants of this training
+            self._training_seconds += time.perf_counter() - began
+            self._trained = name, found
+        if isinstance(self._trained[1], Exception):
+            raise self._trained[1]
         return self._trained[1]
 
     def _build(self, groups: Groups, prior: DiffusionPrior) -> Clip2Latent:
