@@ -116,7 +116,11 @@ def leave_out_failed(
         name: problem for name, problem in problems.items() if problem is not None
     }
     if len(failed) == len(rows):
-        msg = f"No row could be scored. {next(iter(failed.values()))}"
+        msg = (
+            f"No row could be scored. {next(iter(failed.values()))} Change "
+            f"evaluation.rows; if memory ran out, lower evaluation.latent_batch_size "
+            f"or image_batch_size."
+        )
         raise InputError(msg)
     answered = {name: row for name, row in rows.items() if name not in failed}
     return answered, {**lacking, **failed}
