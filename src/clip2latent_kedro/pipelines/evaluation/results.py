@@ -98,6 +98,7 @@ def draw_scores(scores: pd.DataFrame, curves: Mapping[str, Samples]) -> Figure:
         scores: Of `summarise`.
         curves: Of rows that go step by step.
     """
+    scores = scores.astype({"method": str})
     methods = scores["method"].tolist()
     markers = {name: MARKERS[n % len(MARKERS)] for n, name in enumerate(methods)}
     colours = {name: f"C{n % 10}" for n, name in enumerate(methods)}
