@@ -18,8 +18,8 @@ from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.inference import (
     InferenceConfig,
     describe_pictures,
-    draw_pictures,
     find_problems,
+    generate_pictures,
     name_pictures,
     read_prompts,
     read_query,
@@ -70,7 +70,7 @@ def test_no_prompt_at_all_is_refused(lines):
 
 def test_a_bad_prompt_leaves_the_others(caplog):
     problems = find_problems(["1 0 0", " ", "0 1 0"], PickyEncoder())
-    assert problems == {1: "A prompt must have a word."}
+    assert problems == {" ": "A prompt must have a word."}
     assert "Prompt 2 is left out: A prompt must have a word." in caplog.text
 
 
@@ -128,7 +128,7 @@ def draw(prompts, **options):
     config = make_config(**changes)
     model = make_model(spread=options.pop("spread", 0.5))
     records = describe_pictures(model, prompts, sampling, config, seed=7)
-    drawn = draw_pictures(model, records, sampling, config, seed=7, **options)
+    drawn = generate_pictures(model, records, sampling, config, seed=7, **options)
     return {name: picture for batch in drawn for name, picture in batch.items()}
 
 
@@ -229,8 +229,8 @@ def test_a_picture_that_cannot_be_read_leaves_the_others(content, tmp_path):
     if content:
         path.write_bytes(content)
     problems = find_problems(["1 0 0", str(path)], ColourEncoder())
-    assert list(problems) == [1]
-    assert "must be a picture, but cannot be read" in problems[1]
+    assert list(problems) == [str(path)]
+    assert "must be a picture, but cannot be read" in problems[str(path)]
 
 
 def test_names_of_pictures_follow_their_content(tmp_path):

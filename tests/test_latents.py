@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from clip2latent_kedro.latents import (
-    LatentStatistics,
     group_starts,
     measure_cloud,
     measure_statistics,
@@ -64,19 +63,6 @@ def test_truncation_scales_the_distance_to_the_centre(w, psi):
     torch.testing.assert_close(found - centre, psi * (w - centre))
 
 
-def test_no_truncation_changes_no_bit(w):
-    assert torch.equal(truncate(w, torch.full((5,), 0.1), 1.0), w)
-
-
-def test_cutoff_leaves_later_groups_alone(w):
-    centre = torch.zeros(5)
-
-    found = truncate(w, centre, 0.5, cutoff=1)
-
-    assert torch.equal(found[:, 0], 0.5 * w[:, 0])
-    assert torch.equal(found[:, 1], w[:, 1])
-
-
 def test_w3_groups_start_at_0_4_8():
     """The original read rows 4, 4 and 10, and so [middle, middle, fine]."""
     assert group_starts((4, 4, 10)) == [0, 4, 8]
@@ -103,16 +89,6 @@ def test_grouping_undoes_repeating(latent_repeats):
 def test_a_row_for_each_group_is_needed(shape):
     with pytest.raises(ValueError, match=r"shape \[n, 3, w_dim\], got \[4, "):
         repeat_latents(torch.zeros(shape), (4, 4, 10))
-
-
-def test_statistics_have_no_hidden_state():
-    statistics = LatentStatistics(mean=torch.zeros(1, 2), std=torch.ones(1, 2))
-    w = torch.ones(3, 1, 2)
-
-    statistics.normalise(w)
-
-    assert torch.equal(w, torch.ones(3, 1, 2))
-    assert torch.equal(statistics.mean, torch.zeros(1, 2))
 
 
 @pytest.fixture

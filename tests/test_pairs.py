@@ -99,19 +99,30 @@ GENERATION = GenerationConfig(
 )
 
 
-def make(data=DATA, generation=GENERATION, *, seed=3, progress=None, resume=True):
-    return list(
-        generate_pairs(
-            LinearGenerator(),
-            MeanEncoder(),
-            data,
-            generation,
-            seed=seed,
-            device="cpu",
-            progress=progress or PairProgress(),
-            resume=resume,
-        )
+def stream(
+    data=DATA,
+    generation=GENERATION,
+    *,
+    generator=None,
+    encoder=None,
+    seed=3,
+    progress=None,
+    resume=True,
+):
+    return generate_pairs(
+        generator or LinearGenerator(),
+        encoder or MeanEncoder(),
+        data,
+        generation,
+        seed=seed,
+        device="cpu",
+        progress=progress or PairProgress(),
+        resume=resume,
     )
+
+
+def make(*settings, **options):
+    return list(stream(*settings, **options))
 
 
 def join(shards, name="w"):
@@ -215,6 +226,11 @@ def test_other_settings_are_refused_and_named():
         InputError, match=r"psi \(stored 1.0, asked 0.5\).*resume:false"
     ):
         make(generation=replace(GENERATION, psi=0.5), progress=PairProgress(recipe))
+    with pytest.raises(InputError, match=r"precision .*asked 'bfloat16'"):
+        make(
+            generation=replace(GENERATION, precision="bfloat16"),
+            progress=PairProgress(recipe),
+        )
     with pytest.raises(InputError, match=r"seed \(stored 3, asked 4\)"):
         make(seed=4, progress=PairProgress(recipe))
     with pytest.raises(InputError, match="cannot be resumed: torn"):
@@ -256,10 +272,8 @@ def test_the_size_of_a_batch_rounds_embeddings_and_leaves_w_as_it_is():
     def pairs_of(batch_size, samples_per_shard):
         sizes = {"batch_size": batch_size, "samples_per_shard": samples_per_shard}
         config = replace(GENERATION, n_samples=70, out_image_size=None, **sizes)
-        fixed = {"seed": 0, "device": "cpu", "progress": PairProgress()}
-        shards = list(
-            generate_pairs(generator, encoder, data, config, **fixed, resume=True)
-        )
+        models = {"generator": generator, "encoder": encoder}
+        shards = make(data, config, **models, seed=0)
         return join(shards), join(shards, "clip_embedding")
 
     (w, embedding), again = pairs_of(64, 70), pairs_of(64, 70)
@@ -303,19 +317,6 @@ def test_wrong_settings_are_refused(config, change, message):
         replace(config, **change)
 
 
-def stream(generator, **changes):
-    return generate_pairs(
-        generator,
-        MeanEncoder(),
-        DATA,
-        replace(GENERATION, **changes),
-        seed=3,
-        device="cpu",
-        progress=PairProgress(),
-        resume=True,
-    )
-
-
 def wait_until(condition):
     deadline = time.monotonic() + 10
     while not condition():
@@ -326,7 +327,8 @@ def wait_until(condition):
 def test_one_shard_is_made_while_the_one_before_is_stored():
     """It, and no more: memory holds two shards."""
     generator = LinearGenerator()
-    shards = stream(generator, batch_size=40)
+    generation = replace(GENERATION, batch_size=40)
+    shards = stream(generation=generation, generator=generator)
     next(shards)
     wait_until(lambda: generator.synthesised == [40, 40])
     time.sleep(0.05)
@@ -342,7 +344,8 @@ def test_an_abandoned_run_stops_at_the_next_batch():
             return super().synthesis(w)
 
     generator = SlowGenerator()
-    shards = stream(generator, batch_size=1, n_samples=100_000, samples_per_shard=10)
+    sizes = {"batch_size": 1, "n_samples": 100_000, "samples_per_shard": 10}
+    shards = stream(generation=replace(GENERATION, **sizes), generator=generator)
     next(shards)
     shards.close()
     made = len(generator.synthesised)
@@ -358,7 +361,8 @@ def test_an_error_of_the_models_is_raised_where_shards_are_asked_for():
                 raise ArithmeticError
             return super().synthesis(w)
 
-    shards = stream(BrokenGenerator(), batch_size=40)
+    generation = replace(GENERATION, batch_size=40)
+    shards = stream(generation=generation, generator=BrokenGenerator())
     next(shards), next(shards)
     with pytest.raises(ArithmeticError):
         next(shards)
@@ -374,18 +378,8 @@ class MatrixEncoder(MeanEncoder):
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float32"])
 def test_precision_changes_embeddings_a_little_and_w_in_no_bit(precision):
-    shards = list(
-        generate_pairs(
-            LinearGenerator(),
-            MatrixEncoder(),
-            DATA,
-            replace(GENERATION, precision=precision),
-            seed=3,
-            device="cpu",
-            progress=PairProgress(),
-            resume=True,
-        )
-    )
+    generation = replace(GENERATION, precision=precision)
+    shards = make(generation=generation, encoder=MatrixEncoder())
     exact = make()
     np.testing.assert_array_equal(join(shards), join(exact))
     difference = join(shards, "clip_embedding") - join(exact, "clip_embedding")
@@ -393,12 +387,6 @@ def test_precision_changes_embeddings_a_little_and_w_in_no_bit(precision):
     np.testing.assert_allclose(difference, 0, atol=0.02)
     assert shards[0].recipe.get("precision", "float32") == precision
     assert shards[0].arrays["clip_embedding"].dtype == np.float32
-
-
-def test_a_store_is_not_continued_in_another_precision():
-    stored = PairProgress(make()[0].recipe)
-    with pytest.raises(InputError, match=r"precision .*asked 'bfloat16'"):
-        make(generation=replace(GENERATION, precision="bfloat16"), progress=stored)
 
 
 def test_compiling_needs_a_compiler(monkeypatch):

@@ -1,4 +1,5 @@
 import math
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -134,16 +135,17 @@ def test_karras_takes_any_number_of_distinct_steps(name, num_timesteps):
 
 
 @pytest.mark.parametrize("num_steps", [0, 1001])
-def test_karras_steps_out_of_range_are_explained(num_steps):
+@pytest.mark.parametrize(
+    "visit",
+    [
+        partial(respaced_timesteps, 1000),
+        partial(respaced_timesteps, 1000, spacing="trailing"),
+        partial(karras_timesteps, cosine_alpha_bar(1000)),
+    ],
+)
+def test_steps_out_of_range_are_explained(num_steps, visit):
     with pytest.raises(InputError, match=f"1 to the 1000 timesteps.*got {num_steps}"):
-        karras_timesteps(cosine_alpha_bar(1000), num_steps)
-
-
-@pytest.mark.parametrize("num_steps", [0, 1001])
-@pytest.mark.parametrize("spacing", ["leading", "trailing"])
-def test_steps_out_of_range_are_explained(num_steps, spacing):
-    with pytest.raises(InputError, match=f"1 to the 1000 timesteps.*got {num_steps}"):
-        respaced_timesteps(1000, num_steps, spacing=spacing)
+        visit(num_steps)
 
 
 def test_visited_levels_end_at_the_clean_signal():

@@ -82,12 +82,13 @@ def test_samples_take_their_own_conditions(latent_batch_size):
 def test_the_closest_image_comes_first(image_batch_size):
     sampling = make_sampling(sampler="ddim")
     model = make_model(1.0, image_batch_size=image_batch_size)
-    plain = model(PROMPTS, sampling, num_samples=6, seed=0, rank=False)
+    unranked = {"score": False, "rank": False}
+    plain = model(PROMPTS, sampling, num_samples=6, seed=0, **unranked)
     ranked = model(PROMPTS, sampling, num_samples=6, seed=0)
     assert plain.scores is None
     assert (np.diff(ranked.scores, axis=1) <= 0).all()
 
-    text = model.embed(PROMPTS).direction
+    text = torch.tensor([[1, 0, 0], [0, -0.6, 0.8]])
     for prompt in range(2):
         cosine = functional.normalize(plain.w[prompt, :, 0], dim=1) @ text[prompt]
         order = cosine.argsort(descending=True)
@@ -200,10 +201,10 @@ def test_auto_truncation_keeps_samples_within_the_cloud():
 
 def test_scores_without_ranking_and_another_form_of_image():
     model, sampling = make_model(1.0), make_sampling(sampler="ddim")
-    ranked = model(PROMPTS, sampling, num_samples=6, seed=0)
-    embedded = model.embed(PROMPTS)
-    condition = model.condition(embedded, sampling, num_samples=6, seed=0)
-    w = model.sample_w(condition, sampling, num_samples=6, seed=0)
-    found = model.draw(w, embedded.direction, keep=lambda image: image.numpy())
+    draws = {"num_samples": 6, "seed": 0}
+    ranked = model(PROMPTS, sampling, **draws)
+    found = model(
+        PROMPTS, sampling, **draws, rank=False, keep=lambda image: image.numpy()
+    )
     np.testing.assert_array_equal(-np.sort(-found.scores, axis=1), ranked.scores)
-    np.testing.assert_allclose(found.images[..., 0, 0], w.mean(dim=2), atol=1e-6)
+    np.testing.assert_allclose(found.images[..., 0, 0], found.w.mean(dim=2), atol=1e-6)

@@ -10,7 +10,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 SLUG_LENGTH = 40
 RECORD = "drawn_with"  # the label that holds all that a picture depends on
-Record = Mapping[str, Any]
+PictureRecord = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class LabelledPicture:
     labels: Mapping[str, str]
 
 
-Readers = Mapping[str, Callable[[], LabelledPicture]]
+PictureReaders = Mapping[str, Callable[[], LabelledPicture]]
 """Pictures by name, each read when it is asked for."""
 
 
@@ -91,7 +91,7 @@ def read_prompts(config: InferenceConfig, lines: str | None) -> list[str]:
     Empty lines of a file are passed over.
 
     Args:
-        config: `params:inference`.
+        config: What is made of each prompt.
         lines: Content of the file; None without one.
 
     Raises:
@@ -125,8 +125,8 @@ def read_query(prompt: str) -> str | Tensor:
 
 def find_problems(
     prompts: Sequence[str], encoder: Encoder, device: str = "cpu"
-) -> dict[int, str]:
-    """Return why each prompt that cannot be drawn is refused, by position.
+) -> dict[str, str]:
+    """Return the prompts that are refused, each with the reason.
 
     Args:
         prompts: Texts and paths of pictures.
@@ -134,12 +134,12 @@ def find_problems(
         device: Where pictures are embedded.
     """
     problems = {}
-    for position, prompt in enumerate(prompts):
+    for number, prompt in enumerate(prompts, start=1):
         try:
             embed_queries(encoder, [read_query(prompt)], device)
         except InputError as error:
-            problems[position] = str(error)
-            logger.warning("Prompt %d is left out: %s", position + 1, error)
+            problems[prompt] = str(error)
+            logger.warning("Prompt %d is left out: %s", number, error)
     return problems
 
 
@@ -151,14 +151,17 @@ def describe_pictures(
     *,
     seed: int,
     pairs: TrainingPairs | None = None,
-) -> dict[str, Record]:
+) -> dict[str, PictureRecord]:
     """Return all that the pictures of each prompt depend on, as plain JSON.
+
+    Models count by their digests, training pairs only where `sampling` retrieves from
+    them. The other prompts and the sizes of batches are not in it.
 
     Args:
         model: Generator, encoder and prior.
         prompts: Texts, or paths of pictures, of which the content counts.
-        sampling: `params:sampling`.
-        config: `params:inference`.
+        sampling: How latents are sampled.
+        config: What is made of each prompt.
         seed: Seed of the run.
         pairs: What the model retrieves from, if it does.
     """
@@ -181,7 +184,7 @@ def describe_pictures(
     return {prompt: {"prompt": _content(prompt), **shared} for prompt in prompts}
 
 
-def name_pictures(prompt: str, record: Record) -> list[str]:
+def name_pictures(prompt: str, record: PictureRecord) -> list[str]:
     """Return file names without ending, one a sample.
 
     Args:
@@ -206,42 +209,64 @@ def _slug(prompt: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower())[:SLUG_LENGTH].strip("_")
 
 
-def draw_pictures(
+def generate_pictures(
     model: TextToImage,
-    records: Mapping[str, Record],
+    records: Mapping[str, PictureRecord],
     sampling: SamplingConfig,
     config: InferenceConfig,
     *,
     seed: int,
-    made: Readers | None = None,
+    made: PictureReaders | None = None,
 ) -> Iterator[dict[str, LabelledPicture]]:
     """Yield the pictures of each prompt by name, but for those made already.
 
     Args:
         model: Generator, encoder and prior.
         records: Of `describe_pictures`, by prompts that the encoder accepts.
-        sampling: `params:sampling`.
-        config: `params:inference`.
+        sampling: How latents are sampled.
+        config: What is made of each prompt.
         seed: Seed of the run.
-        made: Pictures by name; those of the same record need not be drawn again.
+        made: Pictures by name; those of the same record need not be made again.
     """
     made = made or {}
+    sampling = suit_sampling(model.prior, sampling)
+    negative = None if config.negative is None else [read_query(config.negative)]
+    shared = {
+        "negative": config.negative or "",
+        "sampling": json.dumps(asdict(sampling)),
+        "prior": config.prior,
+        "generator": str(model.generator.identity),
+        "encoder": str(model.encoder.identity),
+    }
     with progress_bar("pictures", total=len(records), unit="prompts") as advance:
         for prompt, record in records.items():
             names = name_pictures(prompt, record)
             if not set(names) <= made.keys():
                 _log_changes(prompt, record, made)
-                pictures = _draw_prompt(model, prompt, names, sampling, config, seed)
-                label = {RECORD: json.dumps(record)}
-                yield {
-                    name: replace(picture, labels={**picture.labels, **label})
-                    for name, picture in pictures.items()
-                }
+                found = model(
+                    [read_query(prompt)],
+                    sampling,
+                    num_samples=config.num_samples,
+                    seed=seed,
+                    negative=negative,
+                    score=config.rank,
+                    rank=config.rank,
+                )
+                pictures = {}
+                for number, name in enumerate(names):
+                    place = {"seed": str(seed), "sample": str(number)}
+                    labels = {"prompt": prompt, **place, **shared}
+                    if found.scores is not None:
+                        labels["score"] = f"{found.scores[0, number]:.4f}"
+                    labels[RECORD] = json.dumps(record)
+                    image = found.images[0, number]
+                    pictures[name] = LabelledPicture(image, labels)
+                yield pictures
             advance()
 
 
-def _log_changes(prompt: str, record: Record, made: Readers) -> None:
-    """Say why a prompt is drawn again: what the likest of its pictures differs in."""
+def _log_changes(prompt: str, record: PictureRecord, made: PictureReaders) -> None:
+    """Log why a prompt is drawn again: in what its most similar record differs."""
     stored = [
         json.loads(made[name]().labels.get(RECORD, "{}"))
         for name in made
@@ -254,38 +279,3 @@ def _log_changes(prompt: str, record: Record, made: Readers) -> None:
     ]
     if differences and (fewest := min(differences, key=len)):
         logger.info("%r is drawn again: %s.", prompt, ", ".join(fewest))
-
-
-def _draw_prompt(
-    model: TextToImage,
-    prompt: str,
-    names: Sequence[str],
-    sampling: SamplingConfig,
-    config: InferenceConfig,
-    seed: int,
-) -> dict[str, LabelledPicture]:
-    sampling = suit_sampling(model.prior, sampling)
-    generated = model(
-        [read_query(prompt)],
-        sampling,
-        num_samples=config.num_samples,
-        seed=seed,
-        negative=None if config.negative is None else [read_query(config.negative)],
-        rank=config.rank,
-    )
-    pictures = {}
-    for number, name in enumerate(names):
-        labels = {
-            "prompt": prompt,
-            "seed": str(seed),
-            "sample": str(number),
-            "negative": config.negative or "",
-            "sampling": json.dumps(asdict(sampling)),
-            "prior": config.prior,
-            "generator": str(model.generator.identity),
-            "encoder": str(model.encoder.identity),
-        }
-        if generated.scores is not None:
-            labels["score"] = f"{generated.scores[0, number]:.4f}"
-        pictures[name] = LabelledPicture(generated.images[0, number], labels)
-    return pictures

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-STD_FLOOR = 0.1  # smallest standard deviation of a cloud, against its largest
+STD_FLOOR = 0.1  # smallest standard deviation along an axis, against the largest
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def measure_statistics(w: Tensor) -> LatentStatistics:
 
 @dataclass(frozen=True)
 class LatentCloud:
-    """Where the latents of the training data lie, to second order.
+    """The Gaussian fitted to the latents of the training data, with their distances.
 
     Attributes:
         mean: [num_latents, w_dim].
@@ -62,15 +62,16 @@ class LatentCloud:
     def distance(self, w: Tensor) -> Tensor:
         """Return Mahalanobis distances, [n], of w [n, num_latents, w_dim].
 
-        Divided by sqrt(num_latents * w_dim), so that a full Gaussian cloud has 1.
+        Divided by sqrt(num_latents * w_dim), so that the mean square of its own
+        samples is 1.
         """
         return self.whiten(w - self.mean.to(w)).square().mean(dim=(1, 2)).sqrt()
 
     def whiten(self, offset: Tensor) -> Tensor:
-        """Return differences of latents in units of the cloud, of their shape.
+        """Return differences of latents in standard deviations along the axes.
 
         Args:
-            offset: [n, num_latents, w_dim].
+            offset: [n, num_latents, w_dim], as is what is returned.
         """
         turned = torch.einsum("nld,lde->nle", offset, self.axes.to(offset))
         return turned / self.std.to(offset)
@@ -86,7 +87,7 @@ class LatentCloud:
 
 
 def measure_cloud(w: Tensor) -> LatentCloud:
-    """Return the cloud of w, [n, num_latents, w_dim].
+    """Return the Gaussian of the moments of w, [n, num_latents, w_dim].
 
     Directions in which w hardly moves count as if it moved by a tenth of the most: a
     prior's samples miss them by more than their width, to no visible effect.

@@ -57,7 +57,8 @@ def digest_code(*roots: str) -> str:
 
     All means the modules of the same package and of this one, wherever in the code one
     is imported or named in a string. Comments, docstrings and layout do not count.
-    Digests are of syntax trees, so that a Python of another grammar may give others.
+    Digests are of code as `ast.unparse` writes it, which another Python may do in
+    another way.
 
     Args:
         roots: Names of modules; the code of one without a source counts by its name.
@@ -170,39 +171,36 @@ def _shorten(value: Any) -> str:
 def _modules_of(model: object) -> set[str]:
     """Return the modules of a model's class, of all in it, and of who loads it.
 
-    In it are models, and what else is of its package or of this one, such as the
-    network of a prior.
+    In it are models, which have an `identity`, and what else is of their packages or
+    of this one, such as the network of a prior. Other libraries count by no module.
     """
-    seen: set[int] = set()
-    names = set()
-    due: list[tuple[object, str]] = [(model, type(model).__module__)]
+    packages = {__package__, type(model).__module__.partition(".")[0]}
+    names, seen = set(), set()
+    due: list[object] = [model]
     while due:
-        part, holder = due.pop()
+        part = due.pop()
         if id(part) in seen:
             continue
         seen.add(id(part))
         if isinstance(part, Mapping):
-            due += [(inner, holder) for inner in part.values()]
-            continue
-        if isinstance(part, list | tuple | set | frozenset):
-            due += [(inner, holder) for inner in part]
-            continue
-        module = type(part).__module__
-        ours = {__package__, holder.partition(".")[0]}
-        is_ours = module.partition(".")[0] in ours
-        if part is model or hasattr(part, "identity") or is_ours:
-            names.add(module)
-            inside = getattr(part, "__dict__", {})
-            due += [(inner, module) for inner in inside.values()]
-        elif hasattr(part, "_modules"):  # torch's own, such as a sequence of layers
-            due.append((part._modules, holder))
-    tops = {name.partition(".")[0] for name in names}
+            due += part.values()
+        elif isinstance(part, list | tuple | set | frozenset):
+            due += part
+        else:
+            module = type(part).__module__
+            package = module.partition(".")[0]
+            if package in packages or hasattr(part, "identity"):
+                packages.add(package)
+                names.add(module)
+                due += getattr(part, "__dict__", {}).values()
+            elif hasattr(part, "_modules"):  # torch's own, such as a sequence
+                due.append(part._modules)
     return names | {
         point.module
         for group in entry_points().groups
         if group.startswith(f"{__package__}.")
         for point in entry_points(group=group)
-        if point.module.partition(".")[0] in tops
+        if point.module.partition(".")[0] in packages
     }
 
 
@@ -213,12 +211,22 @@ def _read_module(name: str) -> tuple[str, tuple[str, ...]]:
     if path is None:
         return "", ()
     tree = ast.parse(path.read_bytes())
-    is_package = path.name == "__init__.py"
-    imported = _find_imports(
-        tree, name, name if is_package else name.rpartition(".")[0]
-    )
-    digest = hashlib.sha256(_write_tree(tree).encode()).hexdigest()
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    imported = _find_imports(tree, name, package)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):  # a text alone, such as a docstring, does nothing
+            node.body = [one for one in body if not _is_text(one)]  # type: ignore[attr-defined]
+    digest = hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
     return digest, tuple(sorted(imported - {name}))
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
 
 
 @cache
@@ -263,26 +271,3 @@ def _find_imports(tree: ast.Module, name: str, package: str) -> set[str]:
         ):
             found.add(match[1])
     return set(filter(is_ours, found))
-
-
-def _write_tree(node: object) -> str:
-    """Return a syntax tree as text, without places, docstrings and empty fields."""
-    if isinstance(node, ast.AST):
-        fields = [
-            f"{name}={_write_tree(value)}"
-            for name, value in ast.iter_fields(node)
-            if value is not None and value != []
-        ]
-        return f"{type(node).__name__}({','.join(fields)})"
-    if isinstance(node, list):
-        return f"[{','.join(_write_tree(one) for one in node if not _is_note(one))}]"
-    return repr(node)
-
-
-def _is_note(node: object) -> bool:
-    """Return whether a statement is a text alone, which does nothing."""
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
 
-Spacing = Literal["leading", "trailing"]
+EvenSpacing = Literal["leading", "trailing"]
 
 BETA_MAX = 0.999
 KARRAS_SIGMA_MAX = 10.0
@@ -61,7 +61,7 @@ SCHEDULES: dict[str, Callable[[int], Tensor]] = {
 
 
 def respaced_timesteps(
-    num_timesteps: int, num_steps: int, *, spacing: Spacing = "leading"
+    num_timesteps: int, num_steps: int, *, spacing: EvenSpacing = "leading"
 ) -> list[int]:
     """Return the timesteps that a sampler visits, falling.
 

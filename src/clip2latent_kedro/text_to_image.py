@@ -104,45 +104,37 @@ class TextToImage:
         num_samples: int,
         seed: int,
         negative: Sequence[Query] | None = None,
+        edit: Tensor | None = None,
+        score: bool = True,
         rank: bool = True,
+        keep: Callable[[Tensor], np.ndarray] = image_to_uint8,
     ) -> GeneratedImages:
         """Return images of each query.
 
         Args:
             queries: Texts, images [3, h, w], or weighted lists of them.
-            sampling: `params:sampling`.
+            sampling: How latents are sampled.
             num_samples: Images of each query.
             seed: Sample j of query i depends on (seed, i, j) alone.
             negative: What guidance leads away from; one for all or one for each.
-            rank: Whether to put the images closest to their query first.
+            edit: Direction to add to the truncated w, of a shape that broadcasts with
+                [n * num_samples, num_ws, w_dim], prompt by prompt.
+            score: Whether to compare each image with its query.
+            rank: Whether to put the images closest to their query first, for which
+                they are compared in any case.
+            keep: Form in which images are collected, of [batch, 3, h, w].
 
         Raises:
             InputError: If the settings do not suit the prior.
         """
-        w, direction = self.answer(
-            queries, sampling, num_samples=num_samples, seed=seed, negative=negative
-        )
-        return self.draw(w, direction if rank else None, rank=rank)
-
-    def answer(
-        self,
-        queries: Sequence[Query],
-        sampling: SamplingConfig,
-        *,
-        num_samples: int,
-        seed: int,
-        negative: Sequence[Query] | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Return w, [n, num_samples, num_ws, w_dim], and what they are to show.
-
-        Arguments and errors are those of a call. The second is the direction of each
-        query among CLIP's embeddings, [n, clip_dim].
-        """
-        embedded = self.embed(queries)
+        embedded = embed_queries(self.encoder, queries, self.device)
         unwanted = None
         if negative is not None:
             unwanted = self.condition(
-                self.embed(negative), sampling, num_samples=num_samples, seed=seed
+                embed_queries(self.encoder, negative, self.device),
+                sampling,
+                num_samples=num_samples,
+                seed=seed,
             )
         w = self.sample_w(
             self.condition(embedded, sampling, num_samples=num_samples, seed=seed),
@@ -151,11 +143,10 @@ class TextToImage:
             seed=seed,
             negative=unwanted,
         )
-        return w, embedded.direction
-
-    def embed(self, queries: Sequence[Query]) -> EmbeddedQueries:
-        """Return queries as the encoder sees them."""
-        return embed_queries(self.encoder, queries, self.device)
+        if edit is not None:
+            w = (w.flatten(0, 1) + edit.to(w)).view_as(w)
+        direction = embedded.direction if score or rank else None
+        return self.generate_images(w, direction, rank=rank, keep=keep)
 
     def condition(
         self,
@@ -165,19 +156,17 @@ class TextToImage:
         num_samples: int,
         seed: int,
     ) -> Tensor:
-        """Return what the prior is given (see `conditioning.condition_on_text`).
+        """Return what the prior is given (see `conditioning.condition_on_queries`).
 
         Args:
             embedded: Queries, or plain embeddings of texts, [n, clip_dim].
-            sampling: `params:sampling`.
+            sampling: How latents are sampled.
             num_samples: Samples of each.
             seed: Of `sample_w`.
 
         Returns:
             [n, width], or [n, num_samples, width] if samples differ in it.
         """
-        if isinstance(embedded, Tensor):
-            embedded = EmbeddedQueries.of_texts(embedded)
         return condition_on_queries(
             self.prior,
             embedded,
@@ -200,7 +189,7 @@ class TextToImage:
 
         Args:
             condition: What `condition` returns, [n, width] or [n, num_samples, width].
-            sampling: `params:sampling`.
+            sampling: How latents are sampled.
             num_samples: Of each condition.
             seed: Sample j of condition i depends on (seed, i, j) alone.
             negative: What guidance leads away from, likewise; one for all or n.
@@ -227,7 +216,7 @@ class TextToImage:
         return layers.view(*w.shape[:2], *layers.shape[1:])
 
     @torch.no_grad()
-    def draw(
+    def generate_images(
         self,
         w: Tensor,
         direction: Tensor | None = None,
@@ -260,7 +249,7 @@ class TextToImage:
         if not rank:
             return GeneratedImages(kept, w, scores)
         order = np.argsort(-scores, axis=1, kind="stable")
-        rows = np.arange(len(w))[:, None]
+        rows = np.arange(len(w))[:, None]  # broadcasts with order, [n, num_samples]
         return GeneratedImages(kept[rows, order], w[rows, order], scores[rows, order])
 
     @torch.no_grad()

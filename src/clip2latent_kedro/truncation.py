@@ -3,8 +3,8 @@
     w' = centre + psi * (w - centre)
 
 `auto` finds psi for each w on its own. Guidance can push a w out of where the
-generator was trained; how far out is told by its Mahalanobis distance from the cloud
-of the training data, and psi is the largest that brings it back.
+generator was trained; how far out is told by its Mahalanobis distance under the
+Gaussian fitted to the training data, and psi is the largest that brings it back.
 """
 
 from collections.abc import Sequence
@@ -30,13 +30,13 @@ def truncate_samples(
     Args:
         w: As the prior gives it, [n, num_latents, w_dim].
         latent_repeats: Layers that each latent stands for, of sum num_ws.
-        sampling: `params:sampling`. Where `truncation_cutoff` spares some layers,
+        sampling: How latents are sampled. Where `truncation_cutoff` spares some layers,
             `auto` still goes by the whole w.
-        prior: Knows mean and cloud of the training data.
+        prior: Knows the mean of the training data and the Gaussian fitted to them.
         w_avg: The generator's own mean, [w_dim].
 
     Raises:
-        InputError: If `auto` is wanted and the prior does not know the cloud.
+        InputError: If `auto` is wanted and the prior does not know the Gaussian.
     """
     centre = prior.w_mean
     if sampling.truncation_centre == "w_avg":
@@ -45,8 +45,8 @@ def truncate_samples(
     if sampling.truncation == "auto":
         if prior.cloud is None:
             msg = (
-                "sampling.truncation must be fixed for a prior that does not know the "
-                "cloud of its training data, got auto."
+                "sampling.truncation must be fixed for a prior that does not know how "
+                "its training data are spread, got auto. Set it to fixed."
             )
             raise InputError(msg)
         psi = psi_into_cloud(w, centre, prior.cloud, sampling.truncation_quantile)
@@ -61,21 +61,21 @@ def truncate_samples(
 def psi_into_cloud(
     w: Tensor, centre: Tensor, cloud: LatentCloud, quantile: float
 ) -> Tensor:
-    """Return the largest psi, [n] in [0, 1], that brings each w into the cloud.
+    """Return the largest psi, [n] in [0, 1], that brings each w within a quantile.
 
     With a and b the whitened centre - mean and w - centre, the squared distance
 
         |a + psi b|^2 = |a|^2 + 2 psi a.b + psi^2 |b|^2
 
-    meets that of the cloud at the larger root. About the mean, a = 0 and the root is
-    radius / distance. A w inside keeps psi = 1. Where the line from a centre outside
-    passes the cloud by, psi is that of the closest point.
+    meets the squared radius of the quantile at the larger root. About the mean, a = 0
+    and the root is radius / distance. A w inside keeps psi = 1. Where the line from a
+    centre outside misses the ellipsoid, psi is that of the closest point.
 
     Args:
         w: [n, num_latents, w_dim].
         centre: Broadcastable to w.
-        cloud: Of the training data.
-        quantile: Share of the training data that counts as the cloud, 0 to 1.
+        cloud: Fitted to the training data.
+        quantile: Share of the training data that lies within, 0 to 1.
     """
     exact = w.double()
     centre = centre.to(exact).expand_as(exact)

@@ -6,22 +6,38 @@ import numpy as np
 import processes
 import pytest
 import torch
-from linear_models import STATISTICS, ColourGenerator, make_model, make_sampling
+from linear_models import (
+    STATISTICS,
+    ColourEncoder,
+    ColourGenerator,
+    make_prior,
+    make_sampling,
+)
 from PIL import Image
 from torch.nn import functional
 
 import clip2latent_kedro
 from clip2latent_kedro.api import Clip2StyleGAN
+from clip2latent_kedro.api.sources import LoadedModels
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.prior.checkpoint import Checkpoint
 
 PROMPTS = ["1 0 0", "0 -3 4"]
 DIRECTIONS = torch.tensor([[1, 0, 0], [0, -0.6, 0.8]])
 
 
 def make_api(spread=0.5, *, settings=None, **changes):
-    return Clip2StyleGAN.from_models(
-        make_model(spread, **changes), make_sampling(**(settings or {}))
+    models = LoadedModels(
+        ColourGenerator(),
+        ColourEncoder(),
+        make_prior(spread),
+        latent_repeats=[2],
+        sampling=make_sampling(**(settings or {})),
+        preprocess={},
+        references=(None, None),
+        read_checkpoint=Checkpoint,  # never called
     )
+    return Clip2StyleGAN(models, "cpu", **changes)
 
 
 def test_images_come_prompt_by_prompt_with_their_scores():
@@ -190,6 +206,11 @@ def test_at_least_one_image_of_one_prompt():
         make_api()(PROMPTS, 0)
     with pytest.raises(InputError, match="prompts must hold a text or an image"):
         make_api()([])
+
+
+def test_models_that_the_catalog_does_not_tell_of_are_not_saved(tmp_path):
+    with pytest.raises(InputError, match="if its catalog entry is a ModelDataset"):
+        make_api().save_pretrained(tmp_path)
 
 
 def test_the_package_offers_it_by_name():

@@ -194,9 +194,6 @@ def test_what_is_no_saved_model_is_named(published, tmp_path, monkeypatch):
         Clip2StyleGAN.from_pretrained(tmp_path)
     with pytest.raises(InputError, match="include must name generator or encoder, got"):
         model.save_pretrained(tmp_path, include=["prior"])
-    parts = Clip2StyleGAN.from_models(model.text_to_image, model.sampling)
-    with pytest.raises(InputError, match="Only a model that was loaded from files can"):
-        parts.save_pretrained(tmp_path)
 
 
 def test_nothing_is_fetched_or_sent_where_that_is_forbidden(published, monkeypatch):

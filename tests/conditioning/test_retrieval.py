@@ -5,9 +5,9 @@ import zarr
 from linear_models import make_sampling
 
 from clip2latent_kedro.conditioning.retrieval import (
-    draw_weights,
+    dirichlet_weights,
+    farthest_points,
     mix_neighbours,
-    spread_out,
 )
 
 DIRECTION = torch.nn.functional.normalize(
@@ -22,7 +22,7 @@ def angles(*degrees):
 
 def test_those_taken_are_the_nearest_and_then_the_farthest_from_any_taken():
     neighbours = angles(1, 10, -30, 42, 60, -50)
-    chosen = spread_out(neighbours, 4)
+    chosen = farthest_points(neighbours, 4)
     found = np.degrees(np.arctan2(chosen[0, :, 1], chosen[0, :, 0]))
     # 60 is 59 away, then -50 is 51, then -30 is 20, 42 is 18 and 10 is 9.
     np.testing.assert_allclose(found, [1, 60, -50, -30])
@@ -30,21 +30,21 @@ def test_those_taken_are_the_nearest_and_then_the_farthest_from_any_taken():
 
 def test_all_of_them_can_be_taken():
     neighbours = angles(0, 3, 50, 20)
-    chosen = spread_out(neighbours, 4)
+    chosen = farthest_points(neighbours, 4)
     assert {tuple(row) for row in chosen[0]} == {tuple(row) for row in neighbours[0]}
 
 
 def test_prompts_do_not_disturb_each_other():
     neighbours = np.concatenate([angles(1, 10, -30, 40), angles(0, 80, 5, -7)])
-    alone = [spread_out(row[None], 3)[0] for row in neighbours]
-    np.testing.assert_allclose(spread_out(neighbours, 3), alone)
+    alone = [farthest_points(row[None], 3)[0] for row in neighbours]
+    np.testing.assert_allclose(farthest_points(neighbours, 3), alone)
 
 
 @pytest.mark.parametrize("concentration", [0.5, 4.0])
 def test_weights_are_dirichlet(concentration):
     """Mean 1 / k, variance (k - 1) / (k^2 (k c + 1)), for k components of c each."""
     k = 4
-    weights = draw_weights((20, 50, k), concentration, seed=0)
+    weights = dirichlet_weights((20, 50, k), concentration, seed=0)
     np.testing.assert_allclose(weights.sum(axis=2), 1)
     variance = (k - 1) / (k**2 * (k * concentration + 1))
     np.testing.assert_allclose(weights.mean((0, 1)), 1 / k, atol=4 * variance**0.5 / 32)
@@ -52,9 +52,9 @@ def test_weights_are_dirichlet(concentration):
 
 
 def test_weights_depend_on_seed_prompt_and_number_alone():
-    whole = draw_weights((3, 5, 4), 0.5, seed=1)
-    assert np.array_equal(draw_weights((2, 3, 4), 0.5, seed=1), whole[:2, :3])
-    assert not np.isclose(draw_weights((3, 5, 4), 0.5, seed=2), whole).any()
+    whole = dirichlet_weights((3, 5, 4), 0.5, seed=1)
+    assert np.array_equal(dirichlet_weights((2, 3, 4), 0.5, seed=1), whole[:2, :3])
+    assert not np.isclose(dirichlet_weights((3, 5, 4), 0.5, seed=2), whole).any()
     assert len(np.unique(whole.reshape(15, 4), axis=0)) == 15
 
 
@@ -70,10 +70,10 @@ def test_a_mix_is_of_the_chosen_neighbours_with_the_drawn_weights():
     found = mix_neighbours(DIRECTION, bank, settings, num_samples=7, seed=3)
 
     rows = bank / np.linalg.norm(bank, axis=1, keepdims=True)
-    weights = draw_weights((3, 7, 6), 0.5, seed=3)
+    weights = dirichlet_weights((3, 7, 6), 0.5, seed=3)
     for prompt, direction in enumerate(DIRECTION.numpy()):
         nearest = rows[np.argsort(-rows @ direction)[:20]]
-        mix = weights[prompt] @ spread_out(nearest[None], 6)[0]
+        mix = weights[prompt] @ farthest_points(nearest[None], 6)[0]
         expected = mix / np.linalg.norm(mix, axis=1, keepdims=True)
         np.testing.assert_allclose(found[prompt], expected, atol=1e-5)
 

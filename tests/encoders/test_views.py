@@ -68,13 +68,15 @@ def test_images_are_ranked_by_the_scorer_and_conditions_are_not_its():
     """The same w from text or image; scores and order are reversed."""
     model = make_model(spread=0.5)
     other = replace(model, scorer=_NegativeEncoder())
+    draws = {"num_samples": 4, "seed": 0}
     for query in ("1 0.5 0", torch.full((3, 4, 4), 0.5)):
-        w, direction = model.answer([query], make_sampling(), num_samples=4, seed=0)
-        again, _ = other.answer([query], make_sampling(), num_samples=4, seed=0)
-        torch.testing.assert_close(again, w)
-        plain, scored = (each.draw(w, direction) for each in (model, other))
+        plain, scored = (
+            each([query], make_sampling(), **draws, rank=False)
+            for each in (model, other)
+        )
+        torch.testing.assert_close(scored.w, plain.w)
         assert (scored.scores == -plain.scores).all()
-        ranked = other([query], make_sampling(), num_samples=4, seed=0)
+        ranked = other([query], make_sampling(), **draws)
         assert (ranked.scores[0] == sorted(scored.scores[0], reverse=True)).all()
 
 

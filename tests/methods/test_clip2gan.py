@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from baselines.clip2gan_world import configure, make_pairs, statistics_of, train
 from linear_models import (
     IMAGE_MEAN,
     TEXT_MEAN,
@@ -13,6 +12,7 @@ from linear_models import (
     ColourGenerator,
     make_queries,
 )
+from methods.clip2gan_world import configure, make_pairs, statistics_of, train
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
@@ -21,7 +21,6 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators import load_generator
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.methods.clip2gan import (
-    edit_w,
     export_clip2gan,
     load_clip2gan,
     map_to_w,
@@ -108,26 +107,11 @@ def test_the_mean_shift_moves_texts_to_the_images(model):
     torch.testing.assert_close(shifted, map_to_w(model, moved))
 
 
-def test_an_edit_adds_where_a_text_is_mapped_to(model):
-    w = map_to_w(model, EMBEDDING)
-    text = EMBEDDING[:1].flip(1)
-    torch.testing.assert_close(edit_w(model, w, text, strength=0.0), w)
-    mean = model.statistics.mean.expand(1, 2, 3)
-    towards = map_to_w(model, text, bridge="mean_shift")
-    torch.testing.assert_close(edit_w(model, mean, text), towards)
-    moved = edit_w(model, w, text, strength=2.0) - w
-    torch.testing.assert_close(moved, (2 * (towards - mean)).expand(3, 2, 3))
-
-
 def test_without_a_mean_of_texts_there_is_no_shift(state, tmp_path):
     path = write(tmp_path / "clip2gan.safetensors", state, text_mean=None)
     model = load_clip2gan(path, {})
     with pytest.raises(InputError, match="bridge must be none for clip2gan"):
         map_to_w(model, EMBEDDING, bridge="mean_shift")
-    mean = model.statistics.mean.expand(3, 2, 3)
-    torch.testing.assert_close(
-        edit_w(model, mean, EMBEDDING), map_to_w(model, EMBEDDING)
-    )
 
 
 def test_queries_that_do_not_suit_are_refused(model):

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from baselines.clip2gan_world import (
+from linear_models import ColourEncoder
+from methods.clip2gan_world import (
     SPREAD,
     configure,
     make_pairs,
     statistics_of,
     train,
 )
-from linear_models import ColourEncoder
 from torch.nn import functional as F
 
 from clip2latent_kedro.errors import InputError

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from baselines.lafite_world import configure, make_generator, make_pairs
 from generators.snapshots import make_stylegan2
 from linear_models import ColourEncoder, ColourGenerator, ColourJudge
+from methods.lafite_world import configure, make_generator, make_pairs
 from safetensors.torch import save_file
 from torch.nn import functional as F
 

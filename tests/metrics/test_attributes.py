@@ -29,18 +29,6 @@ def test_an_open_attribute_is_never_counted():
     assert found.all_right.tolist() == [0.0]
 
 
-def test_random_guessing_has_the_accuracy_of_chance():
-    generator = np.random.default_rng(0)
-    predicted = generator.integers(4, size=(200, 50, 2))
-    stated = generator.integers(4, size=(200, 2))
-
-    found = attribute_accuracy(predicted, stated)
-
-    assert found.by_prompt.mean() == pytest.approx(1 / 4, abs=0.01)
-    assert found.all_right.mean() == pytest.approx(1 / 16, abs=0.01)
-    np.testing.assert_allclose(found.by_attribute, 1 / 4, atol=0.015)
-
-
 @pytest.mark.parametrize("shape", [(3, 2), (2, 5, 3), (3, 5, 3)])
 def test_shapes_that_do_not_belong_together_are_refused(shape):
     with pytest.raises(ValueError, match=r"shape \[3, n_samples, 2\]"):

@@ -31,13 +31,6 @@ def test_an_embedding_without_direction_is_refused(image, text):
         clip_scores(np.full((1, 1, 2), image), np.full((1, 2), text))
 
 
-def test_best_of_two_among_three_by_hand():
-    """Pairs of (1, 2, 4) have maxima 2, 4, 4."""
-    found = best_of(np.array([[4.0, 1.0, 2.0]]), 2)
-
-    np.testing.assert_allclose(found, [10 / 3])
-
-
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
 def test_best_of_is_the_mean_over_all_subsets(n):
     scores = np.random.default_rng(0).normal(size=(3, 5))

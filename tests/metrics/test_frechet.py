@@ -19,16 +19,6 @@ def test_gaussians_of_one_dimension():
     assert frechet_distance(first, second) == pytest.approx(4 + 9)
 
 
-def test_commuting_covariances():
-    """With common axes, the sum of (sqrt a - sqrt b)^2 of the variances along them."""
-    turn = np.linalg.qr(np.random.default_rng(2).standard_normal((3, 3)))[0]
-    a, b = np.array([1.0, 4, 9]), np.array([16.0, 1, 0.25])
-    first = with_moments([0, 0, 0], turn @ np.diag(a) @ turn.T)
-    second = with_moments([1, 2, -2], turn @ np.diag(b) @ turn.T, seed=1)
-    expected = 9 + np.sum((np.sqrt(a) - np.sqrt(b)) ** 2)
-    assert frechet_distance(first, second) == pytest.approx(expected)
-
-
 def test_other_covariances_by_the_roots_of_their_product():
     rng = np.random.default_rng(3)
     x, y = (

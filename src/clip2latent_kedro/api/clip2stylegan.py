@@ -1,5 +1,6 @@
 """`Clip2StyleGAN`, with the arguments of the original project's class."""
 
+import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -9,16 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.api.hub import find_pretrained, push_model
 from clip2latent_kedro.api.inputs import Edit, as_queries, plain_config, read_edit
-from clip2latent_kedro.api.sources import Models, open_models, open_shared
+from clip2latent_kedro.api.sources import LoadedModels, open_models, open_shared
 from clip2latent_kedro.conditioning import RetrievalBank
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.published import Buffers
 from clip2latent_kedro.prior.sampling import suit_sampling
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.sharing import SharedModel, write_folder
+from clip2latent_kedro.sharing import (
+    PREPROCESS,
+    find_folder,
+    read_folder,
+    upload_folder,
+    write_folder,
+)
 from clip2latent_kedro.text_to_image import TextToImage
 
 
@@ -35,7 +41,7 @@ class Clip2StyleGAN:
 
     def __init__(
         self,
-        cfg: str | Path | Mapping[str, Any] | None = None,
+        cfg: str | Path | Mapping[str, Any] | LoadedModels | None = None,
         device: str | torch.device = "auto",
         checkpoint: str | Path | None = None,
         *,
@@ -54,6 +60,7 @@ class Clip2StyleGAN:
                 (each `kind`, `filepath` and `options`) and `sampling`, and perhaps
                 `data` with `embed_preprocess` and `score_preprocess`. Or a YAML of
                 the original project, or its address. A mapping may be OmegaConf's.
+                Models that are loaded already are taken as they are.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
             checkpoint: The prior: an entry of the catalog, a file, or an address
                 (`https://`, `file://`, `s3://` with fsspec), which is downloaded once.
@@ -71,49 +78,21 @@ class Clip2StyleGAN:
         Raises:
             InputError: If something cannot be loaded, or does not belong together.
         """
-        self._set_up(
-            open_models(plain_config(cfg), checkpoint, env, published_buffers),
-            device=device,
-            retrieval_bank=retrieval_bank,
-            latent_batch_size=latent_batch_size,
-            image_batch_size=image_batch_size,
-        )
-
-    def _set_up(
-        self,
-        models: Models,
-        *,
-        device: str | torch.device,
-        retrieval_bank: RetrievalBank | None,
-        latent_batch_size: int,
-        image_batch_size: int,
-    ) -> None:
+        models = open_models(plain_config(cfg), checkpoint, env, published_buffers)
+        encoder, scorer = map(models.encoder_for, PREPROCESS)
         self.text_to_image = TextToImage(
             models.generator,
-            models.encoder,
+            encoder,
             models.prior,
             models.latent_repeats,
             latent_batch_size=latent_batch_size,
             image_batch_size=image_batch_size,
             device=pick_device(str(device)),
             retrieval_bank=retrieval_bank,
-            scorer=models.scorer,
+            scorer=scorer,
         )
         self.sampling = suit_sampling(models.prior, models.sampling)
-        self._find_bank = models.find_bank
-        self._share = models.share
-
-    @classmethod
-    def from_models(
-        cls, text_to_image: TextToImage, sampling: SamplingConfig
-    ) -> "Clip2StyleGAN":
-        """Return the same around models that are there already."""
-        model = cls.__new__(cls)
-        model.text_to_image = text_to_image
-        model.sampling = sampling
-        model._find_bank = lambda: None
-        model._share = _refuse_to_share
-        return model
+        self._models = models
 
     @classmethod
     def from_pretrained(
@@ -139,15 +118,13 @@ class Clip2StyleGAN:
         Raises:
             InputError: If it cannot be had or loaded.
         """
-        model = cls.__new__(cls)
-        model._set_up(
-            open_shared(find_pretrained(source, revision)),
-            device=device,
+        return cls(
+            open_shared(read_folder(find_folder(source, revision=revision))),
+            device,
             retrieval_bank=retrieval_bank,
             latent_batch_size=latent_batch_size,
             image_batch_size=image_batch_size,
         )
-        return model
 
     def save_pretrained(
         self,
@@ -165,11 +142,11 @@ class Clip2StyleGAN:
             licence: Of the prior, as Hugging Face abbreviates it, for the model card.
 
         Raises:
-            InputError: If the model was not loaded from files, or one lacks its file.
+            InputError: If the catalog does not tell how a model is loaded, or one that
+                is to be included has no file.
         """
-        write_folder(
-            Path(folder), self._shared_model(), include=include, licence=licence
-        )
+        shared = self._models.to_shared(self.sampling)
+        write_folder(Path(folder), shared, include=include, licence=licence)
 
     def push_to_hub(
         self,
@@ -192,17 +169,9 @@ class Clip2StyleGAN:
         Raises:
             InputError: If it cannot be stored or uploaded.
         """
-        return push_model(
-            self._shared_model(),
-            repo_id,
-            include=include,
-            licence=licence,
-            private=private,
-            token=token,
-        )
-
-    def _shared_model(self) -> SharedModel:
-        return replace(self._share(), sampling=self.sampling)
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, include=include, licence=licence)
+            return upload_folder(Path(folder), repo_id, private=private, token=token)
 
     def __call__(
         self,
@@ -257,27 +226,33 @@ class Clip2StyleGAN:
             msg = f"Either prompts or text_samples must be given, got {got}."
             raise InputError(msg)
         prompts = text_samples if prompts is None else prompts
-        overrides = plain_config(sampling or {})
-        settings = self._settings(cond_scale, truncation, skips, overrides)
-        model = self._model_for(settings)
-        w, direction = model.answer(
-            as_queries(prompts),
+        settings = self._settings(
+            cond_scale, truncation, skips, plain_config(sampling or {})
+        )
+        if settings.retrieval_share and self.text_to_image.retrieval_bank is None:
+            bank = self._models.find_bank()
+            self.text_to_image = replace(self.text_to_image, retrieval_bank=bank)
+        queries = as_queries(prompts)
+        offset = None
+        if edit is not None:
+            generator = self.text_to_image.generator
+            num_images = len(queries) * n_samples_per_txt
+            offset = read_edit(edit, num_images, generator.num_ws, generator.w_dim)
+        found = self.text_to_image(
+            queries,
             settings,
             num_samples=n_samples_per_txt,
             seed=seed,
             negative=None if negative is None else as_queries(negative),
+            edit=offset,
+            rank=clip_sort,
+            keep=_as_floats,
         )
-        if edit is not None:
-            num, num_samples, num_ws, w_dim = w.shape
-            offset = read_edit(edit, num * num_samples, num_ws, w_dim)
-            w = (w.flatten(0, 1) + offset.to(w)).view_as(w)
-
-        drawn = model.draw(w, direction, rank=clip_sort, keep=_as_floats)
-        assert drawn.scores is not None
-        images = torch.from_numpy(drawn.images).flatten(0, 1)
-        clip_score = torch.from_numpy(drawn.scores).float().flatten()
+        assert found.scores is not None
+        images = torch.from_numpy(found.images).flatten(0, 1)
+        clip_score = torch.from_numpy(found.scores).float().flatten()
         if return_w:
-            return images, clip_score, drawn.w.flatten(0, 1).cpu()
+            return images, clip_score, found.w.flatten(0, 1).cpu()
         return images, clip_score
 
     def _settings(
@@ -304,22 +279,6 @@ class Clip2StyleGAN:
             msg = f"sampling must set {', '.join(known)}, got {unknown[0]!r}."
             raise InputError(msg)
         return replace(self.sampling, **{**changes, **overrides})
-
-    def _model_for(self, sampling: SamplingConfig) -> TextToImage:
-        """Return the models, with a retrieval bank if the settings need one."""
-        model = self.text_to_image
-        if sampling.retrieval_share and model.retrieval_bank is None:
-            model = replace(model, retrieval_bank=self._find_bank())
-            self.text_to_image = model
-        return model
-
-
-def _refuse_to_share() -> SharedModel:
-    msg = (
-        "Only a model that was loaded from files can be saved, got one that was put "
-        "together from parts."
-    )
-    raise InputError(msg)
 
 
 def _as_floats(image: Tensor) -> np.ndarray:

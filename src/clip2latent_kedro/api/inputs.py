@@ -1,6 +1,5 @@
 """What a caller hands over: configurations, prompts and directions of edits."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +43,18 @@ def as_queries(prompts: Any) -> list[Query]:
     """
     if isinstance(prompts, Tensor | np.ndarray) and prompts.ndim == 4:
         prompts = list(prompts)
+    # One prompt alone: a weighted list is a list too, but of pairs with a number.
     if not isinstance(prompts, list | tuple) or _is_weighted_list(prompts):
         prompts = [prompts]
     if not prompts:
         msg = "prompts must hold a text or an image at least, got none."
         raise InputError(msg)
-    return [_as_query(prompt) for prompt in prompts]
+    return [
+        [(_as_part(part), weight) for part, weight in prompt]
+        if _is_weighted_list(prompt)
+        else _as_part(prompt)
+        for prompt in prompts
+    ]
 
 
 def read_edit(edit: Edit, num_images: int, num_ws: int, w_dim: int) -> Tensor:
@@ -88,22 +93,20 @@ def read_edit(edit: Edit, num_images: int, num_ws: int, w_dim: int) -> Tensor:
     return given.detach().float().cpu().view(images, layers, channels)
 
 
-def _as_query(prompt: Any) -> Query:
-    if isinstance(prompt, list | tuple) and _is_weighted_list(prompt):
-        return [(_as_part(part), weight) for part, weight in prompt]
-    return _as_part(prompt)
-
-
 def _as_part(prompt: Any) -> str | Tensor:
     return prompt if isinstance(prompt, str) else read_image(prompt)
 
 
-def _is_weighted_list(prompts: Sequence[Any]) -> bool:
-    return bool(prompts) and all(
-        isinstance(pair, list | tuple)
-        and len(pair) == 2
-        and isinstance(pair[1], int | float)
-        for pair in prompts
+def _is_weighted_list(prompts: Any) -> bool:
+    return (
+        isinstance(prompts, list | tuple)
+        and bool(prompts)
+        and all(
+            isinstance(pair, list | tuple)
+            and len(pair) == 2
+            and isinstance(pair[1], int | float)
+            for pair in prompts
+        )
     )
 
 

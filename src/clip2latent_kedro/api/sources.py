@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from clip2latent_kedro.api.original import is_original, read_original
@@ -35,82 +35,134 @@ from clip2latent_kedro.sharing import (
     ModelReference,
     SharedModel,
     load_models,
+    read_reference,
 )
 
 _SETTINGS = ("generator", "encoder", "sampling")
-_MODEL_SETTINGS = ("kind", "filepath", "options")
+_ROLES = ("generator", "encoder")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Models:
-    """What is needed to answer prompts.
+class LoadedModels:
+    """The three models of the method, and how to load them again.
 
     Attributes:
         generator: w -> image.
-        encoder: Text -> embedding, and images as the prior knows them.
-        scorer: The same, reading images as they are to be scored.
+        encoder: Text or image -> embedding, as it was loaded.
         prior: Embedding -> w.
-        latent_repeats: Layers that each latent of the prior stands for.
-        sampling: How to draw, unless a call says otherwise.
-        find_bank: Returns embeddings of training images; None where there are none.
-        share: Returns the same as it is shared, or raises `InputError` where that is
-            not possible.
+        latent_repeats: Layers of the generator that each latent of the prior stands
+            for.
+        sampling: How latents are sampled, unless a call says otherwise.
+        preprocess: Of `PREPROCESS`, how the encoder reads images.
+        references: How generator and encoder were loaded; None where the catalog
+            does not tell.
+        read_checkpoint: Reads the checkpoint of the prior.
+        find_bank: Returns the embeddings of training images, or None.
     """
 
     generator: Generator
     encoder: Encoder
-    scorer: Encoder
     prior: DiffusionPrior
     latent_repeats: Sequence[int]
     sampling: SamplingConfig
-    find_bank: Callable[[], RetrievalBank | None]
-    share: Callable[[], SharedModel]
+    preprocess: Mapping[str, Any]
+    references: Sequence[ModelReference | None]
+    read_checkpoint: Callable[[], Checkpoint]
+    find_bank: Callable[[], RetrievalBank | None] = lambda: None
+
+    def encoder_for(self, setting: str) -> Encoder:
+        """Return the encoder as it reads images for one of `PREPROCESS`."""
+        return _read_images(self.encoder, self.preprocess, setting)
+
+    def to_shared(self, sampling: SamplingConfig) -> SharedModel:
+        """Return the models as they are shared, bound to what was loaded.
+
+        Raises:
+            InputError: If the catalog does not tell how one of them is loaded.
+        """
+        identities = (self.generator.identity, self.encoder.identity)
+        bound = [
+            replace(reference, identity=identity)
+            for reference, identity in zip(self.references, identities, strict=True)
+            if reference is not None
+        ]
+        if len(bound) < len(identities):
+            msg = "A model can be shared if its catalog entry is a ModelDataset."
+            raise InputError(msg)
+        preprocess = {k: self.preprocess[k] for k in PREPROCESS if k in self.preprocess}
+        generator, encoder = bound
+        checkpoint = self.read_checkpoint()
+        return SharedModel(checkpoint, generator, encoder, sampling, preprocess)
 
 
 def open_models(
-    cfg: str | Path | Mapping[str, Any] | None,
+    cfg: str | Path | Mapping[str, Any] | LoadedModels | None,
     checkpoint: str | Path | None,
     env: str | None,
     buffers: Buffers,
-) -> Models:
+) -> LoadedModels:
     """Return the models that a configuration and a checkpoint name.
 
     Arguments and errors are those of `Clip2StyleGAN`.
     """
+    if isinstance(cfg, LoadedModels):
+        return cfg
     check_buffers(buffers)
-    if isinstance(cfg, Mapping):
-        return _from_settings(cfg, Path(), checkpoint, buffers)
-    if cfg is not None and is_address(str(cfg)):
-        return _from_settings(_read_yaml(fetch(str(cfg))), Path(), checkpoint, buffers)
-    path = Path(cfg or ".")
-    if path.is_file():
-        return _from_settings(_read_yaml(path), path.parent, checkpoint, buffers)
-    return _from_project(path, checkpoint, env, buffers)
+    folder = Path()
+    if not isinstance(cfg, Mapping):
+        place = str(cfg or ".")
+        path = fetch(place) if is_address(place) else Path(place)
+        if not path.is_file():
+            return _from_project(path, checkpoint, env, buffers)
+        if not is_address(place):
+            folder = path.parent
+        cfg = read_yaml(path)
+        if not isinstance(cfg, Mapping):
+            msg = f"{path} must hold {', '.join(_SETTINGS)}, got {str(cfg)[:80]!r}."
+            raise InputError(msg)
+    return _from_settings(cfg, folder, checkpoint, buffers)
 
 
-def open_shared(model: SharedModel) -> Models:
+def open_shared(model: SharedModel) -> LoadedModels:
     """Return the models of a folder that has been read.
 
     Raises:
         InputError: If one cannot be loaded.
     """
-    generator, loaded = load_models(model.generator, model.encoder)
-    encoder, scorer = _views(loaded, model.preprocess)
-    return Models(
-        generator=generator,
-        encoder=encoder,
-        scorer=scorer,
-        prior=prior_from_checkpoint(model.checkpoint),
-        latent_repeats=model.checkpoint.settings["data"]["latent_repeats"],
-        sampling=model.sampling,
-        find_bank=lambda: None,
-        share=lambda: model,
+    references = (model.generator, model.encoder)
+    return _with_prior(
+        load_models(*references),
+        lambda: model.checkpoint,
+        model.sampling,
+        model.preprocess,
+        references,
+    )
+
+
+def _with_prior(
+    models: tuple[Generator, Encoder],
+    read: Callable[[], Checkpoint],
+    sampling: SamplingConfig,
+    preprocess: Mapping[str, Any],
+    references: Sequence[ModelReference | None],
+) -> LoadedModels:
+    """Return models joined by the prior of a checkpoint."""
+    checkpoint = read()
+    return LoadedModels(
+        *models,
+        prior=prior_from_checkpoint(checkpoint),
+        latent_repeats=checkpoint.settings["data"]["latent_repeats"],
+        sampling=sampling,
+        preprocess=preprocess,
+        references=references,
+        read_checkpoint=read,
     )
 
 
 def _from_project(
     folder: Path, checkpoint: str | Path | None, env: str | None, buffers: Buffers
-) -> Models:
+) -> LoadedModels:
     """Return the models of a Kedro project's catalog."""
     try:
         from kedro.framework.session import KedroSession
@@ -141,40 +193,33 @@ def _from_project(
     is_entry = name in catalog.keys()  # noqa: SIM118 - `in catalog` also matches patterns
     if not is_entry:
         _locate(name)
-    generator, loaded = load("generator"), load("encoder")
-    encoder, scorer = _views(loaded, parameters["data"])
-    sampling = SamplingConfig(**parameters["sampling"])
+    data, sampling = parameters["data"], SamplingConfig(**parameters["sampling"])
+    generator, encoder = load("generator"), load("encoder")
+    embedder = _read_images(encoder, data, "embed_preprocess")
+    entries: list[Any] = [catalog.get(role) for role in _ROLES]
+    references = [_described(entry._describe()) for entry in entries]
     if is_entry:
-        prior, latent_repeats = load(name), parameters["data"]["latent_repeats"]
+        prior, entry = load(name), catalog.get(name)
         if not isinstance(prior, DiffusionPrior):
             msg = (
                 f"The catalog entry {name} holds no prior yet. Run the pipeline that "
                 f"makes it."
             )
             raise InputError(msg)
-        entry: Any = catalog.get(name)
-        read = entry.load_checkpoint
-    else:
-        read = partial(_read_checkpoint, name, None, buffers, generator, encoder)
-        prior, latent_repeats = _prior_of(read())
-
-    def share() -> SharedModel:
-        entries: list[Any] = [catalog.get(role) for role in ("generator", "encoder")]
-        references = [_reference(entry._describe()) for entry in entries]
-        return _shared(
-            read(), (generator, loaded), references, sampling, parameters["data"]
+        models = LoadedModels(
+            generator,
+            encoder,
+            prior,
+            latent_repeats=data["latent_repeats"],
+            sampling=sampling,
+            preprocess=data,
+            references=references,
+            read_checkpoint=entry.load_checkpoint,  # type: ignore[union-attr]
         )
-
-    return Models(
-        generator=generator,
-        encoder=encoder,
-        scorer=scorer,
-        prior=prior,
-        latent_repeats=latent_repeats,
-        sampling=sampling,
-        find_bank=lambda: load("training_pairs").clip_embedding,
-        share=share,
-    )
+    else:
+        read = partial(_read_checkpoint, name, None, buffers, generator, embedder)
+        models = _with_prior((generator, encoder), read, sampling, data, references)
+    return replace(models, find_bank=lambda: load("training_pairs").clip_embedding)
 
 
 def _from_settings(
@@ -182,15 +227,16 @@ def _from_settings(
     folder: Path,
     checkpoint: str | Path | None,
     buffers: Buffers,
-) -> Models:
+) -> LoadedModels:
     """Return models of files; relative paths start at `folder`."""
     if is_original(cfg):
         cfg = read_original(cfg, folder)
     _check_keys("cfg", cfg, required=_SETTINGS, known=(*_SETTINGS, "data", "config"))
     preprocess = cfg.get("data", {})
     _check_keys("cfg['data']", preprocess, required=(), known=PREPROCESS)
-    for role in ("generator", "encoder"):
-        _check_keys(f"cfg[{role!r}]", cfg[role], ("kind",), _MODEL_SETTINGS)
+    sampling = _read("sampling", partial(read_settings, SamplingConfig), cfg)
+    read_model = partial(read_reference, folder=folder)
+    references = [_read(role, read_model, cfg) for role in _ROLES]
     if checkpoint is None:
         msg = (
             "checkpoint must be a path or an address where cfg is no Kedro project, "
@@ -198,35 +244,25 @@ def _from_settings(
         )
         raise InputError(msg)
     _locate(str(checkpoint))
+    config = cfg.get("config")
+    if isinstance(config, str | Path) and not is_address(str(config)):
+        config = str((folder / config).absolute())
+    generator, encoder = load_models(*references)
+    embedder = _read_images(encoder, preprocess, "embed_preprocess")
+    read = partial(
+        _read_checkpoint, str(checkpoint), config, buffers, generator, embedder
+    )
+    return _with_prior((generator, encoder), read, sampling, preprocess, references)
+
+
+def _read(name: str, read: Callable[[Any], T], cfg: Mapping[str, Any]) -> T:
+    """Return a section of a configuration, read."""
     try:
-        sampling = read_settings(SamplingConfig, cfg["sampling"])
+        return read(cfg[name])
     except ValueError as error:
         reason = str(error).rstrip(".")
-        msg = f"cfg['sampling'] must be settings of SamplingConfig: {reason}."
+        msg = f"cfg[{name!r}] must be settings that can be read: {reason}."
         raise InputError(msg) from error
-
-    references = [_reference(cfg[role], folder) for role in ("generator", "encoder")]
-    config = cfg.get("config")
-    if isinstance(config, str | Path):
-        config = _absolute(str(config), folder)
-    generator, loaded = load_models(*references)
-    encoder, scorer = _views(loaded, preprocess)
-    read = partial(
-        _read_checkpoint, str(checkpoint), config, buffers, generator, encoder
-    )
-    prior, latent_repeats = _prior_of(read())
-    return Models(
-        generator=generator,
-        encoder=encoder,
-        scorer=scorer,
-        prior=prior,
-        latent_repeats=latent_repeats,
-        sampling=sampling,
-        find_bank=lambda: None,
-        share=lambda: _shared(
-            read(), (generator, loaded), references, sampling, preprocess
-        ),
-    )
 
 
 def _locate(place: str) -> None:
@@ -272,67 +308,20 @@ def _read_checkpoint(
     return adopt_prior(found, generator, encoder, data, seed=0, device="cpu")
 
 
-def _prior_of(checkpoint: Checkpoint) -> tuple[DiffusionPrior, list[int]]:
-    """Return the prior, and the layers that its latents stand for."""
-    latent_repeats = checkpoint.settings["data"]["latent_repeats"]
-    return prior_from_checkpoint(checkpoint), latent_repeats
+def _read_images(
+    encoder: Encoder, preprocess: Mapping[str, Any], setting: str
+) -> Encoder:
+    """Return the encoder as a setting of `PREPROCESS` says that it reads images."""
+    form = preprocess.get(setting, "standard")
+    return choose_preprocess(encoder, form, setting=f"data.{setting}")
 
 
-def _shared(
-    checkpoint: Checkpoint,
-    models: tuple[Generator, Encoder],
-    references: Sequence[ModelReference],
-    sampling: SamplingConfig,
-    data: Mapping[str, Any],
-) -> SharedModel:
-    """Return models as they are shared, bound to what they were loaded as."""
-    preprocess = {name: data[name] for name in PREPROCESS if name in data}
-    identities = (model.identity for model in models)
-    of_generator, of_encoder = (
-        replace(reference, identity=identity)
-        for reference, identity in zip(references, identities, strict=True)
-    )
-    return SharedModel(checkpoint, of_generator, of_encoder, sampling, preprocess)
-
-
-def _views(encoder: Encoder, data: Mapping[str, Any]) -> tuple[Encoder, Encoder]:
-    """Return the encoder as it embeds conditions, and as it scores images."""
-    embedder, scorer = (
-        choose_preprocess(encoder, data.get(name, "standard"), setting=f"data.{name}")
-        for name in PREPROCESS
-    )
-    return embedder, scorer
-
-
-def _reference(settings: Mapping[str, Any], folder: Path = Path()) -> ModelReference:
-    """Return how a model is loaded, of settings or of a catalog entry's."""
-    if "kind" not in settings:
-        msg = "A model can be shared if its catalog entry is a ModelDataset."
-        raise InputError(msg)
-    place, options = settings.get("filepath"), settings.get("options") or {}
-    if not isinstance(settings["kind"], str) or not isinstance(options, Mapping):
-        msg = (
-            f"A model is a kind, a name, with options, a mapping; got "
-            f"{str(settings)[:120]!r}."
-        )
-        raise InputError(msg)
-    return ModelReference(
-        kind=settings["kind"],
-        filepath=None if place is None else _absolute(str(place), folder),
-        options=dict(options),
-    )
-
-
-def _absolute(place: str, folder: Path) -> str:
-    return place if is_address(place) else str((folder / place).absolute())
-
-
-def _read_yaml(path: Path) -> Mapping[str, Any]:
-    content = read_yaml(path)
-    if not isinstance(content, Mapping):
-        msg = f"{path} must hold {', '.join(_SETTINGS)}, got {str(content)[:80]!r}."
-        raise InputError(msg)
-    return content
+def _described(described: Mapping[str, Any]) -> ModelReference | None:
+    """Return what a catalog entry tells of its model; None where it is another kind."""
+    if "kind" not in described:
+        return None
+    fields = ("kind", "filepath", "options")
+    return read_reference({name: described[name] for name in fields}, Path())
 
 
 def _check_keys(

@@ -1,9 +1,8 @@
 """From what a user asks for to the condition of the prior."""
 
-from clip2latent_kedro.conditioning.bridges import (
+from clip2latent_kedro.conditioning.modality_gap import (
     condition_on_image,
     condition_on_queries,
-    condition_on_text,
     mean_direction,
     shift_texts,
 )
@@ -20,7 +19,6 @@ __all__ = [
     "RetrievalBank",
     "condition_on_image",
     "condition_on_queries",
-    "condition_on_text",
     "embed_queries",
     "mean_direction",
     "shift_texts",

@@ -86,6 +86,7 @@ def embed_queries(
     text = encoder.encode_text(texts) if texts else pictures[0][:0]
     image = torch.cat(pictures) if pictures else text[:0]
 
+    # A text is known by what it says, an image by which object it is; texts first.
     columns = {key: column for column, key in enumerate([*texts, *images])}
     weights = torch.zeros(len(queries), len(columns))
     for row, mixture in enumerate(mixtures):

@@ -1,4 +1,4 @@
-"""The retrieval bridge: images near a text, mixed, in the place of the text.
+"""Retrieval: images near a text, mixed, in the place of the text.
 
 Of the images nearest the text, those that differ most are mixed with random weights
 (Du et al. 2022, Fast text2StyleGAN): what the prior is given then lies among the
@@ -38,7 +38,7 @@ def mix_neighbours(
     Args:
         direction: Unit length, [n, clip_dim], on the side of the images.
         bank: What to retrieve from.
-        sampling: `params:sampling`, of which the `retrieval_` ones are read.
+        sampling: Settings, of which the `retrieval_` ones are read.
         num_samples: Mixes of each direction.
         seed: Mix j of direction i depends on (seed, i, j) alone.
 
@@ -65,10 +65,10 @@ def mix_neighbours(
     taken = bank.oindex[rows] if isinstance(bank, zarr.Array) else bank[rows]
     neighbours = unit_rows(np.asarray(taken))[places.reshape(index.shape)]
 
-    chosen = spread_out(neighbours, sampling.retrieval_spread)
+    chosen = farthest_points(neighbours, sampling.retrieval_spread)
     if sampling.retrieval_spread == 1:
         return torch.from_numpy(chosen).to(direction)
-    weights = draw_weights(
+    weights = dirichlet_weights(
         (len(index), num_samples, sampling.retrieval_spread),
         sampling.retrieval_concentration,
         seed,
@@ -76,7 +76,7 @@ def mix_neighbours(
     return torch.from_numpy(unit_rows(weights @ chosen)).to(direction)
 
 
-def spread_out(neighbours: np.ndarray, count: int) -> np.ndarray:
+def farthest_points(neighbours: np.ndarray, count: int) -> np.ndarray:
     """Return some neighbours that lie far from each other.
 
     Greedy: the nearest one first, then always the one whose highest cosine with
@@ -101,7 +101,7 @@ def spread_out(neighbours: np.ndarray, count: int) -> np.ndarray:
     return np.stack(chosen, axis=1)
 
 
-def draw_weights(
+def dirichlet_weights(
     shape: tuple[int, int, int], concentration: float, seed: int
 ) -> np.ndarray:
     """Return Dirichlet weights, [n, num_samples, count], rows of sum 1.

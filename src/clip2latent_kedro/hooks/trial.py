@@ -27,7 +27,7 @@ class TrialHooks:
             return
 
         def load(name: str) -> Any:
-            return catalog.load(name) if name in read else {}
+            return catalog.load(name) if name in read else None
 
         device = pick_device(catalog.load("params:device"))
         encoder, held_out = load("encoder"), load("held_out_encoder") or None
@@ -44,7 +44,7 @@ class TrialHooks:
         if not all(text.strip() for text in bank):
             msg = (
                 "prompt_bank must have a text in the column `prompt` of each row. "
-                "Correct it, or put an empty mapping in the catalog."
+                "Correct it, or put a NothingDataset in the catalog."
             )
             raise InputError(msg)
         try_texts(encoder, bank, device)

@@ -46,13 +46,13 @@ def attribute_accuracy(predicted: np.ndarray, stated: np.ndarray) -> AttributeAc
     right = is_right.mean(axis=1) * is_stated  # share of samples
     every = (is_right | ~is_stated[:, None]).all(axis=2).mean(axis=1)
     return AttributeAccuracy(
-        by_prompt=_share(right.sum(axis=1), is_stated.sum(axis=1)),
+        by_prompt=_fraction(right.sum(axis=1), is_stated.sum(axis=1)),
         all_right=np.where(is_stated.any(axis=1), every, np.nan),
-        by_attribute=_share(right.sum(axis=0), is_stated.sum(axis=0)),
+        by_attribute=_fraction(right.sum(axis=0), is_stated.sum(axis=0)),
     )
 
 
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    share = np.full(part.shape, np.nan)
-    np.divide(part, whole, out=share, where=whole > 0)
-    return share
+def _fraction(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    fraction = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=fraction, where=whole > 0)
+    return fraction

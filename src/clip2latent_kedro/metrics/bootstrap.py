@@ -28,10 +28,12 @@ def bootstrap_mean(
     """Return the mean over prompts with its percentile interval.
 
     Prompts are drawn again with replacement; the samples of a prompt stay together
-    in its one value, since they are not independent.
+    in its one value, since they are not independent. Two methods are compared by the
+    differences of their values, prompt by prompt: an interval without zero means that
+    they differ on such prompts.
 
     Args:
-        values: One value a prompt, [num_prompts].
+        values: One value a prompt, or one difference, [num_prompts].
         num_resamples: How often to draw; 10,000 settles the third digit.
         confidence: Such as 0.95.
         generator: Seeded by the caller.
@@ -52,39 +54,3 @@ def bootstrap_mean(
     tail = (1 - confidence) / 2
     low, high = np.quantile(values[chosen].mean(axis=1), [tail, 1 - tail])
     return Interval(float(values.mean()), float(low), float(high))
-
-
-def bootstrap_difference(
-    values: np.ndarray,
-    baseline: np.ndarray,
-    *,
-    num_resamples: int,
-    confidence: float,
-    generator: np.random.Generator,
-) -> Interval:
-    """Return the mean of values - baseline, paired by prompt, with its interval.
-
-    An interval without zero means that the two methods differ on such prompts.
-
-    Args:
-        values: One value a prompt, [num_prompts].
-        baseline: The same prompts in the same order, [num_prompts].
-        num_resamples: How often to draw.
-        confidence: Such as 0.95.
-        generator: Seeded by the caller.
-
-    Raises:
-        ValueError: If the shapes differ, or see `bootstrap_mean`.
-    """
-    if np.shape(values) != np.shape(baseline):
-        msg = (
-            f"values and baseline must hold the same prompts, got shapes "
-            f"{list(np.shape(values))} and {list(np.shape(baseline))}."
-        )
-        raise ValueError(msg)
-    return bootstrap_mean(
-        np.subtract(values, baseline),
-        num_resamples=num_resamples,
-        confidence=confidence,
-        generator=generator,
-    )

@@ -1,59 +1,8 @@
-"""Find the right one among many by cosine: R@k, and the nearest stored rows."""
+"""The stored rows that are nearest to a query by cosine."""
 
 import numpy as np
 
 from clip2latent_kedro.metrics.similarity import unit_rows
-
-TIE = 1e-9  # float64 cosines of equal vectors differ by rounding only
-
-
-def recall_at_k(
-    first: np.ndarray, second: np.ndarray, *, k: int, pool_size: int
-) -> tuple[float, float]:
-    """Return R@k from first to second and back, within pools of a fixed size.
-
-    Rows are cut into consecutive pools; an incomplete last pool is left out. Equal
-    cosines count as if ordered at random: with g candidates above the right one and
-    e equal to it, it is among the first k with probability (k - g) / (e + 1).
-
-    Args:
-        first: Embeddings, [n, d]; row i belongs to row i of `second`.
-        second: [n, d].
-        k: 1 to pool_size.
-        pool_size: Candidates of each query, at most n.
-
-    Returns:
-        Two shares in [0, 1].
-
-    Raises:
-        ValueError: If the rows are not paired, or k and pool_size out of range.
-    """
-    if first.shape != second.shape:
-        msg = (
-            f"first and second must be paired rows of one shape, got "
-            f"{list(first.shape)} and {list(second.shape)}."
-        )
-        raise ValueError(msg)
-    if not 1 <= k <= pool_size <= len(first):
-        msg = (
-            f"k and pool_size must satisfy 1 <= k <= pool_size <= {len(first)}, "
-            f"got k = {k} and pool_size = {pool_size}."
-        )
-        raise ValueError(msg)
-    found: list[tuple[float, float]] = []
-    for start in range(0, len(first) - pool_size + 1, pool_size):
-        pool = slice(start, start + pool_size)
-        cosine = unit_rows(first[pool]) @ unit_rows(second[pool]).T
-        found.append((_found_share(cosine, k), _found_share(cosine.T, k)))
-    forward, backward = np.mean(found, axis=0)
-    return float(forward), float(backward)
-
-
-def _found_share(cosine: np.ndarray, k: int) -> float:
-    right = np.diagonal(cosine)[:, None]
-    above = (cosine > right + TIE).sum(axis=1)
-    equal = (np.abs(cosine - right) <= TIE).sum(axis=1)  # the right one included
-    return float(np.clip((k - above) / equal, 0, 1).mean())
 
 
 def nearest_rows(

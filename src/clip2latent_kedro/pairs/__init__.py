@@ -12,7 +12,6 @@ from clip2latent_kedro.pairs.generation import generate_pairs, sample_w, sample_
 from clip2latent_kedro.pairs.recipe import (
     check_layers,
     describe_recipe,
-    find_missing_shards,
     keep_progress,
 )
 
@@ -24,7 +23,6 @@ __all__ = [
     "TrainingPairs",
     "check_layers",
     "describe_recipe",
-    "find_missing_shards",
     "generate_pairs",
     "keep_progress",
     "sample_w",

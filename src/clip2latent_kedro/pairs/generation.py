@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Generator as Yields
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from threading import Event
 
 import numpy as np
@@ -34,7 +35,6 @@ from clip2latent_kedro.pairs.contents import Array, PairProgress, PairShard
 from clip2latent_kedro.pairs.recipe import (
     check_layers,
     describe_recipe,
-    find_missing_shards,
     keep_progress,
 )
 from clip2latent_kedro.progress import progress_bar
@@ -77,15 +77,25 @@ def generate_pairs(
     check_layers(generator, data)
     recipe = describe_recipe(generator, encoder, data, generation, seed, device)
     kept = keep_progress(recipe, progress) if resume else PairProgress()
-    missing = find_missing_shards(recipe, kept)
     total, size = generation.n_samples, generation.samples_per_shard
+    num_shards = -(-total // size)  # the last one may be shorter
+    missing = [i for i in range(num_shards) if i not in kept.valid_shards]
     if not missing:
         yield PairShard(0, 0, total, {}, recipe)
         return
     spans = [range(i * size, min((i + 1) * size, total)) for i in missing]
 
     generator, encoder = generator.to(device), encoder.to(device)
-    synthesis = prepare_synthesis(generator, encoder, generation, device)
+    generate = partial(
+        generate_rows,
+        generator,
+        encoder,
+        data,
+        generation,
+        seed=seed,
+        device=device,
+        synthesis=prepare_synthesis(generator, encoder, generation, device),
+    )
     with progress_bar("pairs", total=sum(map(len, spans)), unit="pairs") as advance:
 
         def make(rows: range, cancelled: Event) -> dict[str, Array]:
@@ -94,17 +104,7 @@ def generate_pairs(
                     raise CancelledError
                 advance(number)
 
-            return generate_rows(
-                generator,
-                encoder,
-                data,
-                generation,
-                rows,
-                seed=seed,
-                device=device,
-                synthesis=synthesis,
-                advance=count,
-            )
+            return generate(rows, advance=count)
 
         with closing(one_ahead(make, spans)) as made:
             for index, rows, arrays in zip(missing, spans, made, strict=True):
@@ -243,12 +243,13 @@ def sample_w(
     starts = group_starts(data.latent_repeats)
     first = rows.start // BLOCK
     blocks = []
-    for block in range(first, -(-rows.stop // BLOCK)):
+    for block in range(first, -(-rows.stop // BLOCK)):  # every block that rows touch
         z = sample_z(seed, block, num_latents, generator.z_dim).to(device)
         w = generator.mapping(z.flatten(0, 1), psi=psi)  # [BLOCK * num_latents, ...]
+        # Row i * num_latents + g is of sample i and group g.
         groups = [w[g::num_latents, start] for g, start in enumerate(starts)]
         blocks.append(torch.stack(groups, dim=1))
-    offset = rows.start - first * BLOCK
+    offset = rows.start - first * BLOCK  # of the first row within its block
     return torch.cat(blocks)[offset : offset + len(rows)]
 
 

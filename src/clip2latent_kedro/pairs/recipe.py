@@ -24,7 +24,11 @@ def describe_recipe(
     seed: int,
     device: str,
 ) -> dict[str, Any]:
-    """Return what decides the pairs, as plain JSON; and by what code."""
+    """Return all that decides the pairs, as plain JSON; under `versions`, by what code.
+
+    The size of batches is not in it, nor what only speeds synthesis up: they round
+    embeddings at most, and leave w as it is (see `generation`).
+    """
     recipe = {
         "n_samples": generation.n_samples,
         "samples_per_shard": generation.samples_per_shard,
@@ -71,12 +75,6 @@ def keep_progress(recipe: Mapping[str, Any], progress: PairProgress) -> PairProg
             )
             return PairProgress()
     return progress
-
-
-def find_missing_shards(recipe: Mapping[str, Any], progress: PairProgress) -> list[int]:
-    """Return the shards that are still to be made, in order."""
-    num_shards = -(-recipe["n_samples"] // recipe["samples_per_shard"])
-    return [i for i in range(num_shards) if i not in progress.valid_shards]
 
 
 def check_layers(generator: Generator, data: DataConfig) -> None:

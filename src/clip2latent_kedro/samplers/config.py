@@ -56,13 +56,13 @@ class SamplingConfig:
             from 0 (clean) to 1 (noise), [low, high].
         psi: Truncation of w; 1 is none, 0 gives the centre.
         truncation: `fixed` applies psi to every w; `auto` pulls a w back only as
-            far as it lies outside the cloud of the training data, and ignores psi.
+            far as it lies outside the bulk of the training data, and ignores psi.
         truncation_centre: The mean of the training data, as in the original code,
             or the generator's own `w_avg`.
         truncation_cutoff: Layers of the generator to truncate, from the first on;
             None for all.
-        truncation_quantile: Share of the training data that `auto` takes for the
-            cloud.
+        truncation_quantile: Share of the training data that `auto` takes for their
+            bulk.
         mean_shift: How much of the difference between the image and the text mean
             is added to a text embedding, 0 (none) to 1 (all of it).
         noise_level: Embedding noise that the prior is told to expect in a text, for

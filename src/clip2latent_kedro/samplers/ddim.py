@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from clip2latent_kedro.samplers.ddpm import posterior_std
-from clip2latent_kedro.samplers.noise import Denoiser, NoiseSource, draw_noise
+from clip2latent_kedro.samplers.noise import Denoiser, NoiseSource, sample_noise
 from clip2latent_kedro.schedules import visited_levels
 
 
@@ -43,5 +43,5 @@ def sample_ddim(
         # x_prev = sqrt(bar_prev) x0 + sqrt(1 - bar_prev - std^2) eps + std n (Eq. 12)
         x_t = bar_prev.sqrt() * x0 + (1 - bar_prev - std**2).sqrt() * eps
         if std > 0:
-            x_t = x_t + std * draw_noise(x_t, generator)
+            x_t = x_t + std * sample_noise(x_t, generator)
     return x_t

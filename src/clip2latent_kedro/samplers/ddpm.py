@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from clip2latent_kedro.samplers.config import Variance
-from clip2latent_kedro.samplers.noise import Denoiser, NoiseSource, draw_noise
+from clip2latent_kedro.samplers.noise import Denoiser, NoiseSource, sample_noise
 from clip2latent_kedro.schedules import visited_levels
 
 
@@ -50,7 +50,7 @@ def sample_ddpm(
         if step + 1 < len(timesteps):  # the last step ends at x0 itself
             if single_std is not None:
                 std = single_std[t].double().cpu()
-            x_t = x_t + std * draw_noise(x_t, generator)
+            x_t = x_t + std * sample_noise(x_t, generator)
     return x_t
 
 

@@ -32,7 +32,7 @@ def guidance_scales(alpha_bar: Tensor, config: SamplingConfig) -> dict[int, floa
 
     Args:
         alpha_bar: Cumulative signal levels of the prior, [T].
-        config: `params:sampling`.
+        config: How latents are sampled.
 
     Returns:
         Timestep -> scale, in the order of the steps.

@@ -12,7 +12,7 @@ NoiseSource = torch.Generator | Iterator[Tensor]
 """A seeded generator, or noise drawn before, one tensor for each noisy step."""
 
 
-def draw_noise(x_t: Tensor, source: NoiseSource) -> Tensor:
+def sample_noise(x_t: Tensor, source: NoiseSource) -> Tensor:
     """Return unit Gaussian noise of the shape, dtype and device of x_t.
 
     A generator draws on its own device, so that a seeded CPU generator gives the

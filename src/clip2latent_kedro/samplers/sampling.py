@@ -29,7 +29,7 @@ def plan_timesteps(config: SamplingConfig, alpha_bar: Tensor) -> list[int]:
     others start at T - 1.
 
     Args:
-        config: `params:sampling`.
+        config: How latents are sampled.
         alpha_bar: Cumulative signal levels that the prior was trained with, [T].
 
     Raises:
@@ -52,7 +52,6 @@ def sample(
     generator: NoiseSource,
     *,
     stored: tuple[Tensor, Tensor] | None = None,
-    on_step: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
     """Return x0 drawn with the configured sampler.
 
@@ -62,10 +61,9 @@ def sample(
         denoise: (x_t, t) -> prediction of x0.
         x_T: Pure noise, [n, num_latents, d].
         alpha_bar: Cumulative signal levels that the prior was trained with, [T].
-        config: `params:sampling`.
+        config: How latents are sampled.
         generator: Noise of the stochastic samplers.
         stored: `DiffusionPrior.stored_schedule`.
-        on_step: Called with t and the predicted x0 after each of the steps.
 
     Returns:
         Samples, [n, num_latents, d], normalised.
@@ -73,13 +71,6 @@ def sample(
     Raises:
         InputError: If `num_steps` does not suit the prior's timesteps.
     """
-
-    def observed(x_t: Tensor, t: int) -> Tensor:
-        x0 = denoise(x_t, t)
-        if on_step is not None:
-            on_step(t, x0)
-        return x0
-
     timesteps = plan_timesteps(config, alpha_bar)
     own_settings: dict[str, dict[str, Any]] = {
         "ddpm": {"variance": config.variance, "stored": stored},
@@ -89,7 +80,7 @@ def sample(
     }
     with torch.no_grad():
         return SAMPLERS[config.sampler](
-            observed,
+            denoise,
             x_T,
             timesteps,
             alpha_bar,

@@ -6,17 +6,23 @@ from clip2latent_kedro.sharing.folder import (
     read_folder,
     write_folder,
 )
-from clip2latent_kedro.sharing.model import PREPROCESS, ModelReference, SharedModel
-from clip2latent_kedro.sharing.repository import download_folder, upload_folder
+from clip2latent_kedro.sharing.model import (
+    PREPROCESS,
+    ModelReference,
+    SharedModel,
+    read_reference,
+)
+from clip2latent_kedro.sharing.repository import find_folder, upload_folder
 
 __all__ = [
     "MODEL_FILE",
     "PREPROCESS",
     "ModelReference",
     "SharedModel",
-    "download_folder",
+    "find_folder",
     "load_models",
     "read_folder",
+    "read_reference",
     "upload_folder",
     "write_folder",
 ]

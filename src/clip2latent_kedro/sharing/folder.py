@@ -12,13 +12,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from clip2latent_kedro.downloads import fetch, is_address
+from clip2latent_kedro.downloads import fetch
 from clip2latent_kedro.encoders import load_encoder
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.files import replacing
 from clip2latent_kedro.generators import load_generator
 from clip2latent_kedro.generators.files import cached_stylegan
-from clip2latent_kedro.interfaces import Encoder, Generator, Identity
+from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.prior.checkpoint import (
     read_checkpoint,
     write_checkpoint,
@@ -26,7 +26,11 @@ from clip2latent_kedro.prior.checkpoint import (
 from clip2latent_kedro.reading import is_safetensors, read_json, read_settings
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.sharing.card import write_card
-from clip2latent_kedro.sharing.model import ModelReference, SharedModel
+from clip2latent_kedro.sharing.model import (
+    ModelReference,
+    SharedModel,
+    read_reference,
+)
 
 FORMAT = "clip2latent_kedro.model/1"
 CONFIG_FILE, MODEL_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
@@ -58,10 +62,9 @@ def write_folder(
         msg = f"include must name {' or '.join(ROLES)}, got {unknown[0]!r}."
         raise InputError(msg)
     folder.mkdir(parents=True, exist_ok=True)
-    if "generator" in include:
-        model = replace(model, generator=_include("generator", model.generator, folder))
-    if "encoder" in include:
-        model = replace(model, encoder=_include("encoder", model.encoder, folder))
+    for role in include:
+        inside = _include(role, getattr(model, role), folder)
+        model = replace(model, **{role: inside})  # type: ignore[arg-type]
     config = {
         "format": FORMAT,
         "generator": asdict(model.generator),
@@ -102,8 +105,8 @@ def read_folder(folder: Path) -> SharedModel:
     try:
         return SharedModel(
             checkpoint=checkpoint,
-            generator=_reference(config["generator"], folder),
-            encoder=_reference(config["encoder"], folder),
+            generator=read_reference(config["generator"], folder),
+            encoder=read_reference(config["encoder"], folder),
             sampling=read_settings(SamplingConfig, config["sampling"]),
             preprocess={name: str(config["data"][name]) for name in config["data"]},
         )
@@ -169,26 +172,6 @@ def _include(role: str, reference: ModelReference, folder: Path) -> ModelReferen
     return replace(reference, filepath=inside, options=options)
 
 
-def _reference(plain: Mapping[str, Any], folder: Path) -> ModelReference:
-    """Return a stored reference, its file in the folder if it lies there."""
-    filepath, identity = plain["filepath"], plain["identity"]
-    is_place = filepath is None or isinstance(filepath, str)
-    is_right = is_place and isinstance(plain["kind"], str)
-    if not is_right or not isinstance(plain["options"], Mapping):
-        msg = f"a model cannot be {str(plain)[:120]!r}"
-        raise ValueError(msg)
-    if filepath is not None and not is_address(filepath):
-        filepath = str(folder / filepath)  # an absolute path stays what it is
-    return ModelReference(
-        kind=plain["kind"],
-        filepath=filepath,
-        options=plain["options"],
-        identity=None if identity is None else read_settings(Identity, identity),
-    )
-
-
-def _source(
-    reference: ModelReference,
-) -> tuple[str, Path | None, Mapping[str, Any]]:
+def _source(reference: ModelReference) -> tuple[str, Path | None, Mapping[str, Any]]:
     path = None if reference.filepath is None else fetch(reference.filepath)
     return reference.kind, path, reference.options

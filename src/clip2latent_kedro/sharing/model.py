@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from clip2latent_kedro.downloads import is_address
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.prior.checkpoint import Checkpoint
+from clip2latent_kedro.reading import read_settings
 from clip2latent_kedro.samplers import SamplingConfig
 
 PREPROCESS = ("embed_preprocess", "score_preprocess")
@@ -23,9 +26,35 @@ class ModelReference:
     """
 
     kind: str
-    filepath: str | None
-    options: Mapping[str, Any]
+    filepath: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
     identity: Identity | None = None
+
+
+def read_reference(plain: Any, folder: Path) -> ModelReference:
+    """Return the reference that a file or a caller states.
+
+    Args:
+        plain: Fields of `ModelReference`, as JSON has them.
+        folder: Where a relative path starts; an address and an absolute path stay
+            what they are.
+
+    Raises:
+        ValueError: If it states no model.
+    """
+    if isinstance(plain, Mapping):
+        identity, place = plain.get("identity"), plain.get("filepath")
+        if isinstance(place, Path) or (
+            isinstance(place, str) and not is_address(place)
+        ):
+            place = str((folder / place).absolute())
+        plain = {
+            **plain,
+            "filepath": place,
+            "options": plain.get("options") or {},
+            "identity": identity and read_settings(Identity, identity),
+        }
+    return read_settings(ModelReference, plain)
 
 
 @dataclass(frozen=True)

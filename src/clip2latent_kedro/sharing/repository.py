@@ -1,25 +1,39 @@
 """Folders of models to and from the Hugging Face Hub, by its own client."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 from clip2latent_kedro.downloads import offline_switch
 from clip2latent_kedro.errors import InputError
 
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
-def download_folder(repo_id: str, *, revision: str | None = None) -> Path:
-    """Return the local copy of a repository, fetched unless it is there.
+
+def find_folder(source: str | Path, *, revision: str | None = None) -> Path:
+    """Return a folder that is here, or the local copy of a repository.
 
     Args:
-        repo_id: `owner/name`.
-        revision: Branch, tag or commit; None for the main branch.
+        source: Path of a folder, which comes first, or `owner/name` on the Hugging
+            Face Hub, which is fetched unless it is here already.
+        revision: Branch, tag or commit of the repository; None for the main branch.
 
     Raises:
-        InputError: If it cannot be had, or nothing may be fetched and it is not here.
+        InputError: If it is neither, if it cannot be had, or if nothing may be fetched
+            and it is not here.
     """
+    folder, repo_id = Path(source).expanduser(), str(source)
+    if folder.is_dir():
+        return folder
+    if not _REPOSITORY.fullmatch(repo_id):
+        msg = (
+            f"A model is loaded from a folder or from a repository named owner/name, "
+            f"got {repo_id!r}, which is no folder here."
+        )
+        raise InputError(msg)
     hub, switch = _client(), offline_switch()
     try:
-        folder = hub.snapshot_download(
+        copy = hub.snapshot_download(
             repo_id, revision=revision, local_files_only=switch is not None
         )
     except (OSError, ValueError, hub.errors.HfHubHTTPError) as error:
@@ -30,7 +44,7 @@ def download_folder(repo_id: str, *, revision: str | None = None) -> Path:
             f"repository."
         )
         raise InputError(msg) from error
-    return Path(folder)
+    return Path(copy)
 
 
 def upload_folder(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from clip2latent_kedro.conditioning import RetrievalBank, condition_on_text
+from clip2latent_kedro.conditioning import RetrievalBank, condition_on_queries
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.metrics.modality_gap import modality_gap
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
@@ -51,7 +51,7 @@ def measure_bridges(
     gaps = {}
     for name, settings in BRIDGES.items():
         try:
-            condition = condition_on_text(
+            condition = condition_on_queries(
                 prior,
                 queries.embedding,
                 replace(sampling, **settings),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from clip2latent_kedro.metrics.bootstrap import Interval, bootstrap_difference
+from clip2latent_kedro.metrics.bootstrap import Interval, bootstrap_mean
 from clip2latent_kedro.metrics.student_t import t_interval
 from clip2latent_kedro.runtime import derive_seed
 
@@ -46,9 +46,8 @@ def compare_scores(
     both = np.isfinite(values) & np.isfinite(baseline)
     if not both.any():
         return None
-    return bootstrap_difference(
-        values[both],
-        baseline[both],
+    return bootstrap_mean(
+        values[both] - baseline[both],
         num_resamples=num_resamples,
         confidence=confidence,
         generator=np.random.default_rng(derive_seed(seed, "bootstrap")),

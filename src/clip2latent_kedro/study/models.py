@@ -27,7 +27,7 @@ class Models:
     Attributes:
         generator: w -> image, on the device.
         encoder: Embeds texts, and images to be scored, on the device.
-        priors: By name; an empty mapping for one that has not been made.
+        priors: By name; None for one that has not been made.
         latent_repeats: Layers of the generator that each latent stands for.
         latent_batch_size: Latents denoised at a time.
         image_batch_size: Images synthesised at a time.
@@ -38,14 +38,14 @@ class Models:
         reference_images: uint8, [num_prompts, num_references, h, w, 3]; None if there
             are none.
         reference_z: [num_prompts, num_references, z_dim]; None if there are none.
-        baselines: Trained models of other methods by name; an empty mapping for one
-            that has not been made.
+        baselines: Trained models of other methods by name; None for one that has not
+            been made.
         embedder: The encoder as the prior knows images; the same if None.
     """
 
     generator: Generator
     encoder: Encoder
-    priors: Mapping[str, DiffusionPrior | Mapping[str, Any]]
+    priors: Mapping[str, DiffusionPrior | None]
     latent_repeats: Sequence[int]
     latent_batch_size: int
     image_batch_size: int
@@ -85,7 +85,7 @@ class Models:
     def need_baseline(self, name: str) -> Any:
         """Return a trained model of another method, or raise `LackingError`."""
         model = self.baselines.get(name)
-        if model is None or model == {}:
+        if not model:
             msg = (
                 f"There is no {name}. Point the catalog entry {name} at its file, "
                 f"which the pipeline baselines makes."
@@ -95,12 +95,12 @@ class Models:
 
 
 def find_prior(
-    priors: Mapping[str, DiffusionPrior | Mapping[str, Any]], name: PriorName
+    priors: Mapping[str, DiffusionPrior | None], name: PriorName
 ) -> DiffusionPrior:
     """Return a prior by name.
 
     Args:
-        priors: Those that are there; an empty mapping stands for one that is not.
+        priors: Those that are there; None stands for one that is not.
         name: Which.
 
     Raises:

@@ -17,9 +17,9 @@ def rows_of(table: Any) -> list[dict[str, str]]:
     """Return the rows of a table of prompts, or none where a domain has no table.
 
     Args:
-        table: A pandas data frame; or an empty mapping.
+        table: A pandas data frame; None without one.
     """
-    if isinstance(table, Mapping):
+    if table is None or len(table) == 0:
         return []
     rows: list[dict[str, str]] = table.fillna("").astype(str).to_dict("records")
     return rows

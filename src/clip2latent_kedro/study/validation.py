@@ -188,7 +188,7 @@ class Validator:
         """Return an image of each held-out embedding, scored by it."""
         condition = condition_on_image(model.prior, self._image_embedding)
         w = model.sample_w(condition, self._sampling, num_samples=1, seed=self._seed)
-        return model.draw(w, self._image_embedding, keep=_as_cell)
+        return model.generate_images(w, self._image_embedding, keep=_as_cell)
 
     def _illustrate(self, model: TextToImage, guidance_scale: float) -> GeneratedImages:
         """Return images of each text, scored by it."""
@@ -198,7 +198,7 @@ class Validator:
             self._text_embedding, sampling, num_samples=num_samples, seed=seed
         )
         w = model.sample_w(condition, sampling, num_samples=num_samples, seed=seed)
-        return model.draw(w, self._text_embedding, keep=_as_cell)
+        return model.generate_images(w, self._text_embedding, keep=_as_cell)
 
     def _illustration_grid(
         self, drawn: Mapping[float, GeneratedImages]
@@ -217,7 +217,7 @@ class Validator:
         """Return rows and columns of given and drawn images, as wide as the texts."""
         width = self._config.num_samples * len(self._config.guidance_scales)
         given_w = self._given_w[: max(1, width), None]
-        given = model.draw(given_w, keep=_as_cell).images
+        given = model.generate_images(given_w, keep=_as_cell).images
         columns = {
             f"image {number + 1}": np.stack([image[0], again.images[number, 0]])
             for number, image in enumerate(given)

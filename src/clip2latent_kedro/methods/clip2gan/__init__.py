@@ -10,7 +10,6 @@ from clip2latent_kedro.methods.clip2gan.mapper import (
     BRIDGES,
     Bridge,
     Clip2Gan,
-    edit_w,
     map_to_w,
 )
 from clip2latent_kedro.methods.clip2gan.training import (
@@ -23,7 +22,6 @@ __all__ = [
     "Bridge",
     "Clip2Gan",
     "Clip2GanTrainingConfig",
-    "edit_w",
     "export_clip2gan",
     "load_clip2gan",
     "map_to_w",

@@ -138,26 +138,3 @@ def map_to_w(
         clip_embedding, _ = shift_texts(statistics, clip_embedding, 1.0)
     w = model.statistics.denormalise(model.network(clip_embedding.float()))
     return repeat_latents(w, model.latent_repeats)
-
-
-def edit_w(
-    model: Clip2Gan, w: Tensor, text_embedding: Tensor, *, strength: float = 1.0
-) -> Tensor:
-    """Return w, moved to where the mapping network takes a text.
-
-    w' = w + strength * (M(text) - w_mean), the paper's sum of mapped features, with
-    the mean taken out once so that the sum stays where w are.
-
-    Args:
-        model: On the device of w.
-        w: Such as `map_to_w` returns of an image, [n, num_ws, w_dim].
-        text_embedding: Of what is to be added, [1 or n, clip_dim].
-        strength: How much of it; negative takes it away.
-
-    Raises:
-        InputError: See `map_to_w`.
-    """
-    knows_texts = model.embedding_statistics.text_mean is not None
-    bridge: Bridge = "mean_shift" if knows_texts else "none"
-    mean = repeat_latents(model.statistics.mean[None].to(w), model.latent_repeats)
-    return w + strength * (map_to_w(model, text_embedding, bridge=bridge) - mean)

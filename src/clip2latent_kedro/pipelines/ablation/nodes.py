@@ -35,15 +35,13 @@ from clip2latent_kedro.study.digests import digest_prior
 
 logger = logging.getLogger(__name__)
 
-Absent = Mapping[str, Any]  # an empty mapping, in the place of what a domain lacks
-
 
 def prepare(
     prompt_bank: pd.DataFrame,
     generator: Generator,
     encoder: Encoder,
-    held_out_encoder: Encoder | Absent,
-    judge: Judge | Absent,
+    held_out_encoder: Encoder | None,
+    judge: Judge | None,
     prior: DiffusionPrior,
     training_pairs: TrainingPairs,
     data: DataConfig,
@@ -59,8 +57,8 @@ def prepare(
         prompt_bank: A column `prompt`, and one for each attribute that is stated.
         generator: w -> image.
         encoder: The one that the prior was trained on.
-        held_out_encoder: Only scores; an empty mapping if there is none.
-        judge: An empty mapping if there is none.
+        held_out_encoder: Only scores; None if there is none.
+        judge: None if there is none.
         prior: Averaged weights.
         training_pairs: All; the last ones are the pictures that are asked for.
         data: `params:data`.

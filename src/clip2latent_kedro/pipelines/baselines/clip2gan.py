@@ -34,8 +34,6 @@ logger = logging.getLogger(__name__)
 
 _SHOWN = 8  # prompts in the picture, at most
 
-Absent = Mapping[str, Any]  # an empty mapping, in the place of what is not there
-
 
 def fit_clip2gan(
     generator: Generator,
@@ -155,7 +153,7 @@ def measure_clip2gan(
     clip2gan: Clip2Gan,
     generator: Generator,
     encoder: Encoder,
-    judge: Judge | Absent,
+    judge: Judge | None,
     prompt_bank: pd.DataFrame,
     num_prompts: int,
     device: str,
@@ -166,7 +164,7 @@ def measure_clip2gan(
         clip2gan: The trained mapping network.
         generator: w -> image.
         encoder: Embeds the prompts, and scores.
-        judge: Names attributes; an empty mapping if there is none.
+        judge: Names attributes; None if there is none.
         prompt_bank: None of them is among those of the evaluation.
         num_prompts: `params:baselines.num_prompts`, the first of the bank.
         device: `params:device`.

@@ -1,9 +1,8 @@
 """Nodes of `baselines` for LAFITE."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,8 +28,6 @@ from clip2latent_kedro.study import read_queries, rows_of
 logger = logging.getLogger(__name__)
 
 _SHOWN = 8  # prompts and samples in the picture, at most
-
-Absent = Mapping[str, Any]  # an empty mapping, in the place of what is not there
 
 
 def fit_lafite(
@@ -127,7 +124,7 @@ def collect_lafite_history(state: Weights) -> pd.DataFrame:
 def measure_lafite(
     lafite: TextGenerator,
     encoder: Encoder,
-    judge: Judge | Absent,
+    judge: Judge | None,
     prompt_bank: pd.DataFrame,
     data: DataConfig,
     num_prompts: int,
@@ -140,7 +137,7 @@ def measure_lafite(
     Args:
         lafite: The trained generator.
         encoder: Embeds the prompts, and scores.
-        judge: Names attributes; an empty mapping if there is none.
+        judge: Names attributes; None if there is none.
         prompt_bank: None of them is among those of the evaluation.
         data: `params:data`.
         num_prompts: `params:baselines.num_prompts`, the first of the bank.

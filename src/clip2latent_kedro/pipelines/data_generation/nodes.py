@@ -34,12 +34,12 @@ def generate_training_pairs(
     Args:
         generator: z -> w -> image.
         encoder: image -> clip_embedding.
-        data: `params:data`.
-        generation: `params:data_generation`.
-        seed: `params:seed`.
-        device: `params:device`.
-        resume: `params:resume`; false replaces what is stored.
-        progress: What is stored.
+        data: Groups of layers that get a latent each, and how images are read.
+        generation: Number of pairs, sizes of batches and shards, arithmetic.
+        seed: w of pair i depends on (seed, i) alone.
+        device: Where to compute.
+        resume: Whether to keep what is stored; otherwise it is replaced.
+        progress: The shards that are stored already.
 
     Yields:
         Shards; a single empty one if the store is whole.

@@ -39,17 +39,16 @@ from clip2latent_kedro.study.rows import GENERATOR_IMAGES
 logger = logging.getLogger(__name__)
 
 Arrays = dict[str, np.ndarray]
-Absent = Mapping[str, Any]  # an empty mapping, in the place of what a domain lacks
 Rows = dict[str, PlannedRow]
 Model = TypeVar("Model", Encoder, Judge)
 
 
 def embed_prompts(
     prompts: pd.DataFrame,
-    prompt_bank: pd.DataFrame | Absent,
+    prompt_bank: pd.DataFrame | None,
     encoder: Encoder,
-    held_out_encoder: Encoder | Absent,
-    judge: Judge | Absent,
+    held_out_encoder: Encoder | None,
+    judge: Judge | None,
     evaluation: EvaluationConfig,
     device: str,
 ) -> Queries:
@@ -57,11 +56,11 @@ def embed_prompts(
 
     Args:
         prompts: A column `prompt`, and one for each attribute that is stated.
-        prompt_bank: What settings are chosen on, and so must not be among them; an
-            empty mapping if there is none.
+        prompt_bank: What settings are chosen on, and so must not be among them;
+            None if there is none.
         encoder: Text -> embedding.
-        held_out_encoder: The same; an empty mapping if there is none.
-        judge: Knows the attributes; an empty mapping if there is none.
+        held_out_encoder: The same; None if there is none.
+        judge: Knows the attributes; None if there is none.
         evaluation: `params:evaluation`.
         device: `params:device`.
     """
@@ -81,13 +80,13 @@ def gather_models(
     generator: Generator,
     encoder: Encoder,
     prior: DiffusionPrior,
-    prior_best: DiffusionPrior | Absent,
-    student: DiffusionPrior | Absent,
-    training_pairs: TrainingPairs | Absent,
-    reference_images: Arrays,
-    reference_z: Arrays,
-    lafite: TextGenerator | Absent,
-    clip2gan: Clip2Gan | Absent,
+    prior_best: DiffusionPrior | None,
+    student: DiffusionPrior | None,
+    training_pairs: TrainingPairs | None,
+    reference_images: Arrays | None,
+    reference_z: Arrays | None,
+    lafite: TextGenerator | None,
+    clip2gan: Clip2Gan | None,
     data: DataConfig,
     sampling: SamplingConfig,
     baselines: dict[str, Any],
@@ -100,13 +99,13 @@ def gather_models(
         generator: w -> image.
         encoder: The one that the prior was trained on.
         prior: Averaged weights.
-        prior_best: Those that validated best; an empty mapping if there are none.
-        student: One-step prior; an empty mapping if there is none.
-        training_pairs: For retrieval; an empty mapping if there are none.
-        reference_images: `images`, uint8 [num_prompts, num_references, h, w, 3]; an
-            empty mapping if there are none.
+        prior_best: Those that validated best; None if there are none.
+        student: One-step prior; None if there is none.
+        training_pairs: For retrieval; None if there are none.
+        reference_images: `images`, uint8 [num_prompts, num_references, h, w, 3];
+            None if there are none.
         reference_z: `z`, [num_prompts, num_references, z_dim]; likewise.
-        lafite: A trained LAFITE; an empty mapping if there is none.
+        lafite: A trained LAFITE; None if there is none.
         clip2gan: A trained CLIP2GAN; likewise.
         data: `params:data`.
         sampling: `params:sampling`.
@@ -135,8 +134,8 @@ def gather_models(
         training_pairs=(
             training_pairs if isinstance(training_pairs, TrainingPairs) else None
         ),
-        reference_images=reference_images.get("images"),
-        reference_z=reference_z.get("z"),
+        reference_images=(reference_images or {}).get("images"),
+        reference_z=(reference_z or {}).get("z"),
         baselines={"lafite": lafite, "clip2gan": clip2gan},
     )
 
@@ -144,8 +143,8 @@ def gather_models(
 def plan(
     models: Models,
     queries: Queries,
-    held_out_encoder: Encoder | Absent,
-    judge: Judge | Absent,
+    held_out_encoder: Encoder | None,
+    judge: Judge | None,
     evaluation: EvaluationConfig,
     seed: int,
 ) -> tuple[Rows, dict[str, str]]:
@@ -154,8 +153,8 @@ def plan(
     Args:
         models: Of `gather_models`.
         queries: Prompts.
-        held_out_encoder: An empty mapping if there is none.
-        judge: An empty mapping if there is none.
+        held_out_encoder: None if there is none.
+        judge: None if there is none.
         evaluation: `params:evaluation`.
         seed: `params:seed`.
     """
@@ -173,8 +172,8 @@ def answer_prompts(
     rows: Rows,
     models: Models,
     queries: Queries,
-    held_out_encoder: Encoder | Absent,
-    judge: Judge | Absent,
+    held_out_encoder: Encoder | None,
+    judge: Judge | None,
     progress: Mapping[str, Stored],
     evaluation: EvaluationConfig,
     psi: float,
@@ -187,8 +186,8 @@ def answer_prompts(
         rows: Of `plan`.
         models: Of `gather_models`.
         queries: Prompts.
-        held_out_encoder: For scores only; an empty mapping if there is none.
-        judge: For the attributes; an empty mapping if there is none.
+        held_out_encoder: For scores only; None if there is none.
+        judge: For the attributes; None if there is none.
         progress: Answers that are stored; those that depend on the same are kept.
         evaluation: `params:evaluation`.
         psi: `params:data_generation.psi`.
@@ -283,6 +282,6 @@ def is_due(
     return True
 
 
-def present(model: Model | Absent, device: str) -> Model | None:
-    """Return a model on its device, or None in the place of an empty mapping."""
-    return None if isinstance(model, Mapping) else model.to(pick_device(device))
+def present(model: Model | None, device: str) -> Model | None:
+    """Return a model on its device; None if there is none."""
+    return model.to(pick_device(device)) if model else None

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from clip2latent_kedro.interfaces import Encoder, Judge
-from clip2latent_kedro.pipelines.evaluation.nodes import Absent, Rows
+from clip2latent_kedro.pipelines.evaluation.nodes import Rows
 from clip2latent_kedro.pipelines.evaluation.scores import densify
 from clip2latent_kedro.pipelines.evaluation.sections import (
     PUBLISHED,
@@ -151,8 +151,8 @@ def write_report(
     rows: Rows,
     left_out: dict[str, str],
     models: Models,
-    held_out_encoder: Encoder | Absent,
-    judge: Judge | Absent,
+    held_out_encoder: Encoder | None,
+    judge: Judge | None,
     evaluation: EvaluationConfig,
     seed: int,
 ) -> tuple[str, str]:
@@ -169,8 +169,8 @@ def write_report(
         rows: Of `plan`.
         left_out: Of `plan`.
         models: Of `gather_models`.
-        held_out_encoder: An empty mapping if there is none.
-        judge: An empty mapping if there is none.
+        held_out_encoder: None if there is none.
+        judge: None if there is none.
         evaluation: `params:evaluation`.
         seed: `params:seed`.
     """
@@ -178,8 +178,8 @@ def write_report(
     facts = describe_origin(
         models.generator,
         models.encoder,
-        held_out_encoder if isinstance(held_out_encoder, Encoder) else None,
-        judge if isinstance(judge, Judge) else None,
+        held_out_encoder or None,
+        judge or None,
         training_pairs="none" if pairs is None else f"{len(pairs):,}",
         seed=str(seed),
         intervals=f"{evaluation.confidence:.0%}, bootstrap over prompts",

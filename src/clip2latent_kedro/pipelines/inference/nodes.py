@@ -1,7 +1,7 @@
 """Nodes of `inference`."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,11 @@ from clip2latent_kedro.images import is_picture, read_picture
 from clip2latent_kedro.inference import (
     InferenceConfig,
     LabelledPicture,
-    Readers,
-    Record,
+    PictureReaders,
+    PictureRecord,
     describe_pictures,
-    draw_pictures,
     find_problems,
+    generate_pictures,
     name_pictures,
     read_prompts,
 )
@@ -34,7 +34,7 @@ GRID_PROMPTS = 64  # rows of the grid at most
 
 
 def accept_prompts(
-    prompts_file: dict[str, str],
+    prompts_file: str | None,
     encoder: Encoder,
     inference: InferenceConfig,
     device: str,
@@ -42,23 +42,22 @@ def accept_prompts(
     """Return the prompts that can be drawn, and what is wrong with the others.
 
     Args:
-        prompts_file: `lines`, or empty without a file.
+        prompts_file: Text of a file with a prompt a line; None without one.
         encoder: Which may refuse a text, as pictures are refused that are not there.
-        inference: `params:inference`.
-        device: `params:device`.
+        inference: The prompts, if there is no file.
+        device: Where pictures among the prompts are embedded.
 
     Raises:
         InputError: If no prompt is left.
     """
-    prompts = read_prompts(inference, prompts_file.get("lines"))
+    prompts = read_prompts(inference, prompts_file)
     device = pick_device(device)
     problems = find_problems(prompts, encoder.to(device), device)
-    accepted = [text for place, text in enumerate(prompts) if place not in problems]
+    accepted = [prompt for prompt in prompts if prompt not in problems]
     if not accepted:
         msg = f"None of the prompts can be drawn: {next(iter(problems.values()))}"
         raise InputError(msg)
-    refused = {prompts[place]: problem for place, problem in problems.items()}
-    return list(dict.fromkeys(accepted)), refused
+    return list(dict.fromkeys(accepted)), problems
 
 
 def gather(
@@ -66,13 +65,13 @@ def gather(
     generator: Generator,
     encoder: Encoder,
     prior: DiffusionPrior,
-    training_pairs: TrainingPairs | Mapping[str, Any],
+    training_pairs: TrainingPairs | None,
     data: DataConfig,
     sampling: SamplingConfig,
     inference: InferenceConfig,
     seed: int,
     device: str,
-) -> tuple[TextToImage, dict[str, Record]]:
+) -> tuple[TextToImage, dict[str, PictureRecord]]:
     """Return the method, and all that the pictures of each prompt depend on.
 
     Args:
@@ -80,14 +79,13 @@ def gather(
         generator: w -> image.
         encoder: Text or picture -> embedding.
         prior: Embedding -> w.
-        training_pairs: For retrieval mixing, if `sampling` asks for it.
-        data: `params:data`.
-        sampling: `params:sampling`.
-        inference: `params:inference`.
-        seed: `params:seed`.
-        device: `params:device`.
+        training_pairs: What `sampling` may retrieve from; None if there are none.
+        data: How many layers a latent stands for, and how images are read.
+        sampling: How latents are sampled, which the names of pictures depend on.
+        inference: Number of pictures and sizes of batches.
+        seed: Of the run; the names of pictures depend on it.
+        device: Where to compute.
     """
-    pairs = training_pairs if isinstance(training_pairs, TrainingPairs) else None
     model = TextToImage(
         generator,
         data.embedder(encoder),
@@ -96,19 +94,19 @@ def gather(
         latent_batch_size=max(inference.num_samples, inference.image_batch_size),
         image_batch_size=inference.image_batch_size,
         device=pick_device(device),
-        retrieval_bank=None if pairs is None else pairs.clip_embedding,
+        retrieval_bank=training_pairs.clip_embedding if training_pairs else None,
         scorer=data.scorer(encoder),
     )
     records = describe_pictures(
-        model, prompts, sampling, inference, seed=seed, pairs=pairs
+        model, prompts, sampling, inference, seed=seed, pairs=training_pairs or None
     )
     return model, records
 
 
-def draw(
+def generate(
     model: TextToImage,
-    records: dict[str, Record],
-    progress: Readers,
+    records: dict[str, PictureRecord],
+    progress: PictureReaders,
     sampling: SamplingConfig,
     inference: InferenceConfig,
     seed: int,
@@ -117,13 +115,13 @@ def draw(
     """Yield the pictures of each prompt, but for those that are there already.
 
     Args:
-        model: Of `gather`.
-        records: Of `gather`.
-        progress: Pictures that an earlier run made.
-        sampling: `params:sampling`.
-        inference: `params:inference`.
-        seed: `params:seed`.
-        resume: `params:resume`; false draws everything again.
+        model: Prompt -> w -> image.
+        records: What the pictures of each prompt depend on.
+        progress: Pictures that an earlier run made; those of the same record stay.
+        sampling: How latents are sampled.
+        inference: Number of pictures, their order and what guidance leads away from.
+        seed: Picture j of a prompt depends on (seed, j) alone.
+        resume: Whether to keep those; otherwise all are made again.
 
     Yields:
         Pictures by name; empty if all are there.
@@ -135,27 +133,29 @@ def draw(
     )
     yield {}
     made = progress if resume else {}
-    yield from draw_pictures(model, records, sampling, inference, seed=seed, made=made)
+    yield from generate_pictures(
+        model, records, sampling, inference, seed=seed, made=made
+    )
 
 
 def collect(
-    pictures: Readers,
-    records: dict[str, Record],
+    pictures: PictureReaders,
+    records: dict[str, PictureRecord],
     problems: dict[str, str],
     seed: int,
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Return the grid of a run's pictures, and its table.
 
     Args:
-        pictures: All that are in the folder.
-        records: Of `gather`.
-        problems: Of the refused prompts.
-        seed: `params:seed`.
+        pictures: All that are in the folder, by name.
+        records: What the pictures of each prompt depend on, and are named by.
+        problems: Why prompts were refused, by prompt.
+        seed: Of the run, for the table.
 
     Returns:
-        uint8 [h, w, 3], of the first prompts, a given picture before what was drawn of
-        it; and a row for each picture, `prompt`, `sample`, `seed`, `score`, `file`,
-        `problem`, and for each refused prompt.
+        The grid, uint8 [h, w, 3], of the first prompts, a given picture before its
+        variations. And a row for each picture and for each refused prompt, `prompt`,
+        `sample`, `seed`, `score`, `file`, `problem`.
     """
     rows: list[dict[str, Any]] = []
     images: list[list[np.ndarray]] = []

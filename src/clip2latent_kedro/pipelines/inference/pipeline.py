@@ -5,8 +5,8 @@ from kedro.pipeline import Pipeline
 from clip2latent_kedro.pipelines.inference.nodes import (
     accept_prompts,
     collect,
-    draw,
     gather,
+    generate,
 )
 from clip2latent_kedro.pipelines.wiring import wire
 
@@ -29,7 +29,7 @@ def create_pipeline() -> Pipeline:
                 training_pairs="inference_bank",
             ),
             wire(
-                draw,
+                generate,
                 "inference_pictures",
                 name="draw_pictures",
                 model="inference_model",

@@ -58,20 +58,13 @@ def fetch_entries(entries: Mapping[str, Fetchable]) -> Files:
 
 def list_files(files: Files) -> pd.DataFrame:
     """Return one row for each file: entry, where from, where it is, hash, licence."""
-    rows = [
-        {
-            "entry": entry,
-            "part": part,
-            "address": file.address,
-            "path": str(file.path),
-            "sha256": file.sha256,
-            "num_bytes": file.num_bytes,
-            "licence": None if file.licence is None else file.licence.name,
-            "licence_address": None if file.licence is None else file.licence.address,
-        }
-        for entry, parts in files.items()
-        for part, file in parts.items()
-    ]
+    rows = []
+    for entry, parts in files.items():
+        for part, file in parts.items():
+            licence = file.licence and file.licence.name
+            address = file.licence and file.licence.address
+            told = (file.address, str(file.path), file.sha256, file.num_bytes)
+            rows.append((entry, part, *told, licence, address))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

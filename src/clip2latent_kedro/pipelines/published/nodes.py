@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.interfaces import Encoder, Generator
+from clip2latent_kedro.interfaces import Encoder, Generator, Identity
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.prior.adoption import adopt_prior
 from clip2latent_kedro.prior.checkpoint import Checkpoint
@@ -31,9 +31,9 @@ def adopt(
         published_checkpoint: As it was read.
         generator: The one that it was trained for.
         encoder: Likewise.
-        data: `params:data`.
-        seed: `params:seed`.
-        device: `params:device`.
+        data: Layers that its latents stand for, and how images are read.
+        seed: Of the random w that the generator's own distribution is measured on.
+        device: Where these are computed.
     """
     logger.info(
         "Adopting a published prior of step %d for %s and %s.",
@@ -79,21 +79,23 @@ def assemble_folder(
         exported_prior: The checkpoint of the entry `prior`.
         generator: The one that it was trained for.
         encoder: Likewise.
-        model_references: What the catalog says of the two, by their names.
-        data: `params:data`.
-        sampling: `params:sampling`.
+        model_references: Kind, file and options of the two in the catalog, by role.
+        data: How images are read.
+        sampling: How latents are sampled, unless a call says otherwise.
     """
-    of_generator, of_encoder = (
-        ModelReference(
-            model_references[role]["kind"],
-            model_references[role]["filepath"],
-            model_references[role]["options"],
-            identity,
-        )
-        for role, identity in (
-            ("generator", generator.identity),
-            ("encoder", encoder.identity),
-        )
-    )
+
+    def refer(role: str, identity: Identity) -> ModelReference:
+        stated = {
+            name: model_references[role][name]
+            for name in ("kind", "filepath", "options")
+        }
+        return ModelReference(**stated, identity=identity)
+
     preprocess = {name: getattr(data, name) for name in PREPROCESS}
-    return SharedModel(exported_prior, of_generator, of_encoder, sampling, preprocess)
+    return SharedModel(
+        exported_prior,
+        refer("generator", generator.identity),
+        refer("encoder", encoder.identity),
+        sampling,
+        preprocess,
+    )

@@ -1,7 +1,7 @@
 """Nodes of `sweep`."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
@@ -37,7 +37,6 @@ from clip2latent_kedro.text_to_image import TextToImage
 
 logger = logging.getLogger(__name__)
 
-Absent = Mapping[str, Any]  # an empty mapping, in the place of what is not there
 Results = dict[str, dict[str, Any]]
 Plan = list[tuple[str, Trial]]
 
@@ -51,7 +50,7 @@ class SweepModels:
         encoder: Embeds texts, and images to be scored.
         embedder: The same, as the priors know images.
         judge: For the attributes; None if there is none.
-        priors: By name; an empty mapping for one that has not been made.
+        priors: By name; None for one that has not been made.
         training_pairs: For retrieval.
     """
 
@@ -59,17 +58,17 @@ class SweepModels:
     encoder: Encoder
     embedder: Encoder
     judge: Judge | None
-    priors: dict[str, DiffusionPrior | Absent]
+    priors: dict[str, DiffusionPrior | None]
     training_pairs: TrainingPairs
 
 
 def gather_models(
     generator: Generator,
     encoder: Encoder,
-    judge: Judge | Absent,
+    judge: Judge | None,
     prior: DiffusionPrior,
     prior_best: DiffusionPrior,
-    student: DiffusionPrior | Absent,
+    student: DiffusionPrior | None,
     training_pairs: TrainingPairs,
     data: DataConfig,
     device: str,
@@ -79,10 +78,10 @@ def gather_models(
     Args:
         generator: w -> image.
         encoder: Text and image -> embedding.
-        judge: An empty mapping if there is none.
+        judge: None if there is none.
         prior: Averaged weights.
         prior_best: Those that validated best.
-        student: One-step prior; an empty mapping if there is none.
+        student: One-step prior; None if there is none.
         training_pairs: For retrieval.
         data: `params:data`.
         device: `params:device`.

@@ -58,7 +58,7 @@ def build(spec: RowSpec, models: Models, queries: Queries) -> Row:
         msg = (
             f"reference_z must have shape [{num_prompts} or more, num_references, "
             f"{z_dim}], got {list(z.shape)}. Make them for this generator and these "
-            f"prompts, or put an empty mapping in the catalog."
+            f"prompts, or put a NothingDataset in the catalog."
         )
         raise LackingError(msg)
     made_with = {"reference_z": digest_arrays({"z": z})}

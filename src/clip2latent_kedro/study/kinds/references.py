@@ -50,7 +50,7 @@ def build(spec: RowSpec, models: Models, queries: Queries) -> Row:
         msg = (
             f"reference_images must be uint8 [{num_prompts} or more, num_references, "
             f"h, w, 3], got {images.dtype} {list(images.shape)}. Make them from the "
-            f"same table of prompts, or put an empty mapping in the catalog."
+            f"same table of prompts, or put a NothingDataset in the catalog."
         )
         raise LackingError(msg)
     made_with = {"reference_images": digest_arrays({"images": images})}

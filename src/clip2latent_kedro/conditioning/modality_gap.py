@@ -1,8 +1,9 @@
-"""From what a user asks for to the condition of the prior.
+"""From what a user asks for to the condition of the prior, over the modality gap.
 
 The prior has only seen embeddings of images. Those of texts lie in a cone of their
-own (Liang et al. 2022). Three bridges lead over, none of which takes a pair of image
-and text. For the direction u = e / |e| of a text embedding e:
+own (Liang et al. 2022). Three ways lead from texts to where the prior was trained, none
+of which takes a pair of image and text. For the direction u = e / |e| of a text
+embedding e:
 
     shift      b  = normalise(u + mean_shift * (image_mean - text_mean))
     retrieval  b' = normalise((1 - share) * b + share * mix of nearest images)
@@ -23,23 +24,26 @@ from clip2latent_kedro.prior.diffusion import DiffusionPrior, EmbeddingStatistic
 from clip2latent_kedro.samplers import SamplingConfig
 
 
-def condition_on_text(
+def condition_on_queries(
     prior: DiffusionPrior,
-    text_embedding: Tensor,
+    embedded: EmbeddedQueries | Tensor,
     sampling: SamplingConfig,
     *,
     num_samples: int,
     seed: int,
     retrieval_bank: RetrievalBank | None = None,
 ) -> Tensor:
-    """Return the conditions of texts.
+    """Return the conditions of queries.
+
+    The parts of a query are added up on the side of the images, after each text has
+    been shifted there. Retrieval and noise change the queries that hold a text.
 
     Args:
         prior: Knows the means of image and text embeddings.
-        text_embedding: [n, clip_dim], of any length.
-        sampling: `params:sampling`.
-        num_samples: Samples of each text.
-        seed: What is retrieved for sample j of text i depends on (seed, i, j) alone.
+        embedded: Queries, or plain embeddings of texts, [n, clip_dim], of any length.
+        sampling: How latents are sampled.
+        num_samples: Samples of each query.
+        seed: What is retrieved for sample j of query i depends on (seed, i, j) alone.
         retrieval_bank: Embeddings of training images, [N, clip_dim]; needed where
             `sampling.retrieval_share` is not 0.
 
@@ -50,75 +54,16 @@ def condition_on_text(
     Raises:
         InputError: If the prior or the bank lack what the settings need.
     """
-    return condition_on_queries(
-        prior,
-        EmbeddedQueries.of_texts(text_embedding),
-        sampling,
-        num_samples=num_samples,
-        seed=seed,
-        retrieval_bank=retrieval_bank,
-    )
-
-
-def condition_on_image(prior: DiffusionPrior, image_embedding: Tensor) -> Tensor:
-    """Return the conditions of images, [n, width], of embeddings [n, clip_dim].
-
-    They are what the prior was trained on, and so need no bridge and have no noise.
-    """
-    return prior.join_condition(image_embedding)
-
-
-def condition_on_queries(
-    prior: DiffusionPrior,
-    embedded: EmbeddedQueries,
-    sampling: SamplingConfig,
-    *,
-    num_samples: int,
-    seed: int,
-    retrieval_bank: RetrievalBank | None = None,
-) -> Tensor:
-    """Return the conditions of queries; see `condition_on_text`."""
-    embedding = bridge_queries(
-        prior,
-        embedded,
-        sampling,
-        num_samples=num_samples,
-        seed=seed,
-        retrieval_bank=retrieval_bank,
-    )  # [n, r, clip_dim]
-    level = embedded.has_text[:, None] * _noise_level(prior, sampling.noise_level)
-    num_each = embedding.shape[1]
-    condition = prior.join_condition(
-        embedding.flatten(0, 1), noise_level=level.repeat_interleave(num_each, dim=0)
-    )
-    if num_each == 1:
-        return condition
-    return condition.view(*embedding.shape[:2], -1)
-
-
-def bridge_queries(
-    prior: DiffusionPrior,
-    embedded: EmbeddedQueries,
-    sampling: SamplingConfig,
-    *,
-    num_samples: int,
-    seed: int,
-    retrieval_bank: RetrievalBank | None = None,
-) -> Tensor:
-    """Return queries as embeddings of images, [n, 1 or num_samples, clip_dim].
-
-    The parts of a query are added up on the side of the images, after each text has
-    been shifted there. Retrieval changes the queries that hold a text.
-
-    Arguments and errors are those of `condition_on_text`.
-    """
+    if isinstance(embedded, Tensor):
+        embedded = EmbeddedQueries.of_texts(embedded)
     text, text_norm = shift_texts(
         prior.embedding_statistics, embedded.text, sampling.mean_shift
     )
+    # [num_texts + num_images, ...]: every distinct part once, texts first
     parts = torch.cat([text, functional.normalize(embedded.image, dim=-1)])
     norms = torch.cat([text_norm, embedded.image.norm(dim=-1, keepdim=True)])
     weights = embedded.weights.to(parts)
-    direction = functional.normalize(weights @ parts, dim=-1)[:, None]  # [n, 1, ..]
+    direction = functional.normalize(weights @ parts, dim=-1)[:, None]  # [n, 1, ...]
     norm = functional.normalize(weights.abs(), p=1, dim=1) @ norms  # [n, 1]
 
     if sampling.retrieval_share:
@@ -135,11 +80,28 @@ def bridge_queries(
             sampling,
             num_samples=num_samples,
             seed=seed,
-        )
+        )  # [n, r, clip_dim], r = 1 or num_samples
         mixed = torch.lerp(direction, mix, sampling.retrieval_share)
         mixed = functional.normalize(mixed, dim=-1)
         direction = torch.where(embedded.has_text[:, None, None], mixed, direction)
-    return norm[:, None] * direction
+
+    num_each = direction.shape[1]
+    level = embedded.has_text[:, None] * _noise_level(prior, sampling.noise_level)
+    condition = prior.join_condition(
+        (norm[:, None] * direction).flatten(0, 1),
+        noise_level=level.repeat_interleave(num_each, dim=0),
+    )
+    if num_each == 1:
+        return condition
+    return condition.view(len(direction), num_each, -1)
+
+
+def condition_on_image(prior: DiffusionPrior, image_embedding: Tensor) -> Tensor:
+    """Return the conditions of images, [n, width], of embeddings [n, clip_dim].
+
+    They are what the prior was trained on: nothing moves them, and they have no noise.
+    """
+    return prior.join_condition(image_embedding)
 
 
 def mean_direction(embedding: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ from clip2latent_kedro.conditioning import (
     EmbeddedQueries,
     condition_on_image,
     condition_on_queries,
-    condition_on_text,
     mean_direction,
 )
 from clip2latent_kedro.errors import InputError
@@ -22,7 +21,7 @@ ONE = {"num_samples": 1, "seed": 0}
 
 
 def condition(text=TEXT, prior=None, **sampling):
-    return condition_on_text(
+    return condition_on_queries(
         prior or make_prior(), text, make_sampling(**sampling), **ONE
     )
 
@@ -114,7 +113,7 @@ def retrieving(**changes):
 
 
 def test_retrieval_goes_a_share_of_the_way_to_the_nearest_image():
-    found = condition_on_text(
+    found = condition_on_queries(
         make_prior(), TEXT, retrieving(), **ONE, retrieval_bank=bank()
     )
     shifted = functional.normalize(condition(mean_shift=1.0), dim=1)
@@ -127,7 +126,7 @@ def test_retrieval_goes_a_share_of_the_way_to_the_nearest_image():
 def test_a_whole_share_forgets_all_of_the_text_but_its_neighbours():
     settings = retrieving(retrieval_share=1.0, retrieval_spread=3)
     found, near = (
-        condition_on_text(
+        condition_on_queries(
             make_prior(), text, settings, num_samples=4, seed=0, retrieval_bank=bank()
         )
         for text in (TEXT, TEXT + 1e-3)
@@ -152,7 +151,7 @@ def test_retrieval_leaves_plain_images_alone():
 
 def test_retrieval_needs_a_large_enough_bank():
     with pytest.raises(InputError, match="retrieval_share must be 0 where there are"):
-        condition_on_text(make_prior(), TEXT, retrieving(), **ONE)
+        condition_on_queries(make_prior(), TEXT, retrieving(), **ONE)
     few = {"retrieval_bank": bank(4)}
     with pytest.raises(InputError, match=r"at most the 4 embeddings .* got 5"):
-        condition_on_text(make_prior(), TEXT, retrieving(), **ONE, **few)
+        condition_on_queries(make_prior(), TEXT, retrieving(), **ONE, **few)
