@@ -98,6 +98,14 @@ def test_device_cuda_without_one(kedro_run, monkeypatch):
         ("--pipeline=nope", "pipeline must be one of __default__, ablation, baselines"),
         ("--pipelines=training,nope", "got 'nope'."),
         ("--env=nope", "env must be one of"),
+        (
+            "--runner=ThreadRunner --runner-params=max_workers:0",
+            "max_workers must be a whole number of 1 or more",
+        ),
+        (
+            "--pipeline=portraits --nodes=portraits.measure_portraits_models",
+            "got none of portraits_training_seconds, which no run st",
+        ),
         ("--load-versions=nope:1", "Name entries that are in conf/*/catalog*.yml."),
         ("--config=nope.yml", "File 'nope.yml' does not exist."),
         ("--conf-source=nope", "Path 'nope' does not exist."),
@@ -105,19 +113,7 @@ def test_device_cuda_without_one(kedro_run, monkeypatch):
     ],
 )
 def test_a_command_line_that_names_what_there_is_not(kedro_run, argument, sentence):
-    assert_refused(kedro_run(argument), sentence)
-
-
-def test_a_node_whose_inputs_no_run_stores(kedro_run):
-    node = ["--pipeline=portraits", "--nodes=portraits.measure_portraits_models"]
-    result = kedro_run(*node)
-    assert_refused(result, "got none of portraits_training_seconds, which no run st")
-    assert " with them." in result.stderr
-
-
-def test_max_workers_must_be_a_number(kedro_run):
-    many = ["--runner=ThreadRunner", "--runner-params=max_workers:0"]
-    assert_refused(kedro_run(*many), "max_workers must be a whole number of 1 or more")
+    assert_refused(kedro_run(*argument.split()), sentence)
 
 
 def test_outside_of_the_configuration(kedro_run, tmp_path):
@@ -254,7 +250,3 @@ def test_the_message_says_what_can_be_typed(kedro_run, prompt):
     proposed = result.stderr.partition("of the shell: --params=")[2].strip()[:-1]
     (text,) = shlex.split(proposed)
     assert parse_overrides(text) == {"inference": {"prompts": prompt}}
-
-
-def test_the_last_of_one_key_wins():
-    assert parse_overrides("a.b:1,a.b:2") == {"a": {"b": 2}}

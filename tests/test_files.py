@@ -25,7 +25,7 @@ from clip2latent_kedro.datasets import (
     WeightsDataset,
     ZarrPairsDataset,
 )
-from clip2latent_kedro.downloads import fetch, fetch_file
+from clip2latent_kedro.downloads import Source, fetch, fetch_file
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.files import replacing
 from clip2latent_kedro.generators.files import cached_stylegan
@@ -103,7 +103,7 @@ def test_what_is_stored_has_the_mode_of_any_new_file(tmp_path, umask):
 def test_what_is_fetched_has_the_mode_of_any_new_file(tmp_path, umask):
     with FileServer() as server:
         server.files["/model.bin"] = b"content"
-        fetch(f"{server.url}/model.bin", tmp_path / "made/cache")
+        fetch(Source(f"{server.url}/model.bin", cache_folder=tmp_path / "made/cache"))
     assert modes_below(tmp_path / "made") == ({0o666 & ~umask}, {0o777 & ~umask})
 
 

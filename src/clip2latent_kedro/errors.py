@@ -1,4 +1,4 @@
-"""The one error that the command line shows to a user as a sentence."""
+"""The error that the command line shows to a user as a sentence."""
 
 
 class InputError(ValueError):
@@ -7,4 +7,11 @@ class InputError(ValueError):
     The message is one sentence that names the thing, what was expected, what
     came, and how to mend it. `kedro run` prints it without a traceback and
     exits with code 2.
+    """
+
+
+class MissingError(InputError):
+    """There is nothing yet where a catalog entry or a path points.
+
+    An optional catalog entry (`datasets.OptionalDataset`) loads None then.
     """

@@ -3,15 +3,7 @@
 import warnings
 from pathlib import Path
 
-from clip2latent_kedro.hooks import (
-    ModelHooks,
-    ParameterHooks,
-    ReferenceHooks,
-    ResultHooks,
-    TrialHooks,
-    VersionHooks,
-    WandbHooks,
-)
+from clip2latent_kedro import hooks
 
 # `--pipeline` is the documented spelling here; Kedro 1.7 would rather `--pipelines`.
 warnings.filterwarnings("ignore", message=r"Option .--pipeline. is deprecated")
@@ -21,13 +13,11 @@ warnings.filterwarnings("ignore", message=r".*register_new_resolver.*")
 PACKAGE = Path(__file__).parent
 
 HOOKS = (
-    ParameterHooks(),
-    ModelHooks(),
-    ReferenceHooks(),
-    ResultHooks(),
-    TrialHooks(),
-    VersionHooks(),
-    WandbHooks(),
+    hooks.ParameterHooks(),
+    hooks.CatalogHooks(),
+    hooks.ResultHooks(),
+    hooks.TrialHooks(),
+    hooks.WandbHooks(),
 )
 
 CONFIG_LOADER_ARGS = {

@@ -5,7 +5,7 @@ import torch
 from kedro.io import DatasetError, Version
 
 from clip2latent_kedro.datasets import CheckpointDataset, PriorDataset
-from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.errors import MissingError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics, fit_gaussian
 from clip2latent_kedro.prior.checkpoint import (
@@ -93,7 +93,6 @@ def test_only_a_finished_run_exists(tmp_path, checkpoint):
 
 def test_missing(tmp_path):
     path = str(tmp_path / "prior.safetensors")
-    assert CheckpointDataset(filepath=path, missing_ok=True).load() is None
     with pytest.raises(DatasetError) as caught:
         CheckpointDataset(filepath=path).load()
     assert isinstance(caught.value.__cause__, FileNotFoundError)
@@ -130,17 +129,14 @@ def test_prior_missing(tmp_path):
     assert not dataset.exists()
     with pytest.raises(DatasetError) as caught:
         dataset.load()
-    assert isinstance(caught.value.__cause__, InputError)
+    assert isinstance(caught.value.__cause__, MissingError)
     message = f"There is no prior at {path}. Run the pipeline distillation first."
     assert str(caught.value.__cause__) == message
-    assert PriorDataset(filepath=path, missing_ok=True).load() == {}
 
 
 def test_describe(tmp_path):
     path = str(tmp_path / "prior.safetensors")
-    assert CheckpointDataset(filepath=path)._describe() == {
-        "filepath": path,
-        "missing_ok": False,
-    }
+    described = CheckpointDataset(filepath=path)._describe()
+    assert str(described["filepath"]) == path
     described = PriorDataset(filepath=path, which="best")._describe()
     assert (str(described["filepath"]), described["which"]) == (path, "best")

@@ -129,10 +129,3 @@ def test_a_folder_is_listed_by_its_files(tmp_path):
     ).fetch_files()
     assert list(files) == ["config.json", "weights.bin"]
     assert {file.sha256 for file in files.values()} == {SHA256}
-
-
-def test_a_model_that_may_be_missing_has_no_files(tmp_path):
-    path = str(tmp_path / "none")
-    dataset = ModelDataset(role="judge", kind="own", filepath=path, missing_ok=True)
-    assert dataset.fetch_files() == {}
-    assert dataset.load() == {}

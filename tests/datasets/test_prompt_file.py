@@ -15,7 +15,7 @@ def path(tmp_path):
 
 def test_lines(path):
     dataset = PromptFileDataset(filepath=str(path))
-    assert dataset.load() == {"lines": "an old man\n\n  a café \n"}
+    assert dataset.load() == "an old man\n\n  a café \n"
     assert dataset.exists()
     assert dataset.fetch_files()["text"].path == path
     assert dataset._describe() == {"filepath": str(path)}
@@ -23,7 +23,7 @@ def test_lines(path):
 
 def test_no_file():
     dataset = PromptFileDataset(filepath=None)
-    assert dataset.load() == {}
+    assert dataset.load() is None
     assert dataset.fetch_files() == {}
     assert dataset.exists()
 

@@ -1,12 +1,6 @@
 import pytest
 
-from clip2latent_kedro.downloads import (
-    Licence,
-    Source,
-    cache_folder,
-    is_address,
-    read_download,
-)
+from clip2latent_kedro.downloads import Licence, Source, is_address, read_source
 from clip2latent_kedro.errors import InputError
 
 URL = "https://here.org/models/a.pkl"
@@ -25,13 +19,13 @@ def test_addresses_are(place):
 
 
 def test_mirrors_are_addresses_or_starts_of_them():
-    listed = read_download({"mirrors": ["https://there.org/a.pkl"]}).source(URL)
+    listed = read_source(URL, {"mirrors": ["https://there.org/a.pkl"]})
     assert listed.addresses == (URL, "https://there.org/a.pkl")
     starts = {
         "https://here.org/": "https://there.org/",
         "https://other.org/": "s3://x/",
     }
-    mapped = read_download({"mirrors": starts}).source(URL, ["https://other.org/b"])
+    mapped = read_source(URL, {"mirrors": starts}, alternatives=["https://other.org/b"])
     assert mapped.addresses == (
         URL,
         "https://other.org/b",
@@ -43,12 +37,11 @@ def test_mirrors_are_addresses_or_starts_of_them():
 def test_settings_reach_the_source():
     licence = {"name": "MIT", "address": "https://example.org"}
     settings = {"sha256": "a" * 64, "num_bytes": 5, "licence": licence}
-    source = read_download(settings).source(URL)
+    source = read_source(URL, settings)
     assert source == Source(
         URL, "a" * 64, 5, licence=Licence("MIT", "https://example.org")
     )
-    assert read_download(None).source(URL) == Source(URL)
-    assert read_download({}).folder is None
+    assert read_source(URL) == Source(URL)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +57,7 @@ def test_settings_reach_the_source():
 )
 def test_wrong_settings_are_named(settings, message):
     with pytest.raises(InputError, match=message):
-        read_download(settings).source(URL)
+        read_source(URL, settings)
 
 
 def test_an_empty_place_is_refused():
@@ -74,6 +67,7 @@ def test_an_empty_place_is_refused():
 
 def test_the_cache_is_where_the_user_keeps_such_things(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "clip2latent_kedro"
+    assert Source(URL).cached_path().parent == tmp_path / "clip2latent_kedro"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder().parts[-2:] == (".cache", "clip2latent_kedro")
+    parts = Source(URL).cached_path().parent.parts
+    assert parts[-2:] == (".cache", "clip2latent_kedro")

@@ -6,7 +6,7 @@ from kedro.framework.session import KedroSession
 from kedro.io import DatasetError
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.hooks import VersionHooks
+from clip2latent_kedro.hooks.catalog import load_named_versions
 
 FILES = ("prior", "prior_best", "student")
 
@@ -45,9 +45,7 @@ def test_every_pipeline_reads_the_named_version(open_catalog, pipeline, name):
     readers = _readers(pipelines[pipeline], catalog, name)
     if pipeline != "export" or name == "prior":
         assert readers
-        VersionHooks().before_pipeline_run(
-            {"load_versions": {name: "2030"}}, pipelines[pipeline], catalog
-        )
+        load_named_versions({name: "2030"}, pipelines[pipeline], catalog)
     for reader in readers:
         assert reader.resolve_load_version() == "2030"
     for other in set(FILES) - {name}:
@@ -58,9 +56,7 @@ def test_every_pipeline_reads_the_named_version(open_catalog, pipeline, name):
 def test_a_version_of_what_is_not_drawn_from_is_refused(open_catalog):
     catalog = open_catalog(inference={"prior": "student"})
     with pytest.raises(InputError, match="got prior, whose file it does not read"):
-        VersionHooks().before_pipeline_run(
-            {"load_versions": {"prior": "2030"}}, pipelines["inference"], catalog
-        )
+        load_named_versions({"prior": "2030"}, pipelines["inference"], catalog)
 
 
 @pytest.mark.parametrize("entry", ["prior", "student", "prior_best_if_made"])

@@ -179,32 +179,6 @@ def test_a_fresh_run_logs_all_its_rows(play, other):
     assert [row["step"] for row in rows_of(play(**other))] == [3, 5, 6, 9, 10, 12]
 
 
-def test_whatever_can_be_looked_at_is_logged(tmp_path, monkeypatch):
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("WANDB_SILENT", "true")
-    hooks = open_hooks()
-    run_params = {"pipeline_names": None, "project_path": str(tmp_path)}
-    hooks.before_pipeline_run(run_params, DataCatalog())
-    gaps = pd.DataFrame({"score": [0.5, None], "file": ["a", None], "n": [1, 2]})
-    drawn = {"a": LabelledPicture(np.zeros((4, 4, 3), np.uint8), {"prompt": "a man"})}
-    for name, data in {
-        "table": gaps.convert_dtypes(),
-        "picture": np.zeros((4, 5, 3), np.uint8),
-        "folder": drawn,
-        "nothing": {},
-        "latents": np.zeros((4, 5, 3), np.float32),
-        "statistics": {"mean": 0},
-    }.items():
-        hooks.after_dataset_saved(name, data)
-    hooks.after_pipeline_run()
-
-    keys = [key for row in read_history(tmp_path) for key in row if key[0] != "_"]
-    assert {key.split("/")[0] for key in keys} == {"table", "picture", "folder"}
-    assert ["a man"] in [row.get("folder/captions") for row in read_history(tmp_path)]
-    (path,) = tmp_path.glob("wandb/offline-run-*/files/media/table/*.json")
-    assert json.loads(path.read_text())["data"] == [[0.5, "a", 1], [None, None, 2]]
-
-
 @pytest.fixture
 def log(tmp_path, monkeypatch):
     """Save entries of a catalog in a run that is logged; return its folder."""
@@ -255,17 +229,22 @@ def test_scores_are_in_the_summary_to_compare_runs_by(log, tmp_path):
     assert [(t["scores/nrows"], t["scores/ncols"]) for t in tables] == [(2, 6)]
 
 
-def test_the_evaluation_is_logged_as_tables_pictures_and_a_page(log):
+def test_whatever_can_be_looked_at_is_logged(log):
     picture = np.zeros((4, 5, 3), np.uint8)
     table = pd.DataFrame({"method": ["a"], "baseline": ["b"], "accuracy": [0.5]})
+    gaps = pd.DataFrame({"score": [0.5, None], "file": ["a", None], "n": [1, 2]})
     folder = log(
         {
             "scores": table,
-            "score_differences": table,
+            "gaps": gaps.convert_dtypes(),
             "samples_figure": picture,
             "studies": {"a.png": picture, "a.md": "# A", "b.png": picture},
             "scores_table": "a < b",
             "scores_report": "<!doctype html><p>scores</p>",
+            "drawn": {"a": LabelledPicture(picture, {"prompt": "a man"})},
+            "nothing": {},
+            "latents": np.zeros((4, 5, 3), np.float32),
+            "statistics": {"mean": 0},
             "answers": {"row": ({"images": picture[None]}, {"seed": 0})},
         }
     )
@@ -278,14 +257,19 @@ def test_the_evaluation_is_logged_as_tables_pictures_and_a_page(log):
     }
     assert types == {
         "scores": "table-file",
-        "score_differences": "table-file",
+        "gaps": "table-file",
         "samples_figure": "images/separated",
         "studies": "images/separated",
         "scores_table": "html-file",
         "scores_report": "html-file",
+        "drawn": "images/separated",
     }
     (studies,) = [row for row in history if "studies/_type" in row]
     assert studies["studies/captions"] == ["a.png", "b.png"]
+    (drawn,) = [row for row in history if "drawn/_type" in row]
+    assert drawn["drawn/captions"] == ["a man"]
+    (path,) = folder.glob("wandb/offline-run-*/files/media/table/gaps*.json")
+    assert json.loads(path.read_text())["data"] == [[0.5, "a", 1], [None, None, 2]]
     pages = {p.read_text() for p in folder.glob("wandb/*/files/media/html/*.html")}
     assert any("<pre>a &lt; b</pre>" in page for page in pages)
     assert any("<p>scores</p>" in page for page in pages)

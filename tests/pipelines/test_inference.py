@@ -13,7 +13,7 @@ from linear_models import (
 )
 from PIL import Image
 
-from clip2latent_kedro.datasets import PictureFolderDataset
+from clip2latent_kedro.datasets import NothingDataset, PictureFolderDataset
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
 from clip2latent_kedro.pairs import DataConfig
@@ -58,11 +58,11 @@ def run(tmp_path):
     ):
         folder = str(tmp_path / "pictures")
         given = {
-            "inference_prompts_file": {} if lines is None else {"lines": lines},
+            "inference_prompts_file": lines,
             "generator": ColourGenerator(),
             "encoder": PickyEncoder(),
             "inference_prior": make_prior(spread),
-            "inference_bank": pairs or {},
+            "inference_bank": pairs,
             "params:data": DataConfig(**DATA),
             "params:sampling": make_sampling(**(sampling or {})),
             "params:inference": InferenceConfig(**{**INFERENCE, **inference}),
@@ -72,7 +72,12 @@ def run(tmp_path):
         }
         catalog = DataCatalog(
             {
-                **{n: MemoryDataset(v, copy_mode="assign") for n, v in given.items()},
+                **{
+                    name: NothingDataset()
+                    if value is None
+                    else MemoryDataset(value, copy_mode="assign")
+                    for name, value in given.items()
+                },
                 "inference_model": MemoryDataset(copy_mode="assign"),
                 "inference_pictures": PictureFolderDataset(filepath=folder),
                 "inference_progress": PictureFolderDataset(filepath=folder),

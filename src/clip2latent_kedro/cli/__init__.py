@@ -1,25 +1,30 @@
 """The project's commands: `kedro compare-scores`, and its own `kedro run`.
 
-That is Kedro's, with kinder overrides and refusals (and see `cli.viz`):
+That is Kedro's, with kinder overrides and refusals:
 
 - `--params=data.bs:128` and `--params=data.bs=128` both work, may be repeated, may
   hold lists, and are laid over the `params` of a `--config` file.
 - What a user can mend (`InputError`, a mistyped pipeline, environment or node, a
   file that is not there yet) ends in one sentence and exit code 2; anything else
   keeps its traceback.
+
+And `kedro viz --port 4999` is understood as `kedro viz run --port 4999`: kedro-viz
+means `run` where a command line names none of its commands, but takes the options for
+its group's own and then finds their values left over.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import click
 import yaml
 from kedro.framework.cli import project
+from kedro_viz.launchers.cli.main import viz
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-import clip2latent_kedro.cli.viz  # noqa: F401 - takes options of `run`
 from clip2latent_kedro.cli.checks import (
     check_environment,
     check_pipelines,
@@ -45,22 +50,31 @@ class Refusal(click.ClickException):
     exit_code = 2
 
 
-def run_or_refuse(**options: Any) -> Any:
-    """Run as Kedro does; turn what the user can mend into a sentence."""
-    names = [options["pipeline"], *(options["pipelines"] or ())]
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turn what the user can mend into a sentence."""
     try:
-        check_environment(options["env"], options["conf_source"])
-        check_pipelines(name for name in names if name)
-        check_runner(options["runner"], options["is_async"], options["runner_params"])
-        return click.get_current_context().invoke(project.run, **options)
-    except KeyboardInterrupt:
-        click.echo("Interrupted. Resume with the same command.", err=True)
-        raise click.exceptions.Exit(130) from None
+        yield
     except Exception as error:
         sentence = explain(error)
         if sentence is None:
             raise
         raise Refusal(sentence) from error
+
+
+def run_or_refuse(**options: Any) -> Any:
+    """Run as Kedro does; turn what the user can mend into a sentence."""
+    names = [options["pipeline"], *(options["pipelines"] or ())]
+    try:
+        with refusing():
+            check_environment(options["env"], options["conf_source"])
+            check_pipelines(name for name in names if name)
+            runner = options["runner"], options["is_async"], options["runner_params"]
+            check_runner(*runner)
+            return click.get_current_context().invoke(project.run, **options)
+    except KeyboardInterrupt:
+        click.echo("Interrupted. Resume with the same command.", err=True)
+        raise click.exceptions.Exit(130) from None
 
 
 def read_config(context: click.Context, option: click.Parameter, path: Any) -> Any:
@@ -159,6 +173,20 @@ def adapt_option(option: click.Parameter) -> click.Parameter:
     return option
 
 
+_parse_viz_args = viz.parse_args
+
+
+def parse_viz_args(context: click.Context, args: list[str]) -> list[str]:
+    """Name the command that is meant where the first argument is an option of it."""
+    if args and args[0].startswith("-") and args[0] not in context.help_option_names:
+        args = ["run", *args]
+    rest: list[str] = _parse_viz_args(context, args)
+    return rest
+
+
+viz.parse_args = parse_viz_args
+
+
 @click.group(name="clip2latent_kedro")
 def cli() -> None:
     """Commands of the project."""
@@ -179,7 +207,7 @@ def compare_scores(versions: tuple[str, ...], entry: str, env: str | None) -> No
 
     VERSIONS are two of them, or the beginnings of their names; the last two without.
     """
-    try:
+    with refusing():
         if len(versions) not in (0, 2):
             msg = f"compare-scores takes two versions or none, got {len(versions)}."
             raise InputError(msg)
@@ -187,11 +215,6 @@ def compare_scores(versions: tuple[str, ...], entry: str, env: str | None) -> No
         tables, confidence = load_versions(entry, versions, env)
         (before, older), (after, newer) = tables.items()
         comparison = compare_tables(older, newer, confidence=confidence)
-    except Exception as error:
-        sentence = explain(error)
-        if sentence is None:
-            raise
-        raise Refusal(sentence) from error
     click.echo(f"{entry}: {before} -> {after}")
     for line in comparison.lines():
         click.echo(line)

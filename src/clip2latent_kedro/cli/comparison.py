@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from kedro.framework.session import KedroSession
-from kedro.io import DataCatalog
 
 from clip2latent_kedro.datasets.versions import describe_versions, list_versions
 from clip2latent_kedro.errors import InputError
@@ -241,12 +240,11 @@ def load_versions(
     session = KedroSession.create(env=env)
     assert isinstance(session, KedroSession)
     with session:
-        loader = session.load_context().config_loader
-        config, parameters = loader["catalog"], loader["parameters"]
-    if entry not in config:
+        context = session.load_context()
+        catalog, parameters = context.catalog, context.config_loader["parameters"]
+    if entry not in catalog.keys():  # noqa: SIM118 - `in catalog` also matches patterns
         msg = f"entry must be a table of the catalog, got {entry!r}."
         raise InputError(msg)
-    catalog = DataCatalog.from_config(config)
     known = list_versions(entry, catalog.get(entry))
     wanted = [_find_version(version, known) for version in versions] or known[-2:]
     if len(set(wanted)) < 2:
@@ -256,26 +254,18 @@ def load_versions(
         )
         raise InputError(msg)
     other = BY_PROMPT.get(entry, "")
-    by_prompt = list_versions(other, catalog.get(other)) if other else []
-    tables = {
-        version: Table(
-            _load(entry, config, version),
-            _load(other, config, version) if version in by_prompt else None,
-        )
-        for version in wanted
-    }
+    stored = list_versions(other, catalog.get(other)) if other else []
+    tables: dict[str, Table] = {}
+    for version in wanted:
+        means = catalog.load(entry, version=version)
+        if not isinstance(means, pd.DataFrame):
+            msg = f"entry must be a table of the catalog, got {entry!r}."
+            raise InputError(msg)
+        has_prompts = version in stored
+        by_prompt = catalog.load(other, version=version) if has_prompts else None
+        tables[version] = Table(means, by_prompt)
     made_by = "ablation" if entry == "ablation_scores" else "evaluation"
     return tables, parameters[made_by]["confidence"]
-
-
-def _load(entry: str, config: Mapping[str, Any], version: str) -> pd.DataFrame:
-    of_version = {entry: version}
-    catalog = DataCatalog.from_config({entry: config[entry]}, load_versions=of_version)
-    table = catalog.load(entry)
-    if not isinstance(table, pd.DataFrame):
-        msg = f"entry must be a table of the catalog, got {entry!r}."
-        raise InputError(msg)
-    return table
 
 
 def _find_version(version: str, known: list[str]) -> str:

@@ -1,20 +1,25 @@
 """Catalog entries that kedro-datasets does not have."""
 
-from clip2latent_kedro.datasets.array_folder import ArrayFolderDataset
-from clip2latent_kedro.datasets.arrays import NpzDataset
-from clip2latent_kedro.datasets.checkpoint import CheckpointDataset, PriorDataset
-from clip2latent_kedro.datasets.file_copy import FileCopyDataset
-from clip2latent_kedro.datasets.json_folder import JsonFolderDataset
-from clip2latent_kedro.datasets.model import ModelDataset
-from clip2latent_kedro.datasets.picture_folder import PictureFolderDataset
-from clip2latent_kedro.datasets.pictures import PicturesDataset
+from clip2latent_kedro.datasets.files import (
+    FileCopyDataset,
+    HTMLReportDataset,
+    NpzDataset,
+    PicturesDataset,
+    ReportFolderDataset,
+    WeightsDataset,
+)
+from clip2latent_kedro.datasets.folders import (
+    ArrayFolderDataset,
+    JsonFolderDataset,
+    PictureFolderDataset,
+    ValidationPicturesDataset,
+)
+from clip2latent_kedro.datasets.models import ModelDataset
+from clip2latent_kedro.datasets.optional import NothingDataset
 from clip2latent_kedro.datasets.pretrained import PretrainedFolderDataset
-from clip2latent_kedro.datasets.prompt_file import PromptFileDataset, PromptTableDataset
+from clip2latent_kedro.datasets.priors import CheckpointDataset, PriorDataset
+from clip2latent_kedro.datasets.prompts import PromptFileDataset, PromptTableDataset
 from clip2latent_kedro.datasets.published import PublishedDataset
-from clip2latent_kedro.datasets.report import HTMLReportDataset
-from clip2latent_kedro.datasets.report_folder import ReportFolderDataset
-from clip2latent_kedro.datasets.validation_pictures import ValidationPicturesDataset
-from clip2latent_kedro.datasets.weights import WeightsDataset
 from clip2latent_kedro.datasets.zarr_pairs import ZarrPairsDataset
 
 __all__ = [
@@ -24,6 +29,7 @@ __all__ = [
     "HTMLReportDataset",
     "JsonFolderDataset",
     "ModelDataset",
+    "NothingDataset",
     "NpzDataset",
     "PictureFolderDataset",
     "PicturesDataset",

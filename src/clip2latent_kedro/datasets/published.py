@@ -6,8 +6,8 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from clip2latent_kedro.datasets.remote_file import RemoteFile
-from clip2latent_kedro.downloads import FetchedFile, is_address
+from clip2latent_kedro import downloads
+from clip2latent_kedro.downloads import FetchedFile, Source
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.checkpoint import Checkpoint
 from clip2latent_kedro.prior.published import Buffers, write_published
@@ -34,7 +34,7 @@ class PublishedDataset(AbstractDataset[Checkpoint | Mapping[str, Any], Checkpoin
             filepath: Path or address of the `.ckpt`; None where there is none.
             config: Path or address of the YAML; None for that of the same name.
             buffers: `as_stored` or `exact` (see `read_published`).
-            download: How to fetch the `.ckpt` (see `downloads.DownloadConfig`), and
+            download: How to fetch the `.ckpt` (see `downloads.read_source`), and
                 but for its hash and size the YAML.
             metadata: For Kedro plugins.
         """
@@ -61,7 +61,7 @@ class PublishedDataset(AbstractDataset[Checkpoint | Mapping[str, Any], Checkpoin
             InputError: If the format cannot hold it, or the place is an address.
         """
         place = self._place()
-        if is_address(place):
+        if downloads.is_address(place):
             msg = f"A checkpoint is written to a path on this machine, got {place}."
             raise InputError(msg)
         if isinstance(data, Checkpoint):
@@ -71,7 +71,7 @@ class PublishedDataset(AbstractDataset[Checkpoint | Mapping[str, Any], Checkpoin
         """Return the files, fetched if need be; none where there is no checkpoint."""
         places = {"checkpoint": self._filepath, "config": self._config}
         return {
-            name: self._file(place).fetch_file()
+            name: downloads.fetch_file(self._source(place))
             for name, place in places.items()
             if place is not None
         }
@@ -87,16 +87,17 @@ class PublishedDataset(AbstractDataset[Checkpoint | Mapping[str, Any], Checkpoin
         return self._filepath
 
     def _get(self, place: str) -> Path:
-        return self._file(place).fetch()
+        return downloads.fetch(self._source(place))
 
-    def _file(self, place: str) -> RemoteFile:
+    def _source(self, place: str) -> Source:
         download = self._download
         if place != self._filepath:
             download = {k: v for k, v in download.items() if k not in _OF_ONE_FILE}
-        return RemoteFile(place, download)
+        return downloads.read_source(place, download)
 
     def _exists(self) -> bool:
-        return self._filepath is not None and self._file(self._filepath).exists()
+        place = self._filepath
+        return place is not None and downloads.find(self._source(place)) is not None
 
     def _describe(self) -> dict[str, Any]:
         return {

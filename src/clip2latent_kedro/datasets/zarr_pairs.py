@@ -6,13 +6,14 @@ import numpy as np
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
+from clip2latent_kedro.datasets.optional import none_if_missing
 from clip2latent_kedro.datasets.pair_store import PairStore, create_store, open_store
-from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.errors import InputError, MissingError
 from clip2latent_kedro.pairs.contents import PairProgress, PairShard, TrainingPairs
 from clip2latent_kedro.pairs.recipe import FREE
 from clip2latent_kedro.provenance import list_differences
 
-Loaded = TrainingPairs | PairProgress | dict[str, Any]
+Loaded = TrainingPairs | PairProgress | None
 
 
 class ZarrPairsDataset(AbstractDataset[PairShard, Loaded]):
@@ -38,7 +39,7 @@ class ZarrPairsDataset(AbstractDataset[PairShard, Loaded]):
             filepath: Local folder or fsspec URL, such as `s3://bucket/pairs.zarr`.
             role: `pairs` loads `TrainingPairs`, and fails unless they are whole;
                 `progress` loads `PairProgress`, and cannot be saved.
-            missing_ok: Whether pairs that are not there load as an empty mapping.
+            missing_ok: Whether to load None, rather than fail, without pairs.
             memory_limit_gib: Up to this size pairs are loaded as NumPy arrays.
             credentials: Added to `storage_options`.
             storage_options: For the fsspec file system.
@@ -51,10 +52,9 @@ class ZarrPairsDataset(AbstractDataset[PairShard, Loaded]):
         self._options = {**(storage_options or {}), **(credentials or {})} or None
         self.metadata = metadata
 
+    @none_if_missing
     def load(self) -> Loaded:
         """Return the verified pairs, or the progress (see `role`)."""
-        if self._missing_ok and self._open("r") is None:
-            return {}
         return self._load_progress() if self._role == "progress" else self._load_pairs()
 
     def save(self, data: PairShard) -> None:
@@ -115,7 +115,7 @@ class ZarrPairsDataset(AbstractDataset[PairShard, Loaded]):
         store = self._open("r")
         if store is None:
             msg = f"There are no pairs at {self._filepath}. Run data_generation first."
-            raise InputError(msg)
+            raise MissingError(msg)
         pairs: dict[str, Any] = {
             name: store.arrays[name] for name in ("w", "clip_embedding")
         }

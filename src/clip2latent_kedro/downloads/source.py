@@ -1,17 +1,22 @@
 """What is to be fetched: its address, and what is known of the file behind it."""
 
+import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
 
 from clip2latent_kedro.errors import InputError
 
 HUGGING_FACE = "https://huggingface.co"
 _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 _DIGEST = re.compile(r"^[0-9a-f]{64}$")
+# What a catalog entry may say under `download`.
+_SETTINGS = ("sha256", "num_bytes", "licence", "mirrors", "cache_folder", "offline")
 
 
 def is_address(place: str) -> bool:
@@ -34,15 +39,19 @@ class Licence:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a file is to be had, and how to know it.
+    """Where a file is to be had, how to know it, and where it is kept.
 
     Attributes:
-        place: Address (`http`, `https`, `file`, or what fsspec knows, such as `s3`), or
-            a local path, which is used as it is.
+        place: Address (`http`, `https`, `file`, or what fsspec knows, such as `s3` or
+            `hf`), or a local path, which is used as it is.
         sha256: Of the content, hex; None if it is not known.
         num_bytes: Its size; None if it is not known.
         mirrors: Other addresses of the same content, tried in turn.
         licence: Told before anything is fetched.
+        cache_folder: Where fetched files are kept; None for the user's cache,
+            `$XDG_CACHE_HOME/clip2latent_kedro` or `~/.cache/clip2latent_kedro`.
+        offline: Whether nothing may be fetched. So do the environment variables
+            CLIP2LATENT_OFFLINE and HF_HUB_OFFLINE.
     """
 
     place: str
@@ -50,6 +59,8 @@ class Source:
     num_bytes: int | None = None
     mirrors: Sequence[str] = ()
     licence: Licence | None = None
+    cache_folder: Path | None = None
+    offline: bool = False
 
     def __post_init__(self) -> None:
         """Check what can be mistyped."""
@@ -82,93 +93,88 @@ class Source:
         """
         if not is_address(self.place):
             return ()
-        endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/")
         addresses = [self.place, *self.mirrors]
-        if endpoint:
-            at_endpoint = [
-                endpoint + address.removeprefix(HUGGING_FACE)
-                for address in addresses
-                if address.startswith(f"{HUGGING_FACE}/")
-            ]
-            addresses = [*at_endpoint, *addresses]
-        return tuple(dict.fromkeys(addresses))
-
-
-@dataclass(frozen=True)
-class DownloadConfig:
-    """What configuration says about a file beside its place, under `download`.
-
-    Attributes:
-        sha256: See `Source`.
-        num_bytes: See `Source`.
-        licence: Mapping of `name` and `address`.
-        mirrors: Addresses of the same file; or starts of addresses, each with what
-            stands in its place on a mirror.
-        cache_folder: Where fetched files are kept; None for the user's cache.
-        offline: Whether nothing may be fetched.
-    """
-
-    sha256: str | None = None
-    num_bytes: int | None = None
-    licence: Mapping[str, str] | None = None
-    mirrors: Sequence[str] | Mapping[str, str] | None = None
-    cache_folder: str | None = None
-    offline: bool = False
-
-    def __post_init__(self) -> None:
-        """Check kinds; a licence and mirrors come from YAML."""
-        licence = self.licence
-        if licence is not None and set(licence) != {"name", "address"}:
-            msg = f"download.licence must have a name and an address, got {licence!r}."
-            raise InputError(msg)
-        if isinstance(self.mirrors, str):
-            msg = (
-                f"download.mirrors must be a list of addresses, or a mapping of their "
-                f"starts, got {self.mirrors!r}."
-            )
-            raise InputError(msg)
-
-    def source(self, place: str, alternatives: Sequence[str] = ()) -> Source:
-        """Return the source of a file.
-
-        Args:
-            place: Its address or path.
-            alternatives: Addresses of files that do as well.
-        """
-        addresses = [place, *alternatives]
-        mirrors = self.mirrors or ()
-        if isinstance(mirrors, Mapping):
-            mirrored = [
-                there + address.removeprefix(here)
-                for address in addresses
-                for here, there in mirrors.items()
-                if address.startswith(here)
-            ]
-        else:
-            mirrored = list(mirrors)
-        return Source(
-            place,
-            sha256=self.sha256,
-            num_bytes=self.num_bytes,
-            mirrors=(*alternatives, *mirrored),
-            licence=None if self.licence is None else Licence(**self.licence),
-        )
+        at_endpoint = [
+            hub_endpoint() + address.removeprefix(HUGGING_FACE)
+            for address in addresses
+            if address.startswith(f"{HUGGING_FACE}/")
+        ]
+        return tuple(dict.fromkeys([*at_endpoint, *addresses]))
 
     @property
-    def folder(self) -> Path | None:
-        """Folder of the cache; None for the user's own."""
-        return None if self.cache_folder is None else Path(self.cache_folder)
+    def local_path(self) -> Path | None:
+        """The path that the place is; None for an address elsewhere."""
+        if not is_address(self.place):
+            return Path(self.place).expanduser()
+        parts = urlsplit(self.place)
+        is_local = parts.scheme == "file"
+        return Path(url2pathname(unquote(parts.path))) if is_local else None
+
+    def cached_path(self, address: str | None = None) -> Path:
+        """Return where the file of an address is kept, now or later.
+
+        Args:
+            address: One of `addresses`; None for the first that is written down.
+        """
+        address = address or self.place
+        root = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+        folder = self.cache_folder or root / "clip2latent_kedro"
+        digest = hashlib.sha256(address.encode()).hexdigest()[:12]
+        name = PurePosixPath(unquote(urlsplit(address).path)).name or "file"
+        return folder.expanduser() / f"{digest}_{name}"
 
 
-def read_download(settings: Mapping[str, Any] | None) -> DownloadConfig:
-    """Return the settings under `download` of a catalog entry.
+def hub_endpoint() -> str:
+    """Return the address of the Hugging Face Hub, or of the user's mirror of it."""
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or HUGGING_FACE
+
+
+def read_source(
+    place: str,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    alternatives: Sequence[str] = (),
+) -> Source:
+    """Return the source of a file by the settings under `download` of a catalog entry.
+
+    These are the fields of `Source`; `licence` is a mapping of its `name` and
+    `address`, and `mirrors` a list of addresses, or a mapping of starts of addresses to
+    what stands in their place on a mirror.
+
+    Args:
+        place: Path or address of the file.
+        settings: As they are in the catalog.
+        alternatives: Addresses of files that do as well.
 
     Raises:
-        InputError: If one is unknown or wrong.
+        InputError: If a setting is unknown or wrong.
     """
-    names = [field.name for field in fields(DownloadConfig)]
-    unknown = sorted(set(settings or {}) - set(names))
-    if unknown:
-        msg = f"download has {', '.join(names)}, got {unknown[0]!r}. Remove it."
+    known = dict(settings or {})
+    if unknown := sorted(set(known) - set(_SETTINGS)):
+        msg = f"download has {', '.join(_SETTINGS)}, got {unknown[0]!r}. Remove it."
         raise InputError(msg)
-    return DownloadConfig(**(settings or {}))
+    licence, mirrors = known.pop("licence", None), known.pop("mirrors", None) or ()
+    folder = known.pop("cache_folder", None)
+    if licence is not None and set(licence) != {"name", "address"}:
+        msg = f"download.licence must have a name and an address, got {licence!r}."
+        raise InputError(msg)
+    if isinstance(mirrors, str):
+        msg = (
+            f"download.mirrors must be a list of addresses, or a mapping of their "
+            f"starts, got {mirrors!r}."
+        )
+        raise InputError(msg)
+    if isinstance(mirrors, Mapping):
+        mirrors = [
+            there + address.removeprefix(here)
+            for address in (place, *alternatives)
+            for here, there in mirrors.items()
+            if address.startswith(here)
+        ]
+    return Source(
+        place,
+        mirrors=(*alternatives, *mirrors),
+        licence=None if licence is None else Licence(**licence),
+        cache_folder=None if folder is None else Path(folder),
+        **known,
+    )

@@ -36,8 +36,8 @@ class TrialHooks:
             generator=load("generator"),
             encoder=data.scorer(encoder),
             embedder=data.embedder(encoder),
-            held_out=load("held_out_encoder") or None,
-            judge=load("judge") or None,
+            held_out=load("held_out_encoder"),
+            judge=load("judge"),
             latent_repeats=data.latent_repeats,
             latent_batch_size=NUM_TRIED,
             image_batch_size=NUM_TRIED,
@@ -48,7 +48,7 @@ class TrialHooks:
         if not all(text.strip() for text in bank):
             msg = (
                 "prompt_bank must have a text in the column `prompt` of each row. "
-                "Correct it, or put an empty mapping in the catalog."
+                "Correct it, or put a NothingDataset in the catalog."
             )
             raise InputError(msg)
         try_texts(models.embedder, bank)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,16 +15,14 @@ from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.study.config import EvaluationConfig
 from clip2latent_kedro.study.engine import Planned, Stored, find_due, run_study
 
-Given = TypeVar("Given")
-Absent = Mapping[str, Any] | None  # in the place of what a domain lacks
 Arrays = dict[str, np.ndarray]
 
 
 def gather_models(
     generator: Generator,
     encoder: Encoder,
-    held_out_encoder: Encoder | Absent,
-    judge: Judge | Absent,
+    held_out_encoder: Encoder | None,
+    judge: Judge | None,
     data: DataConfig,
     evaluation: EvaluationConfig,
     device: str,
@@ -35,78 +32,76 @@ def gather_models(
     Args:
         generator: w -> image.
         encoder: The one that the prior was trained on.
-        held_out_encoder: Only scores; nothing if there is none.
-        judge: Tells attributes; nothing if there is none.
+        held_out_encoder: Only scores; None if there is none.
+        judge: Tells attributes; None if there is none.
         data: In which form the encoder reads images, and layers of each latent.
         evaluation: How much is in memory at a time.
         device: Where to compute.
     """
-    device = pick_device(device)
-    held_out, reads = given(held_out_encoder), given(judge)
     return Models(
-        generator=generator.to(device),
-        encoder=data.scorer(encoder).to(device),
-        embedder=data.embedder(encoder).to(device),
-        held_out=None if held_out is None else held_out.to(device),
-        judge=None if reads is None else reads.to(device),
+        generator=generator,
+        encoder=data.scorer(encoder),
+        embedder=data.embedder(encoder),
+        held_out=held_out_encoder,
+        judge=judge,
         latent_repeats=data.latent_repeats,
         latent_batch_size=evaluation.latent_batch_size,
         image_batch_size=evaluation.image_batch_size,
-        device=device,
+        device=pick_device(device),
     )
 
 
 def add_priors(
     models: Models,
     prior: DiffusionPrior,
-    prior_best: DiffusionPrior | Absent,
-    student: DiffusionPrior | Absent,
-    training_pairs: TrainingPairs | Absent,
+    prior_best: DiffusionPrior | None,
+    student: DiffusionPrior | None,
+    training_pairs: TrainingPairs | None,
 ) -> Models:
     """Add the priors to the frozen models, with the pairs to retrieve from.
 
     Args:
         models: Of `gather_models`.
         prior: Averaged weights.
-        prior_best: Those that validated best; nothing if there are none.
-        student: One-step prior; nothing if there is none.
-        training_pairs: Nothing if there are none.
+        prior_best: Those that validated best; None if there are none.
+        student: One-step prior; None if there is none.
+        training_pairs: None if there are none.
     """
     priors = {
         "prior": prior,
-        "prior_best": given(prior_best),
-        "student": given(student),
+        "prior_best": prior_best,
+        "student": student,
     }
     return replace(
         models,
         priors={name: found for name, found in priors.items() if found is not None},
-        training_pairs=given(training_pairs),
+        training_pairs=training_pairs,
     )
 
 
 def add_references(
     models: Models,
-    reference_images: Arrays | Absent,
-    reference_z: Arrays | Absent,
-    lafite: TextGenerator | Absent,
-    clip2gan: Clip2Gan | Absent,
+    reference_images: Arrays | None,
+    reference_z: Arrays | None,
+    lafite: TextGenerator | None,
+    clip2gan: Clip2Gan | None,
 ) -> Models:
     """Add what only the comparison of methods has.
 
     Args:
         models: Of `add_priors`.
         reference_images: `images`, uint8 [num_prompts, num_references, h, w, 3];
-            nothing if there are none.
+            None if there are none.
         reference_z: `z`, [num_prompts, num_references, z_dim]; likewise.
-        lafite: A trained LAFITE; nothing if there is none.
+        lafite: A trained LAFITE; None if there is none.
         clip2gan: A trained CLIP2GAN; likewise.
     """
     return replace(
         models,
         reference_images=(reference_images or {}).get("images"),
         reference_z=(reference_z or {}).get("z"),
-        lafite=given(lafite),
-        clip2gan=given(clip2gan),
+        lafite=lafite,
+        clip2gan=clip2gan,
     )
 
 
@@ -123,8 +118,3 @@ def run_variants(
     first = {one.key: one for one in reversed(variants)}
     planned = {one.key: first[one.key] for one in variants}
     yield from run_study(planned, find_due(planned, progress, resume=resume))
-
-
-def given(model: Given | Absent) -> Given | None:
-    """Return a model, or None in the place of an empty mapping."""
-    return None if isinstance(model, Mapping) else model

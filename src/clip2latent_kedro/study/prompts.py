@@ -18,9 +18,9 @@ def rows_of(table: Any) -> list[dict[str, str]]:
     """Return the rows of a table of prompts, or none where a domain has no table.
 
     Args:
-        table: A pandas data frame; None or an empty mapping without one.
+        table: A pandas data frame; None without one.
     """
-    if table is None or isinstance(table, Mapping):
+    if table is None or len(table) == 0:
         return []
     rows: list[dict[str, str]] = table.fillna("").astype(str).to_dict("records")
     return rows

@@ -1,7 +1,7 @@
 """Nodes of `inference`."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ GRID_PROMPTS = 64  # rows of the grid at most
 
 
 def accept_prompts(
-    prompts_file: dict[str, str],
+    prompts_file: str | None,
     encoder: Encoder,
     inference: InferenceConfig,
     device: str,
@@ -42,7 +42,7 @@ def accept_prompts(
     """Return the prompts that can be drawn, and what is wrong with the others.
 
     Args:
-        prompts_file: `lines`, or empty without a file.
+        prompts_file: Text of a file with a prompt a line; None without one.
         encoder: Which may refuse a text, as pictures are refused that are not there.
         inference: The prompts, if there is no file.
         device: Where pictures among the prompts are embedded.
@@ -50,7 +50,7 @@ def accept_prompts(
     Raises:
         InputError: If no prompt is left.
     """
-    prompts = read_prompts(inference, prompts_file.get("lines"))
+    prompts = read_prompts(inference, prompts_file)
     device = pick_device(device)
     problems = find_problems(prompts, encoder.to(device), device)
     accepted = [prompt for prompt in prompts if prompt not in problems]
@@ -65,7 +65,7 @@ def gather(
     generator: Generator,
     encoder: Encoder,
     prior: DiffusionPrior,
-    training_pairs: TrainingPairs | Mapping[str, Any],
+    training_pairs: TrainingPairs | None,
     data: DataConfig,
     sampling: SamplingConfig,
     inference: InferenceConfig,
@@ -79,15 +79,13 @@ def gather(
         generator: w -> image.
         encoder: Text or picture -> embedding.
         prior: Embedding -> w.
-        training_pairs: What `sampling` may retrieve from; an empty mapping if there
-            are none.
+        training_pairs: What `sampling` may retrieve from; None if there are none.
         data: How many layers a latent stands for, and how images are read.
         sampling: How latents are sampled, which the names of pictures depend on.
         inference: Number of pictures and sizes of batches.
         seed: Of the run; the names of pictures depend on it.
         device: Where to compute.
     """
-    pairs = training_pairs if isinstance(training_pairs, TrainingPairs) else None
     model = TextToImage(
         generator,
         data.embedder(encoder),
@@ -96,11 +94,11 @@ def gather(
         latent_batch_size=max(inference.num_samples, inference.image_batch_size),
         image_batch_size=inference.image_batch_size,
         device=pick_device(device),
-        retrieval_bank=None if pairs is None else pairs.clip_embedding,
+        retrieval_bank=training_pairs.clip_embedding if training_pairs else None,
         scorer=data.scorer(encoder),
     )
     records = describe_pictures(
-        model, prompts, sampling, inference, seed=seed, pairs=pairs
+        model, prompts, sampling, inference, seed=seed, pairs=training_pairs or None
     )
     return model, records
 

@@ -1,7 +1,7 @@
 """Nodes of `training`."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -42,16 +42,15 @@ from clip2latent_kedro.study.validation import (
 logger = logging.getLogger(__name__)
 
 Arrays = dict[str, np.ndarray]
-Absent = Mapping[str, Any]  # an empty mapping, in the place of what a domain lacks
 
 
 def measure_text_mean(
-    prompt_bank: pd.DataFrame | Absent, encoder: Encoder, device: str
+    prompt_bank: pd.DataFrame | None, encoder: Encoder, device: str
 ) -> Arrays:
     """Return `text_mean`, [clip_dim]: the mean of unit-length embeddings of texts.
 
     Args:
-        prompt_bank: A column `prompt`; an empty mapping gives an empty one.
+        prompt_bank: A column `prompt`; None gives an empty mean.
         encoder: The one of the training pairs.
         device: `params:device`.
     """
@@ -69,7 +68,7 @@ def prepare_validation(
     generator: Generator,
     encoder: Encoder,
     training_pairs: TrainingPairs,
-    prompt_bank: pd.DataFrame | Absent,
+    prompt_bank: pd.DataFrame | None,
     data: DataConfig,
     train: TrainConfig,
     validation: ValidationConfig,
@@ -84,7 +83,7 @@ def prepare_validation(
         generator: w -> image.
         encoder: The one of the training pairs.
         training_pairs: The last `train.val_pairs` of them are held out.
-        prompt_bank: A column `prompt`; an empty mapping if there are no texts.
+        prompt_bank: A column `prompt`; None if there are no texts.
         data: `params:data`.
         train: `params:train`.
         validation: `params:validation`.
@@ -243,5 +242,7 @@ def export_priors(prior_checkpoint: Checkpoint) -> tuple[Checkpoint, Checkpoint]
     return prior_checkpoint, prior_checkpoint
 
 
-def _prompts_of(prompt_bank: pd.DataFrame | Absent) -> list[str]:
+def _prompts_of(prompt_bank: pd.DataFrame | None) -> list[str]:
+    if prompt_bank is None:
+        return []
     return [str(prompt) for prompt in prompt_bank.get("prompt", [])]

@@ -1,13 +1,12 @@
 """Text files of prompts, one a line."""
 
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
-from clip2latent_kedro.datasets.remote_file import RemoteFile
+from clip2latent_kedro import downloads
 from clip2latent_kedro.downloads import FetchedFile
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.reading import read_text
@@ -15,8 +14,8 @@ from clip2latent_kedro.reading import read_text
 _MAX_LETTERS = 10_000  # of a prompt; an encoder reads a few hundred
 
 
-class _LinesDataset(AbstractDataset[NoReturn, Any]):
-    """A read-only UTF-8 file, here or fetched from an address; or no file."""
+class PromptFileDataset(AbstractDataset[NoReturn, Any]):
+    """Loads the text of a UTF-8 file, here or fetched from an address; or None."""
 
     def __init__(
         self,
@@ -29,22 +28,24 @@ class _LinesDataset(AbstractDataset[NoReturn, Any]):
 
         Args:
             filepath: Path or address; None for no file.
-            download: How to fetch it (see `downloads.DownloadConfig`).
+            download: How to fetch it (see `downloads.read_source`).
             metadata: For Kedro plugins.
         """
-        self._file = None if filepath is None else RemoteFile(filepath, download)
+        self._source = (
+            None if filepath is None else downloads.read_source(filepath, download)
+        )
         self.metadata = metadata
 
-    def fetch_files(self) -> dict[str, FetchedFile]:
-        """Return `text`, the file, fetched if need be; nothing without a file."""
-        return {} if self._file is None else {"text": self._file.fetch_file()}
+    def load(self) -> Any:
+        """Return the content; None without a file.
 
-    def save(self, data: NoReturn) -> NoReturn:
-        """Raise: prompts are a user's own."""
-        msg = "A file of prompts is read-only here."
-        raise DatasetError(msg)
-
-    def _read(self, path: Path) -> str:
+        Raises:
+            InputError: If the file is not there, or is no text with lines that may be
+                prompts.
+        """
+        if self._source is None:
+            return None
+        path = downloads.fetch(self._source)
         text = read_text(path, "a text file of prompts", mend="Correct its path.")
         longest = max(map(len, text.splitlines()), default=0)
         if longest > _MAX_LETTERS:
@@ -55,29 +56,25 @@ class _LinesDataset(AbstractDataset[NoReturn, Any]):
             raise InputError(msg)
         return text
 
+    def fetch_files(self) -> dict[str, FetchedFile]:
+        """Return `text`, the file, fetched if need be; nothing without a file."""
+        return (
+            {} if self._source is None else {"text": downloads.fetch_file(self._source)}
+        )
+
+    def save(self, data: NoReturn) -> NoReturn:
+        """Raise: prompts are a user's own."""
+        msg = "A file of prompts is read-only here."
+        raise DatasetError(msg)
+
     def _exists(self) -> bool:
-        return self._file is None or self._file.exists()
+        return self._source is None or downloads.find(self._source) is not None
 
     def _describe(self) -> dict[str, Any]:
-        place = None if self._file is None else self._file.source.place
-        return {"filepath": place}
+        return {"filepath": None if self._source is None else self._source.place}
 
 
-class PromptFileDataset(_LinesDataset):
-    """Loads `{"lines": content}` of a file, or an empty mapping without one."""
-
-    def load(self) -> dict[str, str]:
-        """Return the content.
-
-        Raises:
-            InputError: If the file is not there, or is no text.
-        """
-        if self._file is None:
-            return {}
-        return {"lines": self._read(self._file.fetch())}
-
-
-class PromptTableDataset(_LinesDataset):
+class PromptTableDataset(PromptFileDataset):
     """Loads a file as a table with one column, `prompt`, as an evaluation reads it."""
 
     def __init__(
@@ -93,7 +90,7 @@ class PromptTableDataset(_LinesDataset):
         Args:
             filepath: Path or address.
             prefix: Put before each line, such as `a photograph of `.
-            download: How to fetch it (see `downloads.DownloadConfig`).
+            download: How to fetch it (see `downloads.read_source`).
             metadata: For Kedro plugins.
         """
         super().__init__(filepath=filepath, download=download, metadata=metadata)
@@ -105,12 +102,11 @@ class PromptTableDataset(_LinesDataset):
         Raises:
             InputError: If the file is not there, is no text, or holds none.
         """
-        assert self._file is not None
-        path = self._file.fetch()
-        lines = [line.strip() for line in self._read(path).splitlines()]
+        lines = [line.strip() for line in super().load().splitlines()]
         prompts = [f"{self._prefix}{line}" for line in lines if line]
         if not prompts:
-            msg = f"A file of prompts must have a prompt a line, got {path} with none."
+            place = self._describe()["filepath"]
+            msg = f"A file of prompts must have a prompt a line, got {place} with none."
             raise InputError(msg)
         return pd.DataFrame({"prompt": prompts})
 

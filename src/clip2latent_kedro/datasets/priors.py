@@ -1,12 +1,14 @@
 """The prior as catalog entries: in training, and as it is used."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
-from kedro.io import AbstractDataset, AbstractVersionedDataset, DatasetError, Version
+from kedro.io import Version
 
+from clip2latent_kedro.datasets.files import FileDataset
+from clip2latent_kedro.datasets.optional import none_if_missing
 from clip2latent_kedro.datasets.versions import describe_versions
-from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.errors import InputError, MissingError
 from clip2latent_kedro.prior.checkpoint import (
     Checkpoint,
     export_weights,
@@ -17,40 +19,22 @@ from clip2latent_kedro.prior.checkpoint import (
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 
 
-class CheckpointDataset(AbstractDataset[Checkpoint, Checkpoint | InputError | None]):
+class CheckpointDataset(FileDataset[Any]):
     """The state of a training run in one local safetensors file.
 
     Each save replaces the file at once or not at all. `exists` is true only of a
-    finished run, so that `--only-missing-outputs` goes on with an unfinished one.
+    finished run, so that `--only-missing-outputs` goes on with an unfinished one. With
+    `missing_ok` None is loaded where there is no file, and where it is damaged the
+    `InputError` that says why: a run that does not resume has no need of it.
     """
 
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        missing_ok: bool = False,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        """Point at a file.
-
-        Args:
-            filepath: Local path.
-            missing_ok: Whether to load None, rather than fail, where there is none;
-                and why it cannot be read, rather than fail, where it is damaged: a
-                run that does not resume has no need of it.
-            metadata: For Kedro plugins.
-        """
-        self._filepath = Path(filepath)
-        self._missing_ok = missing_ok
-        self.metadata = metadata
-
     def load(self) -> Checkpoint | InputError | None:
-        """Return the stored checkpoint (see `missing_ok`)."""
-        if self._missing_ok and not self._filepath.exists():
+        """Return the stored checkpoint."""
+        if self._missing_ok and not Path(self._filepath).exists():
             return None
         try:
             return read_checkpoint(
-                self._filepath, mend="Use --params=resume:false to replace it."
+                Path(self._filepath), mend="Use --params=resume:false to replace it."
             )
         except InputError as error:
             if self._missing_ok:
@@ -59,26 +43,20 @@ class CheckpointDataset(AbstractDataset[Checkpoint, Checkpoint | InputError | No
 
     def save(self, data: Checkpoint) -> None:
         """Store a checkpoint in place of an earlier one."""
-        write_checkpoint(self._filepath, data)
+        write_checkpoint(Path(self._filepath), data)
 
     def _exists(self) -> bool:
-        if not self._filepath.exists():
-            return False
+        path = Path(self._filepath)
         try:
-            return read_checkpoint(self._filepath).finished
+            return path.exists() and read_checkpoint(path).finished
         except InputError:
             return False
 
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath), "missing_ok": self._missing_ok}
 
-
-class PriorDataset(
-    AbstractVersionedDataset[Checkpoint, DiffusionPrior | Checkpoint | dict[str, Any]]
-):
+class PriorDataset(FileDataset[Any]):
     """Takes a checkpoint, keeps one set of averaged weights, and loads the prior.
 
-    The file is a checkpoint without the state that only training needs.
+    The file is a checkpoint without the state that only training needs. It is local.
     """
 
     def __init__(
@@ -100,24 +78,28 @@ class PriorDataset(
                 that did best in validation.
             form: What to load: the prior, or the checkpoint that it is of.
             made_by: The pipeline that makes it, to be named where it is missing.
-            missing_ok: Whether to load an empty mapping, rather than fail, where
-                there is none.
+            missing_ok: Whether to load None, rather than fail, where there is none.
             version: Set by Kedro for a versioned entry.
             metadata: For Kedro plugins.
         """
-        super().__init__(filepath=PurePosixPath(filepath), version=version)
+        super().__init__(
+            filepath=filepath,
+            version=version,
+            missing_ok=missing_ok,
+            metadata=metadata,
+        )
         self._which: Literal["ema", "best"] = which
         self._form = form
         self._made_by = made_by
-        self._missing_ok = missing_ok
-        self.metadata = metadata
 
-    def load(self) -> DiffusionPrior | Checkpoint | dict[str, Any]:
+    @none_if_missing
+    def load(self) -> DiffusionPrior | Checkpoint:
         """Return the prior with its averaged weights, on the CPU (see `form`).
 
         Raises:
-            InputError: If there is none, or not the version that is asked for; the
-                message names the pipeline or the versions.
+            MissingError: If there is none; the message names the pipeline.
+            InputError: If there is not the version that is asked for; the message
+                names those that are there.
         """
         if not self._exists():
             if self._version and self._version.load:
@@ -125,19 +107,15 @@ class PriorDataset(
                 problem = f"{self._filepath} has none of that name"
                 msg = describe_versions(self._version.load, known, problem)
                 raise InputError(msg)
-            if self._missing_ok:
-                return {}
             msg = (
                 f"There is no prior at {self._filepath}. Run the pipeline "
                 f"{self._made_by} first."
             )
-            raise InputError(msg)
+            raise MissingError(msg)
         checkpoint = self.load_checkpoint()
-        return (
-            checkpoint
-            if self._form == "checkpoint"
-            else prior_from_checkpoint(checkpoint)
-        )
+        if self._form == "checkpoint":
+            return checkpoint
+        return prior_from_checkpoint(checkpoint)
 
     def load_checkpoint(self) -> Checkpoint:
         """Return the stored checkpoint, whatever the form."""
@@ -148,15 +126,5 @@ class PriorDataset(
         exported = export_weights(data, self._which)
         write_checkpoint(str(self._get_save_path()), exported)
 
-    def _exists(self) -> bool:
-        try:
-            return Path(self._get_load_path()).is_file()
-        except DatasetError:
-            return False
-
     def _describe(self) -> dict[str, Any]:
-        return {
-            "filepath": self._filepath,
-            "which": self._which,
-            "version": self._version,
-        }
+        return {**super()._describe(), "which": self._which}

@@ -1,0 +1,220 @@
+"""Catalog entries of a folder with a file for each item, that is filled bit by bit."""
+
+import base64
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import ImagePreview
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
+
+from clip2latent_kedro.datasets.files import (
+    Picture,
+    decode_picture,
+    encode_picture,
+    pack_arrays,
+)
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.files import check_is_file, replacing
+from clip2latent_kedro.inference import LabelledPicture
+from clip2latent_kedro.reading import array_names, parse_json, read_json, read_npz
+from clip2latent_kedro.study.validation import ValidationPictures
+
+Record = Mapping[str, Any]
+Arrays = Mapping[str, np.ndarray[Any, np.dtype[Any]]]
+RECORD = "record"  # the array that holds the record, as JSON
+
+
+class FolderDataset(AbstractDataset[Any, Any]):
+    """A local folder of `NAME` + `suffix` for each item of a mapping.
+
+    Saving adds to what is there; an item of the same name is replaced. A file is there
+    as a whole or not at all. Loading returns all items by name, none if there is no
+    folder. A subclass says how an item becomes a file and back.
+    """
+
+    suffix: ClassVar[str]
+
+    def __init__(
+        self, *, filepath: str, metadata: dict[str, Any] | None = None
+    ) -> None:
+        """Point at a folder.
+
+        Args:
+            filepath: Local path, made when something is saved.
+            metadata: For Kedro plugins.
+        """
+        self._filepath = Path(filepath)
+        self.metadata = metadata
+
+    def save(self, data: Any) -> None:
+        """Add items, each at once or not at all."""
+        self._filepath.mkdir(parents=True, exist_ok=True)
+        for name, item in data.items():
+            content = self._to_bytes(item)
+            for left in self._filepath.glob(".*.partial"):
+                left.unlink(missing_ok=True)  # of a killed run
+            with replacing(self._filepath / f"{name}{self.suffix}") as unfinished:
+                unfinished.write_bytes(content)
+
+    def load(self) -> dict[Any, Any]:
+        """Return the items by name, in the order of names."""
+        paths = sorted(self._filepath.glob(f"*{self.suffix}"))
+        return {
+            path.name.removesuffix(self.suffix): self._from_file(path) for path in paths
+        }
+
+    def _to_bytes(self, item: Any) -> bytes:
+        """Return the content of the file of an item."""
+        raise NotImplementedError
+
+    def _from_file(self, path: Path) -> Any:
+        """Return the item of a file."""
+        raise NotImplementedError
+
+    def _exists(self) -> bool:
+        return self._filepath.is_dir()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}
+
+
+class JsonFolderDataset(FolderDataset):
+    """A JSON document for each item."""
+
+    suffix = ".json"
+
+    def _to_bytes(self, item: Any) -> bytes:
+        return json.dumps(item, allow_nan=False).encode()
+
+    def _from_file(self, path: Path) -> Any:
+        return read_json(path, mend="Remove it.")
+
+
+class ArrayFolderDataset(FolderDataset):
+    """Compressed arrays by name, with a record as plain JSON, for each item.
+
+    Loading reads the records; an array is read when it is asked for. Nothing is
+    unpickled.
+    """
+
+    suffix = ".npz"
+
+    def _to_bytes(self, item: tuple[Arrays, Record]) -> bytes:
+        arrays, record = item
+        return pack_arrays({**arrays, RECORD: np.array(json.dumps(record))})
+
+    def _from_file(self, path: Path) -> tuple[Arrays, Record]:
+        try:
+            record = parse_json(str(read_npz(path, str(path), (RECORD,))[RECORD]))
+            if isinstance(record, Mapping):
+                return StoredArrays(path), record
+            error = f"its record is {str(record)[:80]!r}"
+        except ValueError as refusal:
+            error = str(refusal)
+        msg = f"{path} must be arrays with a record, but cannot be read ({error}). "
+        raise InputError(msg + "Remove it.")
+
+
+class StoredArrays(Mapping[str, np.ndarray[Any, np.dtype[Any]]]):
+    """The arrays of a file, each read when it is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        """Point at a file of `ArrayFolderDataset`."""
+        self._path = path
+
+    def __getitem__(self, name: str) -> np.ndarray[Any, np.dtype[Any]]:
+        """Read an array; `KeyError` if there is none of the name."""
+        if name not in array_names(self._path):
+            raise KeyError(name)
+        return read_npz(self._path, str(self._path), (name,))[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is an array of the name, without reading it."""
+        return name in list(self)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of the arrays."""
+        yield from (name for name in array_names(self._path) if name != RECORD)
+
+    def __len__(self) -> int:
+        """Return the number of arrays."""
+        return len(list(iter(self)))
+
+
+class PictureFolderDataset(FolderDataset):
+    """A PNG picture for each item, its labels as PNG text.
+
+    Loading returns a function for each picture that reads it.
+    """
+
+    suffix = ".png"
+
+    def _to_bytes(self, item: LabelledPicture) -> bytes:
+        text = PngImagePlugin.PngInfo()
+        for key, value in item.labels.items():
+            text.add_itxt(key, value)
+        buffer = io.BytesIO()
+        Image.fromarray(item.image_u8).save(buffer, "PNG", pnginfo=text)
+        return buffer.getvalue()
+
+    def _from_file(self, path: Path) -> Callable[[], LabelledPicture]:
+        return partial(_read_labelled, path)
+
+
+class ValidationPicturesDataset(FolderDataset):
+    """A PNG picture for each validation of a run, named by its step.
+
+    Saving removes pictures of steps that are not of the run. Loading returns, by step,
+    a function for each picture that reads it.
+    """
+
+    suffix = ".png"
+
+    def save(self, data: ValidationPictures) -> None:
+        """Add pictures, and drop those of steps that are not of the run."""
+        for step, path in self._steps().items():
+            if step not in data.steps:
+                path.unlink()
+        super().save({f"{step:07d}": data.pictures[step] for step in data.pictures})
+
+    def load(self) -> dict[int, Callable[[], Picture]]:
+        """Return a function for each picture that reads it, by step."""
+        return {step: partial(_read, path) for step, path in self._steps().items()}
+
+    def preview(self) -> ImagePreview:
+        """Return the last picture, in base64."""
+        paths = list(self._steps().values())
+        if not paths:
+            msg = f"There are no pictures in {self._filepath}."
+            raise DatasetError(msg)
+        return ImagePreview(base64.b64encode(paths[-1].read_bytes()).decode())
+
+    def _to_bytes(self, item: Picture) -> bytes:
+        return encode_picture(item)
+
+    def _steps(self) -> dict[int, Path]:
+        paths = self._filepath.glob(f"*{self.suffix}")
+        steps = {int(path.stem): path for path in paths if path.stem.isdigit()}
+        return dict(sorted(steps.items()))
+
+
+def _read(path: Path) -> Picture:
+    return decode_picture(path.read_bytes())
+
+
+def _read_labelled(path: Path) -> LabelledPicture:
+    try:
+        check_is_file(path)
+        with Image.open(path) as image:
+            pixels = np.array(image.convert("RGB"))
+            labels = {str(key): str(value) for key, value in image.info.items()}
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        msg = f"{path} must be a PNG picture, but cannot be read ({error}). Remove it."
+        raise InputError(msg) from error
+    return LabelledPicture(pixels, labels)
