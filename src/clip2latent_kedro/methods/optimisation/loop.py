@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -65,7 +65,11 @@ def optimise_latents(
     trajectory = start.new_empty(len(steps), *start.shape)
 
     batches = torch.split(torch.arange(len(start)), config.batch_size)
-    with _steps_bar(progress, len(batches) * config.num_steps) as advance:
+    total = len(batches) * config.num_steps
+    bar: AbstractContextManager[Callable[..., None]] = nullcontext(lambda: None)
+    if progress is not None:
+        bar = progress_bar(progress, total=total, unit="steps")
+    with bar as advance:
         for rows in batches:
             search = _search(objective, start[rows], target[rows], gaussian, layers)
             for step, w in enumerate(search):
@@ -157,12 +161,3 @@ def _bounded(
         )
         w = limit_distance(w, gaussian.mean, gaussian, radius)
     return coordinates.from_w(w)
-
-
-@contextmanager
-def _steps_bar(description: str | None, total: int) -> Iterator[Callable[..., None]]:
-    if description is None:
-        yield lambda count=1: None
-        return
-    with progress_bar(description, total=total, unit="steps") as advance:
-        yield advance

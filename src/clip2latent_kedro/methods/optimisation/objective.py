@@ -62,7 +62,7 @@ class Objective:
         size = input_size(self.encoder, resolution)
         if config.num_cutouts:
             random = make_generator(self.seed, "cutouts", step)
-            views = cut_out(image, draw_windows(config, resolution, random), size)
+            views = cut_out(image, random_windows(config, resolution, random), size)
         else:
             views = resize_image(image, config.resize, size)[None]
         embedding = self.encoder.encode_image(views.flatten(0, 1)).float()
@@ -166,7 +166,7 @@ def resize_image(image: Tensor, resize: Resize, size: int) -> Tensor:
     return image
 
 
-def draw_windows(
+def random_windows(
     config: OptimisationConfig, resolution: int, random: torch.Generator
 ) -> list[Window]:
     """Return the squares of one step.
