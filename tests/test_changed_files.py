@@ -113,7 +113,7 @@ def test_priors(kind, tmp_path):
         prior = prior_from_checkpoint(stored)
         condition = prior.join_condition(torch.ones(1, 4))
         prior.predict_x0(torch.ones(1, 2, 3), torch.zeros(1, dtype=int), condition)
-        prior.cloud.radius(0.5)
+        prior.gaussian.radius(0.5)
 
     assert campaign(kind, path, in_entry("header"), read) > NUM_EACH / 3
 

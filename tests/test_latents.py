@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from clip2latent_kedro.latents import (
+    fit_gaussian,
     group_starts,
-    measure_cloud,
     measure_statistics,
     repeat_latents,
     truncate,
@@ -100,32 +100,32 @@ def skewed():
 
 
 def test_distance_is_mahalanobis_and_1_for_a_gaussian(skewed):
-    cloud = measure_cloud(skewed)
+    gaussian = fit_gaussian(skewed)
     expected = torch.zeros(len(skewed), dtype=torch.float64)
     for latent in range(2):
         centred = skewed[:, latent] - skewed[:, latent].mean(dim=0)
         precision = torch.linalg.inv(torch.cov(skewed[:, latent].T))
         expected += torch.einsum("nd,de,ne->n", centred, precision, centred)
-    found = cloud.distance(skewed)
+    found = gaussian.distance(skewed)
     torch.testing.assert_close(found, (expected / 8).sqrt(), rtol=1e-5, atol=0)
     assert found.square().mean().item() == pytest.approx(1, rel=1e-3)
 
 
 @pytest.mark.parametrize("quantile", [0.0, 0.137, 0.5, 0.95, 1.0])
 def test_a_radius_holds_its_share_of_the_data(skewed, quantile):
-    cloud = measure_cloud(skewed)
-    inside = cloud.distance(skewed) <= cloud.radius(quantile) * (1 + 1e-6)
+    gaussian = fit_gaussian(skewed)
+    inside = gaussian.distance(skewed) <= gaussian.radius(quantile) * (1 + 1e-6)
     assert inside.double().mean().item() == pytest.approx(quantile, abs=0.002)
 
 
 def test_a_direction_that_hardly_moves_does_not_count_as_far():
     w = torch.zeros(100, 1, 3)
     w[:, 0, 0] = torch.linspace(-1, 1, 100)
-    cloud = measure_cloud(w)
+    gaussian = fit_gaussian(w)
     step = torch.tensor([[[0.0, 0.01, 0.0]]])
     spread = w[:, 0, 0].std()
     expected = 0.01 / (0.1 * spread) / 3**0.5
-    torch.testing.assert_close(cloud.distance(cloud.mean + step)[0], expected)
+    torch.testing.assert_close(gaussian.distance(gaussian.mean + step)[0], expected)
 
 
 def test_each_latent_can_have_its_own_psi(w):

@@ -12,9 +12,9 @@ import torch
 
 from clip2latent_kedro import provenance
 from clip2latent_kedro.provenance import (
-    continue_making,
-    describe_making,
+    describe_provenance,
     digest_code,
+    extend_provenance,
     list_differences,
 )
 
@@ -191,27 +191,29 @@ def test_what_holds_a_model_brings_the_modules_of_all_in_it():
 
 
 def test_equal_code_versions_and_device_are_equal_making():
-    making = describe_making("cuda:1", "clip2latent_kedro.samplers", None)
-    assert making == describe_making("cuda:0", "clip2latent_kedro.samplers")
+    making = describe_provenance("cuda:1", "clip2latent_kedro.samplers", None)
+    assert making == describe_provenance("cuda:0", "clip2latent_kedro.samplers")
     assert making["device"] == "cuda"
-    assert making["code"] != describe_making("cuda", "clip2latent_kedro.pairs")["code"]
+    assert (
+        making["code"] != describe_provenance("cuda", "clip2latent_kedro.pairs")["code"]
+    )
     assert set(making) == {"code", "device", "numpy", "torch"}
 
 
 def test_a_training_goes_on_under_other_code_and_says_so(caplog):
     first, second = {"code": "1", "device": "cpu"}, {"code": "2", "device": "cpu"}
-    assert continue_making([], first, what="prior") == [first]
-    assert continue_making([first], first, what="prior") == [first]
+    assert extend_provenance([], first, what="prior") == [first]
+    assert extend_provenance([first], first, what="prior") == [first]
     assert not caplog.text
-    assert continue_making([first], second, what="prior") == [first, second]
+    assert extend_provenance([first], second, what="prior") == [first, second]
     assert "stored prior was trained otherwise: code (stored '1', asked" in caplog.text
 
 
 COMPUTED_BY = {
     "pairs": ["pairs.generation", "generators.adapters", "encoders.compact_clip"],
-    "rows": ["study.drawing", "study.kinds.clip2latent"],
-    "trials": ["study.sweep"],
-    "variants": ["ablation.run"],
+    "rows": ["study.samples", "methods.clip2latent"],
+    "trials": ["study.engine", "methods.clip2latent"],
+    "variants": ["study.ablation.plan"],
     "pictures": ["inference"],
     "trainings": ["prior.training"],
 }
@@ -222,7 +224,7 @@ COMPUTED_BY = {
     [
         ("samplers/ddim.py", {"rows", "trials", "variants", "pictures"}),
         ("prior/diffusion.py", COMPUTED_BY.keys() - {"pairs"}),
-        ("generators/stylegan2_layers.py", {"pairs", "variants"}),
+        ("generators/stylegan2_layers.py", {"pairs"}),
         ("study/scoring.py", {"trials", "variants"}),
         ("cli/overrides.py", set()),
         ("progress.py", set()),

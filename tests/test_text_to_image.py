@@ -15,7 +15,7 @@ from torch.nn import functional
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.latents import LatentCloud
+from clip2latent_kedro.latents import LatentGaussian
 
 PROMPTS = ["1 0 0", "0 -3 4"]
 
@@ -182,16 +182,16 @@ def test_a_distilled_prior_has_no_unconditional_branch():
         model(PROMPTS, one, num_samples=1, seed=0, negative=["1 0 0"])
 
 
-def test_auto_truncation_keeps_samples_within_the_cloud():
+def test_auto_truncation_keeps_samples_within_the_gaussian():
     radii = torch.full((101,), 1.4)
     axes = torch.eye(3)[None]
-    cloud = LatentCloud(STATISTICS.mean, axes, torch.ones(1, 3), radii)
-    model = make_model(prior=make_prior(1.0, cloud=cloud))
+    gaussian = LatentGaussian(STATISTICS.mean, axes, torch.ones(1, 3), radii)
+    model = make_model(prior=make_prior(1.0, gaussian=gaussian))
     auto = make_sampling(sampler="ddim", truncation="auto")
     free = make_sampling(sampler="ddim")
     draws = {"num_samples": 40, "seed": 0, "rank": False}
     distance, before = (
-        cloud.distance(model(PROMPTS, sampling, **draws).w.flatten(0, 1)[:, :1])
+        gaussian.distance(model(PROMPTS, sampling, **draws).w.flatten(0, 1)[:, :1])
         for sampling in (auto, free)
     )
     torch.testing.assert_close(distance, before.clamp_max(1.4))

@@ -22,13 +22,13 @@ from clip2latent_kedro.conditioning import embed_queries
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import is_picture, read_image
 from clip2latent_kedro.interfaces import Encoder
+from clip2latent_kedro.methods.digests import digest_prior
+from clip2latent_kedro.methods.models import PriorName
 from clip2latent_kedro.pairs import TrainingPairs
-from clip2latent_kedro.prior.sampling import suit_sampling
+from clip2latent_kedro.prior.sampling import adapt_sampling
 from clip2latent_kedro.progress import progress_bar
-from clip2latent_kedro.provenance import describe_making, list_differences
+from clip2latent_kedro.provenance import describe_provenance, list_differences
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study.digests import digest_prior
-from clip2latent_kedro.study.variants import PriorName
 from clip2latent_kedro.text_to_image import TextToImage
 
 logger = logging.getLogger(__name__)
@@ -170,7 +170,7 @@ def describe_pictures(
         "encoder": model.encoder.identity.digest,
         "scorer": scorer.identity.digest,
         "latent_repeats": list(model.latent_repeats),
-        "made_by": describe_making(model.device, __name__, model),
+        "made_by": describe_provenance(model.device, __name__, model),
     }
     if pairs is not None and sampling.retrieval_share > 0:
         shared["pairs"] = dict(pairs.recipe)
@@ -222,7 +222,7 @@ def generate_pictures(
         made: Pictures by name; those of the same record need not be made again.
     """
     made = made or {}
-    sampling = suit_sampling(model.prior, sampling)
+    sampling = adapt_sampling(model.prior, sampling)
     negative = None if config.negative is None else [read_query(config.negative)]
     shared = {
         "negative": config.negative or "",

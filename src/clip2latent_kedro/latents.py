@@ -44,7 +44,7 @@ def measure_statistics(w: Tensor) -> LatentStatistics:
 
 
 @dataclass(frozen=True)
-class LatentCloud:
+class LatentGaussian:
     """The Gaussian fitted to the latents of the training data, with their distances.
 
     Attributes:
@@ -86,7 +86,7 @@ class LatentCloud:
         return float(np.interp(quantile, grid.numpy(), self.radii.double().numpy()))
 
 
-def measure_cloud(w: Tensor) -> LatentCloud:
+def fit_gaussian(w: Tensor) -> LatentGaussian:
     """Return the Gaussian of the moments of w, [n, num_latents, w_dim].
 
     Directions in which w hardly moves count as if it moved by a tenth of the most: a
@@ -102,7 +102,7 @@ def measure_cloud(w: Tensor) -> LatentCloud:
     distances = whitened.square().mean(dim=(1, 2)).sqrt()
     grid = torch.linspace(0, 1, 101, dtype=torch.float64)
     radii = torch.quantile(distances, grid)
-    return LatentCloud(mean.float(), axes.float(), std.float(), radii.float())
+    return LatentGaussian(mean.float(), axes.float(), std.float(), radii.float())
 
 
 def truncate(

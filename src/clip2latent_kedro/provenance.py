@@ -1,8 +1,8 @@
 """What made a stored result: settings, code and versions, and how two of them differ.
 
 A result that is found again stands for what would be computed now. That takes equal
-settings and equal models, and besides what `describe_making` returns: the same code,
-the same libraries, the same kind of device.
+settings and equal models, and besides what `describe_provenance` returns: the same
+code, the same libraries, the same kind of device.
 """
 
 import ast
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 _ASIDE = ("downloads", "errors", "progress", "provenance")
 
 
-def describe_making(device: str, *parts: object) -> dict[str, str]:
+def describe_provenance(device: str, *parts: object) -> dict[str, str]:
     """Return what a result depends on beside settings and weights, as plain JSON.
 
     `code`, a digest (see `digest_code`); `device`, its kind: two GPUs differ by no
@@ -56,9 +56,9 @@ def digest_code(*roots: str) -> str:
     """Return a SHA-256 (hex) of the code of modules and of all that they import.
 
     All means the modules of the same package and of this one, wherever in the code one
-    is imported or named in a string. Comments, docstrings and layout do not count.
-    Digests are of code as `ast.unparse` writes it, which another Python may do in
-    another way.
+    is imported, but for types alone, or named in a string. Comments, docstrings and
+    layout do not count. Digests are of code as `ast.unparse` writes it, which another
+    Python may do in another way.
 
     Args:
         roots: Names of modules; the code of one without a source counts by its name.
@@ -97,7 +97,7 @@ def find_current(
     """Return the names of results that were made as now, and log why others are not.
 
     Args:
-        made_by: How each was made (see `describe_making`).
+        made_by: How each was made (see `describe_provenance`).
         now: How they would be made now.
         what: They are, for the log.
     """
@@ -111,7 +111,7 @@ def find_current(
     return {name for name, found in reasons.items() if not found}
 
 
-def continue_making(
+def extend_provenance(
     stored: Sequence[Mapping[str, Any]], now: Mapping[str, Any], *, what: str
 ) -> list[Mapping[str, Any]]:
     """Return how a training has been made so far and is now, and warn if that differs.
@@ -121,7 +121,7 @@ def continue_making(
     Args:
         stored: Every way in which its steps were made, the last one last; one that is
             empty is unknown.
-        now: How the next ones are made (see `describe_making`).
+        now: How the next ones are made (see `describe_provenance`).
         what: Is trained, for the log.
     """
     if stored and (changes := list_differences(stored[-1], now)):
@@ -258,7 +258,7 @@ def _find_imports(tree: ast.Module, name: str, package: str) -> set[str]:
         return top in tops and not is_aside and _find_source(name) is not None
 
     found = set()
-    for node in ast.walk(tree):
+    for node in _walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -271,3 +271,15 @@ def _find_imports(tree: ast.Module, name: str, package: str) -> set[str]:
         ):
             found.add(match[1])
     return set(filter(is_ours, found))
+
+
+def _walk(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield all nodes but those under `if TYPE_CHECKING`, which compute nothing."""
+    due = [tree]
+    while due:
+        node = due.pop()
+        yield node
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            due += node.orelse
+        else:
+            due += ast.iter_child_nodes(node)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.latents import LatentCloud, repeat_latents, truncate
+from clip2latent_kedro.latents import LatentGaussian, repeat_latents, truncate
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.samplers import SamplingConfig
 
@@ -43,13 +43,15 @@ def truncate_samples(
         centre = w_avg.expand(w.shape[1:])
     psi: float | Tensor = sampling.psi
     if sampling.truncation == "auto":
-        if prior.cloud is None:
+        if prior.gaussian is None:
             msg = (
                 "sampling.truncation must be fixed for a prior that does not know how "
                 "its training data are spread, got auto. Set it to fixed."
             )
             raise InputError(msg)
-        psi = psi_into_cloud(w, centre, prior.cloud, sampling.truncation_quantile)
+        psi = psi_within_gaussian(
+            w, centre, prior.gaussian, sampling.truncation_quantile
+        )
     return truncate(
         repeat_latents(w, latent_repeats),
         repeat_latents(centre[None], latent_repeats),
@@ -58,8 +60,8 @@ def truncate_samples(
     )
 
 
-def psi_into_cloud(
-    w: Tensor, centre: Tensor, cloud: LatentCloud, quantile: float
+def psi_within_gaussian(
+    w: Tensor, centre: Tensor, gaussian: LatentGaussian, quantile: float
 ) -> Tensor:
     """Return the largest psi, [n] in [0, 1], that brings each w within a quantile.
 
@@ -74,15 +76,15 @@ def psi_into_cloud(
     Args:
         w: [n, num_latents, w_dim].
         centre: Broadcastable to w.
-        cloud: Fitted to the training data.
+        gaussian: Fitted to the training data.
         quantile: Share of the training data that lies within, 0 to 1.
     """
     exact = w.double()
     centre = centre.to(exact).expand_as(exact)
-    a = cloud.whiten(centre - cloud.mean.to(exact)).flatten(1)
-    b = cloud.whiten(exact - centre).flatten(1)
+    a = gaussian.whiten(centre - gaussian.mean.to(exact)).flatten(1)
+    b = gaussian.whiten(exact - centre).flatten(1)
     aa, ab, bb = (a * a).mean(1), (a * b).mean(1), (b * b).mean(1)  # [n]
-    beyond = aa - cloud.radius(quantile) ** 2
+    beyond = aa - gaussian.radius(quantile) ** 2
     root = (ab.square() - bb * beyond).clamp_min(0).sqrt()
     psi = ((root - ab) / bb.clamp_min(1e-30)).clamp(0, 1)
     is_inside = aa + 2 * ab + bb + (beyond - aa) <= 0

@@ -45,7 +45,7 @@ def test_a_checkpoint_by_path_or_address_with_its_yaml_beside_it(published, expe
     assert prior.generator_identity == model.text_to_image.generator.identity
     automatic = {"truncation": "auto", "truncation_quantile": 0.5}
     w = model(PROMPTS, 2, sampling=automatic, return_w=True)[2]
-    assert prior.cloud.distance(w[:, :1]).max() <= prior.cloud.radius(0.5) * 1.001
+    assert prior.gaussian.distance(w[:, :1]).max() <= prior.gaussian.radius(0.5) * 1.001
 
 
 def test_the_yaml_may_be_somewhere_else(published, expected, tmp_path):

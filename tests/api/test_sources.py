@@ -11,7 +11,7 @@ from clip2latent_kedro.api import Clip2StyleGAN
 from clip2latent_kedro.encoders import load_encoder
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators import load_generator
-from clip2latent_kedro.latents import measure_cloud, measure_statistics
+from clip2latent_kedro.latents import fit_gaussian, measure_statistics
 from clip2latent_kedro.prior.checkpoint import (
     Checkpoint,
     build_prior,
@@ -82,7 +82,7 @@ def make_checkpoint(is_distilled=False):
         history=[],
         statistics=measure_statistics(w),
         embedding_statistics=embedding,
-        cloud=measure_cloud(w),
+        gaussian=fit_gaussian(w),
         generator_identity=generator.identity,
         encoder_identity=encoder.identity,
         settings=settings,

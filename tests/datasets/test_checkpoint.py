@@ -7,7 +7,7 @@ from kedro.io import DatasetError, Version
 from clip2latent_kedro.datasets import CheckpointDataset, PriorDataset
 from clip2latent_kedro.errors import MissingError
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.latents import LatentStatistics, measure_cloud
+from clip2latent_kedro.latents import LatentStatistics, fit_gaussian
 from clip2latent_kedro.prior.checkpoint import (
     Checkpoint,
     build_prior,
@@ -60,7 +60,7 @@ def checkpoint():
         history=[{"step": 3, "loss": 0.5}, {"step": 5, "loss": 0.25}],
         statistics=statistics,
         embedding_statistics=embedding_statistics,
-        cloud=measure_cloud(torch.randn(20, 1, 4)),
+        gaussian=fit_gaussian(torch.randn(20, 1, 4)),
         settings={
             "data": {"embed_noise_scale": 0.5, "latent_repeats": [4]},
             "model": {"network": NETWORK, "diffusion": DIFFUSION},

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.latents import measure_cloud
+from clip2latent_kedro.latents import fit_gaussian
 from clip2latent_kedro.methods.clip2gan import tabulate_history
 from clip2latent_kedro.methods.clip2gan.losses import (
     clip_distance,
@@ -112,13 +112,13 @@ def test_history_measures_held_out_pairs_without_noise():
 
     # The network still gives the mean of w, whatever it sees.
     statistics = statistics_of(pairs)
-    cloud = measure_cloud(torch.from_numpy(pairs.w)[:-20])
+    gaussian = fit_gaussian(torch.from_numpy(pairs.w)[:-20])
     w = torch.from_numpy(pairs.w)[-20:]
     embedding = torch.from_numpy(pairs.clip_embedding)[-20:]
     off = w - statistics.mean
     cosine = F.cosine_similarity(statistics.mean.expand(20, 3), embedding)
     expected = {
-        "latent": float(cloud.whiten(off).square().mean()),
+        "latent": float(gaussian.whiten(off).square().mean()),
         "pixel": float(off.abs().mean()),
         "clip": float((1 - cosine).mean()),
     }
@@ -134,13 +134,13 @@ def test_the_loss_of_a_row_is_the_mean_since_the_one_before():
     assert [row["loss"] for row in rows] == pytest.approx(means)
 
 
-def test_latent_distance_is_in_units_of_the_cloud():
+def test_latent_distance_is_in_units_of_the_gaussian():
     random = torch.Generator().manual_seed(0)
     w = torch.randn(5000, 1, 4, generator=random) @ torch.randn(4, 4, generator=random)
-    cloud = measure_cloud(w)
-    shifted = w + 2 * (cloud.axes[0] * cloud.std[0])[:, 1]
+    gaussian = fit_gaussian(w)
+    shifted = w + 2 * (gaussian.axes[0] * gaussian.std[0])[:, 1]
     # Two standard deviations along one of four axes.
-    distance = latent_distance(shifted, w, cloud)
+    distance = latent_distance(shifted, w, gaussian)
     torch.testing.assert_close(distance, torch.tensor(4 / 4.0), rtol=1e-4, atol=0)
 
 

@@ -6,20 +6,20 @@ import torch
 from torch.nn import functional
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.latents import measure_cloud
+from clip2latent_kedro.latents import fit_gaussian
 from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
 from clip2latent_kedro.methods.optimisation.coordinates import (
     limit_distance,
     make_coordinates,
+    repeat_gaussian,
     shared_layers,
-    spread_cloud,
 )
-from clip2latent_kedro.methods.optimisation.losses import text_loss
-from clip2latent_kedro.methods.optimisation.views import (
+from clip2latent_kedro.methods.optimisation.objective import (
     cut_out,
-    draw_windows,
     input_size,
+    random_windows,
     resize_image,
+    text_loss,
 )
 
 
@@ -28,11 +28,11 @@ def random_tensor(*shape, seed=0):
     return torch.randn(*shape, generator=random, dtype=torch.float64)
 
 
-def make_skew_cloud(num_latents=1):
+def make_skew_gaussian(num_latents=1):
     """2000 w of 4 channels that move together."""
     mixing = random_tensor(4, 4, seed=5)
     w = random_tensor(2000, num_latents, 4, seed=6) @ mixing + 3
-    return measure_cloud(w), w
+    return fit_gaussian(w), w
 
 
 # --- losses ---------------------------------------------------------------------------
@@ -99,7 +99,7 @@ def make_config(**changes):
 def test_windows_lie_in_the_picture_and_are_as_large_as_wanted():
     config = make_config(num_cutouts=4000, cutout_least=0.25, cutout_power=0.5)
 
-    windows = np.array(draw_windows(config, 64, torch.Generator().manual_seed(0)))
+    windows = np.array(random_windows(config, 64, torch.Generator().manual_seed(0)))
 
     top, left, side = windows.T
     assert 16 <= side.min() <= 18
@@ -165,8 +165,8 @@ def test_an_encoder_may_tell_its_size():
 
 @pytest.mark.parametrize("name", ["raw", "standardised", "whitened"])
 def test_coordinates_go_there_and_back(name):
-    cloud, w = make_skew_cloud(num_latents=2)
-    coordinates = make_coordinates(name, cloud)
+    gaussian, w = make_skew_gaussian(num_latents=2)
+    coordinates = make_coordinates(name, gaussian)
 
     w = w[:20].float()
 
@@ -176,12 +176,12 @@ def test_coordinates_go_there_and_back(name):
 
 
 def test_coordinates_are_in_the_units_that_they_claim():
-    cloud, w = make_skew_cloud()
+    gaussian, w = make_skew_gaussian()
     w = w.float()
 
-    raw = make_coordinates("raw", cloud).from_w(w)
-    standardised = make_coordinates("standardised", cloud).from_w(w)[:, 0]
-    whitened = make_coordinates("whitened", cloud).from_w(w)[:, 0]
+    raw = make_coordinates("raw", gaussian).from_w(w)
+    standardised = make_coordinates("standardised", gaussian).from_w(w)[:, 0]
+    whitened = make_coordinates("whitened", gaussian).from_w(w)[:, 0]
 
     assert torch.equal(raw, w)
     torch.testing.assert_close(
@@ -194,19 +194,19 @@ def test_coordinates_are_in_the_units_that_they_claim():
     off_diagonal = covariance - torch.diag(covariance.diag())
     torch.testing.assert_close(off_diagonal, torch.zeros(4, 4), atol=1e-3, rtol=0)
     torch.testing.assert_close(
-        whitened.square().mean(dim=1).sqrt(), cloud.distance(w), atol=1e-4, rtol=1e-4
+        whitened.square().mean(dim=1).sqrt(), gaussian.distance(w), atol=1e-4, rtol=1e-4
     )
 
 
-def test_limiting_projects_onto_a_ball_of_the_cloud():
-    cloud, w = make_skew_cloud()
+def test_limiting_projects_onto_a_ball_of_the_gaussian():
+    gaussian, w = make_skew_gaussian()
     w, limit = w.float(), torch.full((2000,), 0.8)
 
-    limited = limit_distance(w, cloud.mean, cloud, limit)
+    limited = limit_distance(w, gaussian.mean, gaussian, limit)
 
-    before = cloud.distance(w)
+    before = gaussian.distance(w)
     torch.testing.assert_close(
-        cloud.distance(limited), before.clamp_max(0.8), atol=1e-4, rtol=1e-4
+        gaussian.distance(limited), before.clamp_max(0.8), atol=1e-4, rtol=1e-4
     )
     torch.testing.assert_close(limited[before < 0.79], w[before < 0.79])
     assert (before > 0.81).any()
@@ -220,12 +220,12 @@ def test_layers_are_grouped_by_what_they_share():
     assert shared_layers(w[:, :1]) == [1]
 
 
-def test_a_cloud_is_spread_over_layers():
-    cloud, _ = make_skew_cloud(num_latents=2)
+def test_a_gaussian_is_spread_over_layers():
+    gaussian, _ = make_skew_gaussian(num_latents=2)
 
-    spread = spread_cloud(cloud, [1, 3])
+    spread = repeat_gaussian(gaussian, [1, 3])
 
-    assert torch.equal(spread.mean, cloud.mean[[0, 1, 1, 1]])
-    assert torch.equal(spread.axes, cloud.axes[[0, 1, 1, 1]])
-    assert torch.equal(spread.std, cloud.std[[0, 1, 1, 1]])
-    assert torch.equal(spread.radii, cloud.radii)
+    assert torch.equal(spread.mean, gaussian.mean[[0, 1, 1, 1]])
+    assert torch.equal(spread.axes, gaussian.axes[[0, 1, 1, 1]])
+    assert torch.equal(spread.std, gaussian.std[[0, 1, 1, 1]])
+    assert torch.equal(spread.radii, gaussian.radii)

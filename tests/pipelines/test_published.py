@@ -60,7 +60,7 @@ def test_it_becomes_the_prior_and_goes_out_again(project_path, tmp_path):
     generator, encoder = load_portraits()
     assert prior.generator_identity == generator.identity
     assert prior.encoder_identity == encoder.identity
-    assert prior.cloud.mean.shape == (1, 128)
+    assert prior.gaussian.mean.shape == (1, 128)
     assert prior.embedding_statistics is None
 
     run(project_path, "inference", inference={"prompts": PROMPT, "num_samples": 2})
@@ -101,7 +101,7 @@ def test_without_a_checkpoint_the_environment_is_to_name_one():
         PublishedDataset(filepath=None).load()
 
 
-def test_the_cloud_is_that_of_the_generators_w(caplog):
+def test_the_gaussian_is_that_of_the_generators_w(caplog):
     checkpoint = make_portraits_checkpoint()
     models = load_portraits()
     with caplog.at_level(logging.WARNING):
@@ -111,7 +111,7 @@ def test_the_cloud_is_that_of_the_generators_w(caplog):
         adopt_prior(other, *models, make_data(), seed=0, device="cpu")
     assert "it is likely another generator" in caplog.text
     w = models[0].mapping(torch.randn(4000, models[0].z_dim))[:, :1]
-    inside = adopted.cloud.distance(w) <= adopted.cloud.radius(0.9)
+    inside = adopted.gaussian.distance(w) <= adopted.gaussian.radius(0.9)
     assert inside.float().mean().item() == pytest.approx(0.9, abs=0.03)
     assert adopted.statistics is checkpoint.statistics
 

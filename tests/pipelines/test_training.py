@@ -22,7 +22,7 @@ from clip2latent_kedro.datasets import (
     ValidationPicturesDataset,
 )
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.latents import measure_cloud
+from clip2latent_kedro.latents import fit_gaussian
 from clip2latent_kedro.pairs import DataConfig, summarise_pairs
 from clip2latent_kedro.pipelines.training import create_pipeline
 from clip2latent_kedro.prior.config import TrainConfig
@@ -191,9 +191,9 @@ def test_the_prior_has_the_averaged_weights_and_the_identities_of_the_pairs(run)
     np.testing.assert_allclose(prior.w_mean, w.mean(axis=0), atol=1e-6)
     std = w.std(axis=0, ddof=1)
     np.testing.assert_allclose(prior.statistics.std, std, atol=1e-6)
-    cloud = measure_cloud(torch.from_numpy(w))
-    torch.testing.assert_close(prior.cloud.mean, cloud.mean)
-    torch.testing.assert_close(prior.cloud.radii, cloud.radii)
+    gaussian = fit_gaussian(torch.from_numpy(w))
+    torch.testing.assert_close(prior.gaussian.mean, gaussian.mean)
+    torch.testing.assert_close(prior.gaussian.radii, gaussian.radii)
     embedding = make_colour_pairs().clip_embedding[:-20]
     norm = np.linalg.norm(embedding, axis=1, keepdims=True)
     statistics = prior.embedding_statistics

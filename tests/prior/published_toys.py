@@ -57,7 +57,7 @@ def make_checkpoint(*, num_latents=1, seed=0, **changes):
         history=[],
         statistics=LatentStatistics(mean, std),
         embedding_statistics=None,
-        cloud=None,
+        gaussian=None,
         generator_identity=None,
         encoder_identity=None,
         settings={

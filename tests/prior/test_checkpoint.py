@@ -24,7 +24,7 @@ def assert_same(left, right):
         if field.name in ("network", "ema", "optimizer", "best"):
             assert one.keys() == other.keys(), field.name
             assert all(torch.equal(one[key], other[key]) for key in one), field.name
-        elif field.name in ("statistics", "embedding_statistics", "cloud"):
+        elif field.name in ("statistics", "embedding_statistics", "gaussian"):
             for key, value in vars(other).items():
                 if isinstance(value, torch.Tensor):
                     assert torch.equal(vars(one)[key], value), key
@@ -69,7 +69,7 @@ def test_prior_has_the_stored_weights_and_origin(finished, which):
     assert (prior.generator_identity, prior.encoder_identity) == (GENERATOR, ENCODER)
     assert prior.latent_shape == (2, 3)
     assert torch.equal(prior.w_mean, finished.statistics.mean)
-    assert prior.cloud is finished.cloud
+    assert prior.gaussian is finished.gaussian
 
 
 def test_exported_weights_are_the_last_or_the_best():

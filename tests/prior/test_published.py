@@ -85,7 +85,9 @@ def test_the_original_outputs_of_both_copies(original, golden):
         torch.testing.assert_close(x0[:, 0], golden[name], rtol=0, atol=1e-5)
     assert torch.equal(prior.statistics.mean[0], golden["latent_mean"])
     assert torch.equal(prior.statistics.std[0], golden["latent_std"])
-    assert prior.embedding_statistics is prior.cloud is prior.generator_identity is None
+    assert (
+        prior.embedding_statistics is prior.gaussian is prior.generator_identity is None
+    )
 
 
 def test_what_is_written_is_the_original_file_again(original, tmp_path):
@@ -448,7 +450,7 @@ def test_it_is_stored_as_a_checkpoint_of_the_project(tmp_path):
     read = read_checkpoint(tmp_path / "prior.safetensors")
     assert_same_weights(read, checkpoint)
     assert read.settings == checkpoint.settings
-    assert read.embedding_statistics is read.cloud is read.encoder_identity is None
+    assert read.embedding_statistics is read.gaussian is read.encoder_identity is None
     prior = prior_from_checkpoint(read)
     assert prior.latent_shape == (2, DIM)
     assert prior.embed_noise_scale == 0.75

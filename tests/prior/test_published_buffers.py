@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import repeat_latents
+from clip2latent_kedro.methods.digests import digest_prior
 from clip2latent_kedro.prior.checkpoint import (
     export_weights,
     prior_from_checkpoint,
@@ -25,11 +26,10 @@ from clip2latent_kedro.prior.published_schedule import (
     find_schedule,
     schedule_buffers,
 )
-from clip2latent_kedro.prior.sampling import draw_noises, sample_prior
+from clip2latent_kedro.prior.sampling import noise_streams, sample_prior
 from clip2latent_kedro.prior.transformer import RotaryEmbedding
 from clip2latent_kedro.samplers import SamplingConfig, sample
 from clip2latent_kedro.schedules import cosine_alpha_bar, linear_alpha_bar
-from clip2latent_kedro.study.digests import digest_prior
 
 from .published_toys import DIM, EMA, average_buffers, make_checkpoint
 
@@ -161,7 +161,7 @@ def test_its_own_sampler_goes_by_what_is_stored(drifted, skip):
     w = sample_prior(
         prior, embedding, upstream(40 // skip), num_samples=1, seed=5, batch_size=3
     )
-    noises = draw_noises(5, [(i, 0) for i in range(3)], (1, DIM))
+    noises = noise_streams(5, [(i, 0) for i in range(3)], (1, DIM))
     x0 = original_samples(state, prior.denoiser(embedding), noises, skip)
     expected = x0 * state[f"{EMA}latent_std"] + state[f"{EMA}latent_mean"]
     torch.testing.assert_close(w[:, 0], expected, rtol=0, atol=1e-5)

@@ -15,7 +15,7 @@ from clip2latent_kedro.api.sources import LoadedModels, open_models, open_shared
 from clip2latent_kedro.conditioning import RetrievalBank
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.published import Buffers
-from clip2latent_kedro.prior.sampling import suit_sampling
+from clip2latent_kedro.prior.sampling import adapt_sampling
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.sharing import (
@@ -91,7 +91,7 @@ class Clip2StyleGAN:
             retrieval_bank=retrieval_bank,
             scorer=scorer,
         )
-        self.sampling = suit_sampling(models.prior, models.sampling)
+        self.sampling = adapt_sampling(models.prior, models.sampling)
         self._models = models
 
     @classmethod

@@ -76,7 +76,7 @@ class TrainingPairs:
 
     @property
     def made_by(self) -> dict[str, Any]:
-        """What has computed them (see `provenance.describe_making`)."""
+        """What has computed them (see `provenance.describe_provenance`)."""
         return dict(self.recipe.get("versions", {}))
 
     def __len__(self) -> int:

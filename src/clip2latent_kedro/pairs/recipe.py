@@ -8,7 +8,7 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.pairs.config import DataConfig, GenerationConfig
 from clip2latent_kedro.pairs.contents import PairProgress
-from clip2latent_kedro.provenance import describe_making, list_differences
+from clip2latent_kedro.provenance import describe_provenance, list_differences
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def describe_recipe(
         "generator": f"{generator.identity.name}@{generator.identity.digest}",
         "encoder": f"{encoder.identity.name}@{encoder.identity.digest}",
         "embed_preprocess": getattr(encoder, "embed_preprocess", None),
-        "versions": describe_making(device, _CODE, generator, encoder),
+        "versions": describe_provenance(device, _CODE, generator, encoder),
     }
     # Unsaid is float32, as in stores of before there was a choice.
     if generation.precision != "float32":

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.progress import progress_bar
-from clip2latent_kedro.provenance import continue_making, list_differences
+from clip2latent_kedro.provenance import extend_provenance, list_differences
 from clip2latent_kedro.runtime import Stopwatch
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ def go_on(
     Args:
         train: Starts from a state, or from nothing.
         settings: All that decides the training, as plain JSON.
-        making: How the next steps are made (see `provenance.describe_making`). What
+        making: How the next steps are made (see `provenance.describe_provenance`). What
             other code has made is gone on from, with a warning.
         steps: Its length.
         stored: What an earlier run left, empty if nothing; why that cannot be read;
@@ -111,7 +111,7 @@ def go_on(
                 f"the same settings, or --params=resume:false to start afresh."
             )
             raise InputError(msg)
-        made_by = continue_making(
+        made_by = extend_provenance(
             json.loads(stored[1].get("made_by", "[{}]")), making, what="training"
         )
         if state.step == steps:

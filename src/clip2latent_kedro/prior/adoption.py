@@ -9,12 +9,12 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import (
     LatentStatistics,
-    measure_cloud,
+    fit_gaussian,
     measure_statistics,
 )
 from clip2latent_kedro.pairs import DataConfig, check_layers, sample_w
 from clip2latent_kedro.prior.checkpoint import Checkpoint
-from clip2latent_kedro.prior.training import CLOUD_SAMPLES
+from clip2latent_kedro.prior.training import GAUSSIAN_SAMPLES
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +31,9 @@ def adopt_prior(
     seed: int,
     device: str,
 ) -> Checkpoint:
-    """Return a checkpoint bound to its models, with the cloud of the generator's w.
+    """Return a checkpoint bound to its models, with the Gaussian of the generator's w.
 
-    The cloud is measured on w of the mapping network alone; no image is drawn. A
+    The Gaussian is measured on w of the mapping network alone; no image is drawn. A
     warning is logged if they lie elsewhere than the w that the prior was trained on.
 
     Args:
@@ -49,7 +49,7 @@ def adopt_prior(
     """
     check_layers(generator, data)
     _check_sizes(checkpoint, encoder, data)
-    rows = range(CLOUD_SAMPLES)
+    rows = range(GAUSSIAN_SAMPLES)
     with torch.inference_mode():
         w = sample_w(
             generator.to(device), data, rows, seed=seed, psi=1.0, device=device
@@ -61,7 +61,7 @@ def adopt_prior(
     return replace(
         checkpoint,
         statistics=checkpoint.statistics if is_normalised else measured,
-        cloud=measure_cloud(w),
+        gaussian=fit_gaussian(w),
         generator_identity=generator.identity,
         encoder_identity=encoder.identity,
     )

@@ -16,7 +16,7 @@ from torch import Tensor
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.files import replacing
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.latents import LatentCloud, LatentStatistics
+from clip2latent_kedro.latents import LatentGaussian, LatentStatistics
 from clip2latent_kedro.prior.diffusion import (
     DiffusionConfig,
     DiffusionPrior,
@@ -72,7 +72,7 @@ class Checkpoint:
         statistics: Of the training data, before `znorm_latent` is looked at.
         embedding_statistics: Of the training embeddings, and of texts; None if
             unknown, as in a prior that another program has trained.
-        cloud: Of the training data; None if unknown.
+        gaussian: Of the training data; None if unknown.
         generator_identity: Whose w were learned; None if unknown.
         encoder_identity: Whose embeddings were the condition; None if unknown.
         settings: Everything that decided the run, as plain JSON: `data`, `model`,
@@ -95,7 +95,7 @@ class Checkpoint:
     history: list[dict[str, float]]
     statistics: LatentStatistics
     embedding_statistics: EmbeddingStatistics | None
-    cloud: LatentCloud | None
+    gaussian: LatentGaussian | None
     generator_identity: Identity | None
     encoder_identity: Identity | None
     settings: dict[str, Any]
@@ -125,7 +125,7 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
         "optimizer": checkpoint.optimizer,
         "best": checkpoint.best,
         "buffers": checkpoint.buffers,
-        "cloud": {} if checkpoint.cloud is None else vars(checkpoint.cloud),
+        "cloud": {} if checkpoint.gaussian is None else vars(checkpoint.gaussian),
         "statistics": vars(checkpoint.statistics),
     }
     tensors = {
@@ -191,7 +191,7 @@ def read_checkpoint(
 
 def _unpack(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Checkpoint:
     """Return the checkpoint of what is in a file, as it is there."""
-    embedding, cloud = None, _group(tensors, "cloud")
+    embedding, gaussian = None, _group(tensors, "cloud")
     if "embedding_mean" in tensors:
         embedding = EmbeddingStatistics(
             tensors["embedding_mean"],
@@ -208,7 +208,7 @@ def _unpack(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Checkpo
         history=header["history"],
         statistics=LatentStatistics(**_group(tensors, "statistics")),
         embedding_statistics=embedding,
-        cloud=LatentCloud(**cloud) if cloud else None,
+        gaussian=LatentGaussian(**gaussian) if gaussian else None,
         generator_identity=_identity(header["generator"]),
         encoder_identity=_identity(header["encoder"]),
         settings=header["settings"],
@@ -252,7 +252,7 @@ def prior_from_checkpoint(
         znorm_latent=checkpoint.settings["train"]["znorm_latent"],
         generator_identity=checkpoint.generator_identity,
         encoder_identity=checkpoint.encoder_identity,
-        cloud=checkpoint.cloud,
+        gaussian=checkpoint.gaussian,
         is_distilled="distillation" in checkpoint.settings,
         embed_noise_scale=checkpoint.settings["data"]["embed_noise_scale"],
         clip_dim=checkpoint.clip_dim,
@@ -277,7 +277,7 @@ def build_prior(
     znorm_latent: bool,
     generator_identity: Identity | None,
     encoder_identity: Identity | None,
-    cloud: LatentCloud | None = None,
+    gaussian: LatentGaussian | None = None,
     is_distilled: bool = False,
     embed_noise_scale: float = 0.0,
     clip_dim: int | None = None,
@@ -293,7 +293,7 @@ def build_prior(
         znorm_latent: Whether the prior models normalised w.
         generator_identity: Whose w are learned; None if unknown.
         encoder_identity: Whose embeddings are the condition; None if unknown.
-        cloud: Of the training data; None if unknown.
+        gaussian: Of the training data; None if unknown.
         is_distilled: Whether the network takes the guidance scale as an input.
         embed_noise_scale: `params:data.embed_noise_scale`.
         clip_dim: Width of the embeddings; None for that of their statistics.
@@ -324,7 +324,7 @@ def build_prior(
         text_embed_scale=diffusion.text_embed_scale,
         generator_identity=generator_identity,
         encoder_identity=encoder_identity,
-        cloud=cloud,
+        gaussian=gaussian,
         condition_inputs=inputs,
         embed_noise_scale=embed_noise_scale,
     )

@@ -16,7 +16,7 @@ from torch.nn import functional
 from clip2latent_kedro.checked import Checked, PositiveFloat, Share
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.latents import LatentCloud, LatentStatistics
+from clip2latent_kedro.latents import LatentGaussian, LatentStatistics
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class DiffusionPrior(nn.Module):
         embedding_statistics: Of the training embeddings; None if unknown.
         generator_identity: Whose w these are; None if unknown.
         encoder_identity: Whose embeddings these are; None if unknown.
-        cloud: Shape of the training latents in w; None if unknown.
+        gaussian: Shape of the training latents in w; None if unknown.
         condition_inputs: What the network takes beside the embedding, in the order
             of the columns: `noise_level`, `guidance_scale`, both or neither.
         embed_noise_scale: Largest noise on the embeddings in training; 0 if unknown.
@@ -127,7 +127,7 @@ class DiffusionPrior(nn.Module):
         text_embed_scale: float = 1.0,
         generator_identity: Identity | None = None,
         encoder_identity: Identity | None = None,
-        cloud: LatentCloud | None = None,
+        gaussian: LatentGaussian | None = None,
         condition_inputs: tuple[str, ...] = (),
         embed_noise_scale: float = 0.0,
     ) -> None:
@@ -142,7 +142,7 @@ class DiffusionPrior(nn.Module):
         self.text_embed_scale = text_embed_scale
         self.generator_identity = generator_identity
         self.encoder_identity = encoder_identity
-        self.cloud = cloud
+        self.gaussian = gaussian
         self.condition_inputs = condition_inputs
         self.embed_noise_scale = embed_noise_scale
         self.stored_schedule: tuple[Tensor, Tensor] | None = None

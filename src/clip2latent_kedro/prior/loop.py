@@ -11,7 +11,7 @@ from torch import Tensor
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.checkpoint import Checkpoint, check_settings
 from clip2latent_kedro.progress import progress_bar
-from clip2latent_kedro.provenance import continue_making
+from clip2latent_kedro.provenance import extend_provenance
 from clip2latent_kedro.runtime import Stopwatch
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def accept_start(
     Args:
         start: That is stored; None if there is none.
         settings: Of the run; `made_by` is added to them, of all steps.
-        making: How the next steps are made (see `provenance.describe_making`). A
+        making: How the next steps are made (see `provenance.describe_provenance`). A
             checkpoint that other code has made is gone on from, with a warning.
 
     Raises:
@@ -48,7 +48,7 @@ def accept_start(
         logger.info("The stored prior has other settings: training a new one.")
         return None
     entry = "student" if "distillation" in settings else "prior"
-    settings["made_by"] = continue_making(
+    settings["made_by"] = extend_provenance(
         start.settings.get("made_by", [{}]), making, what=entry
     )
     return start

@@ -77,7 +77,7 @@ def read_published(
 
     Returns:
         `ema` as averaged, `network` as it was (empty if the file lacks it); without
-        optimiser, embedding statistics, cloud and identities, which the format does
+        optimiser, embedding statistics, Gaussian and identities, which the format does
         not have.
 
     Raises:
@@ -139,7 +139,7 @@ def read_published(
         history=[],
         statistics=LatentStatistics(mean, std),
         embedding_statistics=None,
-        cloud=None,
+        gaussian=None,
         generator_identity=None,
         encoder_identity=None,
         settings=settings,

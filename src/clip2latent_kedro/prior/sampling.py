@@ -24,7 +24,7 @@ ONE_STEP: dict[str, Any] = {"sampler": "ddim", "num_steps": 1, "guidance": "cfg"
 NOISE_BLOCK = 16  # steps whose noise is drawn at once, for speed alone
 
 
-def suit_sampling(prior: DiffusionPrior, sampling: SamplingConfig) -> SamplingConfig:
+def adapt_sampling(prior: DiffusionPrior, sampling: SamplingConfig) -> SamplingConfig:
     """Return settings that suit the prior: a distilled one answers in one step."""
     if not prior.is_distilled:
         return sampling
@@ -105,7 +105,7 @@ def sample_prior(
     conditions_at_once = max(1, batch_size // num_samples)
     for rows in torch.split(torch.arange(len(condition)), conditions_at_once):
         streams = list(product(rows.tolist(), range(num_samples)))
-        noise = draw_noises(seed, streams, prior.latent_shape)
+        noise = noise_streams(seed, streams, prior.latent_shape)
         x_T = next(noise).to(condition)
         denoise = prior.denoiser(
             condition[rows].flatten(0, -2),
@@ -136,7 +136,7 @@ def _align(condition: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
     return first.expand(shape), second.expand(shape)
 
 
-def draw_noises(
+def noise_streams(
     seed: int, streams: Sequence[tuple[int, int]], shape: tuple[int, int]
 ) -> Iterator[Tensor]:
     """Yield unit Gaussian noise, [num_streams, *shape], without end: x_T first.

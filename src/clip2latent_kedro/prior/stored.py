@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from clip2latent_kedro.latents import LatentCloud
+from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.prior.config import TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig
@@ -127,12 +127,12 @@ def _shapes(
         yield "embedding_mean", embedding.mean, (checkpoint.clip_dim,)
         if embedding.text_mean is not None:
             yield "text_mean", embedding.text_mean, (checkpoint.clip_dim,)
-    cloud = checkpoint.cloud
-    if isinstance(cloud, LatentCloud):
-        yield "cloud.mean", cloud.mean, latent
-        yield "cloud.std", cloud.std, latent
-        yield "cloud.axes", cloud.axes, (*latent, latent_dim)
-        yield "cloud.radii", cloud.radii, (max(cloud.radii.numel(), 2),)
+    gaussian = checkpoint.gaussian
+    if isinstance(gaussian, LatentGaussian):
+        yield "cloud.mean", gaussian.mean, latent
+        yield "cloud.std", gaussian.std, latent
+        yield "cloud.axes", gaussian.axes, (*latent, latent_dim)
+        yield "cloud.radii", gaussian.radii, (max(gaussian.radii.numel(), 2),)
 
 
 def _require(is_right: bool, name: str, got: object) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.latents import LatentStatistics, measure_cloud
+from clip2latent_kedro.latents import LatentStatistics, fit_gaussian
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.batches import PairBatches
 from clip2latent_kedro.prior.checkpoint import Checkpoint, build_prior
@@ -24,12 +24,12 @@ from clip2latent_kedro.prior.loop import accept_start, run_steps
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.prior.record import Record, Validate
 from clip2latent_kedro.prior.trainer import Trainer
-from clip2latent_kedro.provenance import describe_making
+from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import Stopwatch, derive_seed, seeded_weights
 
 logger = logging.getLogger(__name__)
 
-CLOUD_SAMPLES = 10_000  # pairs that the cloud is measured on
+GAUSSIAN_SAMPLES = 10_000  # pairs that the Gaussian is measured on
 
 
 def train_prior(
@@ -79,7 +79,7 @@ def train_prior(
     )
     if text_mean is not None:
         embedding_statistics = replace(embedding_statistics, text_mean=text_mean)
-    making = {**describe_making(device, __name__), "pairs": pairs.made_by}
+    making = {**describe_provenance(device, __name__), "pairs": pairs.made_by}
     start = accept_start(start, settings, making)
     if start is not None and start.step >= train.max_it:
         logger.info("The prior is trained already, for %d steps.", start.step)
@@ -92,8 +92,8 @@ def train_prior(
     generator_identity = _parse_identity(pairs.recipe["generator"])
     encoder_identity = _parse_identity(pairs.recipe["encoder"])
     num_pairs = max(0, len(pairs) - train.val_pairs)
-    shown = slice(0, min(CLOUD_SAMPLES, max(1, num_pairs)))
-    cloud = measure_cloud(torch.from_numpy(pairs.take(shown)[0]))
+    shown = slice(0, min(GAUSSIAN_SAMPLES, max(1, num_pairs)))
+    gaussian = fit_gaussian(torch.from_numpy(pairs.take(shown)[0]))
     with seeded_weights(derive_seed(seed, "weights")):
         prior = build_prior(
             network,
@@ -103,7 +103,7 @@ def train_prior(
             znorm_latent=train.znorm_latent,
             generator_identity=generator_identity,
             encoder_identity=encoder_identity,
-            cloud=cloud,
+            gaussian=gaussian,
             embed_noise_scale=data.embed_noise_scale,
         )
     trainer = Trainer(
@@ -161,7 +161,7 @@ def train_prior(
             history=list(record.history),
             statistics=statistics,
             embedding_statistics=embedding_statistics,
-            cloud=cloud,
+            gaussian=gaussian,
             generator_identity=generator_identity,
             encoder_identity=encoder_identity,
             settings=settings,

@@ -7,18 +7,18 @@ and their weights are ours.
 from torch import Tensor
 from torch.nn import functional as F
 
-from clip2latent_kedro.latents import LatentCloud
+from clip2latent_kedro.latents import LatentGaussian
 
 
-def latent_distance(w: Tensor, target: Tensor, cloud: LatentCloud) -> Tensor:
-    """Return the mean squared difference in units of the cloud, a scalar.
+def latent_distance(w: Tensor, target: Tensor, gaussian: LatentGaussian) -> Tensor:
+    """Return the mean squared difference in units of the Gaussian, a scalar.
 
     Args:
         w: [n, num_latents, w_dim].
         target: Likewise.
-        cloud: Of all w.
+        gaussian: Of all w.
     """
-    return cloud.whiten(w - target).square().mean()
+    return gaussian.whiten(w - target).square().mean()
 
 
 def pixel_distance(image: Tensor, target: Tensor, low_pass: int) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from clip2latent_kedro.interfaces import Encoder, Generator
-from clip2latent_kedro.latents import LatentCloud, LatentStatistics, repeat_latents
+from clip2latent_kedro.latents import LatentGaussian, LatentStatistics, repeat_latents
 from clip2latent_kedro.methods.clip2gan.config import Clip2GanTrainingConfig
 from clip2latent_kedro.methods.clip2gan.losses import (
     clip_distance,
@@ -22,7 +22,7 @@ class Reconstruction:
         generator: Generator,
         encoder: Encoder,
         statistics: LatentStatistics,
-        cloud: LatentCloud,
+        gaussian: LatentGaussian,
         latent_repeats: list[int],
         config: Clip2GanTrainingConfig,
     ) -> None:
@@ -32,14 +32,14 @@ class Reconstruction:
             generator: w -> image.
             encoder: Image -> embedding.
             statistics: Between normalised latents and w.
-            cloud: Of w.
+            gaussian: Of w.
             latent_repeats: Layers that each latent stands for.
             config: `params:baselines.clip2gan`.
         """
         self._generator = generator
         self._encoder = encoder
         self._statistics = statistics
-        self._cloud = cloud
+        self._gaussian = gaussian
         self._latent_repeats = latent_repeats
         self._config = config
 
@@ -83,7 +83,7 @@ class Reconstruction:
 
     def _latent(self, x: Tensor, x0: Tensor) -> Tensor:
         denormalise = self._statistics.denormalise
-        return latent_distance(denormalise(x), denormalise(x0), self._cloud)
+        return latent_distance(denormalise(x), denormalise(x0), self._gaussian)
 
     def _pictures(
         self, x: Tensor, x0: Tensor, clip_embedding: Tensor

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from clip2latent_kedro.interfaces import Encoder, Generator
-from clip2latent_kedro.latents import LatentStatistics, measure_cloud
+from clip2latent_kedro.latents import LatentStatistics, fit_gaussian
 from clip2latent_kedro.methods.checks import check_models
 from clip2latent_kedro.methods.clip2gan.config import Clip2GanTrainingConfig
 from clip2latent_kedro.methods.clip2gan.mapper import MappingNetwork
@@ -20,7 +20,7 @@ from clip2latent_kedro.prior.diffusion import perturb_embedding
 from clip2latent_kedro.runtime import derive_seed, make_generator, seeded_weights
 
 COLUMNS = ("step", "loss", "latent", "pixel", "clip")
-_CLOUD_PAIRS = 10_000  # that the cloud is measured on
+_GAUSSIAN_PAIRS = 10_000  # that the Gaussian is measured on
 _WARMUP, _DECAY = 0.02, 0.6  # shares of the run in which the learning rate moves
 
 
@@ -57,12 +57,12 @@ def train_clip2gan(
     """
     check_models(generator, encoder, pairs)
     num_pairs = max(0, len(pairs) - config.val_pairs)
-    shown = slice(0, min(_CLOUD_PAIRS, max(1, num_pairs)))
+    shown = slice(0, min(_GAUSSIAN_PAIRS, max(1, num_pairs)))
     reconstruction = Reconstruction(
         generator.to(device),
         encoder.to(device),
         statistics,
-        measure_cloud(torch.from_numpy(pairs.take(shown)[0])),
+        fit_gaussian(torch.from_numpy(pairs.take(shown)[0])),
         pairs.recipe["latent_repeats"],
         config,
     )

@@ -36,7 +36,7 @@ class OptimisationConfig(Checked):
         space: `w`: layers that share a latent at the start go on sharing it. `w+`:
             each layer has its own.
         coordinates: What the optimiser moves: w itself, w in units of each channel's
-            spread, or w in units of the cloud's principal axes.
+            spread, or w in units of the Gaussian's principal axes.
         loss: 1 / cosine, 1 - cosine or half the squared angle (see `losses`).
         num_candidates: Random w of each sample to choose from, for `best_of`.
         candidate_psi: Their truncation.
@@ -54,10 +54,10 @@ class OptimisationConfig(Checked):
             more large squares, above 1 more small ones.
         l2_lambda: Weight of the summed squared distance of w from the start, one
             count for each latent that moves.
-        cloud_quantile: w may not leave the cloud that holds this share of random w,
+        cloud_quantile: w may not leave the Gaussian that holds this share of random w,
             or where the start lies if that is farther out; None for no such bound.
-        trust_radius: How far w may move from the start, in spreads of the cloud
-            (see `LatentCloud.distance`); None for no such bound.
+        trust_radius: How far w may move from the start, in spreads of the Gaussian
+            (see `LatentGaussian.distance`); None for no such bound.
         batch_size: Samples optimised at a time, cutouts not counted.
         checkpoint_synthesis: Save memory by running the generator twice a step.
         record_steps: Steps after which w and its score are kept, if there are so many;
@@ -94,8 +94,3 @@ class OptimisationConfig(Checked):
         """Yield that the recorded steps rise."""
         steps = self.record_steps
         yield steps == sorted(set(steps)), "record_steps", "rising"
-
-    @property
-    def is_random(self) -> bool:
-        """Whether samples of one prompt differ: their starts do, nothing else does."""
-        return self.start in ("best_of", "samples")

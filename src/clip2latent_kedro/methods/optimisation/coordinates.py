@@ -3,7 +3,8 @@
     w = origin + q basis
 
 In whitened coordinates a step of the same length changes w as much, for its spread, in
-every direction; raw w has directions in which the same step leaves the cloud at once.
+every direction; raw w has directions in which the same step leaves the Gaussian at
+once.
 """
 
 from collections.abc import Sequence
@@ -15,9 +16,9 @@ from torch import Tensor
 
 from clip2latent_kedro.interfaces import Generator
 from clip2latent_kedro.latents import (
-    LatentCloud,
+    LatentGaussian,
+    fit_gaussian,
     group_starts,
-    measure_cloud,
 )
 from clip2latent_kedro.methods.optimisation.config import CoordinatesName
 from clip2latent_kedro.runtime import make_generator
@@ -46,23 +47,27 @@ class Coordinates:
         return torch.einsum("nld,ldq->nlq", w - self.origin, self.inverse)
 
 
-def make_coordinates(name: CoordinatesName, cloud: LatentCloud) -> Coordinates:
+def make_coordinates(name: CoordinatesName, gaussian: LatentGaussian) -> Coordinates:
     """Return coordinates by name.
 
     Args:
         name: `raw`: q = w. `standardised`: q = (w - mean) / std of each channel.
-            `whitened`: the same along the cloud's principal axes.
-        cloud: Of one row for each latent that moves.
+            `whitened`: the same along the Gaussian's principal axes.
+        gaussian: Of one row for each latent that moves.
     """
-    spread = cloud.axes * cloud.std[:, None]  # columns, [num_latents, w_dim, w_dim]
+    spread = (
+        gaussian.axes * gaussian.std[:, None]
+    )  # columns, [num_latents, w_dim, w_dim]
     if name == "whitened":
-        inverse = cloud.axes / cloud.std[:, None]
-        return Coordinates(cloud.mean, spread.mT.contiguous(), inverse)
+        inverse = gaussian.axes / gaussian.std[:, None]
+        return Coordinates(gaussian.mean, spread.mT.contiguous(), inverse)
     if name == "standardised":
         std = spread.square().sum(dim=-1).sqrt()  # of each channel
-        return Coordinates(cloud.mean, torch.diag_embed(std), torch.diag_embed(1 / std))
-    unit = torch.diag_embed(torch.ones_like(cloud.mean))
-    return Coordinates(torch.zeros_like(cloud.mean), unit, unit)
+        return Coordinates(
+            gaussian.mean, torch.diag_embed(std), torch.diag_embed(1 / std)
+        )
+    unit = torch.diag_embed(torch.ones_like(gaussian.mean))
+    return Coordinates(torch.zeros_like(gaussian.mean), unit, unit)
 
 
 def shared_layers(w: Tensor) -> list[int]:
@@ -77,19 +82,19 @@ def shared_layers(w: Tensor) -> list[int]:
 
 
 @torch.no_grad()
-def measure_generator_cloud(
+def fit_generator_gaussian(
     generator: Generator,
     *,
-    num_latents: int,
-    seed: int,
+    num_latents: int = 10_000,
+    seed: int = 0,
     device: str = "cpu",
     batch_size: int = 1024,
-) -> LatentCloud:
+) -> LatentGaussian:
     """Return where the generator's own w lie, one row for each of its layers.
 
     Args:
         generator: On the device.
-        num_latents: z ~ N(0, I) to map, such as 10,000.
+        num_latents: z ~ N(0, I) to map.
         seed: Decides z.
         device: Where the generator is.
         batch_size: z mapped at a time.
@@ -101,30 +106,35 @@ def measure_generator_cloud(
     ]
     w = torch.cat(batches)
     layers = shared_layers(w)
-    return spread_cloud(measure_cloud(w[:, group_starts(layers)]), layers)
+    return repeat_gaussian(fit_gaussian(w[:, group_starts(layers)]), layers)
 
 
-def spread_cloud(cloud: LatentCloud, latent_repeats: Sequence[int]) -> LatentCloud:
-    """Return the cloud with one row for each layer of the generator.
+def repeat_gaussian(
+    gaussian: LatentGaussian, latent_repeats: Sequence[int]
+) -> LatentGaussian:
+    """Return the Gaussian with one row for each layer of the generator.
 
     Args:
-        cloud: Of a prior's training data, one row for each of its latents.
+        gaussian: Of a prior's training data, one row for each of its latents.
         latent_repeats: Layers that each latent stands for.
     """
     rows = [row for row, count in enumerate(latent_repeats) for _ in range(count)]
-    return select_rows(cloud, rows, like=cloud.mean)
+    return select_rows(gaussian, rows, like=gaussian.mean)
 
 
-def select_rows(cloud: LatentCloud, rows: Sequence[int], like: Tensor) -> LatentCloud:
-    """Return the cloud of some layers, its radii the same, where `like` is."""
+def select_rows(
+    gaussian: LatentGaussian, rows: Sequence[int], like: Tensor
+) -> LatentGaussian:
+    """Return the Gaussian of some layers, its radii the same, where `like` is."""
     mean, axes, std = (
-        values[list(rows)].to(like) for values in (cloud.mean, cloud.axes, cloud.std)
+        values[list(rows)].to(like)
+        for values in (gaussian.mean, gaussian.axes, gaussian.std)
     )
-    return replace(cloud, mean=mean, axes=axes, std=std)
+    return replace(gaussian, mean=mean, axes=axes, std=std)
 
 
 def limit_distance(
-    w: Tensor, centre: Tensor, cloud: LatentCloud, limit: Tensor
+    w: Tensor, centre: Tensor, gaussian: LatentGaussian, limit: Tensor
 ) -> Tensor:
     """Return w pulled straight towards a centre until it is no farther than a limit.
 
@@ -134,10 +144,10 @@ def limit_distance(
     Args:
         w: [n, num_latents, w_dim].
         centre: Broadcastable to w.
-        cloud: Whose spread is the unit; one row for each latent.
+        gaussian: Whose spread is the unit; one row for each latent.
         limit: [n], 0 or more.
     """
     offset = w - centre
-    distance = cloud.whiten(offset).square().mean(dim=(1, 2)).sqrt()
+    distance = gaussian.whiten(offset).square().mean(dim=(1, 2)).sqrt()
     share = (limit / distance.clamp_min(1e-12)).clamp(max=1)
     return centre + share[:, None, None] * offset

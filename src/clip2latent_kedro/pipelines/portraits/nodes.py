@@ -53,7 +53,7 @@ from clip2latent_kedro.portraits.vae_flow import (
     export_vae,
     train_flow,
 )
-from clip2latent_kedro.provenance import describe_making
+from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import derive_seed, describe_machine, pick_device
 
 Config = TypeVar(
@@ -373,7 +373,7 @@ def _fit(
     yield from go_on(
         lambda state: train(config, seed, device, state),
         {"config": asdict(config), "seed": seed},
-        making=describe_making(device, type(config).__module__),
+        making=describe_provenance(device, type(config).__module__),
         steps=config.steps,
         stored=progress if resume else None,
     )

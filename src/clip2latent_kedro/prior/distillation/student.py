@@ -46,7 +46,7 @@ def build_student(
             znorm_latent=settings["train"]["znorm_latent"],
             generator_identity=teacher.generator_identity,
             encoder_identity=teacher.encoder_identity,
-            cloud=teacher.cloud,
+            gaussian=teacher.gaussian,
             is_distilled=True,
             embed_noise_scale=settings["data"]["embed_noise_scale"],
             clip_dim=teacher.clip_dim,

@@ -31,7 +31,7 @@ from clip2latent_kedro.prior.optimizer import (
 )
 from clip2latent_kedro.prior.record import Record
 from clip2latent_kedro.prior.trainer import copy_to_cpu
-from clip2latent_kedro.provenance import describe_making
+from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import Stopwatch
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def distill_prior(
     """
     _check_teacher(teacher, pairs)
     settings = describe_settings(teacher, pairs, distillation=distillation, seed=seed)
-    making = {**describe_making(device, __name__), "pairs": pairs.made_by}
+    making = {**describe_provenance(device, __name__), "pairs": pairs.made_by}
     start = accept_start(start, settings, making)
     if start is not None and start.step >= distillation.max_it:
         logger.info("The student is trained already, for %d steps.", start.step)
