@@ -280,7 +280,7 @@ def test_settings_that_cannot_work_are_told_by_their_full_name(changes, told):
         (
             EVERY[OwnConfig],
             {"num_pairs": 1},
-            "num_pairs must be .*, 2 or more, or null",
+            "num_pairs must be .*, 2 or more, or",
         ),
         (EVERY[OwnConfig], {"condition": "sound"}, "condition must be one of text, im"),
         (EVERY[BigGanOptions], {"truncation": 0}, "above 0 and at most 1, got 0"),

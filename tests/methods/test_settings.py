@@ -68,20 +68,20 @@ def test_a_value_out_of_its_range_says_where_it_is():
         (
             "clip2latent",
             {"prior": "teacher"},
-            "here.prior must be one of prior, prior_best, student, got "teacher"",
+            'here.prior must be one of prior, prior_best, student, got "teacher"',
         ),
         ("random_w", {"psi": 1.0}, "here.psi is not a parameter. Known here: none."),
         ("external", {"folder": 3}, "here.folder must be a string, got 3."),
         (
             "direct",
             {"variant": "weak"},
-            "here.variant must be one of strong, plain, article, got "weak"",
+            'here.variant must be one of strong, plain, article, got "weak"',
         ),
         ("styleclip", {"variant": "plain"}, "here.variant is not a parameter."),
         (
             "clip2gan",
             {"bridge": "wide"},
-            "here.bridge must be one of none, mean_shift, got "wide"",
+            'here.bridge must be one of none, mean_shift, got "wide"',
         ),
         (
             "refinement",

@@ -83,7 +83,7 @@ def test_variants_are_the_points_of_each_grid_over_the_base():
     assert not changes_any(planned[5].settings, planned[0].settings, ["psi"])
     with pytest.raises(
         InputError,
-        match=r"sweep.grids.far: .*eta must be a number, 0 or more and at most 1",
+        match=r"far: eta must be .* at most 1",
     ):
         plan(far={"eta": [0.5, 2.0]})
 
