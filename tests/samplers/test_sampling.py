@@ -1,11 +1,9 @@
-import re
 from dataclasses import replace
 from typing import get_args
 
 import pytest
 import torch
 
-from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.samplers import (
     SAMPLERS,
     SamplingConfig,
@@ -114,12 +112,6 @@ def test_sampling_records_no_gradient(gaussian, start):
             seeded(),
         )
         assert not x0.requires_grad
-
-
-def test_cfgpp_takes_a_share():
-    message = re.escape("guidance_scale must be 0 to 1 for guidance: cfgpp, got 1.5.")
-    with pytest.raises(InputError, match=message):
-        replace(CONFIG, guidance="cfgpp", guidance_scale=1.5)
 
 
 @pytest.mark.parametrize(
