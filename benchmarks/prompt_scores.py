@@ -10,17 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from clip2latent_kedro.methods.clip2latent import Clip2Latent, Clip2LatentSettings
+from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study import (
-    Clip2Latent,
-    EvaluationConfig,
-    draw_row,
-    read_queries,
-    score_prompts,
-)
-from clip2latent_kedro.text_to_image import TextToImage
+from clip2latent_kedro.study.config import EvaluationConfig
+from clip2latent_kedro.study.prompts import embed_queries
+from clip2latent_kedro.study.samples import sample_images
+from clip2latent_kedro.study.scoring import score_prompts
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -48,44 +46,40 @@ class PromptScorer:
     ) -> None:
         """Load the models, and the prompts of that catalog entry."""
         self.sampling = SamplingConfig(**parameters["sampling"])
-        self._generator, self._encoder, self._judge = map(
-            catalog.load, ("generator", "encoder", "judge")
-        )
+        generator, encoder, judge = map(catalog.load, ("generator", "encoder", "judge"))
         self._evaluation = EvaluationConfig(**parameters["evaluation"])
-        self._repeats = DataConfig(**parameters["data"]).latent_repeats
+        self._models = Models(
+            generator=generator,
+            encoder=encoder,
+            embedder=encoder,
+            judge=judge,
+            latent_repeats=DataConfig(**parameters["data"]).latent_repeats,
+            latent_batch_size=self._evaluation.latent_batch_size,
+            image_batch_size=self._evaluation.image_batch_size,
+        )
         self._seed = parameters["seed"]
         rows = catalog.load(prompts).to_dict("records")
         if prompts == "prompt_bank":
             rows = rows[parameters["validation"]["num_prompts"] :]
-        self._queries = read_queries(
-            rows, self._encoder, self._judge.attributes, num_prompts=num_prompts
-        )
+        self._queries = embed_queries(rows, self._models, num_prompts=num_prompts)
 
     def __call__(
         self, prior: DiffusionPrior, settings: dict[str, Any]
     ) -> dict[str, float]:
         """Return means over the prompts, and the standard deviation among samples."""
-        evaluation = self._evaluation
-        model = TextToImage(
-            self._generator,
-            self._encoder,
-            prior,
-            self._repeats,
-            evaluation.latent_batch_size,
-            evaluation.image_batch_size,
-        )
-        drawn = draw_row(
-            Clip2Latent(model, replace(self.sampling, **settings)),
+        models = replace(self._models, priors={"prior": prior})
+        asked = Clip2LatentSettings(**{**vars(self.sampling), **settings})
+        samples = sample_images(
+            Clip2Latent.build(asked, models, self._queries),
             self._queries,
-            encoder=self._encoder,
-            judge=self._judge,
-            num_samples=evaluation.num_samples,
+            models,
+            num_samples=self._evaluation.num_samples,
             seed=self._seed,
-            image_batch_size=evaluation.image_batch_size,
-            stored_image_size=evaluation.stored_image_size,
+            stored_image_size=self._evaluation.stored_image_size,
         )
-        scores = score_prompts(drawn, self._queries, prior.gaussian, self._repeats)
-        w = drawn.w[:, :, 0] / prior.statistics.std[0].numpy()
+        repeats = models.latent_repeats
+        scores = score_prompts(samples, self._queries, prior.gaussian, repeats)
+        w = samples["w"][:, :, 0] / prior.statistics.std[0].numpy()
         scores["w_spread"] = np.sqrt(w.var(axis=1, ddof=1).mean())
         known = {name: values for name, values in scores.items() if _applies(values)}
         return {name: round(float(np.nanmean(known[name])), 4) for name in known}

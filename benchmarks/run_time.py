@@ -23,11 +23,13 @@ from random_models import W_DIM, RandomViT, random_stylegan2
 
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics
+from clip2latent_kedro.methods.clip2latent import Clip2Latent
+from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.prior.checkpoint import Checkpoint, build_prior
 from clip2latent_kedro.prior.diffusion import DiffusionPrior, EmbeddingStatistics
 from clip2latent_kedro.runtime import describe_machine, pick_device
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study import STAGES, Clip2Latent, Queries, time_rows
+from clip2latent_kedro.study.timing import STAGES, time_rows
 from clip2latent_kedro.text_to_image import TextToImage
 
 NETWORK = {
@@ -77,7 +79,7 @@ def main() -> None:
                 device=device,
             )
             sampling = SamplingConfig(guidance_scale=2.0, **settings)
-            methods[name] = Clip2Latent(model, sampling)
+            methods[name] = Clip2Latent(model=model, settings=sampling)
     queries = Queries([TEXT], encoder.encode_text([TEXT]), np.empty((1, 0), np.int64))
 
     print(f"{describe_machine()}\n")

@@ -8,7 +8,6 @@ import pytest
 from annotated_types import Ge, Gt, Interval, Le, Len, Lt, MultipleOf
 from test_parameters import load_parameters
 
-from clip2latent_kedro.ablation.settings import Settings
 from clip2latent_kedro.checked import (
     Seed,
     change_settings,
@@ -27,6 +26,7 @@ from clip2latent_kedro.generators.vae import VaeConfig
 from clip2latent_kedro.methods.lafite.discriminator import DiscriminatorConfig
 from clip2latent_kedro.parameters import Parameters
 from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.study.ablation.config import OwnConfig
 
 TREE = read_settings(Parameters, load_parameters())
 LAFITE = LafiteConfig(8, 8, 16, 64, 8)
@@ -40,9 +40,7 @@ FILES = [
     OpenClipOptions("ViT-B-32"),
     CompactClipConfig(8, {}, {}, [1, 2], [0.5] * 3, [0.5] * 3),
     DiscriminatorConfig(16, 64, 8, 4),
-    Settings(
-        TREE.sampling, TREE.data, TREE.model.network, TREE.model.diffusion, TREE.train
-    ),
+    OwnConfig(),
 ]
 
 
@@ -279,8 +277,12 @@ def test_settings_that_cannot_work_are_told_by_their_full_name(changes, told):
         (EVERY[CompactClipConfig], {"image_std": [1.0]}, "image_std must be .* 3 of"),
         (EVERY[DiscriminatorConfig], {"resolution": 4}, "resolution must be .* 8 or"),
         (EVERY[DiscriminatorConfig], {"channel_base": 8}, "the resolution, 16, or"),
-        (EVERY[Settings], {"num_pairs": 1}, "num_pairs must be .*, 2 or more, or null"),
-        (EVERY[Settings], {"condition": "sound"}, "condition must be one of text, im"),
+        (
+            EVERY[OwnConfig],
+            {"num_pairs": 1},
+            "num_pairs must be .*, 2 or more, or",
+        ),
+        (EVERY[OwnConfig], {"condition": "sound"}, "condition must be one of text, im"),
         (EVERY[BigGanOptions], {"truncation": 0}, "above 0 and at most 1, got 0"),
     ],
     ids=str,

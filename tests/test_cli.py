@@ -146,7 +146,10 @@ def test_environment_changes_parameters_and_paths(kedro_run):
     [
         (["--params=data.bz:1"], "data.bz is not a parameter. Did you mean data.bs?"),
         (["--params=model.network.dephth:1"], "Did you mean model.network.depth?"),
-        (["--params=data.bs:many"], 'data.bs must be a whole number, got "many".'),
+        (
+            ["--params=data.bs:many"],
+            'data.bs must be a whole number, 1 or more, got "many".',
+        ),
         (["--params=data.bs:0"], "data.bs must be a whole number, 1 or more, got 0."),
         (["--params=trian.lr:1"], "trian is not a parameter."),
         (["--pipeline=trainig"], "Did you mean training?"),

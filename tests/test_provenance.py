@@ -211,9 +211,9 @@ def test_a_training_goes_on_under_other_code_and_says_so(caplog):
 
 COMPUTED_BY = {
     "pairs": ["pairs.generation", "generators.adapters", "encoders.compact_clip"],
-    "rows": ["study.drawing", "study.kinds.clip2latent"],
-    "trials": ["study.sweep"],
-    "variants": ["ablation.run"],
+    "rows": ["study.samples", "methods.clip2latent"],
+    "trials": ["study.engine", "methods.clip2latent"],
+    "variants": ["study.ablation.plan"],
     "pictures": ["inference"],
     "trainings": ["prior.training"],
 }
@@ -224,7 +224,7 @@ COMPUTED_BY = {
     [
         ("samplers/ddim.py", {"rows", "trials", "variants", "pictures"}),
         ("prior/diffusion.py", COMPUTED_BY.keys() - {"pairs"}),
-        ("generators/stylegan2_layers.py", {"pairs", "variants"}),
+        ("generators/stylegan2_layers.py", {"pairs"}),
         ("study/scoring.py", {"trials", "variants"}),
         ("cli/overrides.py", set()),
         ("progress.py", set()),

@@ -22,13 +22,13 @@ from clip2latent_kedro.conditioning import embed_queries
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import is_picture, read_image
 from clip2latent_kedro.interfaces import Encoder
+from clip2latent_kedro.methods.digests import digest_prior
+from clip2latent_kedro.methods.models import PriorName
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.prior.sampling import adapt_sampling
 from clip2latent_kedro.progress import progress_bar
 from clip2latent_kedro.provenance import describe_provenance, list_differences
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study.digests import digest_prior
-from clip2latent_kedro.study.variants import PriorName
 from clip2latent_kedro.text_to_image import TextToImage
 
 logger = logging.getLogger(__name__)

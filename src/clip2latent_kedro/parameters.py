@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from clip2latent_kedro.ablation import AblationConfig
-from clip2latent_kedro.ablation.settings import OWN
 from clip2latent_kedro.checked import (
     Checked,
     PositiveInt,
@@ -16,6 +14,7 @@ from clip2latent_kedro.checked import (
 )
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
+from clip2latent_kedro.methods import split_overrides
 from clip2latent_kedro.methods.clip2gan import Clip2GanTrainingConfig
 from clip2latent_kedro.methods.lafite import LafiteTrainingConfig
 from clip2latent_kedro.methods.optimisation import OptimisationConfig
@@ -31,12 +30,12 @@ from clip2latent_kedro.prior.distillation.config import DistillationConfig
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study import EvaluationConfig
-from clip2latent_kedro.study.kinds import KINDS, read_rows
+from clip2latent_kedro.study.ablation.config import GROUPS, OWN, AblationConfig
+from clip2latent_kedro.study.config import EvaluationConfig, read_rows
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.validation import ValidationConfig
-from clip2latent_kedro.study.variants import ALLOWED as SAMPLING
-from clip2latent_kedro.study.variants import expand_grid
+
+GONE = {"ablation.ensemble_size": "Priors are trained one by one: remove it."}
 
 
 @dataclass(frozen=True)
@@ -123,6 +122,10 @@ def check_parameters(tree: Mapping[str, Any]) -> None:
         InputError: With one sentence for each wrong parameter: its path, what is
             expected, what came.
     """
+    for name, advice in GONE.items():
+        group, _, setting = name.partition(".")
+        if setting in tree.get(group, {}):
+            raise InputError(f"{name} is not a parameter any more. {advice}")
     parameters = read_settings(Parameters, tree)
     for where, changes in _variants(parameters):
         try:
@@ -135,21 +138,18 @@ def check_parameters(tree: Mapping[str, Any]) -> None:
 def _variants(parameters: Parameters) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the place of each variant, and what it changes of the parameters."""
     for name, row in read_rows(parameters.evaluation.rows).items():
-        allowed = KINDS[row.kind].allowed
-        group = allowed.group_of(row.settings)
+        group, changed = split_overrides(row.overrides, row.method)
         if group is not None:
-            changes = allowed.changes(row.settings)
-            yield f"evaluation.rows.{name}", _within(group, changes)
-    for grid, settings in parameters.sweep.grids.items():
-        for overrides in expand_grid(settings):
-            changes = SAMPLING.changes(overrides)
-            yield f"sweep.grids.{grid}", _within("sampling", changes)
+            yield f"evaluation.rows.{name}", _within(group, changed)
+    for point in parameters.sweep.variants():
+        changed = split_overrides(point.overrides)[1]
+        yield f"sweep.grids.{point.group}", _within("sampling", changed)
     ablation = parameters.ablation
     for study in ablation.read_studies().values():
         budget = ablation.budget if study.retrains else {}
-        for point in study.points():
-            changes = {**budget, **point.overrides}
-            of_run = {name: changes[name] for name in changes if name not in OWN}
+        for variant in study.variants():
+            changed = {**budget, **variant.overrides}
+            of_run = {n: changed[n] for n in changed if n not in GROUPS[OWN]}
             yield f"ablation.studies.{study.name}", of_run
 
 

@@ -56,9 +56,9 @@ def digest_code(*roots: str) -> str:
     """Return a SHA-256 (hex) of the code of modules and of all that they import.
 
     All means the modules of the same package and of this one, wherever in the code one
-    is imported or named in a string. Comments, docstrings and layout do not count.
-    Digests are of code as `ast.unparse` writes it, which another Python may do in
-    another way.
+    is imported, but for types alone, or named in a string. Comments, docstrings and
+    layout do not count. Digests are of code as `ast.unparse` writes it, which another
+    Python may do in another way.
 
     Args:
         roots: Names of modules; the code of one without a source counts by its name.
@@ -258,7 +258,7 @@ def _find_imports(tree: ast.Module, name: str, package: str) -> set[str]:
         return top in tops and not is_aside and _find_source(name) is not None
 
     found = set()
-    for node in ast.walk(tree):
+    for node in _walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -271,3 +271,15 @@ def _find_imports(tree: ast.Module, name: str, package: str) -> set[str]:
         ):
             found.add(match[1])
     return set(filter(is_ours, found))
+
+
+def _walk(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield all nodes but those under `if TYPE_CHECKING`, which compute nothing."""
+    due = [tree]
+    while due:
+        node = due.pop()
+        yield node
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            due += node.orelse
+        else:
+            due += ast.iter_child_nodes(node)

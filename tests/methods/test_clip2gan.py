@@ -20,16 +20,16 @@ from clip2latent_kedro.encoders import load_encoder
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators import load_generator
 from clip2latent_kedro.interfaces import Identity
+from clip2latent_kedro.methods import METHODS, make_settings
 from clip2latent_kedro.methods.clip2gan import (
     export_clip2gan,
     load_clip2gan,
     map_to_w,
 )
+from clip2latent_kedro.methods.method import LackingError
+from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.portraits.judge import load_judge
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
-from clip2latent_kedro.study.kinds import KINDS
-from clip2latent_kedro.study.models import Models
-from clip2latent_kedro.study.rows import LackingError, RowSpec
 
 ROOT = Path(__file__).parents[2]
 
@@ -135,36 +135,31 @@ def test_files_that_are_none_are_refused(model, tmp_path):
             load_clip2gan(path, {})
 
 
-def models_with(model):
-    return Models(
+def build(model, **overrides):
+    models = Models(
         generator=ColourGenerator(),
         encoder=ColourEncoder(),
-        priors={},
+        embedder=ColourEncoder(),
         latent_repeats=[2],
         latent_batch_size=16,
         image_batch_size=16,
-        device="cpu",
-        groups={},
-        timing_guidance_scale=2.0,
-        baselines={"clip2gan": model},
+        clip2gan=model,
     )
-
-
-def build_row(model, **settings):
-    spec = RowSpec("clip2gan", "clip2gan", settings)
-    return KINDS["clip2gan"].build(spec, models_with(model), make_queries())
+    settings = make_settings("row", overrides, {}, "clip2gan")
+    return METHODS["clip2gan"].build(settings, models, make_queries())
 
 
 @pytest.mark.parametrize("bridge", ["none", "mean_shift"])
 def test_a_row_answers_each_prompt_with_its_one_w(model, bridge):
-    row, queries = build_row(model, bridge=bridge), make_queries()
-    w = row.method.sample(queries, num_samples=4, seed=0)
+    row, queries = build(model, bridge=bridge), make_queries()
+    w = row.sample(queries, num_samples=4, seed=0)
     expected = map_to_w(model, queries.embedding, bridge=bridge)
     torch.testing.assert_close(w, expected[:, None].expand(-1, 4, -1, -1))
-    image = row.method.synthesise(w[:, 0])
+    image = row.synthesise(w[:, 0])
     torch.testing.assert_close(image[:, :, 0, 0], expected.mean(dim=1))
-    assert row.settings == {"bridge": bridge}
+    assert row.list_settings() == {"bridge": bridge}
     assert row.made_with == {"clip2gan": model.identity.digest}
+    assert row.is_deterministic
     assert row.training_seconds == model.training_seconds
 
 
@@ -172,15 +167,15 @@ def test_a_row_answers_each_prompt_with_its_one_w(model, bridge):
 def test_a_row_for_other_models_is_left_out(model, role):
     other = replace(model, **{f"{role}_identity": Identity("another", "99")})
     with pytest.raises(LackingError, match=f"trained for the {role} another@99"):
-        build_row(other)
+        build(other)
 
 
 def test_a_row_whose_bridge_needs_more_is_left_out(state, tmp_path):
     path = write(tmp_path / "clip2gan.safetensors", state, text_mean=None)
     model = load_clip2gan(path, {})
-    with pytest.raises(LackingError, match=r"rows.clip2gan.bridge must be none"):
-        build_row(model, bridge="mean_shift")
-    assert build_row(model).settings == {"bridge": "none"}
+    with pytest.raises(LackingError, match=r"^bridge must be none"):
+        build(model, bridge="mean_shift")
+    assert build(model).list_settings() == {"bridge": "none"}
 
 
 def test_the_shipped_model_belongs_to_the_shipped_ones_and_draws_what_is_asked():

@@ -17,18 +17,15 @@ from torch.nn import functional
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import LatentGaussian
-from clip2latent_kedro.methods.optimisation import (
-    OptimisationConfig,
-    fit_generator_gaussian,
-    optimise,
-    optimise_latents,
-    refine,
-)
-from clip2latent_kedro.methods.optimisation.loop import ramp
+from clip2latent_kedro.methods.method import Queries
+from clip2latent_kedro.methods.optimisation import OptimisationConfig
+from clip2latent_kedro.methods.optimisation.coordinates import fit_generator_gaussian
+from clip2latent_kedro.methods.optimisation.loop import optimise_latents, ramp
+from clip2latent_kedro.methods.optimisation.method import Direct
 
 GENERATOR, ENCODER = ColourGenerator(), ColourEncoder()
 TEXTS = torch.tensor([[1.0, 0.0, 0.0], [-1.0, 0.5, 0.3], [0.2, 2.0, -1.0]])
-GAUSSIAN = fit_generator_gaussian(GENERATOR, num_latents=4000, seed=0)
+CLOUD = fit_generator_gaussian(GENERATOR, num_latents=4000, seed=0)
 
 
 def make_config(**changes):
@@ -36,15 +33,30 @@ def make_config(**changes):
     return OptimisationConfig(**{**settings, **changes})
 
 
-def search(config, *, texts=TEXTS, num_samples=2, seed=0):
-    return optimise(
-        GENERATOR,
-        ENCODER,
-        texts,
-        config,
-        gaussian=GAUSSIAN,
-        num_samples=num_samples,
-        seed=seed,
+def trace(
+    config, *, texts=TEXTS, num_samples=2, seed=0, generator=GENERATOR, encoder=ENCODER
+):
+    """Return w, [n, num_samples, 2, 3], and the way, of a search from the text."""
+    method = Direct(
+        generator=generator,
+        encoder=encoder,
+        gaussian=CLOUD,
+        settings=config,
+        is_deterministic=config.start != "best_of",
+        has_bar=False,
+    )
+    queries = Queries(["a text"] * len(texts), texts, np.empty((len(texts), 0), int))
+    return method.sample_with_trajectory(queries, num_samples=num_samples, seed=seed)
+
+
+def search(config, **changes):
+    return trace(config, **changes)[0]
+
+
+def refine(texts, w, config):
+    """Return w of a search from given w, [n, 2, 3], and the way."""
+    return optimise_latents(
+        GENERATOR, ENCODER, texts, w, config, gaussian=CLOUD, seed=0
     )
 
 
@@ -92,8 +104,8 @@ def test_every_search_finds_the_text(loss, coordinates, space):
 
     found = search(config)
 
-    assert found.w.shape == (3, 2, 2, 3)
-    torch.testing.assert_close(cosines(found.w), torch.ones(3, 2), atol=0.01, rtol=0)
+    assert found.shape == (3, 2, 2, 3)
+    torch.testing.assert_close(cosines(found), torch.ones(3, 2), atol=0.01, rtol=0)
 
 
 def test_the_path_is_that_of_adamw_on_the_loss():
@@ -102,19 +114,14 @@ def test_the_path_is_that_of_adamw_on_the_loss():
     text = TEXTS[1].double().numpy()
     settings = {"lr": 0.03, "betas": [0.5, 0.9], "weight_decay": 0.1}
     config = make_config(num_steps=6, record_steps=[0, 1, 6], **settings)
-    w = torch.tensor(start, dtype=torch.float32).expand(1, 1, 2, 3)
+    w = torch.tensor(start, dtype=torch.float32).expand(1, 2, 3)
 
-    found = refine(GENERATOR, ENCODER, TEXTS[1:2], w, config, gaussian=GAUSSIAN, seed=0)
+    found, way = refine(TEXTS[1:2], w, config)
     expected = adam(lambda p: -gradient_of_cosine(p, text), start, steps=6, **settings)
 
-    path = [start, expected[0], expected[5]]
-    expected_w = torch.tensor(np.stack(path)).float()
-    torch.testing.assert_close(found.trajectory[:, 0, 0, 0], expected_w)
-    torch.testing.assert_close(found.w[0, 0, 1], expected_w[-1])
-    expected_curve = [p @ text / np.linalg.norm(p) / np.linalg.norm(text) for p in path]
-    torch.testing.assert_close(
-        found.curve[:, 0, 0], torch.tensor(expected_curve).float()
-    )
+    path = torch.tensor(np.stack([start, expected[0], expected[5]])).float()
+    torch.testing.assert_close(way.samples[:, 0, 0], path)
+    torch.testing.assert_close(found[0, 1], path[-1])
 
 
 class ShiftedGenerator(ColourGenerator):
@@ -144,31 +151,25 @@ def test_the_articles_search_is_that_of_its_code():
         (1 / logit * 100).sum().backward()
         optimizer.step()
 
-    found = optimise(
-        ShiftedGenerator(),
-        ENCODER,
-        text[None],
-        config,
-        gaussian=GAUSSIAN,
-        num_samples=1,
-        seed=0,
+    found = search(
+        config, texts=text[None], num_samples=1, generator=ShiftedGenerator()
     )
-    torch.testing.assert_close(found.w[0, 0, 0], latents.data[0], rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(found.w[0, 0, 0], found.w[0, 0, 1])
+    torch.testing.assert_close(found[0, 0, 0], latents.data[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found[0, 0, 0], found[0, 0, 1])
 
 
 def test_records_that_are_not_reached_are_left_out():
-    found = search(make_config(num_steps=3, record_steps=[0, 2, 10]))
+    _, way = trace(make_config(num_steps=3, record_steps=[0, 2, 10]))
 
-    assert found.steps == [0, 2]
-    assert found.trajectory.shape == (2, 3, 2, 2, 3)
+    assert way.steps == [0, 2]
+    assert way.samples.shape == (2, 3, 2, 2, 3)
 
 
 def test_the_average_lags_as_it_should():
     plain = make_config(num_steps=3, record_steps=[0, 1, 2, 3])
 
-    path = search(plain).trajectory
-    averaged = search(replace(plain, ema_decay=0.9)).trajectory
+    path = trace(plain)[1].samples
+    averaged = trace(replace(plain, ema_decay=0.9))[1].samples
 
     expected = path[0]
     for step in (1, 2, 3):
@@ -179,14 +180,12 @@ def test_the_average_lags_as_it_should():
 def test_the_pull_to_the_start_balances_the_loss():
     """Where 2 lambda (w - start) is the gradient of the cosine, nothing moves on."""
     config = make_config(num_steps=300, lr=0.02, rampdown=1.0, l2_lambda=2.0)
-    start = torch.tensor([[[[0.3, -0.8, 0.5]] * 2]])
+    start = torch.tensor([[[0.3, -0.8, 0.5]] * 2])
 
-    found = refine(
-        GENERATOR, ENCODER, TEXTS[:1], start, config, gaussian=GAUSSIAN, seed=0
-    )
+    found, _ = refine(TEXTS[:1], start, config)
 
-    w = found.w[0, 0, 0].double().numpy()
-    pull = 2 * config.l2_lambda * (w - start[0, 0, 0].double().numpy())
+    w = found[0, 0].double().numpy()
+    pull = 2 * config.l2_lambda * (w - start[0, 0].double().numpy())
     gradient = gradient_of_cosine(w, TEXTS[0].double().numpy())
     np.testing.assert_allclose(pull, gradient, atol=1e-3)
     assert np.linalg.norm(pull) > 0.1
@@ -195,28 +194,28 @@ def test_the_pull_to_the_start_balances_the_loss():
 def test_cutouts_of_a_plain_picture_change_nothing():
     plain, cut = make_config(num_steps=20), make_config(num_steps=20, num_cutouts=3)
 
-    torch.testing.assert_close(search(cut).w, search(plain).w, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(search(cut), search(plain), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("changes", [{}, {"num_cutouts": 2}, {"space": "w+"}])
 def test_a_sample_does_not_depend_on_what_is_beside_it(changes):
     config = make_config(num_candidates=4, record_steps=[5], **changes)
 
-    together = search(config, num_samples=3)
-    one_by_one = search(replace(config, batch_size=1), num_samples=3)
+    together, way = trace(config, num_samples=3)
+    one_by_one, own_way = trace(replace(config, batch_size=1), num_samples=3)
     fewer = search(config, texts=TEXTS[:2], num_samples=2)
 
-    torch.testing.assert_close(one_by_one.w, together.w)
-    torch.testing.assert_close(one_by_one.curve, together.curve)
-    torch.testing.assert_close(fewer.w, together.w[:2, :2])
-    assert not torch.allclose(search(config, seed=1).w, search(config).w)
+    torch.testing.assert_close(one_by_one, together)
+    torch.testing.assert_close(own_way.samples, way.samples)
+    torch.testing.assert_close(fewer, together[:2, :2])
+    assert not torch.allclose(search(config, seed=1), search(config))
 
 
 def test_the_best_candidate_is_the_start():
     many = make_config(num_steps=0, num_candidates=16, candidate_psi=0.5)
     one = replace(many, num_candidates=1)
 
-    best, first = cosines(search(many).w), cosines(search(one).w)
+    best, first = cosines(search(many)), cosines(search(one))
 
     assert (best >= first).all()
     assert best.mean() > first.mean() + 0.3
@@ -226,7 +225,7 @@ def test_truncation_of_candidates_halves_them():
     config = make_config(num_steps=0)
 
     torch.testing.assert_close(
-        search(replace(config, candidate_psi=0.5)).w, search(config).w / 2
+        search(replace(config, candidate_psi=0.5)), search(config) / 2
     )
 
 
@@ -234,67 +233,55 @@ def test_truncation_of_candidates_halves_them():
 def test_samples_of_a_fixed_start_are_equal(start):
     config = make_config(start=start, num_steps=2, record_steps=[0, 2])
 
-    found = search(config, num_samples=3)
+    found, way = trace(config, num_samples=3)
 
-    expected = GAUSSIAN.mean if start == "mean" else torch.zeros(2, 3)
-    torch.testing.assert_close(found.trajectory[0], expected.expand(3, 3, 2, 3))
-    assert found.curve.shape == (2, 3, 3)
-    assert (found.w == found.w[:, :1]).all()
-    assert not torch.equal(found.w[0], found.w[1])
+    expected = CLOUD.mean if start == "mean" else torch.zeros(2, 3)
+    torch.testing.assert_close(way.samples[0], expected.expand(3, 3, 2, 3))
+    assert torch.equal(way.samples[1], found)
+    assert (found == found[:, :1]).all()
+    assert not torch.equal(found[0], found[1])
 
 
 @pytest.mark.parametrize("coordinates", ["raw", "standardised", "whitened"])
 def test_no_steps_return_the_samples_exactly(coordinates):
     config = make_config(start="samples", num_steps=0, coordinates=coordinates)
-    w = torch.randn(3, 4, 2, 3, generator=torch.Generator().manual_seed(0))
+    w = torch.randn(3, 2, 3, generator=torch.Generator().manual_seed(0))
 
-    found = refine(GENERATOR, ENCODER, TEXTS, w, config, gaussian=GAUSSIAN, seed=0)
-
-    assert torch.equal(found.w, w)
+    assert torch.equal(refine(TEXTS, w, config)[0], w)
 
 
 def test_layers_that_share_a_latent_go_on_sharing_it():
-    w = torch.tensor([[[[0.1, 0.2, 0.3]] * 2]]).expand(3, 1, 2, 3)
+    w = torch.tensor([[[0.1, 0.2, 0.3]] * 2]).expand(3, 2, 3)
     apart = w + torch.tensor([[0.0], [0.1]])
     config = make_config(start="samples")
 
-    def layers_of(start, config):
-        found = refine(
-            GENERATOR, ENCODER, TEXTS, start, config, gaussian=GAUSSIAN, seed=0
-        )
-        return found.w.unbind(dim=2)
-
-    first, second = layers_of(w, config)
+    first, second = refine(TEXTS, w, config)[0].unbind(dim=1)
     assert torch.equal(first, second)
-    first, second = layers_of(apart, config)
+    first, second = refine(TEXTS, apart, config)[0].unbind(dim=1)
     assert not torch.allclose(first, second)
 
 
-def test_refinement_stays_in_the_gaussian_and_near_its_start():
+def test_refinement_stays_in_the_cloud_and_near_its_start():
     config = make_config(
         start="samples", num_steps=60, lr=0.3, coordinates="whitened",
         cloud_quantile=0.9, trust_radius=0.8, record_steps=[1, 20, 60],
     )  # fmt: skip
     inside = GENERATOR.mapping(torch.randn(3, 3)) * 0.3
-    start = torch.stack([inside, inside * 20], dim=1)  # the second sample far outside
+    start = torch.cat([inside, inside * 20])  # the last three far outside
+    texts = TEXTS.repeat(2, 1)
 
-    found = refine(GENERATOR, ENCODER, TEXTS, start, config, gaussian=GAUSSIAN, seed=0)
+    _, way = refine(texts, start, config)
 
-    radius = GAUSSIAN.radius(0.9)
-    for w in found.trajectory:
-        moved = (
-            GAUSSIAN.whiten((w - start).flatten(0, 1)).square().mean(dim=(1, 2)).sqrt()
-        )
+    radius = CLOUD.radius(0.9)
+    for w in way.samples:
+        moved = CLOUD.whiten(w - start).square().mean(dim=(1, 2)).sqrt()
         assert (moved <= 0.8 + 1e-4).all()
-        distance = GAUSSIAN.distance(w.flatten(0, 1)).view(3, 2)
-        limit = GAUSSIAN.distance(start.flatten(0, 1)).view(3, 2).clamp_min(radius)
-        assert (distance <= limit + 1e-3).all()
-    free = refine(
-        GENERATOR, ENCODER, TEXTS, start,
-        replace(config, cloud_quantile=None, trust_radius=None),
-        gaussian=GAUSSIAN, seed=0,
-    )  # fmt: skip
-    assert GAUSSIAN.distance(free.w[:, 0]).max() > radius  # the bounds were met
+        limit = CLOUD.distance(start).clamp_min(radius)
+        assert (CLOUD.distance(w) <= limit + 1e-3).all()
+    free, _ = refine(
+        texts, start, replace(config, cloud_quantile=None, trust_radius=None)
+    )
+    assert CLOUD.distance(free[:3]).max() > radius  # the bounds were met
 
 
 def test_saving_memory_changes_nothing():
@@ -302,25 +289,21 @@ def test_saving_memory_changes_nothing():
 
     saved = search(replace(config, checkpoint_synthesis=True))
 
-    torch.testing.assert_close(saved.w, search(config).w)
+    torch.testing.assert_close(saved, search(config))
 
 
 def test_a_start_may_have_one_row_for_all_layers():
     start = torch.tensor([[[0.1, 0.2, 0.3]]] * 3)
 
-    def found(rows):
-        return optimise_latents(
-            GENERATOR, ENCODER, TEXTS, rows, make_config(), gaussian=GAUSSIAN, seed=0
-        ).w
-
-    torch.testing.assert_close(found(start), found(start.expand(-1, 2, -1)))
+    whole, _ = refine(TEXTS, start.expand(-1, 2, -1), make_config())
+    torch.testing.assert_close(refine(TEXTS, start, make_config())[0], whole)
 
 
 def test_it_works_where_gradients_are_off():
     with torch.no_grad():
-        without = search(make_config()).w
+        without = search(make_config())
 
-    torch.testing.assert_close(without, search(make_config()).w)
+    torch.testing.assert_close(without, search(make_config()))
 
 
 def test_the_learning_rate_rises_and_falls_as_published():
@@ -345,10 +328,7 @@ class BlindEncoder(ColourEncoder):
 
 def test_models_without_gradients_are_told():
     with pytest.raises(InputError, match="needs gradients of generator"):
-        optimise(
-            GENERATOR, BlindEncoder(), TEXTS, make_config(), gaussian=GAUSSIAN,
-            num_samples=1, seed=0,
-        )  # fmt: skip
+        search(make_config(), encoder=BlindEncoder())
 
 
 def test_a_search_from_samples_needs_them():
@@ -360,9 +340,7 @@ def test_a_search_from_samples_needs_them():
 
 def test_the_gaussian_of_a_generator_is_that_of_its_latents():
     """w = z / 4 on both layers."""
-    assert isinstance(GAUSSIAN, LatentGaussian)
-    torch.testing.assert_close(GAUSSIAN.mean, torch.zeros(2, 3), atol=0.02, rtol=0)
-    torch.testing.assert_close(
-        GAUSSIAN.std, torch.full((2, 3), 0.25), atol=0.02, rtol=0
-    )
-    assert torch.equal(GAUSSIAN.axes[0], GAUSSIAN.axes[1])
+    assert isinstance(CLOUD, LatentGaussian)
+    torch.testing.assert_close(CLOUD.mean, torch.zeros(2, 3), atol=0.02, rtol=0)
+    torch.testing.assert_close(CLOUD.std, torch.full((2, 3), 0.25), atol=0.02, rtol=0)
+    assert torch.equal(CLOUD.axes[0], CLOUD.axes[1])

@@ -14,12 +14,12 @@ from clip2latent_kedro.methods.optimisation.coordinates import (
     repeat_gaussian,
     shared_layers,
 )
-from clip2latent_kedro.methods.optimisation.losses import text_loss
-from clip2latent_kedro.methods.optimisation.views import (
+from clip2latent_kedro.methods.optimisation.objective import (
     cut_out,
-    draw_windows,
     input_size,
+    random_windows,
     resize_image,
+    text_loss,
 )
 
 
@@ -99,7 +99,7 @@ def make_config(**changes):
 def test_windows_lie_in_the_picture_and_are_as_large_as_wanted():
     config = make_config(num_cutouts=4000, cutout_least=0.25, cutout_power=0.5)
 
-    windows = np.array(draw_windows(config, 64, torch.Generator().manual_seed(0)))
+    windows = np.array(random_windows(config, 64, torch.Generator().manual_seed(0)))
 
     top, left, side = windows.T
     assert 16 <= side.min() <= 18

@@ -1,15 +1,10 @@
 """Ablations, run by Kedro in a world of three colours with priors of four steps."""
 
 import io
-from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 import pytest
-from ablation.world import NUM_KEPT, make_data, make_settings, make_train
-from kedro.io import DataCatalog, MemoryDataset
-from kedro.runner import SequentialRunner
-from kedro.validation.parameter_validator import ParameterValidator
 from linear_models import (
     PROMPTS,
     ColourEncoder,
@@ -19,14 +14,15 @@ from linear_models import (
     make_colour_pairs,
     make_evaluation,
     make_prior,
-    make_sampling,
 )
+from pipelines.world import BANK, run_pipeline, written
+from study.ablation_world import NUM_KEPT, make_base, make_config, make_train
 
-from clip2latent_kedro.ablation import AblationConfig
 from clip2latent_kedro.cli.comparison import Table, compare_tables
 from clip2latent_kedro.datasets import ArrayFolderDataset
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.pipelines.ablation import create_pipeline
+from clip2latent_kedro.study.ablation.config import OWN
 
 STUDIES = {
     "truncation": {
@@ -51,57 +47,28 @@ STUDIES = {
     "pairs": {"axis": "num_pairs", "values": [4, 50, None]},  # 4 fill no batch
     "best_of": {"axis": "best_of", "values": [1, 3]},
 }
-BANK = pd.DataFrame([{"prompt": "9 9 9"}, *PROMPTS])  # the first is the validation's
 NUM_VARIANTS = 7 + 2 + 4 + 3 + 2
 FAILED = ["num_steps 7", "num_pairs 4"]
-CREATED = (
-    "ablation_variants",
-    "ablation_scores",
-    "ablation_studies",
-    "ablation_report",
-    "ablation_table",
-)
 
 
-class KeptDataset(MemoryDataset):
-    """In memory also after the last node that reads it."""
-
-    def _release(self):
-        pass
-
-
-def make_ablation(**changes):
-    settings = {
-        "num_prompts": 3,
-        "num_samples": 2,
-        "num_seeds": 3,
-        "confidence": 0.9,
-        "strip_prompts": 2,
-        "ensemble_size": 6,
-        "budget": {"train.max_it": 3},
-        "only": None,
-        "studies": STUDIES,
-    }
-    return AblationConfig(**{**settings, **changes})
+def make_ablation(studies=STUDIES, **changes):
+    return make_config(studies, **{"num_seeds": 3, "confidence": 0.9, **changes})
 
 
 @pytest.fixture
 def run(tmp_path):
     def run(**changes):
-        settings = make_settings()
+        base = make_base()
+        del base[OWN]
         given = {
-            "prompt_bank": BANK,
+            "prompt_bank": pd.DataFrame(BANK),
             "generator": ColourGenerator(),
             "encoder": ColourEncoder(),
             "held_out_encoder": TurnedEncoder(),
             "judge": ColourJudge(),
             "prior": make_prior(0.5),
             "training_pairs": make_colour_pairs(),
-            "params:sampling": settings.sampling,
-            "params:data": settings.data,
-            "params:model.network": settings.network,
-            "params:model.diffusion": settings.diffusion,
-            "params:train": settings.train,
+            **{f"params:{group}": settings for group, settings in base.items()},
             "params:evaluation": make_evaluation(),
             "params:ablation": make_ablation(),
             "params:validation.num_prompts": 1,
@@ -111,28 +78,15 @@ def run(tmp_path):
             **changes,
         }
         folder = ArrayFolderDataset(filepath=str(tmp_path / "variants"))
-        catalog = DataCatalog(
-            {
-                **{n: MemoryDataset(v, copy_mode="assign") for n, v in given.items()},
-                **{name: KeptDataset(copy_mode="assign") for name in CREATED},
-                "ablation_bench": KeptDataset(copy_mode="assign"),
-                "ablation_results": folder,
-                "ablation_progress": folder,
-            }
-        )
-        SequentialRunner().run(create_pipeline(), catalog)
-        return catalog
+        stored = {"ablation_results": folder, "ablation_progress": folder}
+        return run_pipeline(create_pipeline(), given, stored)
 
     return run
 
 
-def written(tmp_path):
-    return {p.stem: p.stat().st_mtime_ns for p in (tmp_path / "variants").iterdir()}
-
-
 def test_every_study_has_its_table_figure_pictures_and_paragraph(run):
     catalog = run()
-    asked = catalog.load("ablation_bench").texts.texts
+    asked = catalog.load("ablation_setup").queries.texts.texts
     assert asked == [row["prompt"] for row in PROMPTS]
     scores = catalog.load("ablation_scores")
     assert len(scores) == NUM_VARIANTS
@@ -178,7 +132,6 @@ def test_the_report_stands_alone_and_says_what_it_rests_on(run):
     page, text = catalog.load("ablation_report"), catalog.load("ablation_table")
     assert page.count("data:image/png;base64,") == 2 * len(STUDIES)
     assert "http" not in page
-    assert "Truncation of &lt;w&gt;" in page
     for report in (page, text):
         for name in (
             "train.max_it 3",  # the budget
@@ -188,7 +141,7 @@ def test_the_report_stands_alone_and_says_what_it_rests_on(run):
             "5 to 7",  # seeds
             "torch",
             "commit",
-            "num_steps 7: ",
+            "num_steps must divide the 20 timesteps",  # a problem
             "190",  # pairs
         ):
             assert name in report, name
@@ -197,34 +150,19 @@ def test_the_report_stands_alone_and_says_what_it_rests_on(run):
     assert "reduced budget" not in text.split("## steps")[1].split("## noise")[0]
 
 
-def test_what_is_stored_is_not_run_again(run, tmp_path):
-    only = {name: STUDIES[name] for name in ("steps", "noise", "best_of")}
-    few = {"params:ablation": make_ablation(studies=only)}
-    first = run(**few)
-    times, scores = written(tmp_path), first.load("ablation_scores")
-    failed = set(scores.query("problem.notna()")["result"])
-    missing = scores.query("study == 'noise'")["result"].iloc[1]
-    (tmp_path / "variants" / f"{missing}.npz").unlink()
-
-    again = run(**few)
-    changed = {key for key, time in written(tmp_path).items() if times[key] != time}
-    assert changed == {*failed, missing}
-    compared = ["study", "variant", "clip_score", "clip_score_low", "accuracy"]
-    pd.testing.assert_frame_equal(
-        again.load("ablation_scores")[compared], scores[compared], rtol=1e-4
-    )
-    run(**few, **{"params:resume": False})
-    assert all(times[key] != time for key, time in written(tmp_path).items())
-
-    times = written(tmp_path)
-    run(prior=make_prior(0.75), **few)  # which decides nothing where priors are trained
-    now = written(tmp_path)
-    new = set(now) - set(times)
-    untrained = scores[scores["study"].isin(["steps", "best_of"])]
-    assert len(new) == untrained["result"].nunique()
+def test_another_prior_is_due_again_but_where_priors_are_trained(run, tmp_path):
+    only = {name: STUDIES[name] for name in ("noise", "best_of")}
+    few = {"params:ablation": make_ablation(only)}
+    scores = run(**few).load("ablation_scores")
+    times = written(tmp_path / "variants")
+    run(prior=make_prior(0.75), **few)
+    now = written(tmp_path / "variants")
+    untrained = scores[scores["study"] == "best_of"]
+    assert len(set(now) - set(times)) == len(untrained)
+    assert {key: now[key] for key in times} == times
 
 
-def test_a_run_that_breaks_off_goes_on(run, tmp_path, monkeypatch):
+def test_a_run_that_breaks_off_goes_on_to_the_same(run, tmp_path, monkeypatch):
     save, count = ArrayFolderDataset.save, []
 
     def fail_at_the_eighth(self, data):
@@ -237,41 +175,24 @@ def test_a_run_that_breaks_off_goes_on(run, tmp_path, monkeypatch):
         patch.setattr(ArrayFolderDataset, "save", fail_at_the_eighth)
         with pytest.raises(KeyboardInterrupt):
             run()  # before any figure is drawn
-    kept = written(tmp_path)
+    kept = written(tmp_path / "variants")
     assert 0 < len(kept) < 8
     scores = run().load("ablation_scores")
-    assert {key: written(tmp_path)[key] for key in kept} == kept
+    times = written(tmp_path / "variants")
+    assert {key: times[key] for key in kept} == kept
     assert scores["problem"].notna().sum() == len(FAILED)
-
-
-def test_together_or_alone_trains_the_same_priors(run, tmp_path):
-    only = {"noise": STUDIES["noise"]}
-    columns = ["clip_score", "accuracy", "clip_diversity", "w_distance"]
-    together = run(**{"params:ablation": make_ablation(studies=only)})
-    results = [
-        run(
-            **{
-                "params:ablation": make_ablation(studies=only, ensemble_size=size),
-                "params:resume": False,
-            }
-        )
-        for size in (1, 3)
-    ]
-    for other in results:
-        np.testing.assert_allclose(
-            other.load("ablation_scores")[columns],
-            together.load("ablation_scores")[columns],
-            rtol=1e-3,
-        )
+    whole = run(**{"params:resume": False}).load("ablation_scores")
+    compared = scores.columns.drop(["seconds", "training_seconds"])
+    pd.testing.assert_frame_equal(scores[compared], whole[compared])
 
 
 def test_without_judge_and_held_out_encoder(run):
     only = {name: STUDIES[name] for name in ("truncation", "noise")}
     catalog = run(
-        judge={},
-        held_out_encoder={},
-        prompt_bank=BANK[["prompt"]],
-        **{"params:ablation": make_ablation(studies=only)},
+        judge=None,
+        held_out_encoder=None,
+        prompt_bank=pd.DataFrame(BANK)[["prompt"]],
+        **{"params:ablation": make_ablation(only)},
     )
     scores = catalog.load("ablation_scores")
     assert not {"accuracy", "held_out_score"} & set(scores.columns)
@@ -288,37 +209,3 @@ def test_too_few_pictures_kept_from_training(run):
 def test_a_bank_that_is_too_small_is_refused(run):
     with pytest.raises(InputError, match=r"num_prompts must be at most 3, .* got 4"):
         run(**{"params:ablation": make_ablation(num_prompts=4)})
-
-
-def test_kedro_builds_the_config_from_the_annotations():
-    settings = make_settings()
-    raw = {
-        "ablation": asdict(make_ablation()),
-        "data": asdict(make_data()),
-        "sampling": asdict(make_sampling()),
-        "model": {
-            "network": asdict(settings.network),
-            "diffusion": asdict(settings.diffusion),
-        },
-        "train": asdict(make_train()),
-        "evaluation": asdict(make_evaluation()),
-        "validation": {"num_prompts": 1},
-        "seed": 1,
-        "device": "cpu",
-        "resume": True,
-    }
-    built = ParameterValidator({"a": create_pipeline()}).validate_raw_params(raw)
-    assert built["ablation"] == make_ablation()
-
-
-def test_results_of_older_code_are_computed_again(run, tmp_path, caplog):
-    key = run().load("ablation_scores")["result"][0]
-    folder = ArrayFolderDataset(filepath=str(tmp_path / "variants"))
-    arrays, record = folder.load()[key]
-    older = {**record["made_by"], "code": "of another formula"}
-    folder.save({key: (dict(arrays), {**record, "scores": {}, "made_by": older})})
-    run()
-    again = folder.load()[key][1]
-    assert again["made_by"] == record["made_by"]
-    assert again["scores"] == record["scores"]
-    assert "computed again: code (stored 'of another formula', asked" in caplog.text

@@ -1,6 +1,16 @@
-import pytest
+from dataclasses import asdict
 
+import pytest
+from kedro.config import OmegaConfigLoader
+from kedro.validation.parameter_validator import ParameterValidator
+
+from clip2latent_kedro.pipeline_registry import register_pipelines
 from clip2latent_kedro.pipelines.wiring import wire
+from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.settings import CONFIG_LOADER_ARGS
+from clip2latent_kedro.study.ablation.config import AblationConfig
+from clip2latent_kedro.study.config import EvaluationConfig
+from clip2latent_kedro.study.sweep import SweepConfig
 
 
 def draw(prior, w, network, seed):
@@ -28,3 +38,23 @@ def test_a_rename_goes_before_the_parameter_of_that_name():
 def test_a_rename_of_nothing_is_refused():
     with pytest.raises(TypeError, match="draw has no argument progress"):
         wire(draw, "images", progress="images_progress")
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "group", "config"),
+    [
+        ("evaluation", "evaluation", EvaluationConfig),
+        ("evaluation", "sampling", SamplingConfig),
+        ("sweep", "sweep", SweepConfig),
+        ("ablation", "ablation", AblationConfig),
+    ],
+)
+def test_kedro_builds_configs_from_the_annotations(
+    project_path, pipeline, group, config
+):
+    conf = str(project_path / "conf")
+    raw = OmegaConfigLoader(conf, env="base", **CONFIG_LOADER_ARGS)["parameters"]
+    wanted = {pipeline: register_pipelines()[pipeline]}
+    built = ParameterValidator(wanted).validate_raw_params(raw)
+    assert type(built[group]) is config
+    assert asdict(built[group]).items() >= raw[group].items()

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import repeat_latents
+from clip2latent_kedro.methods.digests import digest_prior
 from clip2latent_kedro.prior.checkpoint import (
     export_weights,
     prior_from_checkpoint,
@@ -29,7 +30,6 @@ from clip2latent_kedro.prior.sampling import noise_streams, sample_prior
 from clip2latent_kedro.prior.transformer import RotaryEmbedding
 from clip2latent_kedro.samplers import SamplingConfig, sample
 from clip2latent_kedro.schedules import cosine_alpha_bar, linear_alpha_bar
-from clip2latent_kedro.study.digests import digest_prior
 
 from .published_toys import DIM, EMA, average_buffers, make_checkpoint
 

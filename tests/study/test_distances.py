@@ -1,39 +1,37 @@
 import numpy as np
 import pytest
 import torch
-from linear_models import ColourEncoder, ColourGenerator, TurnedEncoder
+from linear_models import TurnedEncoder, make_models
 
 from clip2latent_kedro.metrics.frechet import frechet_distance
 from clip2latent_kedro.metrics.mmd import clip_mmd, kernel_distance
-from clip2latent_kedro.study import embed_generator_images, measure_distances
+from clip2latent_kedro.study.distances import (
+    embed_generator_images,
+    measure_distances,
+)
 
 
-def embed(held_out=None, **changes):
-    settings = {"num_images": 500, "psi": 1.0, "batch_size": 64, "seed": 3}
-    return embed_generator_images(
-        ColourGenerator(), ColourEncoder(), held_out, **{**settings, **changes}
-    )
+def embed(psi=1.0, seed=3, **changes):
+    return embed_generator_images(make_models(**changes), 500, psi=psi, seed=seed)
 
 
 def test_features_are_those_of_w_as_the_pairs_were_drawn():
     found = embed(psi=0.5)
-    assert found.image_embedding.shape == (500, 3)
+    assert list(found) == ["image_embedding"]
+    image_embedding = found["image_embedding"]
+    assert image_embedding.shape == (500, 3)
     # w = psi z / 4 is the embedding itself.
-    assert found.image_embedding.std() == pytest.approx(0.125, rel=0.05)
-    whole = embed(psi=0.5, batch_size=500)
-    np.testing.assert_allclose(
-        found.image_embedding, whole.image_embedding, rtol=0, atol=1e-6
-    )
-    other = embed(psi=0.5, seed=4)
-    assert not np.isclose(found.image_embedding, other.image_embedding).all()
+    assert image_embedding.std() == pytest.approx(0.125, rel=0.05)
+    whole = embed(psi=0.5, image_batch_size=500)["image_embedding"]
+    np.testing.assert_allclose(image_embedding, whole, rtol=0, atol=1e-6)
+    other = embed(psi=0.5, seed=4)["image_embedding"]
+    assert not np.isclose(image_embedding, other).all()
 
 
-def test_the_held_out_features_come_first():
-    alone, both = embed(), embed(TurnedEncoder())
-    assert alone.held_out_embedding is None
-    assert alone.features is alone.image_embedding
-    turned = both.image_embedding @ TurnedEncoder.TURN.numpy()
-    np.testing.assert_allclose(both.features, turned, rtol=0, atol=1e-6)
+def test_the_held_out_features_are_of_the_same_images():
+    both = embed(held_out=TurnedEncoder())
+    turned = both["image_embedding"] @ TurnedEncoder.TURN.numpy()
+    np.testing.assert_allclose(both["held_out_embedding"], turned, rtol=0, atol=1e-6)
 
 
 def test_kid_is_of_all_images_and_the_others_of_as_many_in_every_row():

@@ -11,7 +11,8 @@ from linear_models import (
 )
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.study import KINDS, RowSpec, read_queries
+from clip2latent_kedro.study.engine import Variant
+from clip2latent_kedro.study.prompts import read_queries
 
 
 @pytest.mark.parametrize(
@@ -36,16 +37,8 @@ from clip2latent_kedro.study import KINDS, RowSpec, read_queries
             "evaluation.rows.a.method must be one of clip2latent, random_w, reference",
         ),
         (
-            {"rows": {"a": {"method": "random_w", "psi": 1.0}}},
-            "evaluation.rows.a.psi is not a parameter. Known here: none.",
-        ),
-        (
             {"rows": {"a": {"num_samples": True}}},
             "evaluation.rows.a.num_samples must be 1 or more, got True.",
-        ),
-        (
-            {"rows": {"a": {"method": "external", "folder": 3}}},
-            "evaluation.rows.a.folder must be a text, got 3.",
         ),
         ({"rows": {"a/b": {}}}, "must be named in letters, digits and _ + - alone"),
         ({"rows": {"generator_images": {}}}, "cannot be named generator_images"),
@@ -64,19 +57,11 @@ def test_rows_are_of_clip2latent_unless_they_say_otherwise():
     }
     config = make_evaluation(rows=rows)
     assert config.read_rows() == {
-        "fast": RowSpec("fast", "clip2latent", {"eta": 0.5}, num_samples=4),
-        "floor": RowSpec("floor", "random_w", {}, num_prompts=2),
+        "fast": Variant("fast", {"eta": 0.5}, num_samples=4),
+        "floor": Variant("floor", {}, "random_w", num_prompts=2),
     }
     chosen = make_evaluation(rows=rows, only=" floor,")
     assert list(chosen.read_rows()) == ["floor"]
-
-
-def test_the_group_that_a_row_changes_may_depend_on_its_settings():
-    allowed = KINDS["direct"].allowed
-    assert allowed.group_of({"lr": 0.1}) == "baselines.optimisation.strong"
-    article = {"variant": "article", "lr": 0.1}
-    assert allowed.group_of(article) == "baselines.optimisation.article"
-    assert allowed.changes(article) == {"lr": 0.1}
 
 
 def test_queries_hold_the_prompts_and_what_they_state():

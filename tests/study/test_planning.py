@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,10 @@ from linear_models import (
 )
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.study import LackingError, Models, name_changes, plan_rows
+from clip2latent_kedro.methods.method import LackingError
+from clip2latent_kedro.methods.models import Models
+from clip2latent_kedro.provenance import list_differences
+from clip2latent_kedro.study.evaluation import plan_rows
 
 
 @pytest.fixture
@@ -23,27 +27,21 @@ def models():
     return Models(
         generator=ColourGenerator(),
         encoder=ColourEncoder(),
+        embedder=ColourEncoder(),
         priors={"prior": make_prior()},
         latent_repeats=[2],
         latent_batch_size=8,
         image_batch_size=8,
-        device="cpu",
-        groups={"sampling": make_sampling()},
-        timing_guidance_scale=2.0,
+        sampling=make_sampling(),
     )
 
 
-def plan(models, *, judge=None, held_out=None, seed=0, queries=None, **changes):
+def plan(models, *, seed=0, queries=None, judge=None, held_out=None, **changes):
+    models = replace(models, judge=judge, held_out=held_out)
     rows = {"floor": {"method": "random_w"}, "fast": {}, "gone": None}
     config = make_evaluation(**{"rows": rows, **changes})
-    planned, _ = plan_rows(
-        config,
-        models,
-        queries or make_queries(),
-        judge=judge,
-        held_out=held_out,
-        seed=seed,
-    )
+    groups = {"sampling": make_sampling()}
+    planned, _ = plan_rows(config, groups, models, queries or make_queries(), seed=seed)
     return planned
 
 
@@ -56,7 +54,8 @@ def test_rows_are_asked_what_they_say(models):
         [0, 1],
         [0, 1, 2],
     ]
-    assert [row.num_samples for row in planned.values()] == [3, 7, 3]
+    num_samples = [row.depends_on["num_samples"] for row in planned.values()]
+    assert num_samples == [3, 7, 3]
 
 
 @pytest.mark.parametrize(
@@ -70,38 +69,27 @@ def test_rows_are_asked_what_they_say(models):
         ({"stored_image_size": 2}, "stored_image_size"),
     ],
 )
-def test_answers_depend_on_what_they_are_scored_by(models, changes, name):
+def test_samples_depend_on_what_they_are_scored_by(models, changes, name):
     before, after = (plan(models, **given)["fast"] for given in ({}, changes))
-    (said,) = name_changes(before.answered_by, after.answered_by)
+    (said,) = list_differences(before.depends_on, after.depends_on)
     assert said.startswith(name)
-    # Seconds do not.
-    assert name_changes(before.timed_by, after.timed_by) == []
 
 
-def test_answers_and_seconds_depend_on_settings_and_models(models):
+def test_samples_depend_on_settings_and_models(models):
     planned = plan(models)["fast"]
     other = plan(models, rows={"fast": {"eta": 0.25}})["fast"]
     said = ["settings.eta (stored 0.0, asked 0.25)"]
-    assert name_changes(planned.answered_by, other.answered_by) == said
-    assert name_changes(planned.timed_by, other.timed_by) == said
-    assert json.loads(json.dumps(planned.answered_by)) == planned.answered_by
-    assert name_changes(None, planned.answered_by) is None
-
-
-def test_answers_and_seconds_depend_on_code_and_versions(models):
-    planned = plan(models)["fast"]
-    for made_by in ("answered_by", "timed_by"):
-        asked = getattr(planned, made_by)
-        assert set(asked["made_by"]) == {"code", "device", "numpy", "torch"}
-        stored = {**asked, "made_by": {**asked["made_by"], "torch": "1"}}
-        (said,) = name_changes(stored, asked)
-        assert said.startswith("made_by.torch (stored '1', asked")
+    assert list_differences(planned.depends_on, other.depends_on) == said
+    assert json.loads(json.dumps(planned.depends_on)) == planned.depends_on
+    models = replace(models, priors={"prior": make_prior(0.25)})
+    (said,) = list_differences(planned.depends_on, plan(models)["fast"].depends_on)
+    assert said.startswith("made_with.prior")
 
 
 def test_batches_and_the_number_of_resamples_change_no_answer(models):
-    first = plan(models)["fast"].answered_by
+    first = plan(models)["fast"].depends_on
     second = plan(models, image_batch_size=1, num_resamples=100, timing_repeats=9)
-    assert name_changes(first, second["fast"].answered_by) == []
+    assert list_differences(first, second["fast"].depends_on) == []
 
 
 def test_what_is_lacking_leaves_a_row_out_unless_it_is_asked_for(models, caplog):
@@ -117,6 +105,19 @@ def test_what_is_lacking_leaves_a_row_out_unless_it_is_asked_for(models, caplog)
         plan(models, rows={})
 
 
+def test_what_does_not_suit_the_models_names_the_row(models):
+    student = make_prior(condition_inputs=("guidance_scale",))
+    student.guidance_range = (1.0, 1.5)
+    models = replace(models, priors={"student": student})
+    row = {"prior": "student"}
+    with pytest.raises(InputError, match=r"^evaluation.rows.fast: A distilled prior"):
+        plan(models, rows={"fast": row})
+    row |= {"sampler": "ddim", "num_steps": 1}
+    with pytest.raises(InputError, match=r"^evaluation.timing_guidance_scale, fast: "):
+        plan(models, rows={"fast": row}, timing_guidance_scale=2.0)
+    assert list(plan(models, rows={"fast": row}, timing_guidance_scale=1.5)) == ["fast"]
+
+
 def test_queries_can_be_taken_in_any_order():
     queries = make_queries()
     taken = queries.take([2, 0])
@@ -126,15 +127,9 @@ def test_queries_can_be_taken_in_any_order():
     assert taken.held_out_embedding is None
 
 
-def test_answers_and_seconds_depend_on_the_code_of_the_priors_network(
-    models, monkeypatch
-):
-    before = plan(models)
+def test_samples_depend_on_the_code_of_the_priors_network(models, monkeypatch):
+    before = plan(models)["fast"].depends_on
     network = type(models.priors["prior"].network)
     monkeypatch.setattr(network, "__module__", "clip2latent_kedro.prior.mlp")
-    after = plan(models)
-    for made_by in ("answered_by", "timed_by"):
-        (said,) = name_changes(
-            getattr(before["fast"], made_by), getattr(after["fast"], made_by)
-        )
-        assert said.startswith("made_by.code")
+    (said,) = list_differences(before, plan(models)["fast"].depends_on)
+    assert said.startswith("made_by.code")

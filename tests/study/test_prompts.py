@@ -9,7 +9,7 @@ from kedro.io import DataCatalog
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.settings import CONFIG_LOADER_ARGS
-from clip2latent_kedro.study import check_apart
+from clip2latent_kedro.study.prompts import check_apart
 
 LITTLE = {"a", "an", "the", "of", "in", "on", "at", "by", "with", "and", "is", "to"}
 CLOSEST = 0.8  # "... a bearded man with sunglasses", "... a man with sunglasses": 3/4

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from clip2latent_kedro.latents import LatentGaussian
-from clip2latent_kedro.study import (
+from clip2latent_kedro.methods.method import Queries
+from clip2latent_kedro.study.scoring import (
     SCORES,
-    Drawn,
-    Queries,
+    average_prompts,
     best_samples,
+    choose_best,
     score_prompts,
-    summarise_scores,
 )
 
 
@@ -25,20 +25,16 @@ def queries():
 
 
 @pytest.fixture
-def drawn():
-    return Drawn(
-        images=np.array([0, 255, 255, 255], np.uint8)
-        .reshape(2, 2, 1, 1, 1)
-        .repeat(3, axis=4),
-        image_embedding=np.array([[[3.0, 4], [4, 3]], [[0, 1], [0, 1]]]),
-        pixel_distance=np.array([[[0, 1.0], [1, 0]], [[0, 0], [0, 0]]]),
-        seen=np.array([[[1, 1, 0], [1, 0, 2]], [[0, 0, 0], [1, 1, 1]]]),
-        w=None,
-    )
+def samples():
+    return {
+        "image_embedding": np.array([[[3.0, 4], [4, 3]], [[0, 1], [0, 1]]]),
+        "pixel_distance": np.array([[[0, 1.0], [1, 0]], [[0, 0], [0, 0]]]),
+        "seen": np.array([[[1, 1, 0], [1, 0, 2]], [[0, 0, 0], [1, 1, 1]]]),
+    }
 
 
-def test_scores_of_a_case_worked_by_hand(drawn, queries):
-    scores = score_prompts(drawn, queries)
+def test_scores_of_a_case_worked_by_hand(samples, queries):
+    scores = score_prompts(samples, queries)
     assert list(scores) == list(SCORES)
     expected = {
         "clip_score": [0.7, 1],
@@ -55,13 +51,13 @@ def test_scores_of_a_case_worked_by_hand(drawn, queries):
     }
     for name, values in expected.items():
         np.testing.assert_allclose(scores[name], values, atol=1e-12, err_msg=name)
-    assert best_samples(drawn, queries).tolist() == [1, 0]
+    assert best_samples(samples, queries).tolist() == [1, 0]
 
 
-def test_the_held_out_score_is_of_the_sample_that_clip_likes_best(drawn, queries):
+def test_the_held_out_score_is_of_the_sample_that_clip_likes_best(samples, queries):
     by_another = np.array([[[0, 1.0], [1, 1]], [[0, 5], [5, 0]]])
     scores = score_prompts(
-        replace(drawn, held_out_embedding=by_another),
+        {**samples, "held_out_embedding": by_another},
         replace(queries, held_out_embedding=torch.tensor([[0.0, 1], [0, 1]])),
     )
     np.testing.assert_allclose(scores["held_out_score"], [(1 + 0.5**0.5) / 2, 0.5])
@@ -69,14 +65,12 @@ def test_the_held_out_score_is_of_the_sample_that_clip_likes_best(drawn, queries
     np.testing.assert_allclose(scores["held_out_score_best"], [0.5**0.5, 1])
 
 
-def test_a_single_sample_and_no_judge_leave_scores_empty(drawn, queries):
-    alone = Drawn(
-        drawn.images[:, :1],
-        drawn.image_embedding[:, :1],
-        drawn.pixel_distance[:, :1, :1],
-        np.empty((2, 1, 0), dtype=np.int64),
-        None,
-    )
+def test_a_single_sample_and_no_judge_leave_scores_empty(samples, queries):
+    alone = {
+        "image_embedding": samples["image_embedding"][:, :1],
+        "pixel_distance": samples["pixel_distance"][:, :1, :1],
+        "seen": np.empty((2, 1, 0), dtype=np.int64),
+    }
     unjudged = Queries(
         queries.texts,
         queries.embedding,
@@ -88,8 +82,8 @@ def test_a_single_sample_and_no_judge_leave_scores_empty(drawn, queries):
     np.testing.assert_allclose(scores["clip_score"], [0.6, 1])
 
 
-def test_the_distance_is_that_of_the_latents_from_the_gaussian(drawn, queries):
-    """Two latents for layers 0 and 1-2; a Gaussian of std (1, 2) about (1, 0)."""
+def test_the_distance_is_that_of_the_latents_from_the_cloud(samples, queries):
+    """Two latents for layers 0 and 1-2; a gaussian of std (1, 2) about (1, 0)."""
     gaussian = LatentGaussian(
         mean=torch.tensor([[1.0, 0], [1, 0]]),
         axes=torch.eye(2).repeat(2, 1, 1),
@@ -100,22 +94,46 @@ def test_the_distance_is_that_of_the_latents_from_the_gaussian(drawn, queries):
     away = at_mean + np.array([[2.0, 0], [0, 4], [0, 4]], np.float32)
     spared = at_mean + np.array([[0, 0], [4, 0], [0, 0]], np.float32)  # mean: 2
     w = np.array([[at_mean, away], [spared, spared]])
-    scores = score_prompts(replace(drawn, w=w), queries, gaussian, [1, 2])
+    scores = score_prompts({**samples, "w": w}, queries, gaussian, [1, 2])
     # Squared distances are means over two latents of two channels.
     expected = [np.sqrt((4 + 4) / 4) / 2, np.sqrt(4 / 4)]
     np.testing.assert_allclose(scores["w_distance"], expected, rtol=1e-6)
-    assert np.isnan(score_prompts(drawn, queries, gaussian, [1, 2])["w_distance"]).all()
+    assert np.isnan(
+        score_prompts(samples, queries, gaussian, [1, 2])["w_distance"]
+    ).all()
 
 
-def test_summary_is_over_the_prompts_to_which_a_score_applies():
-    by_prompt = {
-        "accuracy": np.array([0.0, np.nan, 1.0]),
-        "all_right": np.full(3, np.nan),
-        "clip_score": np.full(3, 0.25),
+def test_means_of_seeds_are_over_the_prompts_to_which_a_score_applies():
+    scores = {
+        "accuracy": np.array([[0.0, np.nan, 1.0], [1.0, np.nan, 1.0]]),
+        "all_right": np.full((2, 3), np.nan),
     }
-    summary = summarise_scores(by_prompt, num_resamples=500, confidence=0.99, seed=0)
-    assert list(summary) == ["accuracy", "clip_score"]
-    assert (summary["accuracy"].mean, summary["accuracy"].low) == (0.5, 0.0)
-    assert (summary["clip_score"].low, summary["clip_score"].high) == (0.25, 0.25)
-    again = summarise_scores(by_prompt, num_resamples=500, confidence=0.99, seed=0)
-    assert again == summary
+    found = average_prompts(scores, ["accuracy", "all_right", "clip_score"])
+    assert found == {"accuracy": [0.5, 1.0]}
+
+
+def test_each_kept_sample_is_the_best_of_its_own_rounds():
+    angles = np.array([[60, 10, 40, 80, 0, 20], [5, 5, 50, 0, 90, 1]])  # 2 prompts
+    radians = np.deg2rad(angles)
+    embedding = np.stack([np.cos(radians), np.sin(radians)], axis=-1)
+    numbers = np.arange(12).reshape(2, 6)
+    samples = {
+        "image_embedding": embedding,
+        "held_out_embedding": embedding * 2,
+        "pixel_distance": np.abs(numbers[:, :, None] - numbers[:, None, :]),
+        "seen": numbers[..., None],
+    }
+    queries = Queries(["a", "b"], torch.tensor([[1.0, 0], [1, 0]]), np.empty((2, 0)))
+    # samples 0, 2, 4 are the rounds of kept sample 0; 1, 3, 5 those of kept sample 1
+    best = choose_best(samples, queries, 3, 2)
+    assert best["seen"][..., 0].tolist() == [[4, 1], [6, 9]]
+    np.testing.assert_array_equal(
+        best["held_out_embedding"], best["image_embedding"] * 2
+    )
+    assert best["pixel_distance"].tolist() == [[[0, 3], [3, 0]], [[0, 3], [3, 0]]]
+    assert choose_best(samples, queries, 2, 2)["seen"][..., 0].tolist() == [
+        [2, 1],
+        [6, 9],
+    ]
+    first = choose_best(samples, queries, 1, 2)
+    assert first["seen"][..., 0].tolist() == [[0, 1], [6, 7]]

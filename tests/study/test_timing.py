@@ -4,15 +4,13 @@ import pytest
 import torch
 from linear_models import (
     ColourEncoder,
-    ColourGenerator,
     make_evaluation,
-    make_prior,
+    make_method,
     make_queries,
     make_sampling,
 )
 
-from clip2latent_kedro.study import STAGES, TIMED, Models, RowSpec, time_rows
-from clip2latent_kedro.study.kinds import clip2latent
+from clip2latent_kedro.study.timing import STAGES, TIMED, time_rows
 
 
 class Clock:
@@ -27,6 +25,8 @@ class Clock:
 
 class SlowMethod:
     """Takes 0.5 seconds for images, and for w of 4 and of 1 what it is told."""
+
+    is_deterministic = False
 
     def __init__(self, name: str, clock: Clock, calls: list[str], **durations) -> None:
         self.name, self.clock, self.calls = name, clock, calls
@@ -61,7 +61,7 @@ class SlowEncoder(ColourEncoder):
         return super().encode_image(image)
 
 
-def run(methods, clock, *, one_answer=(), **protocol):
+def run(methods, clock, **protocol):
     config = make_evaluation(image_batch_size=2, **protocol)
     yield from time_rows(
         methods,
@@ -69,7 +69,6 @@ def run(methods, clock, *, one_answer=(), **protocol):
         SlowEncoder(clock),
         config,
         seed=0,
-        one_answer=one_answer,
         clock=clock,
     )
 
@@ -90,7 +89,8 @@ def test_stages_are_told_apart_methods_take_turns_and_warm_ups_do_not_count(cloc
 def test_a_method_with_one_answer_is_timed_for_one_image_alone(clock):
     calls: list[str] = []
     methods = {name: SlowMethod(name, clock, calls) for name in ("a", "b")}
-    seconds = dict(run(methods, clock, one_answer={"a"}))
+    methods["a"].is_deterministic = True
+    seconds = dict(run(methods, clock))
     assert list(seconds["a"]) == ["seconds_one"]
     assert list(seconds["b"]) == list(TIMED)
     assert "a4" not in calls
@@ -132,18 +132,8 @@ def test_a_slow_start_does_not_cost_repeats(clock):
 
 
 def test_clip2latent_is_timed_with_the_guidance_of_the_protocol():
-    models = Models(
-        generator=ColourGenerator(),
-        encoder=ColourEncoder(),
-        priors={"prior": make_prior()},
-        latent_repeats=[2],
-        latent_batch_size=8,
-        image_batch_size=8,
-        device="cpu",
-        groups={"sampling": make_sampling(guidance_scale=1.0)},
-        timing_guidance_scale=2.5,
-    )
-    spec = RowSpec("fast", "clip2latent", {"num_steps": 4})
-    row = clip2latent.build(spec, models, make_queries())
-    assert row.method.sampling == make_sampling(num_steps=4, guidance_scale=1.0)
-    assert row.timed.sampling == make_sampling(num_steps=4, guidance_scale=2.5)
+    method = make_method(num_steps=4)
+    timed = method.timed(2.5).settings
+    expected = make_sampling(num_steps=4, guidance_scale=2.5)
+    assert {name: getattr(timed, name) for name in vars(expected)} == vars(expected)
+    assert method.settings.guidance_scale == 1.0

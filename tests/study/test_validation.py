@@ -5,9 +5,9 @@ import pytest
 import torch
 from linear_models import (
     STATISTICS,
-    ColourEncoder,
     ColourGenerator,
     make_colour_pairs,
+    make_models,
     make_prior,
     make_sampling,
 )
@@ -41,16 +41,12 @@ class LargeGenerator(ColourGenerator):
 def make_validator(sampling=None, generator=None, **changes):
     w, embedding = make_colour_pairs(8).take(slice(None))
     return Validator(
-        generator or ColourGenerator(),
-        ColourEncoder(),
+        make_models(generator=generator or ColourGenerator(), image_batch_size=4),
         make_config(**changes),
         held_out=(torch.from_numpy(w), torch.from_numpy(embedding)),
         prompts=PROMPTS,
         sampling=sampling or make_sampling(),
-        latent_repeats=[2],
-        image_batch_size=4,
         seed=0,
-        device="cpu",
     )
 
 

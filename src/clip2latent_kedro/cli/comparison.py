@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from math import hypot, inf
 from statistics import NormalDist
 from typing import Any
@@ -61,11 +62,10 @@ class Change:
 
     def __str__(self) -> str:
         """Return both means, and the difference with its interval."""
-        apart = self.difference
+        unpaired = "" if self.is_paired else ", unpaired"
         return (
             f"{', '.join(self.key)}: {self.score} {self.before:.3f} -> "
-            f"{self.after:.3f} ({apart.mean:+.3f} [{apart.low:+.3f}, {apart.high:+.3f}]"
-            f"{'' if self.is_paired else ', unpaired'})"
+            f"{self.after:.3f} ({self.difference:+.3f}{unpaired})"
         )
 
 
@@ -134,32 +134,24 @@ def compare_tables(before: Table, after: Table, *, confidence: float) -> Compari
         raise InputError(msg)
     others: dict[str, str] = {}
     compared: list[tuple[Key, str]] = []
-    for key in (key for key in new if key in old):
-        for score in scores:
-            if pd.isna([*_triple(old[key], score), *_triple(new[key], score)]).any():
-                continue
-            reason = _name_other_measure(score, old[key], new[key])
-            if reason:
-                others.setdefault(score, reason)
-            else:
-                compared.append((key, score))
-    changes, num_paired = [], 0
-    for key, score in compared:
-        paired = _pair(score, key, before.by_prompt, after.by_prompt)
-        if paired is None:
-            difference = _unpaired(
-                score, old[key], new[key], confidence, num_comparisons=len(compared)
-            )
+    for key, score in product((key for key in new if key in old), scores):
+        if np.isnan([*_ends(old[key], score), *_ends(new[key], score)]).any():
+            continue
+        reason = _name_other_measure(score, old[key], new[key])
+        if reason:
+            others.setdefault(score, reason)
         else:
-            num_paired += 1
-            found = tell_apart(
-                *paired, confidence=confidence, num_comparisons=len(compared)
-            )
-            assert found is not None  # the means are there
-            difference = found
+            compared.append((key, score))
+    changes, num_paired = [], 0
+    error = (1 - confidence) / max(1, len(compared))  # of each comparison (Bonferroni)
+    for key, score in compared:
+        difference = _pair(score, key, before.by_prompt, after.by_prompt, 1 - error)
+        is_paired = difference is not None
+        num_paired += is_paired
+        if difference is None:
+            difference = _unpaired(score, old[key], new[key], confidence, 1 - error)
         if difference.low > 0 or difference.high < 0:
-            was, now = (_triple(rows[key], score)[0] for rows in (old, new))
-            is_paired = paired is not None
+            was, now = (_ends(rows[key], score)[0] for rows in (old, new))
             changes.append(Change(key, score, was, now, difference, is_paired))
     return Comparison(
         changes,
@@ -186,18 +178,23 @@ def _name_other_measure(
 
 
 def _pair(
-    score: str, key: Key, before: pd.DataFrame | None, after: pd.DataFrame | None
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the newer and the older score of each prompt; None if prompts differ."""
+    score: str,
+    key: Key,
+    before: pd.DataFrame | None,
+    after: pd.DataFrame | None,
+    confidence: float,
+) -> Interval | None:
+    """Return the difference prompt by prompt; None if the prompts are not the same."""
     if before is None or after is None or score not in before or score not in after:
         return None
+    prompt = ["prompt_index", "prompt"]
     old, new = (
-        table[table["method"] == key[0]].set_index(["prompt_index", "prompt"])[score]
+        table[table["method"] == key[0]].set_index(prompt)[score].sort_index()
         for table in (before, after)
     )
-    if not len(new) or not new.sort_index().index.equals(old.sort_index().index):
+    if not new.index.equals(old.index):
         return None
-    return new.sort_index().to_numpy(float), old.sort_index().to_numpy(float)
+    return tell_apart(new.to_numpy(float), old.to_numpy(float), confidence=confidence)
 
 
 def _unpaired(
@@ -205,20 +202,18 @@ def _unpaired(
     old: Mapping[Any, Any],
     new: Mapping[Any, Any],
     confidence: float,
-    *,
-    num_comparisons: int,
+    wanted: float,
 ) -> Interval:
     """Return the difference of two independent means, by their own intervals.
 
-    These are widened for the number of comparisons as a normal's would be.
+    These have `confidence`, and are widened to what is wanted as a normal's would be.
     """
-    was, was_low, was_high = _triple(old, score)
-    now, now_low, now_high = _triple(new, score)
+    was, was_low, was_high = _ends(old, score)
+    now, now_low, now_high = _ends(new, score)
     if min(row.get("num_prompts", inf) for row in (old, new)) < FEWEST_PROMPTS:
         return Interval(now - was, -inf, inf)
-    error = 1 - confidence
     alone, together = (
-        NormalDist().inv_cdf(1 - error / (2 * n)) for n in (1, num_comparisons)
+        NormalDist().inv_cdf((1 + sure) / 2) for sure in (confidence, wanted)
     )
     down = hypot(now - now_low, was_high - was) * together / alone
     up = hypot(now_high - now, was - was_low) * together / alone
@@ -285,12 +280,8 @@ def _find_version(version: str, known: list[str]) -> str:
 
 
 def _score_names(table: pd.DataFrame) -> list[str]:
-    ends = ("_low", "_high")
-    return [
-        str(name)
-        for name in table.columns
-        if all(f"{name}{end}" in table.columns for end in ends)
-    ]
+    names = map(str, table.columns)
+    return [n for n in names if {f"{n}_low", f"{n}_high"} <= set(table.columns)]
 
 
 def _index_rows(table: pd.DataFrame) -> dict[Key, Mapping[Any, Any]]:
@@ -313,10 +304,11 @@ def _index_rows(table: pd.DataFrame) -> dict[Key, Mapping[Any, Any]]:
     return rows
 
 
-def _triple(row: Mapping[Any, Any], score: str) -> tuple[float, float, float]:
+def _ends(row: Mapping[Any, Any], score: str) -> tuple[float, float, float]:
+    """Return mean, low and high of a score."""
     try:
         mean, low, high = (float(row[f"{score}{end}"]) for end in ("", "_low", "_high"))
-    except (KeyError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         msg = f"The table must hold numbers under {score}, got {error}. Make it again."
         raise InputError(msg) from error
     return mean, low, high

@@ -134,6 +134,10 @@ class StoredArrays(Mapping[str, np.ndarray[Any, np.dtype[Any]]]):
             raise KeyError(name)
         return read_npz(self._path, str(self._path), (name,))[name]
 
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is an array of the name, without reading it."""
+        return name in list(self)
+
     def __iter__(self) -> Iterator[str]:
         """Yield the names of the arrays."""
         yield from (name for name in array_names(self._path) if name != RECORD)

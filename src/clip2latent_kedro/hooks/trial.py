@@ -7,9 +7,11 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.runtime import pick_device
-from clip2latent_kedro.study import EvaluationConfig, read_queries, rows_of
-from clip2latent_kedro.study.trial import try_models, try_texts
+from clip2latent_kedro.study.config import EvaluationConfig
+from clip2latent_kedro.study.prompts import embed_queries, rows_of
+from clip2latent_kedro.study.trial import NUM_TRIED, try_models, try_texts
 
 MADE = {"training_pairs", "prior_checkpoint"}  # what takes long to make
 
@@ -29,17 +31,19 @@ class TrialHooks:
         def load(name: str) -> Any:
             return catalog.load(name) if name in read else None
 
-        device = pick_device(catalog.load("params:device"))
-        encoder, held_out = load("encoder"), load("held_out_encoder") or None
-        judge = load("judge") or None
-        try_models(
-            load("generator"),
-            encoder,
-            catalog.load("params:data"),
-            device,
-            held_out=held_out,
-            judge=judge,
+        data, encoder = catalog.load("params:data"), load("encoder")
+        models = Models(
+            generator=load("generator"),
+            encoder=data.scorer(encoder),
+            embedder=data.embedder(encoder),
+            held_out=load("held_out_encoder"),
+            judge=load("judge"),
+            latent_repeats=data.latent_repeats,
+            latent_batch_size=NUM_TRIED,
+            image_batch_size=NUM_TRIED,
+            device=pick_device(catalog.load("params:device")),
         )
+        try_models(models, data)
         bank = [row.get("prompt", "") for row in rows_of(load("prompt_bank"))]
         if not all(text.strip() for text in bank):
             msg = (
@@ -47,17 +51,12 @@ class TrialHooks:
                 "Correct it, or put a NothingDataset in the catalog."
             )
             raise InputError(msg)
-        try_texts(encoder, bank, device)
+        try_texts(models.embedder, bank)
         if "prompts" not in read:
             return
         evaluation: EvaluationConfig = catalog.load("params:evaluation")
-        prompts = read_queries(
-            rows_of(load("prompts")),
-            encoder,
-            {} if judge is None else judge.attributes,
-            num_prompts=evaluation.num_prompts,
-            held_out=held_out,
-        )
+        rows = rows_of(load("prompts"))
+        prompts = embed_queries(rows, models, num_prompts=evaluation.num_prompts)
         texts = [evaluation.timing_prompt, *prompts.texts]
-        for scoring in filter(None, (encoder, held_out)):
-            try_texts(scoring, texts, device)
+        for encoder in filter(None, (models.encoder, models.held_out)):
+            try_texts(encoder, texts)

@@ -13,6 +13,10 @@ class Interval:
     low: float
     high: float
 
+    def __format__(self, spec: str) -> str:
+        """Return mean and ends, each as `spec` has it: `+0.103 [+0.051, +0.155]`."""
+        return f"{self.mean:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
 
 def bootstrap_mean(
     values: np.ndarray,

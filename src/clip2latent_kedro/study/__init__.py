@@ -1,93 +1,25 @@
-"""The comparison: methods that answer prompts, their scores, and what they cost."""
+"""Studies: what a variant scores, and how sure that is.
 
-from clip2latent_kedro.study.answers import (
-    Answers,
-    Stored,
-    as_record,
-    curve_from_arrays,
-    from_arrays,
-    name_changes,
-    to_arrays,
-)
-from clip2latent_kedro.study.bridging import measure_bridges
-from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.study.distances import (
-    DISTANCES,
-    GeneratorImages,
-    embed_generator_images,
-    measure_distances,
-)
-from clip2latent_kedro.study.drawing import Curve, Drawn, draw_row
-from clip2latent_kedro.study.kinds import KINDS
-from clip2latent_kedro.study.kinds.clip2latent import Clip2Latent
-from clip2latent_kedro.study.kinds.external import External
-from clip2latent_kedro.study.kinds.generator_bound import GeneratorBound
-from clip2latent_kedro.study.kinds.lafite import Lafite
-from clip2latent_kedro.study.kinds.nearest_pair import NearestPair
-from clip2latent_kedro.study.kinds.optimisation import Optimisation
-from clip2latent_kedro.study.kinds.random_w import RandomW
-from clip2latent_kedro.study.kinds.references import References
-from clip2latent_kedro.study.method import Method, Queries, Trajectory
-from clip2latent_kedro.study.models import Models, find_prior
-from clip2latent_kedro.study.planning import PlannedRow, plan_rows
-from clip2latent_kedro.study.prompts import check_apart, read_queries, rows_of
-from clip2latent_kedro.study.rows import LackingError, Row, RowSpec
-from clip2latent_kedro.study.scoring import (
-    SCORES,
-    best_samples,
-    score_prompts,
-    summarise_scores,
-)
-from clip2latent_kedro.study.timing import STAGES, TIMED, time_rows
-from clip2latent_kedro.study.variants import PriorName, Variant, make_variant
+Evaluation, sweep, ablation and validation ask how well something does. The first three
+are one engine with different variants:
 
-__all__ = [
-    "DISTANCES",
-    "KINDS",
-    "SCORES",
-    "STAGES",
-    "TIMED",
-    "Answers",
-    "Clip2Latent",
-    "Curve",
-    "Drawn",
-    "EvaluationConfig",
-    "External",
-    "GeneratorBound",
-    "GeneratorImages",
-    "LackingError",
-    "Lafite",
-    "Method",
-    "Models",
-    "NearestPair",
-    "Optimisation",
-    "PlannedRow",
-    "PriorName",
-    "Queries",
-    "RandomW",
-    "References",
-    "Row",
-    "RowSpec",
-    "Stored",
-    "Trajectory",
-    "Variant",
-    "as_record",
-    "best_samples",
-    "check_apart",
-    "curve_from_arrays",
-    "draw_row",
-    "embed_generator_images",
-    "find_prior",
-    "from_arrays",
-    "make_variant",
-    "measure_bridges",
-    "measure_distances",
-    "name_changes",
-    "plan_rows",
-    "read_queries",
-    "rows_of",
-    "score_prompts",
-    "summarise_scores",
-    "time_rows",
-    "to_arrays",
-]
+    written     `Variant`: a label, a method and what it changes of the parameters.
+                Rows of `params:evaluation`, points of the grids of `params:sweep`,
+                lines and axes of `params:ablation` (config, sweep, ablation/config).
+    planned     `Planned`: all settings, everything that the result depends on
+                (settings, digests of models, prompts, seed, code: `depends_on`), and
+                what computes it (evaluation, sweep, ablation/plan).
+    due         `find_due`: what is stored and depends on the same is kept.
+    run         `run_study`: arrays and a record of each variant, stored as they come;
+                a variant that fails by its settings, numbers or memory is a record
+                with its problem.
+    sampled     `sample_images`: method.sample -> images -> embeddings, judge.
+    scored      `score_prompts`: one number for each score and prompt.
+    compared    comparison: bootstrap over prompts, Student's t over prompts or seeds,
+                widened for the number of comparisons (Bonferroni); selection.
+
+The evaluation stores the samples themselves, and scores them when it reads them; sweep
+and ablation store scores, [num_seeds, num_prompts], and a few pictures. An ablation
+trains priors for some of its variants first. Validation looks at a prior during its
+training, by a few images and one score for each guidance, which nothing stores.
+"""

@@ -8,10 +8,10 @@ import numpy as np
 
 from clip2latent_kedro.conditioning import RetrievalBank, condition_on_queries
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.metrics.modality_gap import modality_gap
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study.method import Queries
 
 logger = logging.getLogger(__name__)
 

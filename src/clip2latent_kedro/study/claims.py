@@ -103,74 +103,73 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two rows, with what can be said of the one against the other.
+class Rule:
+    """What a claim about a row and another demands.
 
     Attributes:
-        row: The one that is claimed to be better, or as good.
-        other: The other.
-        confidence: Of a claim as a whole.
+        title: What is claimed of `{row}` and `{other}`.
+        scores: By which the row must lie above the other.
+        word: For that, in the sentence.
+        margin: How far above at least, or below at most where it is negative: a share
+            of the other's score.
+        not_above: Those of the scores by which the row must not lie above instead.
+        needs_all: Whether nothing is claimed unless both rows have every score.
+        time: A word for the share of the other's time that the row may take at most,
+            and that share; None if time decides nothing.
     """
 
-    row: Scored
-    other: Scored
-    confidence: float
+    title: str
+    scores: Sequence[str]
+    word: str
+    margin: float
+    not_above: Sequence[str] = ()
+    needs_all: bool = True
+    time: tuple[str, float] | None = None
 
-    def differences(self, scores: Sequence[str], num_parts: int) -> dict[str, Interval]:
-        """Return paired differences by each score that both have.
 
-        Args:
-            scores: Their names.
-            num_parts: Of the claim, all of which are to be right together.
-        """
-        found = {
-            score: tell_apart(
-                self.row.scores[score],
-                self.other.scores[score],
-                confidence=self.confidence,
-                num_comparisons=num_parts,
-            )
-            for score in scores
-        }
-        return {score: value for score, value in found.items() if value is not None}
-
-    def clips(self, num_others: int = 0) -> dict[str, Interval]:
-        """Return the differences by each CLIP that has scored both.
-
-        Args:
-            num_others: Parts of the claim beside these.
-        """
-        every = tuple(SCORED_BY)
-        num_clips = len(self.differences(every, 1))
-        return self.differences(every, num_clips + num_others)
-
-    def share_of(self, share: float, score: str) -> float:
-        """Return a margin: a share of the other row's score, where both have one."""
-        values = self.other.scores[score]
-        both = np.isfinite(values) & np.isfinite(self.row.scores[score])
-        return share * abs(float(values[both].mean()))
-
-    def time_share(self, num_parts: int) -> Interval | None:
-        """Return the time of the row as a share of the other's; None without times."""
-        if self.row.seconds is None or self.other.seconds is None:
-            return None
-        confidence = 1 - (1 - self.confidence) / num_parts
-        one, two = (
-            _log_interval(seconds, confidence)
-            for seconds in (self.row.seconds, self.other.seconds)
-        )
-        ends = one.mean - two.mean, one.low - two.high, one.high - two.low
-        return Interval(*(float(np.exp(end)) for end in ends))
-
-    def attributes(self) -> str:
-        """Return what the judge says, for the end of a sentence."""
-        judged = self.differences(["accuracy"], 1).get("accuracy")
-        return "" if judged is None else f"; of the attributes right {_show(judged)}"
-
-    def caveats(self) -> str:
-        """Return what must be known of both, for after a sentence."""
-        said = dict.fromkeys([*self.row.caveats, *self.other.caveats])
-        return "".join(f" {caveat}" for caveat in said)
+# The paper's table 1 has the first of LAFITE; that of CLIP2GAN is ours.
+SCORES_ABOVE = Rule(
+    "{row.name} scores above {other.name}",
+    tuple(SCORED_BY),
+    "above",
+    ABOVE,
+    needs_all=False,
+)
+# One for each CLIP, since optimisation climbs one of them.
+NEAR_AND_FASTER = [
+    Rule(
+        f"{{row.name}} is near {{other.name}} by {by}, at a fraction of its time",
+        [score],
+        "near",
+        -NEAR,
+        time=("a fraction", FRACTION),
+    )
+    for score, by in SCORED_BY.items()
+]
+CLIMBS_ITS_OWN_CLIP_ONLY = Rule(
+    "{row.name} is above {other.name} by its own CLIP, but not by another",
+    tuple(SCORED_BY),
+    "above",
+    ABOVE,
+    not_above=["held_out_score"],
+)
+# Ours, by what the search does not climb.
+REACHES_A_SEARCH = Rule(
+    "{row.name} is as good as {other.name} by what that does not climb, in a "
+    "twentieth of its time",
+    ["held_out_score", "accuracy"],
+    "as good",
+    -FREE,
+    time=("a twentieth", TWENTIETH),
+)
+RESPACING_IS_FREE = Rule(
+    "{row.settings[num_steps]} steps instead of {other.settings[num_steps]} cost "
+    "nothing ({row.name}, {other.name})",
+    tuple(SCORED_BY),
+    "nothing",
+    -FREE,
+    needs_all=False,
+)
 
 
 def judge_claims(
@@ -184,21 +183,11 @@ def judge_claims(
         confidence: That a claim which holds or does not hold is right. The intervals
             of its parts share the error (Bonferroni).
     """
-    ours = [row for row in rows if row.name == baseline and row.kind == "clip2latent"]
-    claims: list[Claim] = []
-    for own, row in product(ours, rows):
-        if row.kind in ("lafite", "clip2gan"):
-            claims += _beats(Pair(own, row, confidence))
-        if row.kind == "direct":
-            claims += _is_near_and_faster(Pair(own, row, confidence))
-            claims += _climbs_its_own_clip_only(Pair(row, own, confidence))
-    refined = [row for row in rows if row.kind == "refinement"]
-    for row, searched in product(refined, rows):
-        if searched.kind == "direct":
-            claims += _reaches(Pair(row, searched, confidence))
-    for fewer, full in _respaced(rows):
-        claims += _costs_nothing(Pair(fewer, full, confidence))
-    return claims
+    claims = (
+        _judge(rule, row, other, confidence)
+        for rule, row, other in _claimed(rows, baseline)
+    )
+    return [claim for claim in claims if claim is not None]
 
 
 def describe_claims(claims: Sequence[Claim], confidence: float) -> str:
@@ -218,125 +207,101 @@ def describe_claims(claims: Sequence[Claim], confidence: float) -> str:
     )
 
 
-def _beats(pair: Pair) -> Iterator[Claim]:
-    """Clip2latent scores above LAFITE (paper, table 1), and above CLIP2GAN (ours)."""
-    found = pair.clips()
-    if not found:
-        return
-    bounds = {score: pair.share_of(ABOVE, score) for score in found}
-    yield Claim(
-        f"{pair.row.name} scores above {pair.other.name}",
-        [Part(found[score], bounds[score]) for score in found],
-        f"The difference is {_describe(found)}{pair.attributes()}, where above is more "
-        f"than {_margins(ABOVE, bounds)}.{pair.caveats()}",
-    )
-
-
-def _is_near_and_faster(pair: Pair) -> Iterator[Claim]:
-    """Clip2latent is near direct optimisation at a fraction of the time.
-
-    A claim for each CLIP, since optimisation climbs one of them.
-    """
-    share = pair.time_share(num_parts=2)
-    if share is None:
-        return
-    for score, difference in pair.differences(tuple(SCORED_BY), 2).items():
-        allowed = pair.share_of(NEAR, score)
-        yield Claim(
-            f"{pair.row.name} is near {pair.other.name} by {SCORED_BY[score]}, at a "
-            f"fraction of its time",
-            [
-                Part(difference, -allowed),
-                Part(share, FRACTION, is_above=False),
-            ],
-            f"The difference is {_show(difference)}, where near is less than "
-            f"{_margins(NEAR, {score: allowed})} below; {_describe_time(pair, share)}, "
-            f"where a fraction is at most {FRACTION:g}.{pair.caveats()}",
-        )
-
-
-def _climbs_its_own_clip_only(pair: Pair) -> Iterator[Claim]:
-    """Optimisation gains by the CLIP that it climbs, not by another one."""
-    found = pair.clips()
-    if len(found) < len(SCORED_BY):
-        return
-    bounds = {score: pair.share_of(ABOVE, score) for score in found}
-    yield Claim(
-        f"{pair.row.name} is above {pair.other.name} by its own CLIP, but not by "
-        f"another",
-        [
-            Part(found["clip_score"], bounds["clip_score"]),
-            Part(found["held_out_score"], bounds["held_out_score"], is_above=False),
-        ],
-        f"The difference is {_describe(found)}{pair.attributes()}, where above is more "
-        f"than {_margins(ABOVE, bounds)}.{pair.caveats()}",
-    )
-
-
-def _reaches(pair: Pair) -> Iterator[Claim]:
-    """A refined sample is as good as a search from nothing, in a twentieth of its time.
-
-    By what the search does not climb: the held-out CLIP and the attributes. Ours.
-    """
-    scores = ("held_out_score", "accuracy")
-    share, found = pair.time_share(num_parts=3), pair.differences(scores, 3)
-    if share is None or len(found) < len(scores):
-        return
-    allowed = {score: pair.share_of(FREE, score) for score in scores}
-    held_out, judged = (found[score] for score in scores)
-    yield Claim(
-        f"{pair.row.name} is as good as {pair.other.name} by what that does not climb, "
-        f"in a twentieth of its time",
-        [
-            *(Part(found[score], -allowed[score]) for score in scores),
-            Part(share, TWENTIETH, is_above=False),
-        ],
-        f"The difference is {_show(held_out)} by {SCORED_BY['held_out_score']}; of the "
-        f"attributes right {_show(judged)}, where as good is less than "
-        f"{_margins(FREE, allowed)} below; {_describe_time(pair, share)}, where a "
-        f"twentieth is at most {TWENTIETH:g}.{pair.caveats()}",
-    )
-
-
-def _costs_nothing(pair: Pair) -> Iterator[Claim]:
-    """Respacing to a few steps costs nothing."""
-    found = pair.clips()
-    if not found:
-        return
-    allowed = {score: pair.share_of(FREE, score) for score in found}
-    share = pair.time_share(num_parts=1)
-    times = "" if share is None else f" It takes {_describe_seconds(pair)}."
-    yield Claim(
-        f"{pair.row.settings['num_steps']} steps instead of "
-        f"{pair.other.settings['num_steps']} cost nothing ({pair.row.name}, "
-        f"{pair.other.name})",
-        [Part(found[score], -allowed[score]) for score in found],
-        f"The difference is {_describe(found)}; nothing is less than "
-        f"{_margins(FREE, allowed)} below.{times}{pair.caveats()}",
-    )
-
-
-def _respaced(rows: Sequence[Scored]) -> Iterator[tuple[Scored, Scored]]:
-    """Yield rows of the published sampler in few steps, each with that in all steps."""
+def _claimed(
+    rows: Sequence[Scored], baseline: str | None
+) -> Iterator[tuple[Rule, Scored, Scored]]:
+    """Yield each rule with the row that it speaks of, and the other row."""
+    ours = [row for row in rows if row.name == baseline and row.kind == "clip2latent"]
+    for own, row in product(ours, rows):
+        if row.kind in ("lafite", "clip2gan"):
+            yield SCORES_ABOVE, own, row
+        if row.kind == "direct":
+            yield from ((rule, own, row) for rule in NEAR_AND_FASTER)
+            yield CLIMBS_ITS_OWN_CLIP_ONLY, row, own
+    for row, other in product(rows, rows):
+        if row.kind == "refinement" and other.kind == "direct":
+            yield REACHES_A_SEARCH, row, other
+    # The published sampler in few steps, and that in most steps.
     ancestral = [
         row
         for row in rows
         if row.kind == "clip2latent" and row.settings["sampler"] == "ddpm"
     ]
     for fewer in ancestral:
-        alike = [row for row in ancestral if _differ_in_steps_alone(fewer, row)]
-        full = max(alike, key=lambda row: int(row.settings["num_steps"]), default=fewer)
+        alike = [row for row in ancestral if _but_steps(row) == _but_steps(fewer)]
+        full = max(alike, key=lambda row: int(row.settings["num_steps"]))
         if full.settings["num_steps"] > fewer.settings["num_steps"]:
-            yield fewer, full
+            yield RESPACING_IS_FREE, fewer, full
 
 
-def _differ_in_steps_alone(row: Scored, other: Scored) -> bool:
-    free = ("num_steps", "variance")
-    return all(
-        row.settings[name] == other.settings[name]
-        for name in row.settings
-        if name not in free
+def _but_steps(row: Scored) -> dict[str, Any]:
+    own = ("num_steps", "variance")
+    return {name: value for name, value in row.settings.items() if name not in own}
+
+
+def _judge(rule: Rule, row: Scored, other: Scored, confidence: float) -> Claim | None:
+    """Return what comes of a rule; None without the figures that it needs."""
+
+    def compare(score: str, num_parts: int = 1) -> Interval | None:
+        return tell_apart(
+            row.scores[score],
+            other.scores[score],
+            confidence=confidence,
+            num_comparisons=num_parts,
+        )
+
+    scores = [score for score in rule.scores if compare(score) is not None]
+    are_timed = row.seconds is not None and other.seconds is not None
+    if not scores or (rule.needs_all and len(scores) < len(rule.scores)):
+        return None
+    if rule.time is not None and not are_timed:
+        return None
+    num_parts = len(scores) + (rule.time is not None)
+    parts: list[Part] = []
+    differences: dict[str, Interval] = {}
+    for score in scores:
+        difference = compare(score, num_parts)
+        assert difference is not None
+        differences[score] = difference
+        values = other.scores[score][
+            np.isfinite(other.scores[score]) & np.isfinite(row.scores[score])
+        ]
+        bound = rule.margin * abs(float(values.mean()))
+        parts.append(Part(difference, bound, score not in rule.not_above))
+    margins = " and ".join(f"{abs(part.bound):.4f}" for part in parts)
+    judged = differences.pop("accuracy", None) or compare("accuracy")
+    said = " and ".join(f"{differences[s]:+.3f} by {SCORED_BY[s]}" for s in differences)
+    sentence = (
+        f"The difference is {said}"
+        f"{'' if judged is None else f'; of the attributes right {judged:+.3f}'}, "
+        f"where {rule.word} is {'more' if rule.margin > 0 else 'less'} than {margins} "
+        f"({abs(rule.margin):.0%} of that score){'' if rule.margin > 0 else ' below'}"
     )
+    if row.seconds is not None and other.seconds is not None:
+        took, took_other = map(_describe_seconds, (row.seconds, other.seconds))
+        sentence += f"; it takes {took} where that takes {took_other}"
+        if rule.time is not None:
+            word, most = rule.time
+            share = _time_share(
+                row.seconds, other.seconds, 1 - (1 - confidence) / num_parts
+            )
+            parts.append(Part(share, most, is_above=False))
+            sentence += f", a share of {share:.3g}, where {word} is at most {most:g}"
+    caveats = dict.fromkeys([*row.caveats, *other.caveats])
+    return Claim(
+        rule.title.format(row=row, other=other),
+        parts,
+        " ".join([f"{sentence}.", *caveats]),
+    )
+
+
+def _time_share(
+    seconds: Sequence[float], others: Sequence[float], confidence: float
+) -> Interval:
+    """Return one time as a share of another, between the ends of both intervals."""
+    one, two = (_log_interval(times, confidence) for times in (seconds, others))
+    ends = one.mean - two.mean, one.low - two.high, one.high - two.low
+    return Interval(*(float(np.exp(end)) for end in ends))
 
 
 def _log_interval(seconds: Sequence[float], confidence: float) -> Interval:
@@ -351,32 +316,5 @@ def _log_interval(seconds: Sequence[float], confidence: float) -> Interval:
     return Interval(once, once - np.log(SINGLE), once + np.log(SINGLE))
 
 
-def _describe(found: Mapping[str, Interval]) -> str:
-    parts = [f"{_show(found[score])} by {SCORED_BY[score]}" for score in found]
-    return " and ".join(parts)
-
-
-def _margins(share: float, margins: Mapping[str, float]) -> str:
-    numbers = " and ".join(f"{margin:.4f}" for margin in margins.values())
-    return f"{numbers} ({share:.0%} of that score)"
-
-
-def _describe_time(pair: Pair, share: Interval) -> str:
-    return (
-        f"it takes {_describe_seconds(pair)}, a share of {share.mean:.3g} "
-        f"[{share.low:.3g}, {share.high:.3g}]"
-    )
-
-
-def _describe_seconds(pair: Pair) -> str:
-    assert pair.row.seconds is not None
-    assert pair.other.seconds is not None
-    one, two = (
-        f"{np.mean(seconds):.3g} s (n = {len(seconds)})"
-        for seconds in (pair.row.seconds, pair.other.seconds)
-    )
-    return f"{one} where that takes {two}"
-
-
-def _show(interval: Interval) -> str:
-    return f"{interval.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
+def _describe_seconds(seconds: Sequence[float]) -> str:
+    return f"{np.mean(seconds):.3g} s (n = {len(seconds)})"

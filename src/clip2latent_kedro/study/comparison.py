@@ -1,4 +1,6 @@
-"""One row against another, prompt by prompt."""
+"""How sure scores are: means over prompts, and one variant against another."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -21,79 +23,79 @@ MEASURED_BY = {
 FEWEST_PROMPTS = 8  # to decide by: fewer may agree by chance, and show no spread
 
 
-def compare_scores(
-    values: np.ndarray,
-    baseline: np.ndarray,
+def bootstrap_scores(
+    scores: Mapping[str, np.ndarray],
     *,
     num_resamples: int,
     confidence: float,
     seed: int,
-) -> Interval | None:
-    """Return the mean difference, paired by prompt, with its interval.
+) -> dict[str, Interval]:
+    """Return the mean over prompts of each score that applies to any of them.
 
-    Every pair of rows is resampled with the same prompts.
+    All variants of a run are resampled with the same prompts.
 
     Args:
-        values: One a prompt, NaN where there is none, [num_prompts].
-        baseline: Likewise, of the same prompts.
+        scores: By name, one number a prompt, NaN where it does not apply,
+            [num_prompts].
         num_resamples: Bootstrap draws.
-        confidence: Of the interval.
+        confidence: Of the intervals.
         seed: Seed of the run.
-
-    Returns:
-        Values - baseline over the prompts that both have; None if there are none.
     """
-    both = np.isfinite(values) & np.isfinite(baseline)
-    if not both.any():
-        return None
-    return bootstrap_mean(
-        values[both] - baseline[both],
-        num_resamples=num_resamples,
-        confidence=confidence,
-        generator=np.random.default_rng(derive_seed(seed, "bootstrap")),
-    )
+    applying = {name: values[~np.isnan(values)] for name, values in scores.items()}
+    return {
+        name: bootstrap_mean(
+            values,
+            num_resamples=num_resamples,
+            confidence=confidence,
+            generator=np.random.default_rng(derive_seed(seed, "bootstrap")),
+        )
+        for name, values in applying.items()
+        if len(values)
+    }
 
 
 def tell_apart(
-    values: np.ndarray,
-    baseline: np.ndarray,
+    values: np.ndarray | Sequence[float],
+    baseline: np.ndarray | Sequence[float],
     *,
     confidence: float,
     num_comparisons: int = 1,
+    fewest: int = FEWEST_PROMPTS,
 ) -> Interval | None:
-    """Return the mean difference, paired by prompt, with an interval to decide by.
+    """Return the mean difference, paired, with an interval to decide by.
 
     It is Student's t: many comparisons reach far into the tails, where a bootstrap
-    has no draws. Over fewer than `FEWEST_PROMPTS` it is infinite.
+    has no draws.
 
     Args:
-        values: One a prompt, NaN where there is none, [num_prompts].
-        baseline: Likewise, of the same prompts.
+        values: One a prompt, or one a seed; NaN where there is none, [n].
+        baseline: Likewise, of the same prompts or seeds.
         confidence: That all the comparisons are right together.
         num_comparisons: How many are made; each has its part of the error
             (Bonferroni).
+        fewest: Over fewer pairs the interval is infinite.
 
     Returns:
-        Values - baseline over the prompts that both have; None if there are none.
+        Values - baseline over the pairs that both have; None if there are none.
     """
     difference = np.subtract(values, baseline)
     difference = difference[np.isfinite(difference)]
     if not difference.size:
         return None
-    if difference.size < FEWEST_PROMPTS:
+    if difference.size < fewest:
         return Interval(float(difference.mean()), -np.inf, np.inf)
     each = 1 - (1 - confidence) / num_comparisons
     return t_interval(difference.tolist(), each)
 
 
 def is_comparable(score: str, num_samples: int, other_num_samples: int) -> bool:
-    """Return whether a score of two rows means the same.
+    """Return whether a score of two variants means the same.
 
     The best of more samples is higher for no other reason.
 
     Args:
         score: Its name.
-        num_samples: Images of each prompt in the one row.
+        num_samples: Images of each prompt in the one variant.
         other_num_samples: And in the other.
     """
     return not score.endswith(OF_BEST) or num_samples == other_num_samples

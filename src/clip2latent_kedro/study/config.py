@@ -1,14 +1,18 @@
 """What is compared, and how: `params:evaluation`."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from annotated_types import Ge, Interval
 
 from clip2latent_kedro.checked import Checked, NonNegativeFloat, PositiveInt, Rule
-from clip2latent_kedro.study.kinds import read_rows
-from clip2latent_kedro.study.rows import RowSpec
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.methods import DEFAULT_METHOD, check_overrides
+from clip2latent_kedro.study.engine import Variant
+
+GENERATOR_IMAGES = "generator_images"  # stored beside the rows, under a name of its own
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,47 @@ class EvaluationConfig(Checked):
         """The names in `only`."""
         return {name.strip() for name in (self.only or "").split(",") if name.strip()}
 
-    def read_rows(self) -> dict[str, RowSpec]:
+    def read_rows(self) -> dict[str, Variant]:
         """Return the rows to compute and report, by name."""
         rows, chosen = read_rows(self.rows), self.chosen_names
         return {name: row for name, row in rows.items() if not chosen or name in chosen}
+
+
+def read_rows(written: Mapping[str, object]) -> dict[str, Variant]:
+    """Return the rows of `params:evaluation.rows`; one that is null is left out.
+
+    Raises:
+        InputError: If a name, a method, a setting or a count is not possible.
+    """
+    return {
+        name: _read_row(name, settings)
+        for name, settings in written.items()
+        if settings is not None
+    }
+
+
+def _read_row(name: str, written: object) -> Variant:
+    where = f"evaluation.rows.{name}"
+    if not re.fullmatch(r"[\w+.-]+", name) or name.startswith("."):
+        msg = (
+            f"A row of evaluation.rows must be named in letters, digits and _ + - "
+            f"alone, since its file is called so, got {name!r}."
+        )
+        raise InputError(msg)
+    if name == GENERATOR_IMAGES:
+        msg = f"A row of evaluation.rows cannot be named {name}. Rename it."
+        raise InputError(msg)
+    if not isinstance(written, Mapping):
+        msg = f"{where} must be settings by name, got {written!r}."
+        raise InputError(msg)
+    overrides = dict(written)
+    counts = {
+        count: overrides.pop(count, None) for count in ("num_samples", "num_prompts")
+    }
+    for count, value in counts.items():
+        if value is not None and not (type(value) is int and value >= 1):
+            msg = f"{where}.{count} must be 1 or more, got {value!r}."
+            raise InputError(msg)
+    method = overrides.pop("method", DEFAULT_METHOD)
+    check_overrides(where, overrides, method)
+    return Variant(name, overrides, method, **counts)

@@ -9,8 +9,9 @@ import torch
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder
+from clip2latent_kedro.methods.method import Queries
+from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.metrics.attributes import NOT_STATED
-from clip2latent_kedro.study.method import Queries
 
 
 def rows_of(table: Any) -> list[dict[str, str]]:
@@ -60,6 +61,45 @@ def read_queries(
         embedding=encoder.encode_text(texts),
         stated=_stated_labels(rows, attributes),
         held_out_embedding=None if held_out is None else held_out.encode_text(texts),
+    )
+
+
+def read_bank(
+    table: Any, models: Models, *, num_prompts: int, num_skipped: int, where: str
+) -> Queries:
+    """Return prompts of the bank, on which settings are chosen, embedded.
+
+    Args:
+        table: The prompt bank (see `rows_of`).
+        models: Encoders and judge.
+        num_prompts: How many.
+        num_skipped: The first prompts, which are left to the validation.
+        where: Name of the parameter that says how many, for the message.
+
+    Raises:
+        InputError: If there are too few.
+    """
+    rows = rows_of(table)[num_skipped:]
+    if len(rows) < num_prompts:
+        msg = (
+            f"{where} must be at most {len(rows)}, the prompts of the bank that the "
+            f"validation does not use, got {num_prompts}."
+        )
+        raise InputError(msg)
+    return embed_queries(rows, models, num_prompts=num_prompts)
+
+
+def embed_queries(
+    table: Sequence[Mapping[Any, str]], models: Models, *, num_prompts: int | None
+) -> Queries:
+    """Return the first prompts of a table, embedded by the encoders of a domain."""
+    judge = models.judge
+    return read_queries(
+        table,
+        models.encoder,
+        {} if judge is None else judge.attributes,
+        num_prompts=num_prompts,
+        held_out=models.held_out,
     )
 
 

@@ -1,18 +1,16 @@
-"""Scores of each prompt, and their means with intervals over prompts."""
+"""Scores of each prompt, and the samples that CLIP likes best."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 
 from clip2latent_kedro.latents import LatentGaussian
+from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.metrics.attributes import attribute_accuracy
-from clip2latent_kedro.metrics.bootstrap import Interval, bootstrap_mean
 from clip2latent_kedro.metrics.clip_score import best_of, clip_scores
 from clip2latent_kedro.metrics.diversity import embedding_diversity, pixel_diversity
-from clip2latent_kedro.runtime import derive_seed
-from clip2latent_kedro.study.drawing import Drawn
-from clip2latent_kedro.study.method import Queries
+from clip2latent_kedro.study.samples import Samples
 
 SCORES = {
     "clip_score": "Cosine of image and text, mean of the samples",
@@ -30,7 +28,7 @@ SCORES = {
 
 
 def score_prompts(
-    drawn: Drawn,
+    samples: Samples,
     queries: Queries,
     gaussian: LatentGaussian | None = None,
     latent_repeats: Sequence[int] = (),
@@ -42,81 +40,88 @@ def score_prompts(
     distance of what has no w.
 
     Args:
-        drawn: The method's answers.
+        samples: Of `sample_images`.
         queries: What was asked.
         gaussian: Of the training data; None leaves the distance out.
         latent_repeats: Layers that each latent of the Gaussian stands for.
     """
-    cosine = _cosines(drawn, queries)
+    cosine = _cosines(samples, queries)
     num_prompts, num_samples = cosine.shape
-    best = best_samples(drawn, queries)[:, None, None]
-    all_samples = attribute_accuracy(drawn.seen, queries.stated)
+    best = cosine.argmax(axis=1)[:, None]  # [num_prompts, 1]
+    seen = samples["seen"]
+    of_all = attribute_accuracy(seen, queries.stated)
     of_best = attribute_accuracy(
-        np.take_along_axis(drawn.seen, best, axis=1), queries.stated
+        np.take_along_axis(seen, best[..., None], axis=1), queries.stated
     )
-    alone = np.full(num_prompts, np.nan)
-    held_out = _held_out_cosines(drawn, queries)
-    return {
+    scores = {name: np.full(num_prompts, np.nan) for name in SCORES} | {
         "clip_score": best_of(cosine, 1),
         "clip_score_best": best_of(cosine, num_samples),
-        "held_out_score": alone if held_out is None else best_of(held_out, 1),
-        "held_out_score_best": (
-            alone
-            if held_out is None
-            else np.take_along_axis(held_out, best[..., 0], axis=1)[:, 0]
-        ),
-        "accuracy": all_samples.by_prompt,
+        "accuracy": of_all.by_prompt,
         "accuracy_best": of_best.by_prompt,
-        "all_right": all_samples.all_right,
+        "all_right": of_all.all_right,
         "all_right_best": of_best.all_right,
-        "clip_diversity": (
-            embedding_diversity(drawn.image_embedding) if num_samples > 1 else alone
-        ),
-        "pixel_diversity": (
-            pixel_diversity(drawn.pixel_distance) if num_samples > 1 else alone
-        ),
-        "w_distance": (
-            alone
-            if gaussian is None or drawn.w is None
-            else _gaussian_distance(drawn.w, gaussian, latent_repeats)
-        ),
     }
+    image, text = samples.get("held_out_embedding"), queries.held_out_embedding
+    if image is not None and text is not None:
+        held_out = clip_scores(image, text.float().cpu().numpy())
+        scores["held_out_score"] = best_of(held_out, 1)
+        of_best_by_clip = np.take_along_axis(held_out, best, axis=1)[:, 0]
+        scores["held_out_score_best"] = of_best_by_clip
+    if num_samples > 1:
+        scores["clip_diversity"] = embedding_diversity(samples["image_embedding"])
+        scores["pixel_diversity"] = pixel_diversity(samples["pixel_distance"])
+    if gaussian is not None and "w" in samples:
+        scores["w_distance"] = _gaussian_distance(
+            samples["w"], gaussian, latent_repeats
+        )
+    return scores
 
 
-def best_samples(drawn: Drawn, queries: Queries) -> np.ndarray:
+def best_samples(samples: Samples, queries: Queries) -> np.ndarray:
     """Return which sample of each prompt CLIP likes best, [num_prompts] int."""
-    best: np.ndarray = _cosines(drawn, queries).argmax(axis=1)
+    best: np.ndarray = _cosines(samples, queries).argmax(axis=1)
     return best
 
 
-def summarise_scores(
-    by_prompt: Mapping[str, np.ndarray],
-    *,
-    num_resamples: int,
-    confidence: float,
-    seed: int,
-) -> dict[str, Interval]:
-    """Return the mean over prompts of each score that applies to any of them.
-
-    Every method is resampled with the same prompts.
+def average_prompts(scores: Samples, names: Iterable[str]) -> dict[str, list[float]]:
+    """Return the mean over prompts of each seed; of scores that apply to any alone.
 
     Args:
-        by_prompt: What `score_prompts` returns.
-        num_resamples: Bootstrap draws.
-        confidence: Of the intervals.
-        seed: Seed of the run.
+        scores: By name, [num_seeds, num_prompts], NaN where one does not apply.
+        names: Of the scores.
     """
-    applying = {name: values[~np.isnan(values)] for name, values in by_prompt.items()}
-    return {
-        name: bootstrap_mean(
-            values,
-            num_resamples=num_resamples,
-            confidence=confidence,
-            generator=np.random.default_rng(derive_seed(seed, "bootstrap")),
-        )
-        for name, values in applying.items()
-        if len(values)
+    found = {}
+    for name in names:
+        applying = [of_seed[~np.isnan(of_seed)] for of_seed in scores.get(name, [])]
+        if any(len(values) for values in applying):
+            found[name] = [float(values.mean()) for values in applying]
+    return found
+
+
+def choose_best(
+    samples: Samples, queries: Queries, best_of: int, num_samples: int
+) -> dict[str, np.ndarray]:
+    """Return, for each kept sample, the one of `best_of` that CLIP likes best.
+
+    Kept sample j is chosen from the samples j, j + num_samples, j + 2 num_samples, ...
+
+    Args:
+        samples: `best_of * num_samples` of each query, or more.
+        queries: What they were drawn of.
+        best_of: How many samples each is chosen from.
+        num_samples: How many are kept.
+    """
+    cosine = _cosines(samples, queries)[:, : best_of * num_samples]
+    rounds = cosine.reshape(len(cosine), best_of, num_samples).argmax(axis=1)
+    chosen = rounds * num_samples + np.arange(num_samples)  # [num_queries, num_samples]
+    query = np.arange(len(chosen))[:, None]
+    kept = {
+        name: array[query, chosen]
+        for name, array in samples.items()
+        if name != "pixel_distance"
     }
+    between = query[..., None], chosen[:, :, None], chosen[:, None, :]
+    return {**kept, "pixel_distance": samples["pixel_distance"][between]}
 
 
 def _gaussian_distance(
@@ -139,15 +144,7 @@ def _gaussian_distance(
     return mean
 
 
-def _cosines(drawn: Drawn, queries: Queries) -> np.ndarray:
+def _cosines(samples: Samples, queries: Queries) -> np.ndarray:
     """Return the cosine of each image with its prompt, [num_prompts, num_samples]."""
     text_embedding = queries.embedding.float().cpu().numpy()
-    return clip_scores(drawn.image_embedding, text_embedding)
-
-
-def _held_out_cosines(drawn: Drawn, queries: Queries) -> np.ndarray | None:
-    """Return the same by the encoder that only scores; None without one."""
-    image, text = drawn.held_out_embedding, queries.held_out_embedding
-    if image is None or text is None:
-        return None
-    return clip_scores(image, text.float().cpu().numpy())
+    return clip_scores(samples["image_embedding"], text_embedding)

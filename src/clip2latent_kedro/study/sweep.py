@@ -1,34 +1,27 @@
-"""A sweep: many variants on the same prompts with the same seeds."""
+"""A sweep: many ways of sampling on the same prompts with the same seeds."""
 
-import hashlib
-import json
-import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Annotated, Any
 
-import numpy as np
 from annotated_types import Ge
 
 from clip2latent_kedro.checked import Checked, NonNegativeFloat, PositiveInt, Rule
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.interfaces import Judge
-from clip2latent_kedro.progress import progress_bar
-from clip2latent_kedro.runtime import is_known_failure
+from clip2latent_kedro.methods import check_overrides, make_settings
+from clip2latent_kedro.methods.clip2latent import Clip2Latent
+from clip2latent_kedro.methods.method import Queries
+from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study.drawing import draw_row
-from clip2latent_kedro.study.kinds.clip2latent import Clip2Latent
-from clip2latent_kedro.study.method import Queries
-from clip2latent_kedro.study.scoring import score_prompts
-from clip2latent_kedro.study.variants import (
+from clip2latent_kedro.study.engine import (
+    Planned,
+    Stored,
     Variant,
-    check_overrides,
+    describe_dependence,
     expand_grid,
-    label_overrides,
-    make_variant,
+    measure_scores,
 )
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,155 +52,91 @@ class SweepConfig(Checked):
             for overrides in expand_grid(grid):
                 check_overrides(f"sweep.grids.{name}", overrides)
 
-
-@dataclass(frozen=True)
-class Trial:
-    """One point of a grid.
-
-    Attributes:
-        grid: Its name.
-        overrides: What the point sets.
-        variant: What comes of it.
-    """
-
-    grid: str
-    overrides: dict[str, Any]
-    variant: Variant
-
-    @property
-    def label(self) -> str:
-        """What the point sets, in words."""
-        return label_overrides(self.overrides)
+    def variants(self) -> Iterator[Variant]:
+        """Yield every point of every grid, in their order."""
+        for grid, values in self.grids.items():
+            for overrides in expand_grid(values):
+                label = ", ".join(f"{name} {v}" for name, v in overrides.items())
+                yield Variant(label or "as it is", overrides, group=grid)
 
 
-@dataclass(frozen=True)
-class TrialResult:
-    """What a variant has scored, as plain JSON.
-
-    Attributes:
-        variant: Of the `Trial`, nested.
-        scores: Of `score_prompts`, one number or None for each prompt; empty if the
-            variant failed.
-        problem: Why it failed; None if it did not.
-        made_by: Of `provenance.describe_provenance`.
-    """
-
-    variant: dict[str, Any]
-    scores: dict[str, list[float | None]]
-    problem: str | None = None
-    made_by: dict[str, Any] = field(default_factory=dict)
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return the scores as `score_prompts` does, NaN where one does not apply."""
-        return {
-            name: np.array(values, dtype=np.float64)
-            for name, values in self.scores.items()
-        }
-
-
-def plan_trials(config: SweepConfig, sampling: SamplingConfig) -> list[Trial]:
-    """Return every point of every grid, in their order.
+def plan_sweep(
+    config: SweepConfig,
+    sampling: SamplingConfig,
+    models: Models,
+    queries: Queries,
+    *,
+    seed: int,
+    stored_image_size: int,
+) -> list[Planned]:
+    """Return every variant, in the order of the grids.
 
     Args:
         config: `params:sweep`.
         sampling: The base, `params:sampling`.
+        models: With the priors that there are.
+        queries: The prompts of all variants.
+        seed: Of all variants.
+        stored_image_size: Side of images in memory.
 
     Raises:
         InputError: If a value is out of its range; the message names the grid.
     """
-    trials = []
-    for grid, settings in config.grids.items():
-        for overrides in expand_grid(settings):
-            try:
-                variant = make_variant(sampling, overrides)
-            except InputError as error:
-                msg = f"sweep.grids.{grid}: {error}"
-                raise InputError(msg) from None
-            trials.append(Trial(grid, overrides, variant))
-    return trials
+    planned = []
+    for variant in config.variants():
+        where = f"sweep.grids.{variant.group}"
+        settings = make_settings(where, variant.overrides, {"sampling": sampling})
+        method: Clip2Latent | InputError
+        try:
+            method = Clip2Latent.build(settings, models, queries)
+        except InputError as error:
+            method = error
+        found = method if isinstance(method, Clip2Latent) else None
+        protocol = {
+            "num_samples": config.num_samples,
+            "stored_image_size": stored_image_size,
+        }
+        depends_on = describe_dependence(
+            models,
+            queries,
+            found,
+            asdict(settings),
+            "clip2latent_kedro.study.engine",
+            seed=seed,
+            **protocol,
+        )
+        compute = partial(_measure, method, queries, models, seed=seed, **protocol)
+        planned.append(
+            Planned(variant, depends_on["settings"], depends_on, compute, found)
+        )
+    return planned
 
 
-def run_trials(
-    trials: Mapping[str, Trial],
-    make_method: Callable[[Variant], Clip2Latent],
+def _measure(
+    method: Clip2Latent | InputError,
     queries: Queries,
+    models: Models,
     *,
-    judge: Judge | None,
-    num_samples: int,
-    image_batch_size: int,
-    stored_image_size: int,
     seed: int,
-    done: Collection[str] = (),
-) -> Iterator[tuple[str, TrialResult]]:
-    """Yield the result of each variant as soon as it is there.
-
-    A variant that fails by its settings, numbers or memory does not stop the others:
-    its result says why.
-
-    Args:
-        trials: By the key of their result (see `key_of`).
-        make_method: From a variant to what draws.
-        queries: The prompts of all variants.
-        judge: Names attributes; None if there is no judge.
-        num_samples: Images of each prompt.
-        image_batch_size: Images in memory at a time.
-        stored_image_size: Side of images in memory.
-        seed: Of all variants.
-        done: Keys that need not be run.
-    """
-    pending = {key: trial for key, trial in trials.items() if key not in done}
-    with progress_bar("sweep", total=len(pending), unit="variants") as advance:
-        for key, trial in pending.items():
-            variant = asdict(trial.variant)
-            try:
-                method = make_method(trial.variant)
-                drawn = draw_row(
-                    method,
-                    queries,
-                    encoder=method.model.scorer or method.model.encoder,
-                    judge=judge,
-                    num_samples=num_samples,
-                    image_batch_size=image_batch_size,
-                    stored_image_size=stored_image_size,
-                    seed=seed,
-                )
-                model = method.model
-                scores = score_prompts(
-                    drawn, queries, model.prior.gaussian, model.latent_repeats
-                )
-            except Exception as error:
-                if not is_known_failure(error):
-                    raise
-                logger.debug("%s, %s failed.", trial.grid, trial.label, exc_info=True)
-                yield key, TrialResult(variant, {}, str(error) or repr(error))
-            else:
-                yield key, TrialResult(variant, _as_lists(scores))
-            advance()
+    num_samples: int,
+    stored_image_size: int,
+) -> Stored:
+    """Return the scores of a variant; one that cannot be had raises why."""
+    if isinstance(method, InputError):
+        raise method
+    found = measure_scores(
+        {seed: method},
+        queries,
+        models,
+        method.model.prior.gaussian,
+        num_samples=num_samples,
+        stored_image_size=stored_image_size,
+    )
+    return found[1], {}
 
 
-def key_of(variant: Variant, circumstances: Mapping[str, Any]) -> str:
-    """Return a name for the result of a variant: equal means the same result.
-
-    Args:
-        variant: What is tried; 1 and 1.0 are the same.
-        circumstances: Everything else that the result depends on, as plain JSON.
-    """
-    settings = {
-        name: _canonical(value) for name, value in asdict(variant.sampling).items()
-    }
-    text = json.dumps([settings, circumstances], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _canonical(value: Any) -> Any:
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_canonical(part) for part in value]
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else value
-
-
-def _as_lists(scores: Mapping[str, np.ndarray]) -> dict[str, list[float | None]]:
-    return {
-        name: [None if np.isnan(value) else float(value) for value in values]
-        for name, values in scores.items()
-    }
+def changes_any(
+    settings: Mapping[str, Any], base: Mapping[str, Any], names: Iterable[str]
+) -> bool:
+    """Return whether settings differ from the base in any of some names."""
+    return any(settings[name] != base[name] for name in names)

@@ -6,7 +6,7 @@ which is all that a method with one answer to a prompt has.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from clip2latent_kedro.interfaces import Encoder
+from clip2latent_kedro.methods.method import Method, Queries
 from clip2latent_kedro.progress import progress_bar
 from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.study.method import Method, Queries
 
 STAGES = {
     "prior": "Text encoder and everything up to w",
@@ -78,7 +78,6 @@ def time_rows(
     config: EvaluationConfig,
     *,
     seed: int,
-    one_answer: Collection[str] = (),
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[tuple[str, dict[str, Seconds]]]:
     """Yield the seconds of each repeat, by stage, of each quantity of each method.
@@ -93,18 +92,17 @@ def time_rows(
         encoder: Embeds the text, and the images for re-ranking.
         config: What is timed, and how often.
         seed: Seed of the run.
-        one_answer: Names of the methods whose samples of a prompt are all the same.
         clock: Seconds.
 
     Yields:
         Name and the quantities of `TIMED`, as soon as a method is done; no `seconds`
-        of one that has a single answer.
+        of one whose samples of a prompt are all the same.
     """
     most = config.timing_warmups + config.timing_repeats
     courses: dict[str, dict[str, _Course]] = {}
     for name, method in methods.items():
         counts = {"seconds_one": 1, "seconds": config.timing_images}
-        if name in one_answer:
+        if method.is_deterministic:
             del counts["seconds"]
         courses[name] = {
             quantity: _Course(

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.interfaces import Encoder, Generator, Judge
+from clip2latent_kedro.interfaces import Encoder
+from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pairs.recipe import check_layers
 from clip2latent_kedro.runtime import make_generator
@@ -15,54 +16,39 @@ NUM_TRIED = 2
 
 
 @torch.inference_mode()
-def try_models(
-    generator: Generator,
-    encoder: Encoder,
-    data: DataConfig,
-    device: str,
-    *,
-    held_out: Encoder | None = None,
-    judge: Judge | None = None,
-) -> None:
+def try_models(models: Models, data: DataConfig) -> None:
     """Draw two images of random z, embed and classify them, and check every shape.
 
     Args:
-        generator: z -> w -> image.
-        encoder: image -> clip_embedding.
+        models: Generator, encoders and judge.
         data: `params:data`.
-        device: Where to compute.
-        held_out: The encoder that only scores; None if there is none.
-        judge: None if there is none.
 
     Raises:
         InputError: If something has not the shape that the model's own numbers
             promise, or does not fit the settings.
     """
+    generator, judge = models.generator, models.judge
     check_layers(generator, data)
-    encoders = [data.embedder(encoder), data.scorer(encoder)]
-    if held_out is not None:
-        encoders.append(held_out)
-    generator = generator.to(device)
     name, side = generator.identity.name, generator.resolution
     z = torch.randn(NUM_TRIED, generator.z_dim, generator=make_generator(0, "trial"))
 
-    w = generator.mapping(z.to(device))
+    w = generator.mapping(z.to(models.device))
     _check(f"w of {name}", w, [NUM_TRIED, generator.num_ws, generator.w_dim])
     _check(f"w_avg of {name}", generator.w_avg, [generator.w_dim])
     image = generator.synthesis(w, noise_mode="const").float()
     _check(f"images of {name}", image, [NUM_TRIED, 3, side, side])
-    for reader in encoders:
-        embedding = reader.to(device).encode_image(image)
-        shape = [NUM_TRIED, reader.embed_dim]
-        _check(f"embeddings of images of {reader.identity.name}", embedding, shape)
+    for encoder in filter(None, (models.embedder, models.encoder, models.held_out)):
+        embedding = encoder.encode_image(image)
+        shape = [NUM_TRIED, encoder.embed_dim]
+        _check(f"embeddings of images of {encoder.identity.name}", embedding, shape)
     if judge is not None:
-        values = judge.to(device).classify(image)
+        values = judge.classify(image)
         shape = [NUM_TRIED, len(judge.attributes)]
         _check(f"values of {judge.identity.name}", values, shape)
 
 
 @torch.inference_mode()
-def try_texts(encoder: Encoder, texts: Sequence[str], device: str) -> None:
+def try_texts(encoder: Encoder, texts: Sequence[str]) -> None:
     """Embed texts, if there are any, and check the shape.
 
     Raises:
@@ -70,7 +56,7 @@ def try_texts(encoder: Encoder, texts: Sequence[str], device: str) -> None:
             is not that of its images.
     """
     if texts:
-        embedding = encoder.to(device).encode_text(list(texts))
+        embedding = encoder.encode_text(list(texts))
         shape = [len(texts), encoder.embed_dim]
         _check(f"embeddings of texts of {encoder.identity.name}", embedding, shape)
 

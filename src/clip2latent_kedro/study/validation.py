@@ -12,7 +12,6 @@ from importlib.util import find_spec
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from clip2latent_kedro.checked import (
     Checked,
@@ -21,15 +20,16 @@ from clip2latent_kedro.checked import (
     PositiveInt,
     Rule,
 )
-from clip2latent_kedro.conditioning import RetrievalBank, condition_on_image
+from clip2latent_kedro.conditioning import condition_on_image
 from clip2latent_kedro.images import image_to_uint8
-from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import repeat_latents
+from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.prior.training import Validation
 from clip2latent_kedro.runtime import derive_seed
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study.figure import DPI, draw_comparison
+from clip2latent_kedro.study.figures import DPI, draw_grid
+from clip2latent_kedro.study.samples import shrink_images
 from clip2latent_kedro.text_to_image import GeneratedImages, TextToImage
 from clip2latent_kedro.training import LOSS_SCORE
 
@@ -83,59 +83,41 @@ class Validator:
 
     def __init__(
         self,
-        generator: Generator,
-        encoder: Encoder,
+        models: Models,
         config: ValidationConfig,
         *,
         held_out: tuple[Tensor, Tensor],
         prompts: Sequence[str],
         sampling: SamplingConfig,
-        latent_repeats: Sequence[int],
-        image_batch_size: int,
         seed: int,
-        device: str,
-        retrieval_bank: RetrievalBank | None = None,
-        scorer: Encoder | None = None,
     ) -> None:
-        """Move the models to the device, and embed the texts.
+        """Embed the texts.
 
         Args:
-            generator: w -> image.
-            encoder: The one of the training pairs.
+            models: Of the training pairs. Images of texts are scored by the encoder;
+                images drawn again by the embedder, which embedded what they are drawn
+                of.
             config: `params:validation`.
             held_out: w [n, num_latents, w_dim] and embedding [n, clip_dim] of images
                 that training never sees; the first `num_images` are used.
             prompts: Texts, of which the first `num_prompts` are used.
             sampling: `params:sampling`, but for its guidance.
-            latent_repeats: `params:data.latent_repeats`.
-            image_batch_size: Images synthesised and embedded at a time.
             seed: Of the run.
-            device: Where to compute; priors come there.
-            retrieval_bank: Embeddings of training images, for sampling with
-                `retrieval_share` only.
-            scorer: Scores images of texts; the encoder if None. Images drawn again
-                are compared by the encoder, which embedded what they are drawn of.
         """
         w, image_embedding = (part[: config.num_images] for part in held_out)
-        self._generator = generator.to(device)
-        self._encoder = encoder.to(device)
-        self._scorer = scorer or encoder
-        self._given_w = repeat_latents(w, latent_repeats).to(device)
-        self._image_embedding = image_embedding.to(device)
+        self._given_w = repeat_latents(w, models.latent_repeats).to(models.device)
+        self._image_embedding = image_embedding.to(models.device)
         self._prompts = list(prompts[: config.num_prompts])
-        with torch.no_grad():
-            self._text_embedding = (
-                encoder.encode_text(self._prompts)
-                if self._prompts
-                else self._image_embedding[:0]
-            )
+        self._text_embedding = self._image_embedding[:0]
+        if self._prompts:
+            with torch.no_grad():
+                self._text_embedding = models.embedder.encode_text(self._prompts)
         self._config = config
         self._sampling = replace(sampling, guidance="cfg", guidance_scale=1.0)
-        self._latent_repeats = list(latent_repeats)
-        self._image_batch_size = image_batch_size
         self._seed = derive_seed(seed, "validation")
-        self._device = device
-        self._retrieval_bank = retrieval_bank
+        num_illustrations = len(self._prompts) * config.num_samples
+        at_once = max(len(w), num_illustrations)
+        self._models = replace(models, latent_batch_size=at_once)
 
     def __call__(self, prior: DiffusionPrior, step: int) -> Validation:
         """Return scores and a picture.
@@ -150,51 +132,35 @@ class Validator:
             each scale: mean cosine of text and image. No score without images, or
             without texts.
         """
-        model = TextToImage(
-            self._generator,
-            self._encoder,
-            prior,
-            self._latent_repeats,
-            latent_batch_size=max(len(self._given_w), self._num_illustrations),
-            image_batch_size=self._image_batch_size,
-            device=self._device,
-            retrieval_bank=self._retrieval_bank,
-        )
+        of_texts = self._models.text_to_image(prior)
+        model = replace(of_texts, scorer=self._models.embedder)
         scores: dict[str, float] = {}
         grids = []
         scales = self._config.guidance_scales
         if self._prompts and scales:
-            of_texts = replace(model, scorer=self._scorer)
             drawn = {scale: self._illustrate(of_texts, scale) for scale in scales}
             scores |= {_text_score(g): _mean_score(drawn[g]) for g in scales}
             grids.append(self._illustration_grid(drawn))
         if len(self._image_embedding):
-            again = self._draw_again(model)
+            asked, seed = self._image_embedding, self._seed
+            condition = condition_on_image(prior, asked)
+            w = model.sample_w(condition, self._sampling, num_samples=1, seed=seed)
+            again = model.generate_images(w, asked, keep=_as_cell)
             scores = {IMAGE_SCORE: _mean_score(again), **scores}
             grids.append(self._image_grid(model, again))
         if not grids or find_spec("matplotlib") is None:
             return Validation(scores)
-        pictures = [draw_comparison(*grid) for grid in grids]
+        pictures = [draw_grid(*grid) for grid in grids]
         return Validation(scores, _stacked(pictures))
-
-    @property
-    def _num_illustrations(self) -> int:
-        return len(self._prompts) * self._config.num_samples
-
-    def _draw_again(self, model: TextToImage) -> GeneratedImages:
-        """Return an image of each held-out embedding, scored by it."""
-        condition = condition_on_image(model.prior, self._image_embedding)
-        w = model.sample_w(condition, self._sampling, num_samples=1, seed=self._seed)
-        return model.generate_images(w, self._image_embedding, keep=_as_cell)
 
     def _illustrate(self, model: TextToImage, guidance_scale: float) -> GeneratedImages:
         """Return images of each text, scored by it."""
         sampling = replace(self._sampling, guidance_scale=guidance_scale)
-        num_samples, seed = self._config.num_samples, self._seed
+        number, seed = self._config.num_samples, self._seed
         condition = model.condition(
-            self._text_embedding, sampling, num_samples=num_samples, seed=seed
+            self._text_embedding, sampling, num_samples=number, seed=seed
         )
-        w = model.sample_w(condition, sampling, num_samples=num_samples, seed=seed)
+        w = model.sample_w(condition, sampling, num_samples=number, seed=seed)
         return model.generate_images(w, self._text_embedding, keep=_as_cell)
 
     def _illustration_grid(
@@ -239,9 +205,7 @@ def _mean_score(drawn: GeneratedImages) -> float:
 
 def _as_cell(image: Tensor) -> np.ndarray:
     """Return uint8 [n, h, w, 3] of images, shrunk to a cell of the picture."""
-    if image.shape[-1] > DPI:
-        image = functional.interpolate(image, size=(DPI, DPI), mode="area")
-    return image_to_uint8(image)
+    return image_to_uint8(shrink_images(image, DPI))
 
 
 def _stacked(pictures: Sequence[np.ndarray]) -> np.ndarray:

@@ -5,7 +5,7 @@ from it as a text of it would; when it is trained it is given those of texts.
 """
 
 from clip2latent_kedro.methods.lafite.config import LafiteTrainingConfig
-from clip2latent_kedro.methods.lafite.sampling import sample_lafite
+from clip2latent_kedro.methods.lafite.method import sample_lafite
 from clip2latent_kedro.methods.lafite.training import export_lafite, train_lafite
 
 __all__ = [

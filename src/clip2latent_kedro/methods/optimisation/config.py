@@ -94,8 +94,3 @@ class OptimisationConfig(Checked):
         """Yield that the recorded steps rise."""
         steps = self.record_steps
         yield steps == sorted(set(steps)), "record_steps", "rising"
-
-    @property
-    def is_random(self) -> bool:
-        """Whether samples of one prompt differ: their starts do, nothing else does."""
-        return self.start in ("best_of", "samples")

@@ -85,8 +85,8 @@ def shared_layers(w: Tensor) -> list[int]:
 def fit_generator_gaussian(
     generator: Generator,
     *,
-    num_latents: int,
-    seed: int,
+    num_latents: int = 10_000,
+    seed: int = 0,
     device: str = "cpu",
     batch_size: int = 1024,
 ) -> LatentGaussian:
@@ -94,7 +94,7 @@ def fit_generator_gaussian(
 
     Args:
         generator: On the device.
-        num_latents: z ~ N(0, I) to map, such as 10,000.
+        num_latents: z ~ N(0, I) to map.
         seed: Decides z.
         device: Where the generator is.
         batch_size: z mapped at a time.

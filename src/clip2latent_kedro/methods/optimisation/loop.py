@@ -2,17 +2,14 @@
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
-from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
-from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import LatentGaussian, group_starts, repeat_latents
+from clip2latent_kedro.methods.method import Trajectory
 from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
 from clip2latent_kedro.methods.optimisation.coordinates import (
     Coordinates,
@@ -21,91 +18,8 @@ from clip2latent_kedro.methods.optimisation.coordinates import (
     select_rows,
     shared_layers,
 )
-from clip2latent_kedro.methods.optimisation.losses import text_loss
-from clip2latent_kedro.methods.optimisation.views import (
-    cut_out,
-    draw_windows,
-    input_size,
-    resize_image,
-)
+from clip2latent_kedro.methods.optimisation.objective import Objective
 from clip2latent_kedro.progress import progress_bar
-from clip2latent_kedro.runtime import make_generator
-
-
-@dataclass(frozen=True)
-class OptimisedLatents:
-    """What a search found, and the way there.
-
-    Attributes:
-        w: [..., num_ws, w_dim].
-        steps: Of the records: those of `record_steps` that were reached.
-        curve: Cosine of the whole picture and its text after each of those steps,
-            [num_records, ...].
-        trajectory: w after each of those steps, [num_records, ..., num_ws, w_dim].
-    """
-
-    w: Tensor
-    steps: list[int]
-    curve: Tensor
-    trajectory: Tensor
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What is minimised, for texts that are embedded.
-
-    Attributes:
-        generator: w -> image.
-        encoder: Image -> embedding.
-        config: Of the search.
-        seed: Decides the cutouts of each step, which all samples share.
-    """
-
-    generator: Generator
-    encoder: Encoder
-    config: OptimisationConfig
-    seed: int
-
-    def loss(self, w: Tensor, target: Tensor, step: int) -> Tensor:
-        """Return the loss at a step (from 1), [n], without what w itself costs.
-
-        Args:
-            w: [n, num_ws, w_dim].
-            target: Embeddings of the texts, [n, clip_dim].
-            step: Decides the cutouts.
-
-        Raises:
-            InputError: If no gradient comes through the models.
-        """
-        config, resolution = self.config, self.generator.resolution
-        if config.checkpoint_synthesis:
-            image = checkpoint(self.synthesise, w, use_reentrant=False)
-        else:
-            image = self.synthesise(w)
-        size = input_size(self.encoder, resolution)
-        if config.num_cutouts:
-            random = make_generator(self.seed, "cutouts", step)
-            views = cut_out(image, draw_windows(config, resolution, random), size)
-        else:
-            views = resize_image(image, config.resize, size)[None]
-        embedding = self.encoder.encode_image(views.flatten(0, 1)).float()
-        if not embedding.requires_grad:
-            msg = (
-                "Optimising latents needs gradients of generator.synthesis and "
-                "encoder.encode_image, got none. Run both without torch.no_grad inside."
-            )
-            raise InputError(msg)
-        return text_loss(config.loss, embedding.view(*views.shape[:2], -1), target)
-
-    @torch.no_grad()
-    def score(self, w: Tensor, target: Tensor) -> Tensor:
-        """Return the cosine of whole pictures with their texts, [n]."""
-        embedding = self.encoder.encode_image(self.synthesise(w)).float()
-        return functional.cosine_similarity(embedding, target, dim=-1)
-
-    def synthesise(self, w: Tensor) -> Tensor:
-        """Return images of w."""
-        return self.generator.synthesis(w, noise_mode="const")
 
 
 def optimise_latents(
@@ -118,8 +32,8 @@ def optimise_latents(
     gaussian: LatentGaussian,
     seed: int,
     progress: str | None = None,
-) -> OptimisedLatents:
-    """Return latents whose pictures are closer to what they should show.
+) -> tuple[Tensor, Trajectory]:
+    """Return latents whose pictures are closer to what they should show, and the way.
 
     What comes of a row depends, but for rounding, neither on the rows beside it nor on
     the batch size.
@@ -134,6 +48,10 @@ def optimise_latents(
         seed: Decides the cutouts.
         progress: What the progress bar says; None for no bar.
 
+    Returns:
+        w, [n, num_ws, w_dim]; and w after each of `record_steps` that was reached,
+        [num_records, n, num_ws, w_dim].
+
     Raises:
         InputError: If no gradient reaches w, or the views do not suit the models.
     """
@@ -144,23 +62,24 @@ def optimise_latents(
     objective = Objective(generator, encoder, config, seed)
     steps = [step for step in config.record_steps if step <= config.num_steps]
     found = torch.empty_like(start)
-    curve = start.new_empty(len(steps), len(start))
     trajectory = start.new_empty(len(steps), *start.shape)
 
     batches = torch.split(torch.arange(len(start)), config.batch_size)
-    with _steps_bar(progress, len(batches) * config.num_steps) as advance:
+    total = len(batches) * config.num_steps
+    bar: AbstractContextManager[Callable[..., None]] = nullcontext(lambda: None)
+    if progress is not None:
+        bar = progress_bar(progress, total=total, unit="steps")
+    with bar as advance:
         for rows in batches:
             search = _search(objective, start[rows], target[rows], gaussian, layers)
             for step, w in enumerate(search):
                 if step in steps:
-                    record = steps.index(step)
-                    trajectory[record, rows] = w
-                    curve[record, rows] = objective.score(w, target[rows])
+                    trajectory[steps.index(step), rows] = w
                 if step:
                     advance()
                 if step == config.num_steps:
                     found[rows] = w
-    return OptimisedLatents(found, steps, curve, trajectory)
+    return found, Trajectory(steps, trajectory)
 
 
 def _search(
@@ -242,12 +161,3 @@ def _bounded(
         )
         w = limit_distance(w, gaussian.mean, gaussian, radius)
     return coordinates.from_w(w)
-
-
-@contextmanager
-def _steps_bar(description: str | None, total: int) -> Iterator[Callable[..., None]]:
-    if description is None:
-        yield lambda count=1: None
-        return
-    with progress_bar(description, total=total, unit="steps") as advance:
-        yield advance

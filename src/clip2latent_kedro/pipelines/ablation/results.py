@@ -1,45 +1,50 @@
 """Nodes of `ablation` that make tables, figures and the report."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from clip2latent_kedro.ablation import (
-    AblationConfig,
-    Bench,
-    Outcome,
-    PlannedVariant,
-)
-from clip2latent_kedro.ablation.bench import SCORES
-from clip2latent_kedro.ablation.words import Tried, describe_study
 from clip2latent_kedro.metrics.student_t import t_interval
-from clip2latent_kedro.pairs import DataConfig
-from clip2latent_kedro.pipelines.ablation.figure import draw_strip, draw_study
-from clip2latent_kedro.pipelines.ablation.nodes import describe_base, from_stored
-from clip2latent_kedro.pipelines.ablation.origin import describe_origin
-from clip2latent_kedro.pipelines.ablation.report import (
-    Section,
-    compose_html,
-    compose_markdown,
+from clip2latent_kedro.pipelines.ablation.figures import draw_strip, draw_study
+from clip2latent_kedro.pipelines.ablation.nodes import Groups
+from clip2latent_kedro.runtime import describe_machine
+from clip2latent_kedro.study.ablation.config import OWN, AblationConfig, StudySpec
+from clip2latent_kedro.study.ablation.plan import SCORES, Ablation
+from clip2latent_kedro.study.engine import Planned, Stored, describe_scorers
+from clip2latent_kedro.study.figures import render_figure
+from clip2latent_kedro.study.origin import describe_origin
+from clip2latent_kedro.study.page import Section, to_html, to_markdown
+from clip2latent_kedro.study.scoring import average_prompts
+from clip2latent_kedro.study.tables import (
+    ENDS,
+    Cells,
+    as_columns,
+    format_settings,
+    score_cells,
 )
-from clip2latent_kedro.pipelines.evaluation.tables import score_cells
-from clip2latent_kedro.prior.config import TrainConfig
-from clip2latent_kedro.prior.diffusion import DiffusionConfig
-from clip2latent_kedro.prior.network import NetworkConfig
-from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study import Stored
-from clip2latent_kedro.study.figure import render_figure
+from clip2latent_kedro.study.words import SeedScores, describe_study
 
 Files = dict[str, str | np.ndarray]
+PROTOCOL = (
+    "Each study moves one setting along an axis; all others are the parameters below, "
+    "but for what the study states. Means over seeds with their intervals. Variants "
+    "are compared seed by seed; a sentence that compares several widens the intervals "
+    "of the differences for their number (Bonferroni)."
+)
+BUDGET = (
+    "Studies that train priors train each of them with a reduced budget: their scores "
+    "compare with each other, not with those of the other studies."
+)
 
 
 def tabulate(
     results: Mapping[str, Stored],
-    variants: list[PlannedVariant],
-    bench: Bench,
+    variants: list[Planned],
+    setup: Ablation,
     ablation: AblationConfig,
 ) -> pd.DataFrame:
     """Return one row for each variant, study after study.
@@ -47,7 +52,7 @@ def tabulate(
     Args:
         results: All that are stored.
         variants: Of `plan`.
-        bench: Of `prepare`.
+        setup: Of `prepare`.
         ablation: `params:ablation`.
 
     Returns:
@@ -56,50 +61,43 @@ def tabulate(
         `line` and `value`; `encoder`, `held_out_encoder` and `judge`, which scored;
         `problem` of a variant that failed; `result`, the name of its file.
     """
-    held_out, judge = bench.held_out, bench.judge
-    scored_by = {
-        "encoder": bench.encoder.identity.digest,
-        "held_out_encoder": None if held_out is None else str(held_out.identity),
-        "judge": None if judge is None else str(judge.identity),
-    }
+    scored_by = describe_scorers(setup.models)
     rows = []
-    for variant in variants:
-        outcome = from_stored(results[variant.key])
+    for one in variants:
+        arrays, record = results[one.key]
         row: dict[str, Any] = {
-            "study": variant.study,
-            "variant": variant.point.label,
+            "study": one.variant.group,
+            "variant": one.variant.label,
             "num_prompts": ablation.num_prompts,
             "num_samples": ablation.num_samples,
             "num_seeds": ablation.num_seeds,
         }
-        for name in SCORES:
-            if name in outcome.scores:
-                found = t_interval(outcome.scores[name], ablation.confidence)
-                row[name] = found.mean
-                row[f"{name}_low"], row[f"{name}_high"] = found.low, found.high
+        of_seeds = {
+            name: t_interval(means, ablation.confidence)
+            for name, means in average_prompts(arrays, SCORES).items()
+        }
         row |= {
-            "seconds": outcome.seconds,
-            "training_seconds": outcome.training_seconds,
-            "line": variant.point.line,
-            "value": json.dumps(variant.point.value),
+            **as_columns(of_seeds),
+            "seconds": record.get("seconds", 0.0),
+            "training_seconds": record.get("training_seconds", 0.0),
+            "line": one.variant.line,
+            "value": json.dumps(one.variant.value),
             **scored_by,
-            "problem": outcome.problem,
-            "result": variant.key,
+            "problem": record["problem"],
+            "result": one.key,
         }
         rows.append(row)
     table = pd.DataFrame(rows)
-    ends = ("", "_low", "_high")
-    names = [f"{n}{end}" for n in SCORES if n in table for end in ends]
-    first = ["study", "variant", "num_prompts", "num_samples", "num_seeds"]
-    last = ["seconds", "training_seconds", "line", "value", *scored_by]
-    return table[[*first, *names, *last, "problem", "result"]]
+    names = [f"{n}{end}" for n in SCORES if n in table for end in ENDS]
+    others = [name for name in table if name not in names]
+    return table[[*others[:5], *names, *others[5:]]]
 
 
 def report_studies(
     scores: pd.DataFrame,
     results: Mapping[str, Stored],
-    variants: list[PlannedVariant],
-    bench: Bench,
+    variants: list[Planned],
+    setup: Ablation,
     ablation: AblationConfig,
 ) -> Files:
     """Return table, figure, pictures and paragraph of each study, by file name.
@@ -108,32 +106,43 @@ def report_studies(
         scores: Of `tabulate`.
         results: All that are stored.
         variants: Of `plan`.
-        bench: Of `prepare`.
+        setup: Of `prepare`.
         ablation: `params:ablation`.
     """
     files: Files = {}
     for name, spec in ablation.read_studies().items():
-        members = [variant for variant in variants if variant.study == name]
-        outcomes = {v.key: from_stored(results[v.key]) for v in members}
+        members = [one for one in variants if one.variant.group == name]
+        found = [results[one.key] for one in members]
         table = scores[scores["study"] == name]
+        asked = [one.settings["condition"] for one in members]
+        pictures = [arrays.get("pictures", np.empty(0)) for arrays, _ in found]
+        of_seeds = [
+            SeedScores(
+                one.variant.line,
+                one.variant.label,
+                average_prompts(arrays, SCORES),
+                one.variant.is_apart,
+                f"{one.settings['condition']}s",
+            )
+            for one, (arrays, record) in zip(members, found, strict=True)
+            if record["problem"] is None
+        ]
+        num_failed = len(members) - len(of_seeds)
+        said = describe_study(of_seeds, ablation.confidence, num_failed)
         files[f"{name}.csv"] = table.to_csv(index=False)
-        files[f"{name}.png"] = render_figure(draw_study(table, members, spec))
-        files[f"{name}_pictures.png"] = draw_strip(members, outcomes, bench)
-        files[f"{name}.md"] = _describe(members, outcomes, ablation.confidence)
+        files[f"{name}.png"] = render_figure(draw_study(table, spec))
+        files[f"{name}_pictures.png"] = draw_strip(
+            table, spec, pictures, asked, setup.queries
+        )
+        files[f"{name}.md"] = f"{said}\n"
     return files
 
 
 def write_report(
     studies: Mapping[str, str | np.ndarray],
     scores: pd.DataFrame,
-    results: Mapping[str, Stored],
-    variants: list[PlannedVariant],
-    bench: Bench,
-    sampling: SamplingConfig,
-    data: DataConfig,
-    network: NetworkConfig,
-    diffusion: DiffusionConfig,
-    train: TrainConfig,
+    setup: Ablation,
+    base: Groups,
     ablation: AblationConfig,
     seed: int,
 ) -> tuple[str, str]:
@@ -142,71 +151,59 @@ def write_report(
     Args:
         studies: Of `report_studies`.
         scores: Of `tabulate`.
-        results: All that are stored.
-        variants: Of `plan`.
-        bench: Of `prepare`.
-        sampling: `params:sampling`.
-        data: `params:data`.
-        network: `params:model.network`.
-        diffusion: `params:model.diffusion`.
-        train: `params:train`.
+        setup: Of `prepare`.
+        base: Of `gather_settings`.
         ablation: `params:ablation`.
         seed: `params:seed`.
     """
     sections = []
     for name, spec in ablation.read_studies().items():
-        table = scores[scores["study"] == name]
-        figure, strip = studies[f"{name}.png"], studies[f"{name}_pictures.png"]
-        assert isinstance(figure, np.ndarray)
-        assert isinstance(strip, np.ndarray)
-        sections.append(
-            Section(
-                spec,
-                str(studies[f"{name}.md"]).strip(),
-                score_cells(
-                    table.drop(columns=["seconds", "training_seconds"]), ["variant"]
-                ),
-                _problems(table),
-                figure,
-                strip,
-            )
-        )
-    keys = {variant.key for variant in variants}
-    outcomes = [from_stored(results[key]) for key in keys]
+        paragraphs = [str(studies[f"{name}.md"]).strip()]
+        if spec.retrains:
+            written = format_settings(ablation.budget) or "that of the parameters"
+            paragraphs.append(f"{BUDGET} It is {written}.")
+        table = scores[scores["study"] == name].drop(columns="training_seconds")
+        pictures = {
+            f"scores of {spec.title}": np.asarray(studies[f"{name}.png"]),
+            f"pictures of {spec.title}": np.asarray(studies[f"{name}_pictures.png"]),
+        }
+        tables = [score_cells(table, ["variant"]), _list_settings(spec)]
+        sections.append(Section(spec.title, paragraphs, (), pictures, tables))
+    results = scores.drop_duplicates("result")
+    seconds = results[["seconds", "training_seconds"]].sum()
     facts = describe_origin(
-        bench,
-        ablation,
-        seed=seed,
-        num_variants=len(keys),
-        seconds=sum(outcome.seconds for outcome in outcomes),
-        training_seconds=sum(outcome.training_seconds for outcome in outcomes),
+        setup.models.generator,
+        setup.models.encoder,
+        setup.models.held_out,
+        setup.models.judge,
+        pairs_to_train_on=f"{len(setup.pairs):,}",
+        queries=f"{ablation.num_prompts} prompts, or as many pictures; "
+        f"{ablation.num_samples} images of each",
+        seeds=f"{seed} to {seed + ablation.num_seeds - 1}; of the training too, where "
+        f"a study trains",
+        intervals=f"{ablation.confidence:.0%}, Student's t over the seeds; they do not "
+        f"cover other prompts or other pairs",
+        different_variants=str(len(results)),
+        time=f"{seconds['seconds']:.0f} s of drawing and scoring, "
+        f"{seconds['training_seconds']:.0f} s of training, in whichever run that was",
+        **{name: str(value) for name, value in describe_machine().items()},
     )
-    base = describe_base(sampling, data, network, diffusion, train)
-    return (
-        compose_html(sections, facts, base, ablation.budget),
-        compose_markdown(sections, facts, base, ablation.budget),
-    )
-
-
-def _describe(
-    variants: Sequence[PlannedVariant],
-    outcomes: Mapping[str, Outcome],
-    confidence: float,
-) -> str:
-    tried = [
-        Tried(
-            v.point.line,
-            v.point.label,
-            outcomes[v.key].scores,
-            v.point.is_apart,
-            f"{v.settings.condition}s",
-        )
-        for v in variants
-        if outcomes[v.key].problem is None
+    parameters = [
+        [f"{group}.{name}", json.dumps(value)]
+        for group, settings in base.items()
+        for name, value in asdict(settings).items()
+        if group != OWN
     ]
-    return describe_study(tried, confidence, len(variants) - len(tried)) + "\n"
+    sections += [
+        Section("What this rests on", tables=[[["", ""], *map(list, facts.items())]]),
+        Section("Parameters", tables=[[["parameter", "value"], *parameters]]),
+    ]
+    page = "Ablations", PROTOCOL, sections
+    return to_html(*page), to_markdown(*page)
 
 
-def _problems(table: pd.DataFrame) -> list[str]:
-    failed = table[table["problem"].notna()]
-    return [f"{row['variant']}: {row['problem']}" for row in failed.to_dict("records")]
+def _list_settings(spec: StudySpec) -> Cells:
+    """Return how the study is written, as text."""
+    written = {"all variants": spec.base, **spec.lines, **spec.apart}
+    rows = [[name, format_settings(own)] for name, own in written.items() if own]
+    return [["setting", ""], [spec.axis, json.dumps(spec.values)], *rows]

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
-from clip2latent_kedro.pipelines.baselines import clip2gan, lafite
+from clip2latent_kedro.pipelines.baselines import nodes
 from clip2latent_kedro.pipelines.training.nodes import measure_text_mean
 from clip2latent_kedro.pipelines.wiring import wire
 
@@ -19,17 +19,17 @@ def create_lafite_pipeline() -> Pipeline:
     return Pipeline(
         [
             wire(
-                lafite.fit_lafite, "lafite_state", progress="lafite_progress", **config
+                nodes.fit_lafite, "lafite_state", progress="lafite_progress", **config
             ),
             wire(
-                lafite.ship_lafite,
+                nodes.ship_lafite,
                 ["lafite_trained@weights", "lafite_training"],
                 **config,
                 **state,
             ),
-            wire(lafite.collect_lafite_history, "lafite_history", **state),
+            wire(nodes.collect_lafite_history, "lafite_history", **state),
             wire(
-                lafite.measure_lafite,
+                nodes.measure_lafite,
                 ["lafite_quality", "lafite_samples"],
                 lafite="lafite_trained@model",
                 num_prompts="params:baselines.num_prompts",
@@ -46,7 +46,7 @@ def create_clip2gan_pipeline() -> Pipeline:
     return Pipeline(
         [
             wire(
-                clip2gan.fit_clip2gan,
+                nodes.fit_clip2gan,
                 "clip2gan_state",
                 progress="clip2gan_progress",
                 **config,
@@ -57,15 +57,15 @@ def create_clip2gan_pipeline() -> Pipeline:
                 name="measure_clip2gan_text_mean",
             ),
             wire(
-                clip2gan.ship_clip2gan,
+                nodes.ship_clip2gan,
                 ["clip2gan_trained@weights", "clip2gan_training"],
                 text_mean="clip2gan_text_mean",
                 **config,
                 **state,
             ),
-            wire(clip2gan.collect_clip2gan_history, "clip2gan_history", **state),
+            wire(nodes.collect_clip2gan_history, "clip2gan_history", **state),
             wire(
-                clip2gan.measure_clip2gan,
+                nodes.measure_clip2gan,
                 ["clip2gan_quality", "clip2gan_samples"],
                 clip2gan="clip2gan_trained@model",
                 num_prompts="params:baselines.num_prompts",

@@ -5,7 +5,7 @@ from kedro.pipeline import Pipeline
 from clip2latent_kedro.pipelines.evaluation.nodes import (
     answer_prompts,
     embed_prompts,
-    gather_models,
+    leave_out_failed,
     plan,
 )
 from clip2latent_kedro.pipelines.evaluation.results import (
@@ -24,95 +24,82 @@ from clip2latent_kedro.pipelines.evaluation.timings import (
     collect_timings,
     time_methods,
 )
+from clip2latent_kedro.pipelines.studies import (
+    add_priors,
+    add_references,
+    gather_models,
+)
 from clip2latent_kedro.pipelines.wiring import wire
-
-MODELS = {"models": "evaluation_models"}
-ROWS = {"rows": "evaluation_rows"}
 
 
 def create_pipeline() -> Pipeline:
     """Return prompts and models -> answers, seconds -> scores, figures, report."""
-    return _answering() + _scoring() + _reporting()
-
-
-def _answering() -> Pipeline:
-    """Return everything that takes time; what it makes is stored row by row."""
-    return Pipeline(
-        [
-            wire(embed_prompts, "queries"),
-            wire(
-                gather_models,
-                "evaluation_models",
-                name="gather_evaluation_models",
-                prior_best="prior_best_if_made",
-                training_pairs="training_pairs_if_made",
-            ),
-            wire(
-                plan,
-                ["evaluation_rows", "evaluation_rows_left_out"],
-                name="plan_rows",
-                **MODELS,
-            ),
-            wire(
-                answer_prompts,
-                "answers",
-                progress="answers_progress",
-                psi="params:data_generation.psi",
-                **ROWS,
-                **MODELS,
-            ),
-            wire(
-                time_methods,
-                "timed_rows",
-                progress="timed_rows_progress",
-                **ROWS,
-                **MODELS,
-            ),
-        ]
-    )
-
-
-def _scoring() -> Pipeline:
-    """Return stored answers and seconds -> tables."""
-    return Pipeline(
-        [
-            wire(score_answers, "scores_by_prompt", **ROWS, **MODELS),
-            wire(measure_row_distances, "row_distances", **ROWS),
-            wire(
-                measure_gap,
-                "modality_gap",
-                name="measure_modality_gap",
-                **ROWS,
-                **MODELS,
-            ),
-            wire(collect_timings, "timings", timed="timed_rows", **ROWS),
-            wire(
-                summarise,
-                "scores",
-                name="summarise_scores",
-                distances="row_distances",
-                **ROWS,
-            ),
-            wire(compare_rows, "score_differences"),
-        ]
-    )
-
-
-def _reporting() -> Pipeline:
-    """Return tables and answers -> figures and the report."""
-    return Pipeline(
-        [
-            wire(draw_samples, "samples_figure", **ROWS),
-            wire(plot_scores, "scores_figure", **ROWS),
-            wire(
-                write_report,
-                ["scores_report", "scores_table"],
-                left_out="evaluation_rows_left_out",
-                differences="score_differences",
-                pictures="samples_figure",
-                plots="scores_figure",
-                **ROWS,
-                **MODELS,
-            ),
-        ]
-    )
+    models = {"models": "evaluation_models"}
+    planned, rows = {"rows": "evaluation_rows_planned"}, {"rows": "evaluation_rows"}
+    takes_time = [  # and is stored row by row
+        wire(gather_models, "frozen_models"),
+        wire(
+            add_priors,
+            "sampling_models",
+            models="frozen_models",
+            prior_best="prior_best_if_made",
+            training_pairs="training_pairs_if_made",
+        ),
+        wire(add_references, "evaluation_models", models="sampling_models"),
+        wire(embed_prompts, "queries", models="frozen_models"),
+        wire(
+            plan,
+            ["evaluation_rows_planned", "evaluation_rows_lacking"],
+            name="plan_rows",
+            **models,
+        ),
+        wire(
+            answer_prompts,
+            "answers",
+            progress="answers_progress",
+            psi="params:data_generation.psi",
+            **planned,
+            **models,
+        ),
+        wire(
+            leave_out_failed,
+            ["evaluation_rows", "evaluation_rows_left_out"],
+            lacking="evaluation_rows_lacking",
+            **planned,
+        ),
+        wire(
+            time_methods, "timed_rows", progress="timed_rows_progress", **rows, **models
+        ),
+    ]
+    scores = [
+        wire(score_answers, "scores_by_prompt", **rows, **models),
+        wire(measure_row_distances, "row_distances", **rows),
+        wire(
+            measure_gap, "modality_gap", name="measure_modality_gap", **rows, **models
+        ),
+        wire(collect_timings, "timings", timed="timed_rows", **rows),
+        wire(
+            summarise,
+            "scores",
+            name="summarise_scores",
+            distances="row_distances",
+            **rows,
+            **models,
+        ),
+        wire(compare_rows, "score_differences"),
+    ]
+    reports = [
+        wire(draw_samples, "samples_figure", **rows),
+        wire(plot_scores, "scores_figure", **rows),
+        wire(
+            write_report,
+            ["scores_report", "scores_table"],
+            left_out="evaluation_rows_left_out",
+            differences="score_differences",
+            pictures="samples_figure",
+            plots="scores_figure",
+            **rows,
+            **models,
+        ),
+    ]
+    return Pipeline([*takes_time, *scores, *reports])

@@ -1,40 +1,43 @@
 """Nodes of `evaluation` that make figures and the report."""
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-from clip2latent_kedro.interfaces import Encoder, Judge
-from clip2latent_kedro.pipelines.evaluation.html import compose_page
-from clip2latent_kedro.pipelines.evaluation.markdown import compose_markdown
+from clip2latent_kedro.methods.method import Queries
+from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.pipelines.evaluation.nodes import Rows
-from clip2latent_kedro.pipelines.evaluation.scatter import draw_scores
 from clip2latent_kedro.pipelines.evaluation.scores import densify
-from clip2latent_kedro.pipelines.evaluation.tables import (
-    difference_cells,
-    gap_cells,
-    score_cells,
-    timing_cells,
+from clip2latent_kedro.pipelines.evaluation.sections import (
+    PUBLISHED,
+    claim_section,
+    difference_section,
+    gap_section,
+    score_section,
+    timing_section,
 )
-from clip2latent_kedro.study import (
-    EvaluationConfig,
-    Models,
-    Queries,
-    Stored,
-    best_samples,
-    curve_from_arrays,
-    from_arrays,
+from clip2latent_kedro.study.claims import Scored
+from clip2latent_kedro.study.config import EvaluationConfig
+from clip2latent_kedro.study.engine import Stored
+from clip2latent_kedro.study.figures import (
+    Chart,
+    Line,
+    draw_charts,
+    draw_grid,
+    read_intervals,
+    render_figure,
 )
-from clip2latent_kedro.study.claims import (
-    Claim,
-    Scored,
-    describe_claims,
-    judge_claims,
-)
-from clip2latent_kedro.study.figure import draw_comparison, render_figure
+from clip2latent_kedro.study.origin import describe_origin
+from clip2latent_kedro.study.page import Section, to_html, to_markdown
+from clip2latent_kedro.study.samples import Samples
+from clip2latent_kedro.study.scoring import best_samples
+from clip2latent_kedro.study.tables import TITLES, format_settings
+
+PLOTTED = ("clip_score", "held_out_score", "accuracy")
+MARKERS = "osD^v<>Pp*Xhd"
 
 
 def draw_samples(
@@ -47,7 +50,7 @@ def draw_samples(
 
     Args:
         answers: All that are stored.
-        rows: Of `plan`.
+        rows: Of `leave_out_failed`.
         queries: Prompts.
         evaluation: `params:evaluation`.
 
@@ -58,19 +61,19 @@ def draw_samples(
     num_prompts = min(evaluation.figure_prompts, len(queries.texts))
     columns = {}
     for name, planned in rows.items():
-        found = from_arrays(answers[name][0])
-        best = best_samples(found.drawn, queries.take(found.prompts.tolist()))
-        images = found.drawn.images
+        samples, prompts = answers[name][0], planned.prompts
+        best = best_samples(samples, queries.take(prompts.tolist()))
+        images = samples["images"]
         chosen = {name: np.zeros_like(best)}
-        if planned.spec.kind == "clip2latent":
+        if planned.variant.method == "clip2latent":
             chosen[f"{name}, best"] = best
-        shown = found.prompts < num_prompts
-        for title, samples in chosen.items():
+        shown = prompts < num_prompts
+        for title, number in chosen.items():
             column = np.full((num_prompts, *images.shape[2:]), 255, np.uint8)
             numbers = np.arange(len(images))[shown]
-            column[found.prompts[shown]] = images[numbers, samples[shown]]
+            column[prompts[shown]] = images[numbers, number[shown]]
             columns[title] = column
-    return draw_comparison(queries.texts[:num_prompts], columns)
+    return draw_grid(queries.texts[:num_prompts], columns)
 
 
 def plot_scores(
@@ -81,11 +84,56 @@ def plot_scores(
     Args:
         scores: Of `summarise`.
         answers: All that are stored.
-        rows: Of `plan`.
+        rows: Of `leave_out_failed`.
     """
-    curves = {name: curve_from_arrays(answers[name][0]) for name in rows}
-    known = {name: curve for name, curve in curves.items() if curve is not None}
-    return render_figure(draw_scores(scores, known))
+    every = {name: answers[name][0] for name in rows}
+    curves = {name: arrays for name, arrays in every.items() if "curve_steps" in arrays}
+    return render_figure(draw_scores(scores, curves))
+
+
+def draw_scores(scores: pd.DataFrame, curves: Mapping[str, Samples]) -> Figure:
+    """Return charts of the scores against seconds for an image, and against steps.
+
+    Args:
+        scores: Of `summarise`.
+        curves: Of rows that go step by step.
+    """
+    scores = scores.astype({"method": str})
+    methods = scores["method"].tolist()
+    markers = {name: MARKERS[n % len(MARKERS)] for n, name in enumerate(methods)}
+    colours = {name: f"C{n % 10}" for n, name in enumerate(methods)}
+    cost = "seconds_one"  # which every row that is timed has
+    timed = scores.dropna(subset=[cost]) if cost in scores else scores[:0]
+    charts = []
+    for score in (score for score in PLOTTED if score in scores):
+        lines = [
+            Line(
+                name,
+                row[cost].to_numpy(),
+                *read_intervals(row, score),
+                style=markers[name],
+                colour=colours[name],
+            )
+            for name in methods
+            for row in [timed[timed["method"] == name]]
+            if len(row)
+        ]
+        charts.append(Chart(lines, "seconds for one image", TITLES[score], is_log=True))
+    lines = []
+    for name, curve in curves.items():
+        found = {f"{markers[name]}-": curve["curve_clip_score"]}
+        if "curve_held_out_score" in curve:
+            found[f"{markers[name]}--"] = curve["curve_held_out_score"]
+        for style, values in found.items():
+            mean = values.mean(axis=(1, 2))  # of all samples
+            label = "" if style.endswith("--") else name
+            means = mean, mean, mean
+            steps = curve["curve_steps"]
+            lines.append(Line(label, steps, *means, style, colours[name]))
+    if lines:
+        ylabel = f"{TITLES['clip_score']} (dashed: {TITLES['held_out_score']})"
+        charts.append(Chart(lines, "steps", ylabel))
+    return draw_charts([charts])
 
 
 def write_report(
@@ -99,12 +147,10 @@ def write_report(
     rows: Rows,
     left_out: dict[str, str],
     models: Models,
-    held_out_encoder: Encoder | None,
-    judge: Judge | None,
     evaluation: EvaluationConfig,
     seed: int,
 ) -> tuple[str, str]:
-    """Return the report as HTML, and its tables in Markdown.
+    """Return the report as HTML, and without pictures in Markdown.
 
     Args:
         scores: Of `summarise`.
@@ -114,75 +160,64 @@ def write_report(
         timings: Of `collect_timings`.
         pictures: Of `draw_samples`.
         plots: Of `plot_scores`.
-        rows: Of `plan`.
-        left_out: Of `plan`.
-        models: Of `gather_models`.
-        held_out_encoder: None if there is none.
-        judge: None if there is none.
+        rows: Of `leave_out_failed`.
+        left_out: Of `leave_out_failed`.
+        models: Of `add_references`.
         evaluation: `params:evaluation`.
         seed: `params:seed`.
     """
-    claims = _judge_claims(scores_by_prompt, timings, rows, evaluation)
-    sureness = describe_claims(claims, evaluation.confidence)
-    table, apart = score_cells(scores), difference_cells(differences)
-    packages = ("clip2latent-kedro", "torch", "numpy", "kedro")
     pairs = models.training_pairs
-    facts = {
-        "generator": str(models.generator.identity),
-        "encoder": str(models.encoder.identity),
-        "held-out encoder": _name(held_out_encoder),
-        "judge": _name(judge),
-        "training pairs": "none" if pairs is None else f"{len(pairs):,}",
-        "seed": str(seed),
-        "intervals": f"{evaluation.confidence:.0%}, bootstrap over prompts",
-        "versions": ", ".join(f"{name} {version(name)}" for name in packages),
-    }
-    html = compose_page(
-        scores=table,
-        differences=apart,
-        baseline=evaluation.baseline,
-        claims=claims,
-        sureness=sureness,
-        gaps=gap_cells(modality_gap),
-        timings=timing_cells(timings),
-        protocol=timings["protocol"],
-        machine=timings["machine"],
-        settings={name: planned.row.settings for name, planned in rows.items()},
-        left_out=left_out,
-        facts=facts,
-        pictures=pictures,
-        plots=plots,
+    facts = describe_origin(
+        models.generator,
+        models.encoder,
+        models.held_out,
+        models.judge,
+        training_pairs="none" if pairs is None else f"{len(pairs):,}",
+        seed=str(seed),
+        intervals=f"{evaluation.confidence:.0%}, bootstrap over prompts",
     )
-    markdown = compose_markdown(
-        table, apart, evaluation.baseline, claims, sureness, left_out=left_out
-    )
-    return html, markdown
+    sections = [
+        score_section(scores, pictures, plots),
+        Section("Rows left out", points=[(f"{k}:", v) for k, v in left_out.items()]),
+        difference_section(differences, evaluation.baseline),
+        claim_section(
+            _gather_scored(scores_by_prompt, timings, rows),
+            evaluation.baseline,
+            evaluation.confidence,
+        ),
+        gap_section(modality_gap),
+        timing_section(timings),
+        PUBLISHED,
+        Section(
+            "What this rests on",
+            tables=[
+                [["", ""], *map(list, facts.items())],
+                [
+                    ["row", "settings"],
+                    *([n, format_settings(r.settings)] for n, r in rows.items()),
+                ],
+            ],
+        ),
+    ]
+    return to_html("Evaluation", "", sections), to_markdown("Evaluation", "", sections)
 
 
-def _judge_claims(
-    scores_by_prompt: pd.DataFrame,
-    timings: dict[str, Any],
-    rows: Rows,
-    evaluation: EvaluationConfig,
-) -> list[Claim]:
+def _gather_scored(
+    scores_by_prompt: pd.DataFrame, timings: dict[str, Any], rows: Rows
+) -> list[Scored]:
     dense = densify(scores_by_prompt)
     seconds = {
         name: np.sum(list(stages.values()), axis=0).tolist()  # of each repeat
         for name, stages in timings["seconds"].items()
     }
-    scored = [
+    return [
         Scored(
             name,
-            planned.spec.kind,
-            planned.row.settings,
+            planned.variant.method,
+            planned.settings,
             dense[name],
             seconds.get(name),
-            planned.row.caveats,
+            () if planned.method is None else planned.method.caveats,
         )
         for name, planned in rows.items()
     ]
-    return judge_claims(scored, evaluation.baseline, confidence=evaluation.confidence)
-
-
-def _name(model: Encoder | Judge | None) -> str:
-    return str(model.identity) if model else "none"

@@ -8,61 +8,50 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from clip2latent_kedro.methods.method import Queries
+from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.metrics.modality_gap import ModalityGap
 from clip2latent_kedro.pipelines.evaluation.nodes import Rows
-from clip2latent_kedro.prior.diffusion import DiffusionPrior
-from clip2latent_kedro.study import (
-    SCORES,
-    TIMED,
-    EvaluationConfig,
-    GeneratorImages,
-    Models,
-    Queries,
-    Stored,
-    from_arrays,
-    measure_bridges,
-    measure_distances,
-    score_prompts,
-    summarise_scores,
+from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.study.bridging import measure_bridges
+from clip2latent_kedro.study.comparison import (
+    bootstrap_scores,
+    is_comparable,
 )
-from clip2latent_kedro.study.comparison import compare_scores, is_comparable
-from clip2latent_kedro.study.rows import GENERATOR_IMAGES
+from clip2latent_kedro.study.config import GENERATOR_IMAGES, EvaluationConfig
+from clip2latent_kedro.study.distances import measure_distances
+from clip2latent_kedro.study.engine import Stored, describe_scorers
+from clip2latent_kedro.study.samples import Samples
+from clip2latent_kedro.study.scoring import SCORES, score_prompts
+from clip2latent_kedro.study.tables import as_columns
+from clip2latent_kedro.study.timing import TIMED
 
 logger = logging.getLogger(__name__)
 
-SCORERS = ("encoder", "held_out_encoder", "judge")  # of the last columns of `scores`
-
 
 def score_answers(
-    answers: Mapping[str, Stored],
-    rows: Rows,
-    queries: Queries,
-    prior: DiffusionPrior,
-    models: Models,
+    answers: Mapping[str, Stored], rows: Rows, queries: Queries, models: Models
 ) -> pd.DataFrame:
-    """Return one row for each method and prompt, with the scores of its samples.
+    """Score the images of each row and prompt, in a table.
 
     Args:
         answers: All that are stored.
-        rows: Of `plan`.
+        rows: Of `leave_out_failed`.
         queries: Prompts.
-        prior: Knows the Gaussian of the training data.
-        models: Of `gather_models`.
+        models: Of `add_references`; the prior knows the Gaussian of the training data.
     """
     tables = []
+    gaussian = models.find_prior("prior").gaussian
     for name, planned in rows.items():
-        found = from_arrays(answers[name][0])
-        asked = queries.take(found.prompts.tolist())
-        scores = score_prompts(
-            found.drawn, asked, prior.gaussian, models.latent_repeats
-        )
+        samples, _ = answers[name]
+        asked = queries.take(planned.prompts.tolist())
         table = {
             "method": name,
-            "kind": planned.spec.kind,
-            "prompt_index": found.prompts,
+            "kind": planned.variant.method,
+            "prompt_index": planned.prompts,
             "prompt": asked.texts,
-            "num_samples": found.drawn.images.shape[1],
-            **scores,
+            "num_samples": samples["images"].shape[1],
+            **score_prompts(samples, asked, gaussian, models.latent_repeats),
         }
         tables.append(pd.DataFrame(table))
     return pd.concat(tables, ignore_index=True)
@@ -75,8 +64,8 @@ def measure_row_distances(
 
     Args:
         answers: All that are stored.
-        rows: Of `plan`.
-        evaluation: `params:evaluation`.
+        rows: Of `leave_out_failed`.
+        evaluation: The protocol.
 
     Returns:
         `method`, and what `measure_distances` gives; no rows without
@@ -84,16 +73,16 @@ def measure_row_distances(
     """
     found = []
     num_prompts = max(len(planned.prompts) for planned in rows.values())
+    reference: Samples = {}  # it stays so if the generator's images failed
     if evaluation.generator_images is not None:
-        stored = answers[GENERATOR_IMAGES][0]
-        held_out = stored.get("held_out_embedding")
-        reference = GeneratorImages(stored["image_embedding"], held_out).features
-        name = "image_embedding" if held_out is None else "held_out_embedding"
+        reference = answers[GENERATOR_IMAGES][0]
+    if reference:
+        is_held_out = "held_out_embedding" in reference
+        name = "held_out_embedding" if is_held_out else "image_embedding"
         for row in rows:
-            features = answers[row][0][name]
             distances = measure_distances(
-                features,
-                reference,
+                answers[row][0][name],
+                reference[name],
                 num_prompts=num_prompts,
                 num_samples=evaluation.num_samples,
             )
@@ -106,34 +95,34 @@ def measure_gap(
     answers: Mapping[str, Stored],
     rows: Rows,
     queries: Queries,
-    prior: DiffusionPrior,
     models: Models,
+    sampling: SamplingConfig,
     seed: int,
 ) -> pd.DataFrame:
-    """Return the gap between the prompts and their references for each bridge.
+    """Measure the gap between the prompts and their references for each bridge.
 
     Args:
         answers: All that are stored.
-        rows: Of `plan`, one of kind `reference` among them.
+        rows: Of `leave_out_failed`, one of kind `reference` among them.
         queries: Prompts.
-        prior: Bridges texts by what it knows of embeddings.
-        models: Of `gather_models`.
-        seed: `params:seed`.
+        models: Of `add_references`; the prior bridges texts by what it knows.
+        sampling: How texts are bridged.
+        seed: Of the run.
 
     Returns:
         A row for each bridge (see `metrics.modality_gap`); none without references
         or without training pairs.
     """
     columns = ["bridge", *(field.name for field in fields(ModalityGap))]
-    references = [name for name in rows if rows[name].spec.kind == "reference"]
+    references = [name for name in rows if rows[name].variant.method == "reference"]
     if not references or models.training_pairs is None:
         return pd.DataFrame(columns=columns)
-    found = from_arrays(answers[references[0]][0])
+    name = references[0]
     gaps = measure_bridges(
-        prior.to(models.device),
-        queries.take(found.prompts.tolist()),
-        found.drawn.image_embedding,
-        models.groups["sampling"],
+        models.find_prior("prior").to(models.device),
+        queries.take(rows[name].prompts.tolist()),
+        answers[name][0]["image_embedding"],
+        sampling,
         retrieval_bank=models.training_pairs.clip_embedding,
         seed=seed,
     )
@@ -146,6 +135,7 @@ def summarise(
     distances: pd.DataFrame,
     timings: dict[str, Any],
     rows: Rows,
+    models: Models,
     evaluation: EvaluationConfig,
     seed: int,
 ) -> pd.DataFrame:
@@ -155,9 +145,10 @@ def summarise(
         scores_by_prompt: Of `score_answers`.
         distances: Of `measure_row_distances`.
         timings: Of `collect_timings`.
-        rows: Of `plan`.
-        evaluation: `params:evaluation`.
-        seed: `params:seed`.
+        rows: Of `leave_out_failed`.
+        models: Of `add_references`, which score.
+        evaluation: The protocol.
+        seed: Of the run.
 
     Returns:
         For each score its mean, `_low` and `_high`, empty where it does not apply;
@@ -169,7 +160,7 @@ def summarise(
     by_method: dict[Any, Any] = distances.set_index("method").to_dict("index")
     table: list[dict[str, Any]] = []
     for name, of_row in scores_by_prompt.groupby("method", sort=False):
-        intervals = summarise_scores(
+        intervals = bootstrap_scores(
             {score: of_row[score].to_numpy(float) for score in SCORES},
             num_resamples=evaluation.num_resamples,
             confidence=evaluation.confidence,
@@ -178,19 +169,14 @@ def summarise(
         row: dict[str, Any] = {"method": name, "num_prompts": len(of_row)}
         row["num_samples"] = of_row["num_samples"].max()
         row["kind"] = of_row["kind"].iloc[0]
-        for score, interval in intervals.items():
-            row[score] = interval.mean
-            row[f"{score}_low"], row[f"{score}_high"] = interval.low, interval.high
+        row |= as_columns(intervals)
         if name in by_method:
             row |= by_method[name]
         row |= _summarise_seconds(str(name), timings)
-        training = rows[str(name)].row.training_seconds
-        scored_by = {by: rows[str(name)].answered_by[by] for by in SCORERS}
-        table.append(
-            row
-            | ({} if training is None else {"training_seconds": training})
-            | scored_by
-        )
+        method = rows[str(name)].method
+        if method is not None and method.training_seconds is not None:
+            row["training_seconds"] = method.training_seconds
+        table.append(row | describe_scorers(models))
     return pd.DataFrame(table)
 
 
@@ -214,8 +200,8 @@ def compare_rows(
 
     Args:
         scores_by_prompt: Of `score_answers`.
-        evaluation: `params:evaluation`.
-        seed: `params:seed`.
+        evaluation: The protocol.
+        seed: Of the run.
 
     Returns:
         For each score the mean difference, `_low` and `_high`, empty where it does
@@ -232,20 +218,18 @@ def compare_rows(
     table = []
     for name in num_samples.index.drop(baseline):
         row: dict[str, Any] = {"method": name, "baseline": baseline}
-        for score, values in dense[name].items():
-            if not is_comparable(score, num_samples[name], num_samples[baseline]):
-                continue
-            difference = compare_scores(
-                values,
-                dense[baseline][score],
-                num_resamples=evaluation.num_resamples,
-                confidence=evaluation.confidence,
-                seed=seed,
-            )
-            if difference is not None:
-                row[score] = difference.mean
-                row[f"{score}_low"] = difference.low
-                row[f"{score}_high"] = difference.high
+        differences = {
+            score: values - dense[baseline][score]
+            for score, values in dense[name].items()
+            if is_comparable(score, num_samples[name], num_samples[baseline])
+        }
+        intervals = bootstrap_scores(
+            differences,
+            num_resamples=evaluation.num_resamples,
+            confidence=evaluation.confidence,
+            seed=seed,
+        )
+        row |= as_columns(intervals)
         table.append(row)
     return pd.DataFrame(table)
 

@@ -1,25 +1,23 @@
 """Nodes of `evaluation` that time the methods."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from clip2latent_kedro.pipelines.evaluation.nodes import Rows, is_due
+from clip2latent_kedro.methods.method import Method, Queries
+from clip2latent_kedro.methods.models import Models
+from clip2latent_kedro.pipelines.evaluation.nodes import Rows
+from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import describe_machine
-from clip2latent_kedro.study import (
-    TIMED,
-    EvaluationConfig,
-    Models,
-    Queries,
-    Stored,
-    as_record,
-    time_rows,
-)
+from clip2latent_kedro.study.config import EvaluationConfig
+from clip2latent_kedro.study.engine import as_json, find_changed
+from clip2latent_kedro.study.timing import TIMED, time_rows
 
 logger = logging.getLogger(__name__)
 
 Timed = dict[str, dict[str, Any]]
+DECIDING = ("method", "settings", "made_with", "generator", "encoder", "latent_repeats")
 
 
 def time_methods(
@@ -31,40 +29,40 @@ def time_methods(
     seed: int,
     resume: bool,
 ) -> Iterator[Timed]:
-    """Yield the seconds of each row that is made from text, to be stored at once.
+    """Time each row that is made from text and is due, and yield its seconds.
 
     Args:
-        rows: Of `plan`.
-        models: Of `gather_models`.
+        rows: Of `leave_out_failed`.
+        models: Of `add_references`.
         queries: Prompts.
         progress: Seconds that are stored; those of the same row, protocol and machine
             are kept.
-        evaluation: `params:evaluation`.
-        seed: `params:seed`.
-        resume: `params:resume`; false times everything again.
+        evaluation: What is timed.
+        seed: Of the run.
+        resume: False times everything again.
 
     Yields:
         By row, the quantities of `TIMED`, of each stage and repeat, and all that they
         depend on.
     """
-    circumstances = {
-        "protocol": _protocol(evaluation),
-        "machine": {"device": models.device, **describe_machine()},
-    }
-    asked = {
-        name: as_record({**planned.timed_by, **circumstances})
-        for name, planned in rows.items()
-        if planned.row.timed is not None
-    }
-    kept: dict[str, Stored] = {
-        name: ({}, result["timed_by"]) for name, result in progress.items() if resume
-    }
-    due = {
-        name: timed
-        for name in asked
-        if (timed := rows[name].row.timed) is not None
-        and is_due(name, "seconds", kept, asked[name])
-    }
+    machine = {"device": models.device, **describe_machine()}
+    asked = {}
+    for name, method in _timed_methods(rows, evaluation).items():
+        computed_by = (method, models.generator, models.encoder)
+        making = describe_provenance(
+            models.device, "clip2latent_kedro.study.timing", *computed_by
+        )
+        deciding = {what: rows[name].depends_on[what] for what in DECIDING}
+        asked[name] = as_json(
+            {
+                **deciding,
+                "made_by": making,
+                "one_answer": method.is_deterministic,
+                "protocol": _protocol(evaluation),
+                "machine": machine,
+            }
+        )
+    due = find_changed(asked, progress if resume else {})
     logger.info(
         "Timing 1 and %d images of %r by %d rows.",
         evaluation.timing_images,
@@ -72,15 +70,11 @@ def time_methods(
         len(due),
     )
     yield {}  # a folder, even if there is nothing to add
+    methods = _timed_methods({name: rows[name] for name in due}, evaluation)
     for name, seconds in time_rows(
-        due,
-        queries,
-        models.encoder,
-        evaluation,
-        seed=seed,
-        one_answer={name for name in due if rows[name].row.one_answer},
+        methods, queries, models.encoder, evaluation, seed=seed
     ):
-        yield {name: {**seconds, "timed_by": asked[name]}}
+        yield {name: {**seconds, "depends_on": asked[name]}}
 
 
 def collect_timings(
@@ -90,15 +84,11 @@ def collect_timings(
 
     Args:
         timed: All that are stored.
-        rows: Of `plan`.
-        evaluation: `params:evaluation`.
+        rows: Of `leave_out_failed`.
+        evaluation: What is timed.
     """
-    found: Mapping[str, Any] = {
-        name: timed[name]
-        for name, planned in rows.items()
-        if planned.row.timed is not None
-    }
-    machines = [one["timed_by"]["machine"] for one in found.values()]
+    found = {name: timed[name] for name in _timed_methods(rows, evaluation)}
+    machines = [one["depends_on"]["machine"] for one in found.values()]
     return {
         "machine": machines[0] if machines else {},
         "protocol": _protocol(evaluation),
@@ -107,6 +97,13 @@ def collect_timings(
             for what in TIMED
         },
     }
+
+
+def _timed_methods(rows: Rows, evaluation: EvaluationConfig) -> dict[str, Method]:
+    """Return what is timed of the rows that are made from text."""
+    guidance = evaluation.timing_guidance_scale
+    every = {n: row.method.timed(guidance) for n, row in rows.items() if row.method}
+    return {name: method for name, method in every.items() if method is not None}
 
 
 def _protocol(evaluation: EvaluationConfig) -> dict[str, Any]:

@@ -2,7 +2,12 @@
 
 from kedro.pipeline import Pipeline
 
-from clip2latent_kedro.pipelines.sweep.nodes import gather_models, plan, run
+from clip2latent_kedro.pipelines.studies import (
+    add_priors,
+    gather_models,
+    run_variants,
+)
+from clip2latent_kedro.pipelines.sweep.nodes import plan
 from clip2latent_kedro.pipelines.sweep.results import (
     choose,
     plot,
@@ -14,45 +19,28 @@ from clip2latent_kedro.pipelines.wiring import wire
 
 def create_pipeline() -> Pipeline:
     """Return prompt_bank and priors -> results of variants -> table, figure, best."""
+    models, variants = {"models": "sampling_models"}, {"variants": "sweep_variants"}
+    results = {"results": "sweep_results", **variants}
     return Pipeline(
         [
+            wire(gather_models, "frozen_models"),
             wire(
-                gather_models,
-                "sweep_models",
-                name="gather_sweep_models",
+                add_priors,
+                "sampling_models",
+                models="frozen_models",
                 student="student_if_made",
             ),
+            wire(plan, "sweep_variants", name="plan_sweep", **models),
             wire(
-                plan,
-                ["sweep_queries", "sweep_trials"],
-                name="plan_sweep",
-                models="sweep_models",
-            ),
-            wire(
-                run,
+                run_variants,
                 "sweep_results",
                 name="run_sweep",
-                queries="sweep_queries",
-                trials="sweep_trials",
-                models="sweep_models",
                 progress="sweep_progress",
+                **variants,
             ),
-            wire(
-                tabulate,
-                "sweep_scores",
-                name="tabulate_sweep",
-                results="sweep_results",
-                trials="sweep_trials",
-                models="sweep_models",
-            ),
+            wire(tabulate, "sweep_scores", name="tabulate_sweep", **models, **results),
             wire(write_table, "sweep_table", name="write_sweep_table"),
-            wire(plot, "sweep_figure", name="plot_sweep", trials="sweep_trials"),
-            wire(
-                choose,
-                "sweep_best",
-                name="choose_best_variant",
-                results="sweep_results",
-                trials="sweep_trials",
-            ),
+            wire(plot, "sweep_figure", name="plot_sweep", **variants),
+            wire(choose, "sweep_best", name="choose_best_variant", **results),
         ]
     )

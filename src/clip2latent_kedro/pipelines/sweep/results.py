@@ -2,42 +2,59 @@
 
 import json
 import logging
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.metrics.bootstrap import Interval
-from clip2latent_kedro.pipelines.evaluation.tables import markdown_table, score_cells
-from clip2latent_kedro.pipelines.sweep.figure import draw_grids
-from clip2latent_kedro.pipelines.sweep.nodes import Plan, Results, SweepModels
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study import EvaluationConfig, summarise_scores
+from clip2latent_kedro.study.comparison import bootstrap_scores
+from clip2latent_kedro.study.config import EvaluationConfig
+from clip2latent_kedro.study.engine import (
+    Overrides,
+    Planned,
+    Stored,
+    as_json,
+    describe_scorers,
+)
+from clip2latent_kedro.study.figures import (
+    Chart,
+    Line,
+    draw_charts,
+    read_intervals,
+)
+from clip2latent_kedro.study.page import markdown_table
+from clip2latent_kedro.study.scoring import SCORES
 from clip2latent_kedro.study.selection import RULE, choose_best
-from clip2latent_kedro.study.sweep import SweepConfig, Trial, TrialResult
-from clip2latent_kedro.study.variants import changes_any, make_variant
+from clip2latent_kedro.study.sweep import SweepConfig, changes_any
+from clip2latent_kedro.study.tables import TITLES, as_columns, score_cells
 
 logger = logging.getLogger(__name__)
 
+PLOTTED = ("accuracy", "clip_score", "clip_diversity")
+
 
 def tabulate(
-    results: Results,
-    trials: Plan,
-    models: SweepModels,
+    results: Mapping[str, Stored],
+    variants: list[Planned],
+    models: Models,
     evaluation: EvaluationConfig,
     sweep: SweepConfig,
     seed: int,
 ) -> pd.DataFrame:
-    """Return one row for each trial.
+    """Return one row for each variant.
 
     Args:
         results: All that are stored.
-        trials: Of `plan`.
-        models: Of `gather_models`.
-        evaluation: `params:evaluation`.
-        sweep: `params:sweep`.
-        seed: `params:seed`.
+        variants: Of `plan`.
+        models: Of `add_priors`.
+        evaluation: Of which the settings of intervals are read.
+        sweep: What is tried.
+        seed: Of the run.
 
     Returns:
         `grid`, `variant`, the value of each setting that the grid sweeps; for each
@@ -45,75 +62,73 @@ def tabulate(
         and `judge`, which scored; `problem` of a variant that failed; `result`, the
         name of its file.
     """
-    scored_by = {
-        "encoder": models.encoder.identity.digest,
-        "judge": None if models.judge is None else str(models.judge.identity),
-    }
-    read = _read(results, trials)
-    problems = [result.problem for result in read.values() if result.problem]
+    scored_by = describe_scorers(models)
+    del scored_by["held_out_encoder"]
+    found = {one.key: results[one.key][1]["problem"] for one in variants}
+    problems = [problem for problem in found.values() if problem]
     if problems:
         logger.warning(
             "%d of %d variants could not be scored, and sweep_table says why; the "
             "first: %s",
             len(problems),
-            len(read),
+            len(found),
             problems[0],
         )
     rows: list[dict[str, Any]] = []
-    for key, trial in trials:
-        row: dict[str, Any] = {"grid": trial.grid, "variant": _name(trial)}
-        row |= {name: _cell(value) for name, value in trial.overrides.items()}
+    for one in variants:
+        variant = one.variant
+        row: dict[str, Any] = {"grid": variant.group, "variant": variant.label}
+        row |= {name: _cell(value) for name, value in variant.overrides.items()}
         row |= {"num_prompts": sweep.num_prompts, "num_samples": sweep.num_samples}
-        for name, interval in _summarise(read[key], evaluation, seed).items():
-            row[name] = interval.mean
-            row[f"{name}_low"], row[f"{name}_high"] = interval.low, interval.high
-        rows.append({**row, **scored_by, "problem": read[key].problem, "result": key})
+        row |= as_columns(_summarise(results[one.key], evaluation, seed))
+        rows.append({**row, **scored_by, "problem": found[one.key], "result": one.key})
     table = pd.DataFrame(rows)
     last = [*scored_by, "problem", "result"]
     return table[[*table.columns.drop(last), *last]]
 
 
 def choose(
-    results: Results,
-    trials: Plan,
+    results: Mapping[str, Stored],
+    variants: list[Planned],
     sampling: SamplingConfig,
     sweep: SweepConfig,
     evaluation: EvaluationConfig,
     seed: int,
 ) -> dict[str, Any]:
-    """Return the best variant with what it rests on, as plain JSON.
+    """Choose the best variant, and say what that rests on, as plain JSON.
 
     Args:
         results: All that are stored.
-        trials: Of `plan`.
-        sampling: `params:sampling`, the base.
-        sweep: `params:sweep`.
-        evaluation: `params:evaluation`.
-        seed: `params:seed`.
+        variants: Of `plan`.
+        sampling: The base.
+        sweep: What the best may not change or give up.
+        evaluation: Of which the settings of intervals are read.
+        seed: Of the run.
 
     Returns:
         `run` makes it the settings of a run, `kedro run --config=FILE`; `rule`,
         `comparisons` and `contenders` say how it was found; `scores` of it, with
         intervals.
     """
-    read = _read(results, trials)
-    base = make_variant(sampling, {})
-    eligible = [
-        key
-        for key, trial in trials
-        if not changes_any(trial.variant, base, sweep.fixed)
-    ]
+    base = as_json({"prior": "prior", **asdict(sampling)})
+    by_key = {one.key: one for one in reversed(variants)}
+    names = {key: f"{v.variant.group}: {v.variant.label}" for key, v in by_key.items()}
+    eligible = {
+        one.key: _scores(results[one.key])
+        for one in variants
+        if not changes_any(one.settings, base, sweep.fixed)
+    }
     choice = choose_best(
-        {key: read[key].arrays() for key in eligible if read[key].scores},
+        {key: scores for key, scores in eligible.items() if scores},
         clip_tolerance=sweep.clip_tolerance,
         confidence=evaluation.confidence,
     )
-    names = {key: f"{trial.grid}: {_name(trial)}" for key, trial in reversed(trials)}
-    variant = dict(trials)[choice.best].variant
-    params: dict[str, Any] = {"sampling": asdict(variant.sampling)}
-    if variant.prior != "prior":
-        params["inference"] = {"prior": variant.prior}
-    scores = _summarise(read[choice.best], evaluation, seed)
+    settings = by_key[choice.best].settings
+    of_sampling = {field.name: settings[field.name] for field in fields(SamplingConfig)}
+    params: dict[str, Any] = {"sampling": of_sampling}
+    if settings["prior"] != "prior":
+        params["inference"] = {"prior": settings["prior"]}
+    scores = _summarise(results[choice.best], evaluation, seed)
     logger.info(
         "The best of %d variants is %s, by intervals for %d comparisons.",
         len(names),
@@ -123,7 +138,7 @@ def choose(
     return {
         "run": {"params": params},
         "variant": names[choice.best],
-        "prior": variant.prior,
+        "prior": settings["prior"],
         "rule": RULE,
         "comparisons": {
             "number": choice.num_comparisons,
@@ -144,41 +159,80 @@ def write_table(sweep_scores: pd.DataFrame) -> str:
     Args:
         sweep_scores: Of `tabulate`.
     """
-    cells = score_cells(sweep_scores, ["grid", "variant"])
-    problems = sweep_scores["problem"].fillna("").tolist()
-    if any(problems):
-        last = ["problem", *problems]
-        cells = [[*row, text] for row, text in zip(cells, last, strict=True)]
-    return markdown_table(cells)
+    return markdown_table(score_cells(sweep_scores, ["grid", "variant"]))
 
 
-def plot(sweep_scores: pd.DataFrame, trials: Plan) -> Figure:
+def plot(sweep_scores: pd.DataFrame, variants: list[Planned]) -> Figure:
     """Return each grid's scores against the values that it sweeps.
 
     Args:
         sweep_scores: Of `tabulate`.
-        trials: Of `plan`.
+        variants: Of `plan`.
+
+    Returns:
+        A row of charts for each grid of which two points or more have been scored.
     """
-    return draw_grids(sweep_scores, [trial for _, trial in trials])
+    shown = [name for name in PLOTTED if name in sweep_scores]
+    points: dict[str, dict[int, Overrides]] = {}
+    for row, one in enumerate(variants):
+        if pd.isna(sweep_scores["problem"].iloc[row]):
+            points.setdefault(one.variant.group, {})[row] = one.variant.overrides
+    return draw_charts(
+        [
+            _chart_grid(grid, sweep_scores.iloc[[*of_row]], [*of_row.values()], shown)
+            for grid, of_row in points.items()
+            if len(of_row) > 1
+        ]
+    )
 
 
-def _read(results: Results, trials: Plan) -> dict[str, TrialResult]:
-    return {key: TrialResult(**results[key]) for key, _ in trials}
+def _chart_grid(
+    grid: str,
+    scores: pd.DataFrame,
+    points: Sequence[Overrides],
+    shown: Sequence[str],
+) -> list[Chart]:
+    """Chart scores: the setting of most values along x, a line for each other point."""
+    swept = max(points[0], key=lambda name: len({str(p[name]) for p in points}))
+    values = list({str(point[swept]): point[swept] for point in points}.values())
+    is_scaled = all(type(value) in (int, float) for value in values)
+    lines: dict[str, list[int]] = {}
+    for row, point in enumerate(points):
+        rest = [f"{name} {value}" for name, value in point.items() if name != swept]
+        lines.setdefault(", ".join(rest), []).append(row)
+    return [
+        Chart(
+            [
+                Line(
+                    label,
+                    [values.index(points[row][swept]) for row in rows],
+                    *read_intervals(scores.iloc[rows], name),
+                )
+                for label, rows in lines.items()
+            ],
+            swept,
+            TITLES[name],
+            title=grid.replace("_", " "),
+            values=values if is_scaled else [str(value) for value in values],
+        )
+        for name in shown
+    ]
+
+
+def _scores(result: Stored) -> dict[str, Any]:
+    """Return the scores of a variant by prompt, [num_prompts]; none if it failed."""
+    return {name: result[0][name][0] for name in SCORES if name in result[0]}
 
 
 def _summarise(
-    result: TrialResult, evaluation: EvaluationConfig, seed: int
+    result: Stored, evaluation: EvaluationConfig, seed: int
 ) -> dict[str, Interval]:
-    return summarise_scores(
-        result.arrays(),
+    return bootstrap_scores(
+        _scores(result),
         num_resamples=evaluation.num_resamples,
         confidence=evaluation.confidence,
         seed=seed,
     )
-
-
-def _name(trial: Trial) -> str:
-    return trial.label or "as it is"
 
 
 def _cell(value: Any) -> Any:

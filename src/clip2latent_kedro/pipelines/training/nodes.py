@@ -13,6 +13,7 @@ from clip2latent_kedro.conditioning import mean_direction
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import LatentStatistics
+from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.pairs import (
     DataConfig,
     GenerationConfig,
@@ -108,19 +109,23 @@ def prepare_validation(
     data = prior_settings.data
     first = max(0, len(training_pairs) - prior_settings.train.val_pairs)
     w, embedding = training_pairs.take(slice(first, len(training_pairs)))
+    models = Models(
+        generator=generator,
+        encoder=data.scorer(encoder),
+        embedder=data.embedder(encoder),
+        latent_repeats=data.latent_repeats,
+        latent_batch_size=data_generation.batch_size,
+        image_batch_size=data_generation.batch_size,
+        device=pick_device(device),
+        training_pairs=training_pairs,
+    )
     return Validator(
-        generator,
-        data.embedder(encoder),
+        models,
         validation,
         held_out=(torch.from_numpy(w), torch.from_numpy(embedding)),
         prompts=_prompts_of(prompt_bank),
         sampling=sampling,
-        latent_repeats=data.latent_repeats,
-        image_batch_size=data_generation.batch_size,
         seed=prior_settings.seed,
-        device=pick_device(device),
-        retrieval_bank=training_pairs.clip_embedding,
-        scorer=data.scorer(encoder),
     )
 
 

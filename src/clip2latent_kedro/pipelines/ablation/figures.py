@@ -1,0 +1,104 @@
+"""Scores of a study along its axis, and pictures along it.
+
+Rows of a study are in its own order: line by line, each along the values of the axis,
+then those apart.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from clip2latent_kedro.study.ablation.config import StudySpec
+from clip2latent_kedro.study.ablation.plan import SCORES, AblationQueries
+from clip2latent_kedro.study.figures import (
+    Chart,
+    Line,
+    draw_charts,
+    draw_grid,
+    read_intervals,
+)
+from clip2latent_kedro.study.tables import TITLES
+
+COLUMNS = 3  # charts in a row
+WHITE = 255
+
+
+def draw_study(table: pd.DataFrame, spec: StudySpec) -> Figure:
+    """Return a chart of each score against the axis, with intervals over seeds.
+
+    Args:
+        table: The rows of the study, of `tabulate`.
+        spec: The study.
+    """
+    values, num_values = spec.values, len(spec.values)
+    if not all(type(value) in (int, float) for value in values):
+        values = [name.partition(" ")[2] for name in _name_values(spec, table)]
+    charts = []
+    for name in SCORES:
+        if name not in table or table[name].isna().all():
+            continue
+        lines = []
+        for number, line in enumerate(spec.lines):
+            rows = table[number * num_values : (number + 1) * num_values]
+            lines.append(Line(line, range(num_values), *read_intervals(rows, name)))
+        for label in spec.apart:
+            rows = table[table["variant"] == label].dropna(subset=name)
+            if len(rows):
+                lines.append(Line(label, None, *read_intervals(rows, name)))
+        charts.append(Chart(lines, spec.axis, TITLES[name], values=values))
+    return draw_charts(
+        [charts[n : n + COLUMNS] for n in range(0, len(charts), COLUMNS)]
+    )
+
+
+def draw_strip(
+    table: pd.DataFrame,
+    spec: StudySpec,
+    pictures: Sequence[np.ndarray],
+    asked: Sequence[str],
+    asked_of: AblationQueries,
+) -> np.ndarray:
+    """Return pictures of the same seeds along the axis, uint8 [h, w, 3].
+
+    Args:
+        table: The rows of the study, of `tabulate`.
+        spec: The study.
+        pictures: Of each variant uint8 [num_prompts, h, w, 3]; none where it failed.
+        asked: What each was drawn of, `text` or `image`.
+        asked_of: What there was to draw of.
+
+    Returns:
+        Rows of line x query, a column for each value, then those apart; the pictures
+        that were given, where some were; white where a variant failed.
+    """
+    good = [of_variant for of_variant in pictures if of_variant.size]
+    if not good:
+        return np.full((1, 1, 3), WHITE, np.uint8)
+    blank = np.full_like(good[0], WHITE)
+    cells = [of_variant if of_variant.size else blank for of_variant in pictures]
+    num_values = len(spec.values)
+    num_placed = len(spec.lines) * num_values  # those after them are apart
+    columns = {
+        name: cells[number:num_placed:num_values]
+        for number, name in enumerate(_name_values(spec, table))
+    }
+    for label, cell in zip(spec.apart, cells[num_placed:], strict=True):
+        columns[label] = [cell, *[blank] * (len(spec.lines) - 1)]
+    of_lines = asked[:num_placed:num_values]
+    if "image" in of_lines:
+        given = [asked_of.given if line == "image" else blank for line in of_lines]
+        columns = {"given": given, **columns}
+    prompts = []
+    for line, condition in zip(spec.lines, of_lines, strict=True):
+        queries = asked_of.texts if condition == "text" else asked_of.images
+        texts = queries.texts[: len(blank)]
+        prompts += [f"{line}: {text}" if line else text for text in texts]
+    return draw_grid(prompts, {k: np.concatenate(v) for k, v in columns.items()})
+
+
+def _name_values(spec: StudySpec, table: pd.DataFrame) -> list[str]:
+    """Return what the variants of the first line are called beside its name."""
+    labels = table["variant"].tolist()[: len(spec.values)]
+    return [label.removeprefix(f"{next(iter(spec.lines))}, ") for label in labels]

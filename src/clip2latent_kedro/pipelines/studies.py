@@ -1,0 +1,120 @@
+"""Nodes of all pipelines that compare: their models, and the run of their variants."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from clip2latent_kedro.generators.text_adapter import TextGenerator
+from clip2latent_kedro.interfaces import Encoder, Generator, Judge
+from clip2latent_kedro.methods.clip2gan import Clip2Gan
+from clip2latent_kedro.methods.models import Models
+from clip2latent_kedro.pairs import DataConfig, TrainingPairs
+from clip2latent_kedro.prior.diffusion import DiffusionPrior
+from clip2latent_kedro.runtime import pick_device
+from clip2latent_kedro.study.config import EvaluationConfig
+from clip2latent_kedro.study.engine import Planned, Stored, find_due, run_study
+
+Arrays = dict[str, np.ndarray]
+
+
+def gather_models(
+    generator: Generator,
+    encoder: Encoder,
+    held_out_encoder: Encoder | None,
+    judge: Judge | None,
+    data: DataConfig,
+    evaluation: EvaluationConfig,
+    device: str,
+) -> Models:
+    """Move the frozen models to the device, together.
+
+    Args:
+        generator: w -> image.
+        encoder: The one that the prior was trained on.
+        held_out_encoder: Only scores; None if there is none.
+        judge: Tells attributes; None if there is none.
+        data: In which form the encoder reads images, and layers of each latent.
+        evaluation: How much is in memory at a time.
+        device: Where to compute.
+    """
+    return Models(
+        generator=generator,
+        encoder=data.scorer(encoder),
+        embedder=data.embedder(encoder),
+        held_out=held_out_encoder,
+        judge=judge,
+        latent_repeats=data.latent_repeats,
+        latent_batch_size=evaluation.latent_batch_size,
+        image_batch_size=evaluation.image_batch_size,
+        device=pick_device(device),
+    )
+
+
+def add_priors(
+    models: Models,
+    prior: DiffusionPrior,
+    prior_best: DiffusionPrior | None,
+    student: DiffusionPrior | None,
+    training_pairs: TrainingPairs | None,
+) -> Models:
+    """Add the priors to the frozen models, with the pairs to retrieve from.
+
+    Args:
+        models: Of `gather_models`.
+        prior: Averaged weights.
+        prior_best: Those that validated best; None if there are none.
+        student: One-step prior; None if there is none.
+        training_pairs: None if there are none.
+    """
+    priors = {
+        "prior": prior,
+        "prior_best": prior_best,
+        "student": student,
+    }
+    return replace(
+        models,
+        priors={name: found for name, found in priors.items() if found is not None},
+        training_pairs=training_pairs,
+    )
+
+
+def add_references(
+    models: Models,
+    reference_images: Arrays | None,
+    reference_z: Arrays | None,
+    lafite: TextGenerator | None,
+    clip2gan: Clip2Gan | None,
+) -> Models:
+    """Add what only the comparison of methods has.
+
+    Args:
+        models: Of `add_priors`.
+        reference_images: `images`, uint8 [num_prompts, num_references, h, w, 3];
+            None if there are none.
+        reference_z: `z`, [num_prompts, num_references, z_dim]; likewise.
+        lafite: A trained LAFITE; None if there is none.
+        clip2gan: A trained CLIP2GAN; likewise.
+    """
+    return replace(
+        models,
+        reference_images=(reference_images or {}).get("images"),
+        reference_z=(reference_z or {}).get("z"),
+        lafite=lafite,
+        clip2gan=clip2gan,
+    )
+
+
+def run_variants(
+    variants: list[Planned], progress: Mapping[str, Stored], resume: bool
+) -> Iterator[dict[str, Stored]]:
+    """Run each variant that is due, and yield its result as it comes, by its key.
+
+    Args:
+        variants: Those of one key come to the same: the first is run.
+        progress: Results that are stored; those without a problem are kept.
+        resume: False runs everything again.
+    """
+    first = {one.key: one for one in reversed(variants)}
+    planned = {one.key: first[one.key] for one in variants}
+    yield from run_study(planned, find_due(planned, progress, resume=resume))

@@ -1,0 +1,1 @@
+"""Ablations: one setting is moved along an axis, everything else stays as it is."""

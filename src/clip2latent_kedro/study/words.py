@@ -1,0 +1,147 @@
+"""What the numbers of a study say, in a paragraph.
+
+Each sentence decides something by several comparisons at once: their intervals are
+widened for that number (Bonferroni), and the paragraph ends with how many there were.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from clip2latent_kedro.metrics.bootstrap import Interval
+from clip2latent_kedro.metrics.student_t import t_interval
+from clip2latent_kedro.study.comparison import tell_apart
+
+NAMES = {
+    "clip_score": "CLIP score",
+    "held_out_score": "held-out CLIP score",
+    "accuracy": "share of right attributes",
+    "clip_diversity": "diversity",
+    "w_distance": "distance of w from the training data",
+}
+RANKED = ("accuracy", "clip_score", "held_out_score")  # of which more is better
+SHOWN_TIES = 4
+
+
+@dataclass(frozen=True)
+class SeedScores:
+    """What a variant has scored with each seed.
+
+    Attributes:
+        line: Its line; "" if there is only one.
+        label: Of the variant.
+        scores: By name, a number for each seed; the seeds are those of all variants.
+        is_apart: Whether it has no place on the axis.
+        asked: What the pictures were drawn of; only equals are ranked together.
+    """
+
+    line: str
+    label: str
+    scores: Mapping[str, Sequence[float]]
+    is_apart: bool = False
+    asked: str = ""
+
+
+def describe_study(
+    variants: Sequence[SeedScores], confidence: float, num_failed: int
+) -> str:
+    """Return a paragraph on a study: what is best, and what changes along the axis.
+
+    Args:
+        variants: Those that have been scored, in the order of lines and axis.
+        confidence: Of the intervals over seeds; in a sentence that compares, of all
+            its comparisons together.
+        num_failed: Variants that could not be scored.
+    """
+    sentences = []
+    num_comparisons = 0
+    every = list(dict.fromkeys(variant.asked for variant in variants))
+    for asked in every:
+        where = f"Given {asked}, the" if len(every) > 1 else "The"
+        for name in RANKED:
+            scored = [v for v in variants if name in v.scores and v.asked == asked]
+            if len(scored) > 1:
+                best = _describe_best(scored, name, confidence)
+                sentences.append(f"{where} {NAMES[name]} is highest at {best}")
+                num_comparisons += len(scored) - 1
+    for line in dict.fromkeys(v.line for v in variants if not v.is_apart):
+        members = [v for v in variants if v.line == line and not v.is_apart]
+        if len(members) > 1:
+            names = [
+                n for n in NAMES if n in members[0].scores and n in members[-1].scores
+            ]
+            sentences.append(_describe_change(members, names, confidence))
+            num_comparisons += len(names)
+    if num_comparisons:
+        number = _count(num_comparisons, "comparison")
+        sentences.append(
+            f"This rests on {number}; intervals allow for those of their own sentence."
+        )
+    if num_failed:
+        sentences.append(f"{_count(num_failed, 'variant')} could not be scored.")
+    return " ".join(sentences) or "There are too few variants to compare."
+
+
+def _describe_best(variants: Sequence[SeedScores], name: str, confidence: float) -> str:
+    """Say which variant scores highest, and which cannot be told from it by seed."""
+    best = max(variants, key=lambda variant: float(np.mean(variant.scores[name])))
+    others = [variant for variant in variants if variant is not best]
+    ties = [
+        other.label
+        for other in others
+        if _difference(other, best, name, confidence, len(others)).high >= 0
+    ]
+    found = f"{best.label}, {t_interval(best.scores[name], confidence):.3f}"
+    if not ties:
+        return f"{found}, above all others."
+    if len(ties) == len(others):
+        return f"{found}; no other variant can be told from it."
+    more = len(ties) - SHOWN_TIES
+    rest = f" and {more} more" if more > 0 else ""
+    return f"{found}; not to be told from it: {'; '.join(ties[:SHOWN_TIES])}{rest}."
+
+
+def _describe_change(
+    variants: Sequence[SeedScores], names: Sequence[str], confidence: float
+) -> str:
+    """Say how scores change from one end of the axis to the other."""
+    first, last = variants[0], variants[-1]
+    changes, same = [], []
+    for name in names:
+        found = _difference(last, first, name, confidence, len(names))
+        if found.low <= 0 <= found.high:
+            same.append(NAMES[name])
+        elif found.mean > 0:
+            changes.append(f"the {NAMES[name]} gains {found:.3f}")
+        else:
+            loss = Interval(-found.mean, -found.high, -found.low)
+            changes.append(f"the {NAMES[name]} loses {loss:.3f}")
+    if same and changes:
+        kept = " and ".join(same)
+        verb = "stays" if len(same) == 1 else "stay"
+        changes.append(f"{kept} {verb} within the intervals")
+    line = first.line
+    start = f"{line}: from" if line else "From"
+    ends = " to ".join(v.label.removeprefix(f"{line}, ") for v in (first, last))
+    said = ", ".join(changes) or "everything stays within the intervals"
+    return f"{start} {ends}, {said}."
+
+
+def _difference(
+    one: SeedScores, other: SeedScores, name: str, confidence: float, num_parts: int
+) -> Interval:
+    """Return the difference of two variants, paired by seed, as one of several."""
+    difference = tell_apart(
+        one.scores[name],
+        other.scores[name],
+        confidence=confidence,
+        num_comparisons=num_parts,
+        fewest=2,
+    )
+    assert difference is not None  # scores of a seed are finite
+    return difference
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,97 @@
+"""What users write of a method's settings, over the groups of the parameters."""
+
+import re
+
+import pytest
+from linear_models import make_sampling
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.methods import (
+    check_overrides,
+    make_settings,
+    read_groups,
+    split_overrides,
+)
+from clip2latent_kedro.methods.method import LackingError
+
+SEARCH = {"start": "mean", "num_steps": 40, "lr": 0.05}
+BASE = make_sampling(mean_shift=0.5)
+GROUPS = read_groups(BASE, {"optimisation": {"strong": SEARCH}, "num_prompts": 3})
+
+
+def test_overrides_change_what_they_name_and_keep_the_rest():
+    settings = make_settings("here", {}, GROUPS)
+    assert vars(settings) == {**vars(BASE), "prior": "prior"}
+    overrides = {"prior": "student", "sampler": "ddim", "num_steps": 1}
+    assert vars(make_settings("here", overrides, GROUPS)) == {
+        **vars(BASE),
+        **overrides,
+    }
+    assert (
+        vars(make_settings("here", {"lr": 0.1}, GROUPS, "direct")).items()
+        >= {
+            "variant": "strong",
+            "start": "mean",
+            "num_steps": 40,
+            "lr": 0.1,
+        }.items()
+    )
+
+
+def test_the_group_that_overrides_change_may_depend_on_a_setting():
+    strong = split_overrides({"lr": 0.1}, "direct")
+    assert strong == ("baselines.optimisation.strong", {"lr": 0.1})
+    article = split_overrides({"variant": "article", "lr": 0.1}, "direct")
+    assert article == ("baselines.optimisation.article", {"lr": 0.1})
+    assert split_overrides({"prior": "student"}) == ("sampling", {})
+    assert split_overrides({"bridge": "none"}, "clip2gan") == (None, {})
+    with pytest.raises(LackingError, match=r"no parameters baselines.optim"):
+        make_settings("here", {"variant": "article"}, GROUPS, "direct")
+
+
+def test_a_value_out_of_its_range_says_where_it_is():
+    with pytest.raises(InputError, match=r"^here: eta must be a number, 0 or more"):
+        make_settings("here", {"eta": 3.0}, GROUPS)
+    with pytest.raises(InputError, match=r"^here: optimisation.lr must be above 0"):
+        make_settings("here", {"lr": 0.0}, GROUPS, "direct")
+
+
+@pytest.mark.parametrize(
+    ("method", "overrides", "message"),
+    [
+        (
+            "clip2latent",
+            {"steps": 3},
+            "here.steps is not a parameter. Known here: prior, sampler",
+        ),
+        ("clip2latent", None, "here must be settings by name, got None"),
+        (
+            "clip2latent",
+            {"prior": "teacher"},
+            'here.prior must be one of prior, prior_best, student, got "teacher"',
+        ),
+        ("random_w", {"psi": 1.0}, "here.psi is not a parameter. Known here: none."),
+        ("external", {"folder": 3}, "here.folder must be a string, got 3."),
+        (
+            "direct",
+            {"variant": "weak"},
+            'here.variant must be one of strong, plain, article, got "weak"',
+        ),
+        ("styleclip", {"variant": "plain"}, "here.variant is not a parameter."),
+        (
+            "clip2gan",
+            {"bridge": "wide"},
+            'here.bridge must be one of none, mean_shift, got "wide"',
+        ),
+        (
+            "refinement",
+            {"start.num_steps": 3},
+            "here.start.num_steps is not a parameter. Known here: prior, start,",
+        ),
+        ("gan", {}, "here.method must be one of clip2latent, random_w, reference"),
+        (["gan"], {}, "here.method must be one of clip2latent, random_w, reference"),
+    ],
+)
+def test_names_and_values_that_there_are_not_are_refused(method, overrides, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        check_overrides("here", overrides, method)

@@ -1,0 +1,73 @@
+from clip2latent_kedro.study.words import SeedScores, describe_study
+
+
+def tried(label, scores, line="", **changes):
+    return SeedScores(line, label, {"clip_score": scores}, **changes)
+
+
+def test_a_clear_winner_is_above_all_others():
+    text = describe_study(
+        [tried("psi 0.5", [0.1, 0.2, 0.3]), tried("psi 1", [0.6, 0.7, 0.81])], 0.95, 0
+    )
+    assert text == (
+        "The CLIP score is highest at psi 1, 0.703 [0.442, 0.964], above all others. "
+        "From psi 0.5 to psi 1, the CLIP score gains 0.503 [0.489, 0.518]. This rests "
+        "on 2 comparisons; intervals allow for those of their own sentence."
+    )
+
+
+def test_a_lead_among_many_needs_more_than_a_lead_over_one():
+    """0.5 +- 0.43 of one comparison; of four it takes +- 0.88."""
+    best, worse = [1.0, 2.0, 3.0], [0.7, 1.5, 2.3]
+    one = describe_study([tried("best", best), tried("worse", worse)], 0.95, 0)
+    assert "above all others" in one
+    far = [tried(f"far {number}", [-9.0, -8.0, -7.01]) for number in range(3)]
+    many = describe_study([tried("best", best), tried("worse", worse), *far], 0.95, 0)
+    assert "not to be told from it: worse." in many
+    assert "This rests on 5 comparisons" in many  # four with the best, one of ends
+
+
+def test_seeds_are_paired():
+    """Means overlap by far, but each seed says the same: the second is better."""
+    low, high = [0.0, 5.0, 9.0], [1.0, 6.001, 10.0]
+    assert "above all others" in describe_study(
+        [tried("a", low), tried("b", high)], 0.95, 0
+    )
+    mixed = [1.0, 4.5, 9.5]  # sometimes better, sometimes worse
+    text = describe_study([tried("a", low), tried("b", mixed)], 0.95, 0)
+    assert "at b, 5.000" in text
+    assert "no other variant can be told from it" in text
+    assert "From a to b, everything stays within the intervals." in text
+
+
+def test_ties_are_named_but_not_all_of_a_long_list():
+    best = [1.0, 2.0, 3.0]
+    ties = [tried(f"v{number}", [1.1, 1.8, 2.9]) for number in range(6)]
+    far = tried("far", [-9.0, -8.0, -7.01])
+    text = describe_study([tried("best", best), *ties, far], 0.95, 2)
+    assert "not to be told from it: v0; v1; v2; v3 and 2 more." in text
+    assert "From best to far, the CLIP score loses 10.003 [9.989, 10.018]." in text
+    assert text.endswith("2 variants could not be scored.")
+
+
+def test_texts_and_images_are_ranked_apart():
+    text = describe_study(
+        [
+            tried("s 0", [0.1, 0.2, 0.3], "text", asked="texts"),
+            tried("s 1", [0.4, 0.5, 0.61], "text", asked="texts"),
+            tried("s 0", [0.7, 0.8, 0.9], "image", asked="images"),
+            tried("s 1", [0.9, 1.0, 1.11], "image", asked="images"),
+        ],
+        0.95,
+        0,
+    )
+    assert "Given texts, the CLIP score is highest at s 1, 0.503" in text
+    assert "Given images, the CLIP score is highest at s 1, 1.003" in text
+    assert "image: from s 0 to s 1" in text
+
+
+def test_nothing_to_compare():
+    assert describe_study([], 0.95, 0) == "There are too few variants to compare."
+    assert describe_study([tried("a", [1.0, 2.0])], 0.95, 1) == (
+        "1 variant could not be scored."
+    )
