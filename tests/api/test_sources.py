@@ -138,7 +138,7 @@ def test_a_project_gives_models_sampling_and_bank(project_path, checkpoint):
     [
         ({**SETTINGS, "judge": {}}, "x", "cfg must be a mapping of generator, encoder"),
         ({"generator": SETTINGS["generator"]}, "x", "cfg must be a mapping .* got gen"),
-        ({**SETTINGS, "encoder": "clip"}, "x", r"cfg\['encoder'\] must .* got 'clip'"),
+        ({**SETTINGS, "encoder": "clip"}, "x", r"cfg\['encoder'\] must .* got .clip."),
         (SETTINGS, None, "checkpoint must be a path or an address .* got None"),
         (SETTINGS, "no/such", "a file or an address, got 'no/such', which is none"),
         ("no/such/folder", None, "cfg must be the folder of a Kedro project"),

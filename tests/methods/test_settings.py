@@ -52,7 +52,7 @@ def test_the_group_that_overrides_change_may_depend_on_a_setting():
 def test_a_value_out_of_its_range_says_where_it_is():
     with pytest.raises(InputError, match=r"^here: eta must be a number, 0 or more"):
         make_settings("here", {"eta": 3.0}, GROUPS)
-    with pytest.raises(InputError, match=r"^here: optimisation.lr must be above 0"):
+    with pytest.raises(InputError, match=r"^here: lr must be a number, above 0"):
         make_settings("here", {"lr": 0.0}, GROUPS, "direct")
 
 
