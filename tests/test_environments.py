@@ -13,12 +13,8 @@ import pandas as pd
 import pytest
 import torch
 from downloads.servers import FileServer
-from generators.snapshots import (
-    make_stylegan2,
-    randomise,
-    write_nvidia,
-    write_stylegan3,
-)
+from generators.networks import make_stylegan2, randomise
+from generators.snapshots import write_nvidia, write_stylegan3
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from PIL import Image

@@ -171,7 +171,10 @@ def rosinality_image(state, z, num_layers):
                 wide = F.conv_transpose2d(
                     sample[None], kernel.transpose(0, 1), stride=2
                 )
-                out.append(upfirdn(wide, t[f"{name}.conv.blur.kernel"], pad=(1, 1)))
+                kernel = t[f"{name}.conv.blur.kernel"]
+                num = len(kernel) - 2 - 2
+                pad = ((num + 1) // 2 + 1, num // 2 + 1)
+                out.append(upfirdn(wide, kernel, pad=pad))
             else:
                 out.append(F.conv2d(sample[None], kernel, padding=1))
         x = torch.cat(out) + t[f"{name}.noise.weight"] * t[f"noises.noise_{noise}"]
@@ -186,7 +189,9 @@ def rosinality_image(state, z, num_layers):
         made = made + t[f"{name}.bias"]
         if image is None:
             return made
-        return made + upfirdn(image, t[f"{name}.upsample.kernel"], up=2, pad=(2, 1))
+        kernel = t[f"{name}.upsample.kernel"]
+        pad = ((len(kernel) - 1) // 2 + 1, (len(kernel) - 2) // 2)
+        return made + upfirdn(image, kernel, up=2, pad=pad)
 
     w = norm(z.double())
     for index in range(1, num_layers + 1):

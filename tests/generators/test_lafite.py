@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 import pytest
 import torch
+from generators.networks import make_lafite, make_stylegan2, randomise
 from generators.reference import dense, lrelu, modulated, norm, upsample
-from generators.snapshots import make_lafite, make_stylegan2, randomise
 from safetensors.torch import save_file
 from torch.nn import functional as F
 

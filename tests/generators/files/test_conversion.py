@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from generators.networks import make_lafite, make_stylegan2, randomise
 from generators.snapshots import (
-    make_lafite,
-    make_stylegan2,
-    randomise,
     write_lafite,
     write_nvidia,
     write_rosinality,

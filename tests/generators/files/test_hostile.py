@@ -24,10 +24,10 @@ from generators.hostile import (
     text,
     typed_storage,
 )
+from generators.networks import make_stylegan2
 from generators.snapshots import (
     EasyDict,
     Network,
-    make_stylegan2,
     persist,
     snapshot,
     stylegan2_attributes,

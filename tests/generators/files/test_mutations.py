@@ -5,9 +5,8 @@ import sys
 
 import pytest
 import torch
+from generators.networks import make_stylegan2, randomise
 from generators.snapshots import (
-    make_stylegan2,
-    randomise,
     write_nvidia,
     write_rosinality,
     write_stylegan3,
