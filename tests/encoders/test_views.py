@@ -8,7 +8,7 @@ from linear_models import ColourEncoder, make_model, make_sampling
 from torch.nn import functional as F
 
 from clip2latent_kedro.encoders import load_encoder
-from clip2latent_kedro.encoders.views import choose_preprocess
+from clip2latent_kedro.encoders.open_clip import choose_preprocess
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.pairs import DataConfig
 

@@ -1,38 +1,11 @@
 import pytest
 import torch
-from torch.nn import functional as F
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.stylegan2 import (
     StyleGAN2,
     StyleGAN2Config,
-    fir_filter,
-    upsample,
-    upsampling_convolution,
 )
-
-
-def test_upsampling_convolution_is_zero_insertion_then_both_kernels():
-    """The definition, on zero-inserted input, without transposed convolutions."""
-    random = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 5, 6, 6, generator=random, dtype=torch.float64)
-    weight = torch.randn(4, 5, 3, 3, generator=random, dtype=torch.float64)
-    filter_ = fir_filter().double()
-
-    inserted = x.new_zeros(2, 5, 12, 12)
-    inserted[:, :, ::2, ::2] = x
-    wide = F.conv2d(F.pad(inserted, (2, 1, 2, 1)), weight.flip(2, 3))
-    expected = F.conv2d(
-        F.pad(wide, (1, 1, 1, 1)), 4 * filter_.expand(4, 1, 4, 4), groups=4
-    )
-    made = upsampling_convolution(x, weight, filter_)
-    torch.testing.assert_close(made, expected)
-
-
-def test_upsampling_keeps_a_constant_image():
-    flat = torch.full((1, 3, 8, 8), 0.7)
-    made = upsample(flat, fir_filter())
-    torch.testing.assert_close(made[:, :, 1:-1, 1:-1], torch.full((1, 3, 14, 14), 0.7))
 
 
 @pytest.mark.parametrize(("resolution", "num_ws"), [(64, 10), (256, 14), (1024, 18)])
