@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clip2latent_kedro.generators.adapters import StyleGANGenerator
-from clip2latent_kedro.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from clip2latent_kedro.generators.stylegan2 import StyleGAN2
+from clip2latent_kedro.generators.stylegan2_config import StyleGAN2Config
 from clip2latent_kedro.interfaces import Identity
 
 W_DIM = 512

@@ -23,8 +23,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clip2latent_kedro.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from clip2latent_kedro.generators.stylegan3 import StyleGAN3, StyleGAN3Config
+from clip2latent_kedro.generators.stylegan2 import StyleGAN2
+from clip2latent_kedro.generators.stylegan2_config import StyleGAN2Config
+from clip2latent_kedro.generators.stylegan3 import StyleGAN3
+from clip2latent_kedro.generators.stylegan3_config import StyleGAN3Config
 from clip2latent_kedro.runtime import describe_machine, pick_device
 
 Draw = Callable[[], Tensor]

@@ -20,7 +20,7 @@ from clip2latent_kedro.encoders.open_clip import OpenClipOptions
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.biggan import BigGanOptions
 from clip2latent_kedro.generators.lafite import LafiteConfig
-from clip2latent_kedro.generators.stylegan2 import StyleGAN2Config
+from clip2latent_kedro.generators.stylegan2_config import StyleGAN2Config
 from clip2latent_kedro.generators.stylegan3_config import StyleGAN3Config
 from clip2latent_kedro.generators.vae import VaeConfig
 from clip2latent_kedro.methods.lafite.discriminator import DiscriminatorConfig

@@ -3,8 +3,10 @@
 import torch
 
 from clip2latent_kedro.generators.lafite import Lafite, LafiteConfig
-from clip2latent_kedro.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from clip2latent_kedro.generators.stylegan3 import StyleGAN3, StyleGAN3Config
+from clip2latent_kedro.generators.stylegan2 import StyleGAN2
+from clip2latent_kedro.generators.stylegan2_config import StyleGAN2Config
+from clip2latent_kedro.generators.stylegan3 import StyleGAN3
+from clip2latent_kedro.generators.stylegan3_config import StyleGAN3Config
 
 SIZES = {
     "z_dim": 6,

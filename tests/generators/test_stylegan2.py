@@ -3,10 +3,8 @@ import torch
 from generators.networks import make_stylegan2
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.generators.stylegan2 import (
-    StyleGAN2,
-    StyleGAN2Config,
-)
+from clip2latent_kedro.generators.stylegan2 import StyleGAN2
+from clip2latent_kedro.generators.stylegan2_config import StyleGAN2Config
 
 
 @pytest.mark.parametrize(("resolution", "num_ws"), [(64, 10), (256, 14), (1024, 18)])

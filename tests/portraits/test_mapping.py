@@ -1,6 +1,7 @@
 import torch
 
-from clip2latent_kedro.generators.stylegan2 import MappingNetwork, StyleGAN2Config
+from clip2latent_kedro.generators.stylegan2 import MappingNetwork
+from clip2latent_kedro.generators.stylegan2_config import StyleGAN2Config
 from clip2latent_kedro.portraits.attributes import (
     ATTRIBUTES,
     Z_DIM,

@@ -27,13 +27,12 @@ from clip2latent_kedro.checked import (
     Rule,
 )
 from clip2latent_kedro.generators.stylegan2 import (
-    FullyConnected,
     MappingNetwork,
     StyleGAN2,
-    StyleGAN2Config,
     SynthesisNetwork,
-    leaky_relu,
 )
+from clip2latent_kedro.generators.stylegan2_config import StyleGAN2Config
+from clip2latent_kedro.generators.stylegan2_layers import FullyConnected, leaky_relu
 from clip2latent_kedro.interfaces import NoiseMode
 
 TextLayers = Literal["concatenate", "scale", "add", "none"]

@@ -15,8 +15,10 @@ from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.lafite import Lafite, LafiteConfig
-from clip2latent_kedro.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from clip2latent_kedro.generators.stylegan3 import StyleGAN3, StyleGAN3Config
+from clip2latent_kedro.generators.stylegan2 import StyleGAN2
+from clip2latent_kedro.generators.stylegan2_config import StyleGAN2Config
+from clip2latent_kedro.generators.stylegan3 import StyleGAN3
+from clip2latent_kedro.generators.stylegan3_config import StyleGAN3Config
 from clip2latent_kedro.reading import (
     MISSHAPEN,
     first_line,

@@ -23,24 +23,9 @@ from clip2latent_kedro.generators.stylegan2_layers import (
     leaky_relu,
     second_moment_norm,
     upsample,
-    upsampling_convolution,
 )
 from clip2latent_kedro.generators.stylegan3_config import StyleGAN3Config
 from clip2latent_kedro.interfaces import NoiseMode
-
-__all__ = [
-    "FullyConnected",
-    "MappingNetwork",
-    "StyleGAN2",
-    "StyleGAN2Config",
-    "SynthesisLayer",
-    "SynthesisNetwork",
-    "ToRGB",
-    "fir_filter",
-    "leaky_relu",
-    "upsample",
-    "upsampling_convolution",
-]
 
 MAX_ELEMENTS = 2**21  # of a feature map in the cache: 8 MiB in single precision
 

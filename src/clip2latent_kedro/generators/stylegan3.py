@@ -13,8 +13,6 @@ from clip2latent_kedro.generators.stylegan3_config import StyleGAN3Config
 from clip2latent_kedro.generators.stylegan3_layers import FourierInput, SynthesisLayer
 from clip2latent_kedro.interfaces import NoiseMode
 
-__all__ = ["StyleGAN3", "StyleGAN3Config", "SynthesisNetwork"]
-
 
 class SynthesisNetwork(nn.Module):
     """w -> image: Fourier features, layers of rising bandwidth, colours."""

@@ -20,8 +20,6 @@ from clip2latent_kedro.checked import (
     Rule,
 )
 
-# What would make filters and lists far larger than any network's.
-
 
 @dataclass(frozen=True)
 class Signal:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clip2latent_kedro.generators.stylegan2 import FullyConnected
+from clip2latent_kedro.generators.stylegan2_layers import FullyConnected
 from clip2latent_kedro.generators.stylegan3_config import Signal, StyleGAN3Config
 from clip2latent_kedro.generators.stylegan3_filters import (
     Resampling,

@@ -17,12 +17,9 @@ from torch.nn import functional as F
 
 from clip2latent_kedro.checked import Checked, PositiveFloat, PositiveInt, Rule
 from clip2latent_kedro.generators.safetensors_files import stylegan2_weights
-from clip2latent_kedro.generators.stylegan2 import (
-    StyleGAN2,
-    StyleGAN2Config,
-    SynthesisLayer,
-    ToRGB,
-)
+from clip2latent_kedro.generators.stylegan2 import StyleGAN2
+from clip2latent_kedro.generators.stylegan2_config import StyleGAN2Config
+from clip2latent_kedro.generators.stylegan2_layers import SynthesisLayer, ToRGB
 from clip2latent_kedro.portraits.attributes import Z_DIM, sample_z
 from clip2latent_kedro.portraits.mapping import (
     MIN_W_DIM,

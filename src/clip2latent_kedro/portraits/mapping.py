@@ -18,7 +18,8 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.generators.stylegan2 import FullyConnected, MappingNetwork
+from clip2latent_kedro.generators.stylegan2 import MappingNetwork
+from clip2latent_kedro.generators.stylegan2_layers import FullyConnected
 from clip2latent_kedro.portraits.attributes import (
     ATTRIBUTES,
     LAYOUT,

@@ -16,11 +16,9 @@ from torch import Tensor
 
 from clip2latent_kedro.generators.lafite import TextLayers
 from clip2latent_kedro.generators.safetensors_files import NETWORKS
-from clip2latent_kedro.generators.stylegan2 import (
-    MappingNetwork,
-    StyleGAN2Config,
-    fir_filter,
-)
+from clip2latent_kedro.generators.stylegan2 import MappingNetwork
+from clip2latent_kedro.generators.stylegan2_config import StyleGAN2Config
+from clip2latent_kedro.generators.stylegan2_layers import fir_filter
 from clip2latent_kedro.reading import (
     Refusal,
     check_fit,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clip2latent_kedro.checked import Checked, PositiveInt, Rule
-from clip2latent_kedro.generators.stylegan2 import (
+from clip2latent_kedro.generators.stylegan2_layers import (
     FullyConnected,
     fir_filter,
     leaky_relu,
