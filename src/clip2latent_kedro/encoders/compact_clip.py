@@ -30,6 +30,7 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.reading import (
     MISSHAPEN,
     check_fit,
+    first_line,
     load_network,
     parse_json,
     read_settings,
@@ -165,9 +166,8 @@ def load_compact_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClip
             image_std=config.image_std,
         )
     except MISSHAPEN as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:300]
         msg = (
             f"{path} must be a compact CLIP in safetensors form, but could not be read "
-            f"as one ({reason}). {mend}"
+            f"as one ({first_line(error)}). {mend}"
         )
         raise InputError(msg) from error
