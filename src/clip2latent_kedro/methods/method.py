@@ -82,7 +82,7 @@ class Method(ABC):
 
     Attributes:
         Settings: A frozen, validated dataclass. Its fields are all that a row of the
-            evaluation, a trial of a sweep or a variant of an ablation can set.
+            evaluation, a variant of a sweep or one of an ablation can set.
         parameters: The group of the parameter tree that `Settings` extends and that
             gives its values, such as `sampling`, in which `{variant}` stands for
             the value of one of the method's own settings; None without such a group.
