@@ -162,7 +162,7 @@ class TextToImage:
             embedded: Queries, or plain embeddings of texts, [n, clip_dim].
             sampling: How latents are sampled.
             num_samples: Samples of each.
-            seed: Of `sample_w`.
+            seed: The one that `sample_w` is given; decides which images are mixed in.
 
         Returns:
             [n, width], or [n, num_samples, width] if samples differ in it.

@@ -201,7 +201,7 @@ def load_stylegan3(path: Path | None, options: Mapping[str, Any]) -> StyleGANGen
     Args:
         path: The file; its metadata has `StyleGAN3Config` as JSON under `config`, and
             the `kind` stylegan3.
-        options: See `load_stylegan2`.
+        options: Those of `load_stylegan2`.
 
     Raises:
         InputError: See `load_stylegan2`.

@@ -218,7 +218,7 @@ class Lafite(nn.Module):
         return self.draw(self.mapping(z, psi, c=c), text)
 
     def start_from(self, network: StyleGAN2) -> None:
-        """Take over a StyleGAN2 of the same size: its images, whatever the text is."""
+        """Take over the weights of a StyleGAN2, whose images no text then changes."""
         own, others = self.state_dict(), network.state_dict()
         shared = {name: value for name, value in others.items() if name in own}
         self.load_state_dict({**own, **shared})

@@ -65,7 +65,7 @@ class StyleGAN3Config(Checked):
         num_critical: Last layers that are critically sampled.
         first_cutoff: Cutoff of the first layer; that of the last is Nyquist's.
         first_stopband: Where the first layer's stopband begins, at the least.
-        last_stopband_rel: The same of the last layer, relative to its cutoff.
+        last_stopband_rel: Where the last layer's begins, relative to its cutoff.
         margin_size: Samples around the image, on each side.
         output_scale: Factor of the image.
         conv_kernel: Size of the convolutions.

@@ -196,7 +196,7 @@ def artifact_type(dataset: Any) -> str | None:
 
 
 def to_table(data: pd.DataFrame) -> Any:
-    """Return a wandb table of the same cells; those without a value are empty."""
+    """Return a table as one of wandb's; cells without a value are empty."""
     import wandb
 
     rows = data.astype(object).to_numpy()

@@ -96,7 +96,7 @@ def accuracy_by_attribute(predicted: Tensor, labels: Tensor) -> dict[str, float]
 
     Args:
         predicted: [n, num_attributes] value indices.
-        labels: The same, true.
+        labels: The true value indices, [n, num_attributes].
     """
     visible = visible_mask(labels)
     right = ((predicted == labels) & visible).sum(0) / visible.sum(0)

@@ -39,7 +39,7 @@ def adopt_prior(
     Args:
         checkpoint: Of `read_published`.
         generator: The one that the prior was trained for.
-        encoder: Likewise.
+        encoder: The one whose embeddings the prior takes.
         data: Groups of latents.
         seed: Of the run.
         device: Where to compute.

@@ -195,7 +195,7 @@ def describe_claims(claims: Sequence[Claim], confidence: float) -> str:
 
     Args:
         claims: Of `judge_claims`.
-        confidence: As there.
+        confidence: That a claim which holds or does not hold is right.
     """
     return (
         f"Claims that were looked at: {len(claims)}, all of which were fixed before "

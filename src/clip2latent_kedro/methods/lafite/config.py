@@ -23,7 +23,7 @@ class LafiteTrainingConfig(Checked):
         text_features: Channels that a layer makes of the text, 512 there.
         text_lr: Learning-rate multiplier in the layers before, 0.01 there.
         channel_base: Of the discriminator, see `DiscriminatorConfig`.
-        channel_max: Likewise.
+        channel_max: Most channels of a layer of the discriminator.
         max_it: Training steps.
         discriminator_first: The first of them, in which only the discriminator learns:
             a random one would lead a trained generator astray.

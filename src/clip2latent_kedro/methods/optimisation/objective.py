@@ -34,7 +34,7 @@ class Objective:
     Attributes:
         generator: w -> image.
         encoder: Image -> embedding.
-        config: Of the search.
+        config: The settings of the search, which name the loss and the cutouts.
         seed: Decides the cutouts of each step, which all samples share.
     """
 
