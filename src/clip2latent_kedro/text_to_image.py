@@ -190,7 +190,7 @@ class TextToImage:
         Args:
             condition: What `condition` returns, [n, width] or [n, num_samples, width].
             sampling: How latents are sampled.
-            num_samples: Of each condition.
+            num_samples: Samples of each condition.
             seed: Sample j of condition i depends on (seed, i, j) alone.
             negative: What guidance leads away from, likewise; one for all or n.
 

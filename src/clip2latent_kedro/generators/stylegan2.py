@@ -156,7 +156,7 @@ class SynthesisBlock(nn.Module):
             x: Features of the block before; None for the first.
             image: Its image; None if it has none.
             w: One row for each layer, [n, 2 or 3, w_dim], the colours' last.
-            noise_mode: See `SynthesisNetwork`.
+            noise_mode: Which noise is added (see `SynthesisNetwork`).
             rows: Of the result, if x is a strip (see `draw`).
         """
         if x is None:

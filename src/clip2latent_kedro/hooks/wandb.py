@@ -167,7 +167,7 @@ def open_run(**settings: Any) -> Any:
     """Return a new wandb run; never ask anything.
 
     Args:
-        settings: Of `wandb.init`.
+        settings: Arguments of `wandb.init`.
 
     Raises:
         InputError: If nobody is logged in, the key or another of wandb's own settings

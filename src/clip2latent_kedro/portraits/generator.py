@@ -44,10 +44,10 @@ class GeneratorConfig(Checked):
     """Size and training of the portraits generator.
 
     Attributes:
-        resolution: Of the pictures.
+        resolution: Pixels a side of the pictures.
         w_dim: Channels of w.
-        channel_base: See `StyleGAN2Config`.
-        channel_max: See `StyleGAN2Config`.
+        channel_base: Decides the width of layers (see `StyleGAN2Config`).
+        channel_max: Most channels of a layer.
         steps: Training steps.
         coarse_steps: The first of those, at half the resolution.
         batch_size: Pictures a step; must divide 64.

@@ -27,7 +27,7 @@ def measure_judge(judge: Judge, *, seed: int, num: int) -> dict[str, float]:
 
     Args:
         judge: On the CPU.
-        seed: Of the renders.
+        seed: Seed of the renders.
         num: How many.
     """
     z = sample_z(num, make_generator(seed, "held_out_renders"))
@@ -119,7 +119,7 @@ def measure_retrieval(
 
     Args:
         encoder: Whose `encode_image` and `encode_text` to measure.
-        seed: Of the pools.
+        seed: Seed of the pools.
         num_pools: Number of pools to average over.
         pool_size: Pairs in each.
 

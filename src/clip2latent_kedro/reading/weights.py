@@ -107,7 +107,7 @@ def load_network(
             weights; it then stays as it was built.
 
     Raises:
-        ValueError: See `check_fit`.
+        ValueError: Where `check_fit` raises it.
     """
     check_fit(build, weights, is_made=is_made)
     network = build()

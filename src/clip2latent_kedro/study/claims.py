@@ -194,7 +194,7 @@ def describe_claims(claims: Sequence[Claim], confidence: float) -> str:
     """Return how sure the claims are, all together, in words.
 
     Args:
-        claims: Of `judge_claims`.
+        claims: What `judge_claims` returned.
         confidence: That a claim which holds or does not hold is right.
     """
     return (

@@ -36,13 +36,13 @@ class LafiteTrainingConfig(Checked):
         noise_share: Share of noise in an image's embedding that stands for a text.
         itd: Weight of the contrast between text and the discriminator's features.
         itc: Weight of the contrast between text and CLIP's embedding of the image.
-        temperature: Of both contrasts.
-        lam: See `contrastive_loss`.
+        temperature: Temperature of both contrasts.
+        lam: Weight of images that look for their text (see `contrastive_loss`).
         form: `released` or `corrected`, see `losses`.
         r1_gamma: Weight of the gradient penalty.
         r1_every: Steps between two penalties, each that much heavier.
         ema_beta: Largest decay of the averaged generator.
-        ema_power: See `ema_decay`.
+        ema_power: How fast the decay rises to it (see `ema_decay`).
         save_it: Steps between two saved states.
     """
 

@@ -94,7 +94,7 @@ def sample_lafite(
     Args:
         model: On the device of the embeddings.
         text_embedding: CLIP's, of any length, [n, text_dim].
-        num_samples: Of each text.
+        num_samples: Samples of each text.
         seed: z of sample j of text i depends on (seed, i, j) alone.
         batch_size: Images synthesised at a time.
     """

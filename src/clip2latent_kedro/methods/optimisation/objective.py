@@ -130,7 +130,7 @@ def input_size(encoder: Encoder, resolution: int) -> int:
 
     Args:
         encoder: Some have an `image_size`, [height, width].
-        resolution: Of the pictures.
+        resolution: Pixels a side of the pictures.
     """
     height_width = getattr(encoder, "image_size", None)
     return resolution if height_width is None else min(height_width)

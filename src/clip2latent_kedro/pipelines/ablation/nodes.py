@@ -41,12 +41,12 @@ def prepare(
 
     Args:
         prompt_bank: A column `prompt`, and one for each attribute that is stated.
-        models: Of `gather_models`.
+        models: What `gather_models` returned.
         prior: Averaged weights, for variants that are not trained for.
         training_pairs: All; the last ones are the pictures that are asked for.
         base: Of `gather_settings`; says how many pairs are kept from training.
         ablation: The protocol.
-        evaluation: Of which the size of stored images is read.
+        evaluation: Gives the size of stored images.
         num_validation_prompts: The first prompts of the bank, which are left to the
             validation.
         seed: The first of the seeds.

@@ -231,7 +231,7 @@ def measure_lafite(
         prompt_bank: None of them is among those of the evaluation.
         data: How the encoder reads images.
         num_prompts: The first of the bank.
-        num_samples: Of each.
+        num_samples: Samples of each.
         seed: Decides z.
         device: Where to compute.
 
