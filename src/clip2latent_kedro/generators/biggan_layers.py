@@ -2,7 +2,7 @@
 
 Layers and names follow the graph that DeepMind published, as pytorch-pretrained-BigGAN
 stores its weights. Spectral norms and the statistics of the batch norms are constants
-here: see `biggan.read_biggan`, which works them out once.
+here: see `biggan.build_biggan`, which works them out once.
 """
 
 from collections.abc import Sequence

@@ -134,7 +134,7 @@ class ClipTrainingConfig(Checked):
 
 @dataclass(frozen=True)
 class ClipFinetuneConfig(Checked):
-    """A second training that looks closer (see `finetune_clip`).
+    """A second training that looks closer (see `finetune_task`).
 
     Attributes:
         steps: Training steps.

@@ -52,7 +52,7 @@ class Clip2GanMethod(LatentMethod):
         """Return CLIP2GAN.
 
         Raises:
-            LackingError: If none has been trained for this generator and this encoder,
+            LackingError: If none has been trained for this generator and encoder,
                 or the bridge needs a mean that it does not know.
         """
         model = models.clip2gan

@@ -213,7 +213,7 @@ class Refinement(Optimisation):
         """Return refinement of one prior's samples.
 
         Raises:
-            LackingError: If the prior has not been made, or there is no way to sample.
+            LackingError: If there is no prior, or no way to sample.
         """
         prior = models.find_prior(settings.prior)
         if models.sampling is None:
