@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from linear_models import (
+from world import (
     PROMPTS,
     ColourEncoder,
     ColourGenerator,

@@ -16,8 +16,8 @@ import torch
 import yaml
 from kedro.io import DatasetError
 from mutations import NUM_EACH, change_bytes, change_safetensors, change_tree
-from portraits_checkpoint import WEIGHTS, make_portraits_checkpoint
 from prior.toy import train
+from world import WEIGHTS, make_portraits_checkpoint
 
 from clip2latent_kedro.api.inputs import read_edit
 from clip2latent_kedro.datasets import (

@@ -4,14 +4,14 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from linear_models import (
+from PIL import Image
+from world import (
     ColourEncoder,
     ColourGenerator,
     make_colour_pairs,
     make_model,
     make_sampling,
 )
-from PIL import Image
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import image_to_uint8

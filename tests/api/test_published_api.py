@@ -7,8 +7,8 @@ import pytest
 import torch
 import yaml
 from omegaconf import OmegaConf
-from portraits_checkpoint import WEIGHTS, make_portraits_checkpoint
 from prior.published_toys import average_buffers
+from world import WEIGHTS, make_portraits_checkpoint
 
 from clip2latent_kedro.api import Clip2StyleGAN
 from clip2latent_kedro.errors import InputError

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from linear_models import IMAGE_MEAN, TEXT_MEAN, make_prior, make_sampling
 from torch.nn import functional
+from world import IMAGE_MEAN, TEXT_MEAN, make_prior, make_sampling
 
 from clip2latent_kedro.conditioning import (
     EmbeddedQueries,

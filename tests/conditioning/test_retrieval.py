@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 import zarr
-from linear_models import make_sampling
+from world import make_sampling
 
 from clip2latent_kedro.conditioning.retrieval import (
     dirichlet_weights,

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from linear_models import ColourEncoder, make_model, make_sampling
 from torch.nn import functional as F
+from world import ColourEncoder, make_model, make_sampling
 
 from clip2latent_kedro.encoders import load_encoder
 from clip2latent_kedro.encoders.views import choose_preprocess
