@@ -1,6 +1,5 @@
 """The project as a user has it: its configuration, its commands, what they leave."""
 
-import copy
 import sys
 from pathlib import Path
 
@@ -33,6 +32,15 @@ def latest(folder, name):
     return max(path.iterdir()) / path.name
 
 
+def refusal(result):
+    """Return the sentence that a command of Click ended with, or fail."""
+    assert result.exit_code == 2, result.exception
+    assert "Traceback" not in result.output
+    *_, last = result.stderr.splitlines()
+    assert last.startswith("Error: ")
+    return last
+
+
 def open_config(env="base", **overrides):
     return OmegaConfigLoader(
         str(CONF), env=env, runtime_params=overrides, **CONFIG_LOADER_ARGS
@@ -52,11 +60,11 @@ def walk(tree, prefix=""):
 
 
 def override(tree, path, value):
-    """Return a tree with the value at a dotted path replaced or added."""
-    *groups, name = path.split(".")
-    tree = copy.deepcopy(tree)
-    group = tree
-    for step in groups:
-        group = group[step]
-    group[name] = value
-    return tree
+    """Return a tree with the value at a path replaced or added; names may hold dots."""
+    for name, group in tree.items():
+        if path == name:
+            break
+        if path.startswith(f"{name}.") and isinstance(group, dict):
+            rest = path.removeprefix(f"{name}.")
+            return {**tree, name: override(group, rest, value)}
+    return {**tree, path: value}

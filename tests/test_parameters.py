@@ -1,39 +1,23 @@
+"""The tree of parameters: what every environment has, and what is refused."""
+
 import copy
-from pathlib import Path
+import random
 
 import pytest
 import yaml
-from kedro.config import OmegaConfigLoader
+from mutations import NUM_EACH
+from projects import CONF, load_parameters, override, walk
 
 from clip2latent_kedro.cli.overrides import merge_overrides
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.parameters import check_parameters
-from clip2latent_kedro.settings import CONFIG_LOADER_ARGS
 
-CONF = Path(__file__).parents[1] / "conf"
 ENVIRONMENTS = sorted({path.parent.name for path in CONF.glob("*/parameters*.yml")})
-
-
-def load_parameters(env="base", **overrides):
-    loader = OmegaConfigLoader(
-        str(CONF), env=env, runtime_params=overrides, **CONFIG_LOADER_ARGS
-    )
-    return loader["parameters"]
 
 
 @pytest.fixture(scope="module")
 def base():
     return load_parameters()
-
-
-def override(tree, path, value):
-    *groups, name = path.split(".")
-    tree = copy.deepcopy(tree)
-    group = tree
-    for step in groups:
-        group = group[step]
-    group[name] = value
-    return tree
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
@@ -43,7 +27,7 @@ def test_every_environment_is_valid_and_knows_every_parameter(env, base):
     # Rows and grids have names of the environment's own.
     named = tuple(f"{group}." for group in ("evaluation.rows", "sweep.grids"))
     first, second = (
-        {name for name in flatten(each) if not name.startswith(named)}
+        {name for name, _ in walk(each) if not name.startswith(named)}
         for each in (tree, base)
     )
     assert first == second
@@ -89,6 +73,7 @@ def test_every_parameter_is_explained_beside_its_value():
         ("resume", "no", 'resume must be true or false, got "no".'),
         ("logging", "print", 'logging must be one of wandb or null, got "print".'),
         ("device", "gpu", "device must be auto, cpu, cuda or cuda:N, got 'gpu'."),
+        ("device", "cpu:0", "device must be auto, cpu, cuda or cuda:N, got 'cpu:0'."),
         ("data.bs", 0, "data.bs must be 1 or more, got 0."),
         ("train.best_by", "fid", "train.best_by must be one of validation_loss, image"),
         ("validation.guidance_scales", [1, 3], "text_score_g3, got 'text_score_g2'."),
@@ -110,6 +95,22 @@ def test_every_parameter_is_explained_beside_its_value():
         ("sweep.grids", {"x": {"eta": 1}}, "sweep.grids.x.eta must be a list of"),
         ("sweep.grids", {"x": {"eta": ["y"]}}, "In sweep.grids.x, sampling.eta must"),
         ("sweep.grids", {"x": {"eta": [0, 2]}}, "In sweep.grids.x, sampling.eta must"),
+        ("train.max_it", 10**30, "train.max_it must be a number of at most"),
+        ("data.bs", 10**400, "data.bs must be a number of at most"),
+        ("data_generation.n_samples", 2**31, "must be a number of at most 2147483647"),
+        ("train.lr", 1e300, "train.lr must be a number"),
+        ("train.lr", 10**30, "train.lr must be a number"),
+        ("baselines.clip2gan.lr", 1e31, "clip2gan.lr must be a number"),
+        ("train.weight_decay", float("inf"), "weight_decay must be a number"),
+        ("baselines.optimisation.strong.l2_lambda", 10**400, "must be a number"),
+        ("evaluation.rows.x", {"num_steps": 10**30}, "num_steps must be a number of"),
+        ("portraits.judge.steps", 0, "portraits.judge.steps must be 1 or more, got"),
+        ("portraits.judge.lr", -1.0, "portraits.judge.lr must be above 0, got -1.0."),
+        ("portraits.clip.text_layers", 0, "portraits.{clip,clip_held_out}.text_layers"),
+        ("portraits.vae.beta", -0.5, "portraits.vae.beta must be 0 or more"),
+        ("portraits.clip.ema_beta", 1.0, "clip_held_out}.ema_beta must be 0 or"),
+        ("evaluation.rows.x", {"method": []}, "evaluation.rows.x.method must be one"),
+        ("inference.prompts", ["a", ["b"]], "inference.prompts must be a string or a"),
     ],
 )
 def test_wrong_parameter_is_refused_in_one_sentence(base, path, value, message):
@@ -130,11 +131,19 @@ def test_whole_number_stands_for_a_float(base):
     check_parameters(override(base, "train.lr", 1))
 
 
-def flatten(tree, prefix=""):
-    flat = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
+VALUES = [
+    "x", "", "a man, smiling: yes", "h\u00e9 \u2603", "\ud800", True, None, 0, -1, 0.5,
+    -0.5, 10**9, 10**30, 10**400, 1e300, float("nan"), float("inf"), -float("inf"), [],
+    [1], [[1, [2]]], [None], {}, {"a": {"b": 1}},
+]  # fmt: skip
+
+
+def test_values_of_any_kind_are_taken_or_refused_in_sentences(base):
+    tried = [(path, value) for path, _ in walk(base) for value in VALUES]
+    num_refused = 0
+    for path, value in random.Random(0).sample(tried, min(3 * NUM_EACH, len(tried))):
+        try:
+            check_parameters(override(base, path, value))
+        except InputError:
+            num_refused += 1
+    assert num_refused > NUM_EACH

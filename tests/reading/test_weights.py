@@ -1,10 +1,10 @@
 """A file that claims a huge network is compared with its tensors, and nothing built."""
 
 import json
-import resource
 
 import pytest
 import torch
+from processes import little_memory
 from safetensors.torch import save_file
 from torch import nn
 
@@ -16,18 +16,11 @@ from clip2latent_kedro.generators.state_dicts import read_state_dict
 from clip2latent_kedro.portraits.judge import load_judge
 from clip2latent_kedro.reading import load_network, parse_weights, read_weights
 
-_ROOM = 1 << 30
-
 
 @pytest.fixture(autouse=True)
-def little_memory():
-    """Let the process have a gigabyte more, and no more."""
-    with open("/proc/self/statm") as file:  # noqa: PTH123
-        used = int(file.read().split()[0]) * resource.getpagesize()
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (used + _ROOM, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, before)
+def _little_memory():
+    with little_memory(1 << 30):
+        yield
 
 
 class Counted(nn.Module):
