@@ -12,7 +12,7 @@ from generators.snapshots import make_stylegan2, write_nvidia
 from kedro_datasets.matplotlib import MatplotlibDataset
 from kedro_datasets.pandas import CSVDataset
 from matplotlib.figure import Figure
-from world import WEIGHTS, make_portraits_checkpoint
+from world import PORTRAITS, make_portraits_checkpoint
 
 from clip2latent_kedro.api import Clip2StyleGAN
 from clip2latent_kedro.datasets import (
@@ -84,17 +84,8 @@ def test_what_is_stored_has_the_mode_of_any_new_file(tmp_path, umask):
     folder.mkdir()
     save_datasets(folder, source)
     cached_stylegan(source, folder / "converted")
-    settings = {
-        "generator": {
-            "kind": "stylegan2",
-            "filepath": str(WEIGHTS / "generator.safetensors"),
-        },
-        "encoder": {
-            "kind": "compact_clip",
-            "filepath": str(WEIGHTS / "clip.safetensors"),
-        },
-        "sampling": {"sampler": "ddpm", "num_steps": 4, "guidance_scale": 1.0},
-    }
+    sampling = {"sampler": "ddpm", "num_steps": 4, "guidance_scale": 1.0}
+    settings = {**PORTRAITS, "sampling": sampling}
     model = Clip2StyleGAN(settings, "cpu", folder / "b/prior.ckpt")
     model.save_pretrained(folder / "shared", include=("generator", "encoder"))
     assert modes_below(folder) == ({0o666 & ~umask}, {0o777 & ~umask})

@@ -47,6 +47,7 @@ def test_a_picture_is_told_by_its_ending():
     assert is_picture("data/face.PNG")
     assert is_picture("face.jpeg")
     assert not is_picture("a face like face.png but older")
+    assert read_query("a face like face.png but older").startswith("a face")
 
 
 def _grey(levels):

@@ -75,6 +75,8 @@ def test_every_parameter_is_explained_beside_its_value():
         ("device", "gpu", "device must be auto, cpu, cuda or cuda:N, got 'gpu'."),
         ("device", "cpu:0", "device must be auto, cpu, cuda or cuda:N, got 'cpu:0'."),
         ("data.bs", 0, "data.bs must be 1 or more, got 0."),
+        ("inference.num_samples", 0, "inference.num_samples must be 1 or more, got 0"),
+        ("inference.image_batch_size", 0, "image_batch_size must be 1 or more, got 0"),
         ("train.best_by", "fid", "train.best_by must be one of validation_loss, image"),
         ("validation.guidance_scales", [1, 3], "text_score_g3, got 'text_score_g2'."),
         ("validation.num_samples", 0, "validation.num_samples must be 1 or more, got"),

@@ -6,93 +6,63 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from world import DIFFUSION, MLP, PORTRAITS, load_portraits, make_checkpoint
 
 from clip2latent_kedro.api import Clip2StyleGAN
-from clip2latent_kedro.encoders import load_encoder
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.generators import load_generator
 from clip2latent_kedro.latents import measure_cloud, measure_statistics
-from clip2latent_kedro.prior.checkpoint import (
-    Checkpoint,
-    build_prior,
-    write_checkpoint,
-)
+from clip2latent_kedro.prior.checkpoint import build_prior, write_checkpoint
 from clip2latent_kedro.prior.diffusion import DiffusionConfig, EmbeddingStatistics
 from clip2latent_kedro.prior.network import NetworkConfig
 
-WEIGHTS = Path(__file__).parents[2] / "src/clip2latent_kedro/portraits/weights"
 PROMPTS = ["a photograph of an old man with a grey beard", "a young woman"]
-NETWORK = {
-    "kind": "mlp",
-    "dim": 8,
-    "num_timesteps": 20,
-    "depth": 1,
-    "dim_head": 4,
-    "heads": 2,
-}
-DIFFUSION = {
-    "cond_drop_prob": 0.2,
-    "image_embed_scale": 1.0,
-    "text_embed_scale": 1.0,
-    "beta_schedule": "cosine",
-    "predict_x_start": True,
-}
 SETTINGS = {
-    "generator": {
-        "kind": "stylegan2",
-        "filepath": str(WEIGHTS / "generator.safetensors"),
-    },
-    "encoder": {"kind": "compact_clip", "filepath": str(WEIGHTS / "clip.safetensors")},
+    **PORTRAITS,
     "sampling": {"sampler": "ddim", "num_steps": 2, "guidance_scale": 2.0},
 }
 
 
-def make_checkpoint(is_distilled=False):
+def untrained(is_distilled=False):
     """An untrained prior of the portraits."""
-    generator = load_generator("stylegan2", WEIGHTS / "generator.safetensors")
-    encoder = load_encoder("compact_clip", WEIGHTS / "clip.safetensors", {})
+    generator, encoder = load_portraits()
     w = generator.mapping(torch.randn(300, generator.z_dim))[:, :1]
+    identities = {
+        "generator_identity": generator.identity,
+        "encoder_identity": encoder.identity,
+    }
     mean = torch.zeros(encoder.embed_dim)
     embedding = EmbeddingStatistics(mean, 1.0, mean.clone())
     prior = build_prior(
-        NetworkConfig(**NETWORK),
+        NetworkConfig(**MLP),
         DiffusionConfig(**DIFFUSION),
         measure_statistics(w),
         embedding,
         znorm_latent=True,
-        generator_identity=generator.identity,
-        encoder_identity=encoder.identity,
+        **identities,
         is_distilled=is_distilled,
     )
     for weight in prior.parameters():
         torch.nn.init.normal_(weight, std=0.3)
     settings = {
         "data": {"latent_repeats": [generator.num_ws], "embed_noise_scale": 0.5},
-        "model": {"network": NETWORK, "diffusion": DIFFUSION},
+        "model": {"network": MLP, "diffusion": DIFFUSION},
         "train": {"znorm_latent": True},
         **({"distillation": {}} if is_distilled else {}),
     }
-    return Checkpoint(
-        step=0,
-        network={},
-        ema=prior.network.state_dict(),
-        optimizer={},
-        best={},
-        best_step=0,
-        history=[],
-        statistics=measure_statistics(w),
+    return make_checkpoint(
+        prior.network,
+        measure_statistics(w),
         embedding_statistics=embedding,
         cloud=measure_cloud(w),
-        generator_identity=generator.identity,
-        encoder_identity=encoder.identity,
         settings=settings,
+        **identities,
     )
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     path = tmp_path_factory.mktemp("prior") / "mine.safetensors"
-    write_checkpoint(path, make_checkpoint())
+    write_checkpoint(path, untrained())
     return path
 
 
@@ -116,7 +86,7 @@ def test_without_kedro_a_mapping_or_a_yaml_file_says_what_to_load(checkpoint, tm
 
 
 def test_a_student_takes_a_single_step(tmp_path):
-    write_checkpoint(tmp_path / "student", make_checkpoint(is_distilled=True))
+    write_checkpoint(tmp_path / "student", untrained(is_distilled=True))
     model = Clip2StyleGAN(SETTINGS, "cpu", tmp_path / "student")
     assert (model.sampling.sampler, model.sampling.num_steps) == ("ddim", 1)
     assert model.sampling.guidance_scale == 2.0
@@ -169,10 +139,14 @@ def test_wrong_settings_of_sampling_are_named(checkpoint):
         Clip2StyleGAN(few, "cpu", checkpoint)
 
 
-def test_a_file_that_is_no_yaml_is_named(tmp_path):
-    (tmp_path / "models.yml").write_text("a: [")
-    with pytest.raises(InputError, match=r"models.yml must be a YAML file"):
-        Clip2StyleGAN(tmp_path / "models.yml")
-    (tmp_path / "models.yml").write_text("just text")
-    with pytest.raises(InputError, match="must hold generator, encoder, sampling"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", r"models.yml must be a YAML file"),
+        ("just text", "must hold generator, encoder, sampling"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_named(text, message, tmp_path):
+    (tmp_path / "models.yml").write_text(text)
+    with pytest.raises(InputError, match=message):
         Clip2StyleGAN(tmp_path / "models.yml")

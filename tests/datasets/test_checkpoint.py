@@ -1,36 +1,19 @@
 """A checkpoint is stored as a whole; the prior is its averaged network."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from kedro.io import DatasetError, Version
+from world import DIFFUSION, MLP, make_checkpoint
 
 from clip2latent_kedro.datasets import CheckpointDataset, PriorDataset
 from clip2latent_kedro.errors import MissingError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics, measure_cloud
-from clip2latent_kedro.prior.checkpoint import (
-    Checkpoint,
-    build_prior,
-    read_checkpoint,
-)
+from clip2latent_kedro.prior.checkpoint import build_prior, read_checkpoint
 from clip2latent_kedro.prior.diffusion import DiffusionConfig, EmbeddingStatistics
 from clip2latent_kedro.prior.network import NetworkConfig
-
-NETWORK = {
-    "kind": "mlp",
-    "dim": 16,
-    "num_timesteps": 10,
-    "depth": 1,
-    "dim_head": 4,
-    "heads": 1,
-}
-DIFFUSION = {
-    "cond_drop_prob": 0.2,
-    "image_embed_scale": 1.0,
-    "text_embed_scale": 1.0,
-    "beta_schedule": "cosine",
-    "predict_x_start": True,
-}
 
 
 @pytest.fixture
@@ -42,7 +25,7 @@ def checkpoint():
         "encoder_identity": Identity("e", "11"),
     }
     prior = build_prior(
-        NetworkConfig(**NETWORK),
+        NetworkConfig(**MLP),
         DiffusionConfig(**DIFFUSION),
         statistics,
         embedding_statistics,
@@ -50,28 +33,31 @@ def checkpoint():
         **identities,
     )
     network = prior.network.state_dict()
-    return Checkpoint(
-        step=5,
-        network=network,
+    settings = {
+        "data": {"embed_noise_scale": 0.5, "latent_repeats": [4]},
+        "model": {"network": MLP, "diffusion": DIFFUSION},
+        "train": {"max_it": 10, "znorm_latent": True},
+    }
+    checkpoint = make_checkpoint(
+        prior.network,
+        statistics,
         ema={name: value + 1 for name, value in network.items()},
         optimizer={"exp_avg.0": torch.ones(2)},
         best={name: value + 2 for name, value in network.items()},
         best_step=3,
         history=[{"step": 3, "loss": 0.5}, {"step": 5, "loss": 0.25}],
-        statistics=statistics,
         embedding_statistics=embedding_statistics,
         cloud=measure_cloud(torch.randn(20, 1, 4)),
-        settings={
-            "data": {"embed_noise_scale": 0.5, "latent_repeats": [4]},
-            "model": {"network": NETWORK, "diffusion": DIFFUSION},
-            "train": {"max_it": 10, "znorm_latent": True},
-        },
+        settings=settings,
         **identities,
     )
+    return replace(checkpoint, network=network)
 
 
 def test_round_trip_and_overwrite(tmp_path, checkpoint):
-    dataset = CheckpointDataset(filepath=str(tmp_path / "new" / "prior.safetensors"))
+    path = tmp_path / "new" / "prior.safetensors"
+    dataset = CheckpointDataset(filepath=str(path))
+    assert str(dataset._describe()["filepath"]) == str(path)
     dataset.save(checkpoint)
     dataset.save(checkpoint)
     loaded = dataset.load()
@@ -104,6 +90,7 @@ def test_prior_is_an_averaged_network_and_versioned(tmp_path, checkpoint, which,
     version = Version(None, "2025-01-01T00.00.00.000Z")
     PriorDataset(filepath=path, which=which, version=version).save(checkpoint)
     dataset = PriorDataset(filepath=path, version=Version(None, None))
+    assert str(dataset._describe()["filepath"]) == path
     assert dataset.exists()
     prior = dataset.load()
     expected = {name: value + added for name, value in checkpoint.network.items()}
@@ -132,11 +119,3 @@ def test_prior_missing(tmp_path):
     assert isinstance(caught.value.__cause__, MissingError)
     message = f"There is no prior at {path}. Run the pipeline distillation first."
     assert str(caught.value.__cause__) == message
-
-
-def test_describe(tmp_path):
-    path = str(tmp_path / "prior.safetensors")
-    described = CheckpointDataset(filepath=path)._describe()
-    assert str(described["filepath"]) == path
-    described = PriorDataset(filepath=path, which="best")._describe()
-    assert (str(described["filepath"]), described["which"]) == (path, "best")

@@ -1,10 +1,15 @@
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from world import seeded
 
 from clip2latent_kedro.schedules import cosine_alpha_bar
+
+CONFORMANCE = Path(__file__).parents[3] / "shared" / "conformance"
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,16 @@ def make_gaussian(alpha_bar: Tensor) -> GaussianData:
     )
 
 
+@pytest.fixture(scope="session")
+def golden():
+    """Outputs of the original, as tensors by name."""
+    path = CONFORMANCE / "prior_small64.golden.npz"
+    if not path.exists():
+        pytest.skip("no conformance files")
+    with np.load(path) as arrays:
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
 @pytest.fixture
 def gaussian():
     return make_gaussian(cosine_alpha_bar(1000))
@@ -96,5 +111,4 @@ def even_gaussian():
 
 @pytest.fixture
 def start():
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(16, 3, generator=generator, dtype=torch.float64)
+    return torch.randn(16, 3, generator=seeded(), dtype=torch.float64)

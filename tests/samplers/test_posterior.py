@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -10,16 +8,6 @@ from clip2latent_kedro.schedules import (
     respaced_timesteps,
     visited_levels,
 )
-
-CONFORMANCE = Path(__file__).parents[3] / "shared" / "conformance"
-
-
-@pytest.fixture(scope="module")
-def golden():
-    path = CONFORMANCE / "prior_small64.golden.npz"
-    if not path.exists():
-        pytest.skip("no conformance files")
-    return np.load(path)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from world import seeded
 
 from clip2latent_kedro.samplers.ddim import sample_ddim
 from clip2latent_kedro.samplers.ddpm import sample_ddpm
@@ -11,10 +12,6 @@ from clip2latent_kedro.samplers.unipc import corrected_target, sample_unipc
 from clip2latent_kedro.schedules import karras_timesteps, respaced_timesteps
 
 DETERMINISTIC = [sample_ddim, sample_dpmpp_2m, sample_unipc]
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def plan(spacing, num_steps, alpha_bar):

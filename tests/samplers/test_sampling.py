@@ -5,6 +5,7 @@ from typing import get_args
 
 import pytest
 import torch
+from world import seeded
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.samplers import (
@@ -14,6 +15,7 @@ from clip2latent_kedro.samplers import (
     sample,
 )
 from clip2latent_kedro.samplers.config import SamplerName
+from clip2latent_kedro.samplers.ddim import sample_ddim
 from clip2latent_kedro.samplers.ddpm import sample_ddpm
 from clip2latent_kedro.schedules import karras_timesteps
 
@@ -23,10 +25,6 @@ CONFIG = SamplingConfig(
     guidance_scale=1.0,
     variance="upstream",
 )
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize(
@@ -59,48 +57,31 @@ def test_each_sampler_visits_its_timesteps_once(gaussian, start, sampler, visite
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_karras_spacing_reaches_every_sampler(gaussian, sampler):
     config = replace(CONFIG, sampler=sampler, spacing="karras", num_steps=7)
-
-    timesteps = plan_timesteps(config, gaussian.alpha_bar)
-
-    assert timesteps == karras_timesteps(gaussian.alpha_bar, 7)
+    expected = karras_timesteps(gaussian.alpha_bar, 7)
+    assert plan_timesteps(config, gaussian.alpha_bar) == expected
 
 
 def test_samplers_are_those_of_the_settings():
     assert list(SAMPLERS) == list(get_args(SamplerName))
 
 
-@pytest.mark.parametrize("variance", ["upstream", "corrected"])
-def test_variance_reaches_ddpm(gaussian, start, variance):
-    expected = sample_ddpm(
-        gaussian.denoise,
-        start,
-        [750, 500, 250, 0],
-        gaussian.alpha_bar,
-        generator=seeded(),
-        variance=variance,
+@pytest.mark.parametrize(
+    ("function", "timesteps", "settings"),
+    [
+        (sample_ddpm, [750, 500, 250, 0], {"variance": "upstream"}),
+        (sample_ddpm, [750, 500, 250, 0], {"variance": "corrected"}),
+        (sample_ddim, [999, 749, 499, 249], {"eta": 0.0}),
+        (sample_ddim, [999, 749, 499, 249], {"eta": 0.7}),
+    ],
+)
+def test_settings_reach_the_sampler(gaussian, start, function, timesteps, settings):
+    denoise, alpha_bar = gaussian.denoise, gaussian.alpha_bar
+    sampler = function.__name__.removeprefix("sample_")
+    expected = function(
+        denoise, start, timesteps, alpha_bar, generator=seeded(), **settings
     )
-
-    found = sample(
-        gaussian.denoise,
-        start,
-        gaussian.alpha_bar,
-        replace(CONFIG, variance=variance),
-        seeded(),
-    )
-
-    assert torch.equal(found, expected)
-
-
-def test_eta_reaches_ddim(gaussian, start):
-    """With eta the result depends on the generator, without it does not."""
-
-    def draw(eta, seed):
-        config = replace(CONFIG, sampler="ddim", eta=eta)
-        return sample(gaussian.denoise, start, gaussian.alpha_bar, config, seeded(seed))
-
-    assert torch.equal(draw(0.0, 1), draw(0.0, 2))
-    assert not torch.equal(draw(1.0, 1), draw(1.0, 2))
-    assert torch.equal(draw(1.0, 1), draw(1.0, 1))
+    config = replace(CONFIG, sampler=sampler, **settings)
+    assert torch.equal(sample(denoise, start, alpha_bar, config, seeded()), expected)
 
 
 def test_sampling_records_no_gradient(gaussian, start):
@@ -156,8 +137,7 @@ def test_settings_out_of_range_are_explained(setting, value, message):
 
 
 def test_cfgpp_takes_a_share():
-    message = re.escape("guidance_scale must be 0 to 1 for guidance: cfgpp, got 1.5.")
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match="must be 0 to 1 for guidance: cfgpp"):
         replace(CONFIG, guidance="cfgpp", guidance_scale=1.5)
 
 
