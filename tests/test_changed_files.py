@@ -17,7 +17,7 @@ from kedro.io import DatasetError
 from mutations import NUM_EACH, change_bytes, change_safetensors, change_tree
 from prior.toy import make_network_config, train
 from processes import little_memory
-from world import WEIGHTS, make_portraits_checkpoint
+from shipped import WEIGHTS, make_portraits_checkpoint
 
 from clip2latent_kedro.api.inputs import read_edit
 from clip2latent_kedro.datasets import (

@@ -12,7 +12,7 @@ from generators.snapshots import make_stylegan2, write_nvidia
 from kedro_datasets.matplotlib import MatplotlibDataset
 from kedro_datasets.pandas import CSVDataset
 from matplotlib.figure import Figure
-from world import PORTRAITS, make_portraits_checkpoint
+from shipped import PORTRAITS, make_portraits_checkpoint
 
 from clip2latent_kedro.api import Clip2StyleGAN
 from clip2latent_kedro.datasets import (

@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from shipped import load_portraits
 from torch import Tensor
-from world import load_portraits, make_data
+from world import make_data
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity

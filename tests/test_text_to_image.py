@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
-from world import (
-    STATISTICS,
-    ColourGenerator,
-    make_model,
-    make_prior,
-    make_sampling,
-)
+from world import STATISTICS, ColourGenerator, make_model, make_prior, make_sampling
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import image_to_uint8

@@ -8,7 +8,7 @@ import torch
 import yaml
 from omegaconf import OmegaConf
 from prior.published_toys import average_buffers
-from world import PORTRAITS, WEIGHTS, make_portraits_checkpoint
+from shipped import PORTRAITS, WEIGHTS, make_portraits_checkpoint
 
 from clip2latent_kedro.api import Clip2StyleGAN
 from clip2latent_kedro.errors import InputError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from world import DIFFUSION, MLP, PORTRAITS, load_portraits, make_checkpoint
+from shipped import DIFFUSION, MLP, PORTRAITS, load_portraits, make_checkpoint
 
 from clip2latent_kedro.api import Clip2StyleGAN
 from clip2latent_kedro.errors import InputError

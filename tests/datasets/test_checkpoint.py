@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from kedro.io import DatasetError, Version
-from world import DIFFUSION, MLP, make_checkpoint
+from shipped import DIFFUSION, MLP, make_checkpoint
 
 from clip2latent_kedro.datasets import CheckpointDataset, PriorDataset
 from clip2latent_kedro.errors import MissingError
