@@ -229,19 +229,6 @@ def test_without_the_network_every_file_has_a_place(project, server, monkeypatch
     assert server.requests == []
 
 
-def test_another_file_than_the_expected_is_refused(project, server):
-    path = Path("conf/ffhq/catalog_models.yml")
-    digest = hashlib.sha256(server.files[GENERATOR["ffhq"]]).hexdigest()
-    text = path.read_text().replace(
-        "  licence:", f"  sha256: '{'0' * 64}'\n  licence:", 1
-    )
-    path.write_text(text)
-    sentence = refusal("ffhq", "data_generation")
-    assert f"should have the SHA-256 {'0' * 64}, not {digest}" in sentence
-    path.write_text(text.replace("0" * 64, digest))
-    run("ffhq", "models")
-
-
 def test_a_broken_transfer_and_a_dead_address_are_survived(project, server):
     server.drops = [2000]
     replace_global("ffhq", "generator", f"{server.url}/gone/faces.pkl")

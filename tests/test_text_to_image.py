@@ -9,7 +9,6 @@ from world import STATISTICS, ColourGenerator, make_model, make_prior, make_samp
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.latents import LatentCloud
 
 PROMPTS = ["1 0 0", "0 -3 4"]
 
@@ -110,14 +109,20 @@ def test_truncation_pulls_towards_the_chosen_centre(name, centre):
     torch.testing.assert_close(half, (whole + centre) / 2)
 
 
-def test_models_that_do_not_belong_together_are_refused():
-    prior = make_prior(encoder_identity=Identity("other-clip", "99"))
-    with pytest.raises(InputError, match="trained for the encoder other-clip"):
-        make_model(prior=prior)
-    with pytest.raises(InputError, match=r"latent_repeats must have 1 numbers.*\[1\]"):
-        make_model(latent_repeats=[1])
-    with pytest.raises(InputError, match="add up to the 2 layers"):
-        make_model(latent_repeats=[1, 1])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"latent_repeats": [1]}, r"latent_repeats must have 1 numbers.*\[1\]"),
+        ({"latent_repeats": [1, 1]}, "add up to the 2 layers"),
+        (
+            {"prior": make_prior(encoder_identity=Identity("other-clip", "99"))},
+            "trained for the encoder other-clip",
+        ),
+    ],
+)
+def test_models_that_do_not_belong_together_are_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        make_model(**changes)
 
 
 @pytest.mark.parametrize("retrieval", [{}, RETRIEVAL])
@@ -134,13 +139,6 @@ def test_guidance_leads_away_from_what_is_not_wanted(negative, retrieval):
     unwanted = model(negative, plain, rank=False, **draws).w
     expected = unwanted + 2.5 * (wanted - unwanted)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-
-
-def test_as_many_negatives_as_queries_or_one():
-    with pytest.raises(InputError, match="one for all or 2, got 3"):
-        make_model()(
-            PROMPTS, make_sampling(), num_samples=1, seed=0, negative=["1 0 0"] * 3
-        )
 
 
 def test_images_and_mixtures_are_queries_too():
@@ -166,31 +164,33 @@ def test_a_distilled_prior_is_guided_by_its_input():
     torch.testing.assert_close(student, make_model(0.5)(PROMPTS, sampling, **draws).w)
 
 
-def test_a_distilled_prior_has_no_unconditional_branch():
-    model = make_model(prior=make_prior(condition_inputs=("guidance_scale",)))
-    cfgpp = make_sampling(guidance="cfgpp", guidance_scale=0.5)
-    with pytest.raises(InputError, match="guidance must be cfg for a distilled prior"):
-        model(PROMPTS, cfgpp, num_samples=1, seed=0)
-    one = make_sampling(sampler="ddim", num_steps=1)
-    with pytest.raises(InputError, match="A negative condition needs a prior that is"):
-        model(PROMPTS, one, num_samples=1, seed=0, negative=["1 0 0"])
+ONE_STEP = {"sampler": "ddim", "num_steps": 1}
 
 
-def test_auto_truncation_keeps_samples_within_the_cloud():
-    radii = torch.full((101,), 1.4)
-    axes = torch.eye(3)[None]
-    cloud = LatentCloud(STATISTICS.mean, axes, torch.ones(1, 3), radii)
-    model = make_model(prior=make_prior(1.0, cloud=cloud))
-    auto = make_sampling(sampler="ddim", truncation="auto")
-    free = make_sampling(sampler="ddim")
-    draws = {"num_samples": 40, "seed": 0, "rank": False}
-    distance, before = (
-        cloud.distance(model(PROMPTS, sampling, **draws).w.flatten(0, 1)[:, :1])
-        for sampling in (auto, free)
-    )
-    torch.testing.assert_close(distance, before.clamp_max(1.4))
-    assert (before < 1.4).any()
-    assert (before > 1.4).any()
+@pytest.mark.parametrize(
+    ("inputs", "settings", "negatives", "message"),
+    [
+        ((), {}, 3, "one for all or 2, got 3"),
+        (
+            ("guidance_scale",),
+            {"guidance": "cfgpp", "guidance_scale": 0.5},
+            0,
+            "guidance must be cfg for a distilled prior",
+        ),
+        (
+            ("guidance_scale",),
+            ONE_STEP,
+            1,
+            "A negative condition needs a prior that is",
+        ),
+    ],
+)
+def test_guidance_that_cannot_be_is_refused(inputs, settings, negatives, message):
+    """A distilled prior has no branch without the condition."""
+    model = make_model(prior=make_prior(condition_inputs=inputs))
+    draws = {"num_samples": 1, "seed": 0, "negative": ["1 0 0"] * negatives or None}
+    with pytest.raises(InputError, match=message):
+        model(PROMPTS, make_sampling(**settings), **draws)
 
 
 def test_scores_without_ranking_and_another_form_of_image():

@@ -35,11 +35,7 @@ class GaussianData:
 
 @dataclass(frozen=True)
 class MixtureData:
-    """Data of independent channels, each of three Gaussians, as well known.
-
-    The probability-flow ODE of one channel never lets two points pass each other, and
-    so keeps quantiles.
-    """
+    """Data of independent channels, each of three Gaussians, as well known."""
 
     alpha_bar: Tensor
     share = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
@@ -61,17 +57,6 @@ class MixtureData:
         std_t = (bar * self.std**2 + 1 - bar).sqrt()
         standard = (x[..., None] - bar.sqrt() * self.mean) / std_t
         return (self.share * torch.special.ndtr(standard)).sum(dim=-1)
-
-    def ode_solution(self, x_t: Tensor, t: int) -> Tensor:
-        """Return the clean x of the same quantile, by bisection."""
-        quantile = self.cdf(x_t, self.alpha_bar[t])
-        low, high = torch.full_like(x_t, -10), torch.full_like(x_t, 10)
-        for _ in range(60):
-            middle = (low + high) / 2
-            is_below = self.cdf(middle, 1.0) < quantile
-            low = torch.where(is_below, middle, low)
-            high = torch.where(is_below, high, middle)
-        return (low + high) / 2
 
 
 def make_gaussian(alpha_bar: Tensor) -> GaussianData:

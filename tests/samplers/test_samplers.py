@@ -94,28 +94,6 @@ def test_error_falls_with_the_order_of_the_sampler(
     assert errors[1] / errors[2] == pytest.approx(ratio, rel=0.05)
 
 
-@pytest.mark.parametrize("sampler", DETERMINISTIC)
-@pytest.mark.parametrize("spacing", ["trailing", "karras"])
-@pytest.mark.parametrize("data", ["gaussian", "mixture"])
-def test_samples_converge_to_the_solution_of_the_ode(
-    request, start, sampler, spacing, data
-):
-    world = request.getfixturevalue(data)
-    exact = world.ode_solution(start, 999)
-
-    errors = []
-    for num_steps in (10, 100, 1000):
-        timesteps = plan(spacing, num_steps, world.alpha_bar)
-        x0 = sampler(
-            world.denoise, start, timesteps, world.alpha_bar, generator=seeded()
-        )
-        errors.append((x0 - exact).abs().mean().item())
-
-    assert errors[0] > 3 * errors[1]
-    assert errors[1] > errors[2]
-    assert errors[2] < 0.005
-
-
 @pytest.mark.parametrize("sampler", [sample_ddpm, *DETERMINISTIC])
 def test_one_step_is_the_first_prediction(gaussian, start, sampler):
     x0 = sampler(gaussian.denoise, start, [999], gaussian.alpha_bar, generator=seeded())
