@@ -188,10 +188,8 @@ def test_embedding_and_images_are_of_the_area_resized_image():
 
 
 def test_dtype_and_native_size():
-    config = replace(
-        GENERATION, n_samples=2, dtype="float16", out_image_size=None, psi=0.7
-    )
-    (shard,) = make(generation=config)
+    settings = {"dtype": "float16", "out_image_size": None, "psi": 0.7}
+    (shard,) = make(generation=replace(GENERATION, n_samples=2, **settings))
     assert {array.dtype for array in shard.arrays.values()} == {np.dtype("float16")}
     assert (shard.arrays["clip_embedding"][:, -1] == 16).all()
 
