@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from clip2latent_kedro.latents import (
+    LatentCloud,
     group_starts,
     measure_cloud,
     measure_statistics,
@@ -108,6 +109,11 @@ def test_a_radius_holds_its_share_of_the_data(skewed, quantile):
     cloud = measure_cloud(skewed)
     inside = cloud.distance(skewed) <= cloud.radius(quantile) * (1 + 1e-6)
     assert inside.double().mean().item() == pytest.approx(quantile, abs=0.002)
+
+
+def test_between_stored_quantiles_the_radius_is_straight():
+    cloud = LatentCloud(*[torch.ones(1, 1)] * 3, radii=torch.linspace(1, 3, 101) ** 2)
+    assert cloud.radius(0.955) == pytest.approx((2.90**2 + 2.92**2) / 2)
 
 
 def test_a_direction_that_hardly_moves_does_not_count_as_far():

@@ -68,12 +68,6 @@ def test_a_w_inside_or_at_the_centre_is_left_alone():
     assert psi_into_cloud(cloud.mean[None], cloud.mean, cloud, 0.5).item() == 1
 
 
-def test_the_radius_runs_through_the_quantiles():
-    cloud = LatentCloud(*[torch.ones(1, 1)] * 3, radii=torch.linspace(1, 3, 101) ** 2)
-    assert [cloud.radius(q) for q in (0.0, 0.5, 1.0)] == pytest.approx([1, 4, 9])
-    assert cloud.radius(0.955) == pytest.approx((2.90**2 + 2.92**2) / 2)
-
-
 def colour_cloud(radius):
     identity = torch.eye(3)[None]
     radii = torch.full((101,), radius)
