@@ -32,7 +32,7 @@ PROJECT = Path(__file__).parents[1]
 SHORT = (  # a default run of about a minute
     "data_generation.n_samples:2048,train.max_it:200,train.val_it:100,"
     "distillation.max_it:20,evaluation.num_prompts:4,evaluation.num_samples:2,"
-    "evaluation.timing_repeats:1,evaluation.timing_warmups:0,"
+    "evaluation.timing_repeats:1,evaluation.timing_warmups:1,"
     "evaluation.generator_images:64,evaluation.num_resamples:100"
 )
 RUNS = {

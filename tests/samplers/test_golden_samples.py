@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -12,15 +11,6 @@ from clip2latent_kedro.prior.published import read_published
 from clip2latent_kedro.samplers import SamplingConfig, sample
 
 CONFORMANCE = Path(__file__).parents[3] / "shared" / "conformance"
-
-
-@pytest.fixture(scope="module")
-def golden():
-    path = CONFORMANCE / "prior_small64.golden.npz"
-    if not path.exists():
-        pytest.skip("no conformance files")
-    with np.load(path) as arrays:
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
-"""Linear models of a world of three colours, whose every answer is known.
+"""The tiny world of the tests: three colours, whose every answer is known.
 
 A picture is one colour, w is that colour, and so is the embedding of an image. A
-text is three numbers, such as "0.5 0 -1", and they are its embedding.
+text is three numbers, such as "0.5 0 -1", and they are its embedding. Models that need
+files, and checkpoints, are in `shipped`.
 """
 
 from typing import ClassVar
@@ -12,14 +13,11 @@ from torch import Tensor, nn
 
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics
-from clip2latent_kedro.methods.clip2latent import Clip2Latent, Clip2LatentSettings
-from clip2latent_kedro.methods.models import Models
-from clip2latent_kedro.pairs import TrainingPairs
+from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior, EmbeddingStatistics
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.schedules import cosine_alpha_bar
-from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.study.prompts import read_queries
+from clip2latent_kedro.study import EvaluationConfig, read_queries
 from clip2latent_kedro.text_to_image import TextToImage
 
 NUM_TIMESTEPS = 20
@@ -142,27 +140,6 @@ def make_model(spread=0.0, **changes):
     )
 
 
-def make_models(spread=0.0, **changes):
-    settings = {
-        "generator": ColourGenerator(),
-        "encoder": ColourEncoder(),
-        "embedder": ColourEncoder(),
-        "judge": ColourJudge(),
-        "latent_repeats": [2],
-        "latent_batch_size": 1024,
-        "image_batch_size": 64,
-    }
-    if "priors" not in changes:
-        changes["priors"] = {"prior": make_prior(spread)}
-    return Models(**{**settings, **changes})
-
-
-def make_method(models=None, **settings):
-    """Return clip2latent, by default of a prior without spread."""
-    asked = Clip2LatentSettings(**{**vars(make_sampling()), **settings})
-    return Clip2Latent.build(asked, models or make_models(), make_queries())
-
-
 def make_sampling(**changes):
     settings = {
         "sampler": "ddpm",
@@ -170,6 +147,18 @@ def make_sampling(**changes):
         "guidance_scale": 1.0,
     }
     return SamplingConfig(**{**settings, **changes})
+
+
+def make_data(**changes):
+    settings = {
+        "bs": 16,
+        "embed_noise_scale": 0.5,
+        "clip_variant": "colour",
+        "n_latents": 1,
+        "latent_dim": 3,
+        "latent_repeats": [2],
+    }
+    return DataConfig(**{**settings, **changes})
 
 
 GIVEN_ROWS = {
@@ -225,3 +214,7 @@ def make_colour_pairs(num_pairs=200, seed=0):
         "versions": {},
     }
     return TrainingPairs(w, w[:, 0], recipe)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
