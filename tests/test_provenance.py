@@ -214,6 +214,7 @@ COMPUTED_BY = {
     "rows": ["study.samples", "methods.clip2latent"],
     "rows without a prior": ["study.samples", "methods.random_w", "methods.references"],
     "generator images": ["study.distances"],
+    "seconds without a prior": ["study.timing", "methods.random_w"],
     "trials": ["study.engine", "methods.clip2latent"],
     "variants": ["study.ablation.plan"],
     "pictures": ["inference"],
