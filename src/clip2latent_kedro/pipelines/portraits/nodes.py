@@ -10,43 +10,6 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.pipelines.portraits.card import write_card
-from clip2latent_kedro.portraits.attributes import ATTRIBUTES
-from clip2latent_kedro.portraits.captions import Caption, held_out_prompts
-from clip2latent_kedro.portraits.clip import (
-    ClipFinetuneConfig,
-    ClipTrainingConfig,
-    export_clip,
-)
-from clip2latent_kedro.portraits.clip_training import clip_task, finetune_task
-from clip2latent_kedro.portraits.generator import (
-    GeneratorConfig,
-    export_generator,
-    generator_task,
-)
-from clip2latent_kedro.portraits.judge import JudgeConfig, export_judge, judge_task
-from clip2latent_kedro.portraits.prompts import (
-    bank_prompts,
-    draw_reference_z,
-    render_references,
-)
-from clip2latent_kedro.portraits.quality import (
-    compare_pictures,
-    measure_generator,
-    measure_judge,
-    measure_reconstruction,
-    measure_retrieval,
-)
-from clip2latent_kedro.portraits.training import train_model
-from clip2latent_kedro.portraits.vae import (
-    VaeTrainingConfig,
-    averaged_vae,
-    vae_task,
-)
-from clip2latent_kedro.portraits.vae_flow import (
-    FlowTrainingConfig,
-    export_vae,
-    flow_task,
-)
 from clip2latent_kedro.runtime import derive_seed, describe_machine, pick_device
 from clip2latent_kedro.training import Task
 from clip2latent_kedro.training.state import (
@@ -54,6 +17,47 @@ from clip2latent_kedro.training.state import (
     pack_state,
     stored_state,
     unpack_state,
+)
+from clip2latent_kedro.worlds.portraits.attributes import ATTRIBUTES
+from clip2latent_kedro.worlds.portraits.captions import Caption, held_out_prompts
+from clip2latent_kedro.worlds.portraits.clip import (
+    ClipFinetuneConfig,
+    ClipTrainingConfig,
+    export_clip,
+)
+from clip2latent_kedro.worlds.portraits.clip_training import clip_task, finetune_task
+from clip2latent_kedro.worlds.portraits.generator import (
+    GeneratorConfig,
+    export_generator,
+    generator_task,
+)
+from clip2latent_kedro.worlds.portraits.judge import (
+    JudgeConfig,
+    export_judge,
+    judge_task,
+)
+from clip2latent_kedro.worlds.portraits.prompts import (
+    bank_prompts,
+    draw_reference_z,
+    render_references,
+)
+from clip2latent_kedro.worlds.portraits.quality import (
+    compare_pictures,
+    measure_generator,
+    measure_judge,
+    measure_reconstruction,
+    measure_retrieval,
+)
+from clip2latent_kedro.worlds.portraits.training import train_model
+from clip2latent_kedro.worlds.portraits.vae import (
+    VaeTrainingConfig,
+    averaged_vae,
+    vae_task,
+)
+from clip2latent_kedro.worlds.portraits.vae_flow import (
+    FlowTrainingConfig,
+    export_vae,
+    flow_task,
 )
 
 Pictures = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]

@@ -8,15 +8,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
-from clip2latent_kedro.portraits.attributes import (
+from clip2latent_kedro.runtime import derive_seed, make_generator
+from clip2latent_kedro.worlds.portraits.attributes import (
     ATTRIBUTES,
     labels_of,
     sample_z,
     visible_mask,
 )
-from clip2latent_kedro.portraits.captions import sample_split, write_captions
-from clip2latent_kedro.portraits.renderer import render
-from clip2latent_kedro.runtime import derive_seed, make_generator
+from clip2latent_kedro.worlds.portraits.captions import sample_split, write_captions
+from clip2latent_kedro.worlds.portraits.renderer import render
 
 _AT_ONCE = 128
 

@@ -16,13 +16,13 @@ from torch import Tensor
 from clip2latent_kedro.checked import Checked, PositiveFloat, PositiveInt
 from clip2latent_kedro.generators.decoders import describe_vae
 from clip2latent_kedro.generators.vae import FLOW_PREFIX, LatentFlow
-from clip2latent_kedro.portraits.attributes import sample_z
-from clip2latent_kedro.portraits.renderer import render
-from clip2latent_kedro.portraits.training import regression_task
-from clip2latent_kedro.portraits.vae import VaeTrainingConfig, averaged_vae
 from clip2latent_kedro.progress import progress_bar
 from clip2latent_kedro.runtime import derive_seed, make_generator, seeded_weights
 from clip2latent_kedro.training import Task, TrainingState
+from clip2latent_kedro.worlds.portraits.attributes import sample_z
+from clip2latent_kedro.worlds.portraits.renderer import render
+from clip2latent_kedro.worlds.portraits.training import regression_task
+from clip2latent_kedro.worlds.portraits.vae import VaeTrainingConfig, averaged_vae
 
 _ENCODED_AT_ONCE = 256
 

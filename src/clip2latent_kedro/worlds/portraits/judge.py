@@ -20,14 +20,6 @@ from torch.nn import functional as F
 from clip2latent_kedro.checked import Checked, PositiveFloat, PositiveInt
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.portraits.attributes import (
-    ATTRIBUTES,
-    labels_of,
-    sample_z,
-    visible_mask,
-)
-from clip2latent_kedro.portraits.renderer import render
-from clip2latent_kedro.portraits.training import regression_task
 from clip2latent_kedro.reading import (
     MISSHAPEN,
     load_network,
@@ -37,6 +29,14 @@ from clip2latent_kedro.reading import (
 )
 from clip2latent_kedro.runtime import make_generator, seeded_weights
 from clip2latent_kedro.training import Task, TrainingState
+from clip2latent_kedro.worlds.portraits.attributes import (
+    ATTRIBUTES,
+    labels_of,
+    sample_z,
+    visible_mask,
+)
+from clip2latent_kedro.worlds.portraits.renderer import render
+from clip2latent_kedro.worlds.portraits.training import regression_task
 
 _GROUPS = 8  # of channels, normalised together
 

@@ -28,9 +28,9 @@ from clip2latent_kedro.encoders.compact_clip import (
     known_tokens,
     pack_clip,
 )
-from clip2latent_kedro.portraits.attributes import ATTRIBUTES
-from clip2latent_kedro.portraits.phrases import grammar_fragments
 from clip2latent_kedro.training import TrainingState
+from clip2latent_kedro.worlds.portraits.attributes import ATTRIBUTES
+from clip2latent_kedro.worlds.portraits.phrases import grammar_fragments
 
 if TYPE_CHECKING:
     from open_clip.model import CLIP

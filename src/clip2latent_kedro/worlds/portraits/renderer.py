@@ -8,12 +8,12 @@ coordinates of `canvas`.
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.portraits.attributes import (
+from clip2latent_kedro.worlds.portraits.attributes import (
     SoftAttributes,
     attributes_from_labels,
     soft_attributes,
 )
-from clip2latent_kedro.portraits.canvas import Canvas, arc, box, ellipse
+from clip2latent_kedro.worlds.portraits.canvas import Canvas, arc, box, ellipse
 
 _DARK = (0.04, 0.04, 0.05)
 _EYE_U, _EYE_V = 0.185, -0.06

@@ -13,20 +13,20 @@ from clip2latent_kedro.encoders.compact_clip import (
     compact_rows,
 )
 from clip2latent_kedro.encoders.open_clip import preprocess
-from clip2latent_kedro.portraits.attributes import labels_of, visible_mask
-from clip2latent_kedro.portraits.captions import sample_split, write_captions
-from clip2latent_kedro.portraits.clip import (
+from clip2latent_kedro.runtime import derive_seed, make_generator, seeded_weights
+from clip2latent_kedro.training import Task, TrainingState
+from clip2latent_kedro.training.optimizer import split_by_axes
+from clip2latent_kedro.worlds.portraits.attributes import labels_of, visible_mask
+from clip2latent_kedro.worlds.portraits.captions import sample_split, write_captions
+from clip2latent_kedro.worlds.portraits.clip import (
     NOT_STATED,
     ClipBatch,
     ClipFinetuneConfig,
     ClipTrainingConfig,
     ClipWithHead,
 )
-from clip2latent_kedro.portraits.renderer import render
-from clip2latent_kedro.portraits.training import regression_task
-from clip2latent_kedro.runtime import derive_seed, make_generator, seeded_weights
-from clip2latent_kedro.training import Task, TrainingState
-from clip2latent_kedro.training.optimizer import split_by_axes
+from clip2latent_kedro.worlds.portraits.renderer import render
+from clip2latent_kedro.worlds.portraits.training import regression_task
 
 
 def clip_task(config: ClipTrainingConfig, *, seed: int, device: str) -> Task:

@@ -14,10 +14,14 @@ from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.portraits.attributes import sample_z
-from clip2latent_kedro.portraits.judge import AttributeJudge, JudgeNetwork, load_judge
-from clip2latent_kedro.portraits.renderer import render
 from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.worlds.portraits.attributes import sample_z
+from clip2latent_kedro.worlds.portraits.judge import (
+    AttributeJudge,
+    JudgeNetwork,
+    load_judge,
+)
+from clip2latent_kedro.worlds.portraits.renderer import render
 
 _NUM_MEASURED = 1024
 _AT_ONCE = 256

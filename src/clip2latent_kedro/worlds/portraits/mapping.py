@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from clip2latent_kedro.generators.stylegan2 import FullyConnected, MappingNetwork
-from clip2latent_kedro.portraits.attributes import (
+from clip2latent_kedro.worlds.portraits.attributes import (
     ATTRIBUTES,
     LAYOUT,
     Z_DIM,

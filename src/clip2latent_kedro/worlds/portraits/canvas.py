@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.portraits.attributes import ATTRIBUTES, SoftAttributes
+from clip2latent_kedro.worlds.portraits.attributes import ATTRIBUTES, SoftAttributes
 
 PALETTES: dict[str, dict[str, tuple[float, float, float]]] = {
     "skin": {

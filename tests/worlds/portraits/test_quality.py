@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.portraits.attributes import (
+from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.worlds.portraits.attributes import (
     ATTRIBUTE_NAMES,
     ATTRIBUTES,
     Z_DIM,
@@ -10,17 +11,16 @@ from clip2latent_kedro.portraits.attributes import (
     sample_z,
     visible_mask,
 )
-from clip2latent_kedro.portraits.captions import held_out_prompts
-from clip2latent_kedro.portraits.prompts import _fill_in, render_references
-from clip2latent_kedro.portraits.quality import (
+from clip2latent_kedro.worlds.portraits.captions import held_out_prompts
+from clip2latent_kedro.worlds.portraits.prompts import _fill_in, render_references
+from clip2latent_kedro.worlds.portraits.quality import (
     accuracy_by_attribute,
     compare_pictures,
     measure_generator,
     measure_judge,
     measure_reconstruction,
 )
-from clip2latent_kedro.portraits.renderer import render
-from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.worlds.portraits.renderer import render
 
 
 class RendererAsGenerator:
