@@ -35,8 +35,7 @@ from clip2latent_kedro.worlds.portraits.clip import (
 )
 from clip2latent_kedro.worlds.portraits.generator import GeneratorConfig
 from clip2latent_kedro.worlds.portraits.judge import JudgeConfig
-from clip2latent_kedro.worlds.portraits.vae import VaeTrainingConfig
-from clip2latent_kedro.worlds.portraits.vae_flow import FlowTrainingConfig
+from clip2latent_kedro.worlds.portraits.vae import FlowTrainingConfig, VaeTrainingConfig
 
 GONE = {"ablation.ensemble_size": "Priors are trained one by one: remove it."}
 

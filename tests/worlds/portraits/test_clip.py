@@ -15,10 +15,11 @@ from clip2latent_kedro.worlds.portraits.clip import (
     ClipTrainingConfig,
     ClipWithHead,
     attribute_loss,
+    clip_task,
     contrastive_loss,
     export_clip,
+    finetune_task,
 )
-from clip2latent_kedro.worlds.portraits.clip_training import clip_task, finetune_task
 from clip2latent_kedro.worlds.portraits.quality import measure_retrieval
 from clip2latent_kedro.worlds.portraits.training import train_model
 

@@ -9,16 +9,14 @@ from clip2latent_kedro.worlds.portraits.generator import face_weight, image_loss
 from clip2latent_kedro.worlds.portraits.renderer import render
 from clip2latent_kedro.worlds.portraits.training import train_model
 from clip2latent_kedro.worlds.portraits.vae import (
+    FlowTrainingConfig,
     Vae,
     VaeTrainingConfig,
     averaged_vae,
-    vae_task,
-)
-from clip2latent_kedro.worlds.portraits.vae_flow import (
-    FlowTrainingConfig,
     encode_renders,
     export_vae,
     flow_task,
+    vae_task,
 )
 
 TINY = VaeTrainingConfig(

@@ -132,13 +132,16 @@ def generator_task(config: GeneratorConfig, *, seed: int, device: str) -> Task:
     weights, biases = split_by_axes(learnt, weight_decay=0.0)
     return regression_task(
         network,
-        [{**biases, "lr": config.lr_biases}, {**weights, "lr": config.lr_weights}],
+        config,
         loss,
-        max_it=config.steps,
         rise=0.01,
         fall=0.8,
         ema_beta=0.998,
         lr_setting="portraits.generator.lr_weights or lr_biases",
+        parameter_groups=[
+            {**biases, "lr": config.lr_biases},
+            {**weights, "lr": config.lr_weights},
+        ],
     )
 
 
