@@ -14,7 +14,7 @@ from clip2latent_kedro.latents import measure_statistics
 from clip2latent_kedro.prior.checkpoint import Checkpoint
 from clip2latent_kedro.prior.network import NetworkConfig, build_network
 
-WEIGHTS = Path(__file__).parents[1] / "src/clip2latent_kedro/portraits/weights"
+WEIGHTS = Path(__file__).parents[1] / "src/clip2latent_kedro/worlds/portraits/weights"
 PORTRAITS = {
     "generator": {
         "kind": "stylegan2",

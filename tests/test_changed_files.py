@@ -34,7 +34,6 @@ from clip2latent_kedro.generators.decoders import load_vae
 from clip2latent_kedro.generators.safetensors_files import read_network
 from clip2latent_kedro.methods.clip2gan import load_clip2gan
 from clip2latent_kedro.pairs.contents import PairShard
-from clip2latent_kedro.portraits.judge import load_judge
 from clip2latent_kedro.prior.checkpoint import (
     prior_from_checkpoint,
     read_checkpoint,
@@ -50,6 +49,7 @@ from clip2latent_kedro.training.state import (
     stored_state,
     unpack_state,
 )
+from clip2latent_kedro.worlds.portraits.judge import load_judge
 
 
 @pytest.fixture(autouse=True)

@@ -253,7 +253,9 @@ def test_the_embedded_domain_needs_nothing(project, server, caplog):
     inventory = read_inventory("data")
     assert {"generator", "encoder", "judge"} <= set(inventory.index.levels[0])
     assert inventory.address.isna().all()
-    shipped = Path("src/clip2latent_kedro/portraits/weights/generator.safetensors")
+    shipped = Path(
+        "src/clip2latent_kedro/worlds/portraits/weights/generator.safetensors"
+    )
     assert Path("data/models/generator.safetensors").read_bytes() == (
         shipped.read_bytes()
     )

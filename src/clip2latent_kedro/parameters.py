@@ -19,11 +19,6 @@ from clip2latent_kedro.methods.clip2gan import Clip2GanTrainingConfig
 from clip2latent_kedro.methods.lafite import LafiteTrainingConfig
 from clip2latent_kedro.methods.optimisation import OptimisationConfig
 from clip2latent_kedro.pairs import DataConfig, GenerationConfig
-from clip2latent_kedro.portraits.clip import ClipFinetuneConfig, ClipTrainingConfig
-from clip2latent_kedro.portraits.generator import GeneratorConfig
-from clip2latent_kedro.portraits.judge import JudgeConfig
-from clip2latent_kedro.portraits.vae import VaeTrainingConfig
-from clip2latent_kedro.portraits.vae_flow import FlowTrainingConfig
 from clip2latent_kedro.prior.config import TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig
 from clip2latent_kedro.prior.distillation.config import DistillationConfig
@@ -34,6 +29,13 @@ from clip2latent_kedro.study.ablation.config import GROUPS, OWN, AblationConfig
 from clip2latent_kedro.study.config import EvaluationConfig, read_rows
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.validation import ValidationConfig
+from clip2latent_kedro.worlds.portraits.clip import (
+    ClipFinetuneConfig,
+    ClipTrainingConfig,
+)
+from clip2latent_kedro.worlds.portraits.generator import GeneratorConfig
+from clip2latent_kedro.worlds.portraits.judge import JudgeConfig
+from clip2latent_kedro.worlds.portraits.vae import FlowTrainingConfig, VaeTrainingConfig
 
 GONE = {"ablation.ensemble_size": "Priors are trained side by side: remove it."}
 

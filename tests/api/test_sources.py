@@ -20,7 +20,7 @@ from clip2latent_kedro.prior.checkpoint import (
 )
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
 
-WEIGHTS = Path(__file__).parents[2] / "src/clip2latent_kedro/portraits/weights"
+WEIGHTS = Path(__file__).parents[2] / "src/clip2latent_kedro/worlds/portraits/weights"
 PROMPTS = ["a photograph of an old man with a grey beard", "a young woman"]
 NETWORK = {
     "kind": "mlp",

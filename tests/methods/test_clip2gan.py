@@ -28,8 +28,8 @@ from clip2latent_kedro.methods.clip2gan import (
 )
 from clip2latent_kedro.methods.method import LackingError
 from clip2latent_kedro.methods.models import Models
-from clip2latent_kedro.portraits.judge import load_judge
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
+from clip2latent_kedro.worlds.portraits.judge import load_judge
 
 ROOT = Path(__file__).parents[2]
 
@@ -179,7 +179,7 @@ def test_a_row_whose_bridge_needs_more_is_left_out(state, tmp_path):
 
 
 def test_the_shipped_model_belongs_to_the_shipped_ones_and_draws_what_is_asked():
-    weights = ROOT / "src/clip2latent_kedro/portraits/weights"
+    weights = ROOT / "src/clip2latent_kedro/worlds/portraits/weights"
     path = weights / "clip2gan.safetensors"
     assert path.stat().st_size <= 1_000_000
     model = load_clip2gan(path, {})

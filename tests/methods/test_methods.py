@@ -18,7 +18,6 @@ from world import (
     make_sampling,
 )
 
-from clip2latent_kedro import portraits
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators import load_generator
 from clip2latent_kedro.images import image_to_uint8
@@ -27,6 +26,7 @@ from clip2latent_kedro.methods import METHODS, make_settings
 from clip2latent_kedro.methods.method import LackingError
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.methods.optimisation import OptimisationConfig
+from clip2latent_kedro.worlds import portraits
 
 TRIED = [
     "clip2latent",

@@ -16,9 +16,8 @@ from clip2latent_kedro.generators.adapters import converted_file
 from clip2latent_kedro.generators.text_adapter import TextGenerator
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.methods.clip2gan import load_clip2gan
-from clip2latent_kedro.portraits.features import load_judge_features
-from clip2latent_kedro.portraits.judge import load_judge
 from clip2latent_kedro.registry import Loader, find_loader
+from clip2latent_kedro.worlds.portraits.judge import load_judge, load_judge_features
 
 # What a role must offer, and the kinds of it that the project brings.
 _ROLES: dict[str, tuple[Any, Mapping[str, Loader]]] = {

@@ -1,8 +1,13 @@
+from functools import partial
+
+import numpy as np
 import pytest
 import torch
 
+from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.portraits.attributes import (
+from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.worlds.portraits.attributes import (
     ATTRIBUTE_NAMES,
     ATTRIBUTES,
     Z_DIM,
@@ -10,17 +15,14 @@ from clip2latent_kedro.portraits.attributes import (
     sample_z,
     visible_mask,
 )
-from clip2latent_kedro.portraits.captions import held_out_prompts
-from clip2latent_kedro.portraits.prompts import _fill_in, render_references
-from clip2latent_kedro.portraits.quality import (
+from clip2latent_kedro.worlds.portraits.captions import held_out_prompts
+from clip2latent_kedro.worlds.portraits.prompts import _fill_in, render_references
+from clip2latent_kedro.worlds.portraits.quality import (
     accuracy_by_attribute,
-    compare_pictures,
-    measure_generator,
-    measure_judge,
-    measure_reconstruction,
+    draw_comparison,
+    measure_pictures,
 )
-from clip2latent_kedro.portraits.renderer import render
-from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.worlds.portraits.renderer import render
 
 
 class RendererAsGenerator:
@@ -66,17 +68,24 @@ def _corner(scene: int) -> torch.Tensor:
 
 def test_a_perfect_generator_is_as_accurate_as_the_renders():
     judge, generator = BackgroundJudge(), RendererAsGenerator()
-    on_renders = measure_judge(judge, seed=3, num=256)
-    on_made, psnr = measure_generator(generator, judge, seed=3, num=256)
+    measure = partial(measure_pictures, judge=judge, seed=3, num=256)
+    on_renders, infinite = measure(lambda z, image: image)
+    on_made, psnr = measure(lambda z, image: generator.synthesis(generator.mapping(z)))
     assert on_made == on_renders
     assert psnr > 100
+    assert infinite == float("inf")
     assert on_renders["background"] > 0.95
     assert on_renders["shirt"] == pytest.approx(1 / 7, abs=0.08)
+    *shares, mean = on_renders.values()
+    assert mean == pytest.approx(sum(shares) / 13)
 
 
 def test_comparison_puts_renders_above_what_was_made():
-    pairs = compare_pictures(RendererAsGenerator(), seed=0, num=3)
-    torch.testing.assert_close(pairs[0], pairs[1])
+    picture = draw_comparison(RendererAsGenerator(), seed=0)
+    rows = picture.reshape(4, 2, 64, 12, 64, 3).swapaxes(2, 3)  # [4, 2, 12, h, w, 3]
+    z = sample_z(48, make_generator(0, "pictures"))
+    assert np.array_equal(rows[:, 0].reshape(48, 64, 64, 3), image_to_uint8(render(z)))
+    assert np.array_equal(rows[:, 0], rows[:, 1])
 
 
 def test_hidden_attributes_do_not_count():
@@ -108,14 +117,13 @@ def test_references_show_what_their_prompt_states():
 def test_what_is_drawn_again_is_compared_with_the_render():
     """Blanking the pictures leaves their mean square, and the judge's guess at grey."""
     judge = BackgroundJudge()
-    accuracy, psnr = measure_reconstruction(torch.zeros_like, judge, seed=3, num=200)
+    accuracy, psnr = measure_pictures(
+        lambda z, image: torch.zeros_like(image), judge, seed=3, num=200
+    )
     z = sample_z(200, make_generator(3, "held_out_renders"))
     image = render(z)
     expected = 10 * torch.log10(4 / image.square().mean())
     assert psnr == pytest.approx(expected.item(), abs=1e-3)
     grey = judge.classify(torch.zeros_like(image))
+    del accuracy["mean"]
     assert accuracy == pytest.approx(accuracy_by_attribute(grey, labels_of(z)))
-    assert measure_reconstruction(lambda image: image, judge, seed=3, num=200) == (
-        measure_judge(judge, seed=3, num=200),
-        float("inf"),
-    )

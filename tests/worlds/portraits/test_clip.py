@@ -9,18 +9,19 @@ from torch.nn import functional as F
 
 from clip2latent_kedro.encoders import load_encoder
 from clip2latent_kedro.encoders.compact_clip import compact_rows, unpack_clip
-from clip2latent_kedro.portraits.attributes import ATTRIBUTES
-from clip2latent_kedro.portraits.clip import (
+from clip2latent_kedro.worlds.portraits.attributes import ATTRIBUTES
+from clip2latent_kedro.worlds.portraits.clip import (
     ClipFinetuneConfig,
     ClipTrainingConfig,
     ClipWithHead,
     attribute_loss,
+    clip_task,
     contrastive_loss,
     export_clip,
+    finetune_task,
 )
-from clip2latent_kedro.portraits.clip_training import clip_task, finetune_task
-from clip2latent_kedro.portraits.quality import measure_retrieval
-from clip2latent_kedro.portraits.training import train_model
+from clip2latent_kedro.worlds.portraits.quality import measure_retrieval
+from clip2latent_kedro.worlds.portraits.training import train_model
 
 CONFIG = ClipTrainingConfig(
     embed_dim=16,

@@ -7,14 +7,14 @@ from torch.nn import functional as F
 from clip2latent_kedro.datasets import ModelDataset
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder
-from clip2latent_kedro.portraits import judge as judge_module
-from clip2latent_kedro.portraits.attributes import (
+from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.worlds.portraits import judge as judge_module
+from clip2latent_kedro.worlds.portraits.attributes import (
     labels_of,
     sample_z,
     visible_mask,
 )
-from clip2latent_kedro.portraits.renderer import render
-from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.worlds.portraits.renderer import render
 
 WEIGHTS = Path(judge_module.__file__).parent / "weights" / "judge.safetensors"
 

@@ -23,18 +23,18 @@ from clip2latent_kedro.generators.stylegan2 import (
     SynthesisLayer,
     ToRGB,
 )
-from clip2latent_kedro.portraits.attributes import Z_DIM, sample_z
-from clip2latent_kedro.portraits.mapping import (
+from clip2latent_kedro.runtime import make_generator, seeded_weights
+from clip2latent_kedro.training import Task, TrainingState
+from clip2latent_kedro.training.optimizer import split_by_axes
+from clip2latent_kedro.worlds.portraits.attributes import Z_DIM, sample_z
+from clip2latent_kedro.worlds.portraits.mapping import (
     MIN_W_DIM,
     NUM_FEATURES,
     NUM_LAYERS,
     write_mapping,
 )
-from clip2latent_kedro.portraits.renderer import render
-from clip2latent_kedro.portraits.training import regression_task
-from clip2latent_kedro.runtime import make_generator, seeded_weights
-from clip2latent_kedro.training import Task, TrainingState
-from clip2latent_kedro.training.optimizer import split_by_axes
+from clip2latent_kedro.worlds.portraits.renderer import render
+from clip2latent_kedro.worlds.portraits.training import regression_task
 
 _RENDERS_AT_ONCE = 64
 
@@ -132,13 +132,16 @@ def generator_task(config: GeneratorConfig, *, seed: int, device: str) -> Task:
     weights, biases = split_by_axes(learnt, weight_decay=0.0)
     return regression_task(
         network,
-        [{**biases, "lr": config.lr_biases}, {**weights, "lr": config.lr_weights}],
+        config,
         loss,
-        max_it=config.steps,
         rise=0.01,
         fall=0.8,
         ema_beta=0.998,
         lr_setting="portraits.generator.lr_weights or lr_biases",
+        parameter_groups=[
+            {**biases, "lr": config.lr_biases},
+            {**weights, "lr": config.lr_weights},
+        ],
     )
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from clip2latent_kedro.portraits.attributes import (
+from clip2latent_kedro.worlds.portraits.attributes import (
     ATTRIBUTE_NAMES,
     ATTRIBUTES,
     Z_DIM,

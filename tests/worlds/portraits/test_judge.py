@@ -4,17 +4,21 @@ from safetensors.torch import save_file
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Judge
-from clip2latent_kedro.portraits.attributes import ATTRIBUTES, labels_of, sample_z
-from clip2latent_kedro.portraits.judge import (
+from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.worlds.portraits.attributes import (
+    ATTRIBUTES,
+    labels_of,
+    sample_z,
+)
+from clip2latent_kedro.worlds.portraits.judge import (
     JudgeConfig,
     disturb,
     export_judge,
     judge_task,
     load_judge,
 )
-from clip2latent_kedro.portraits.renderer import render
-from clip2latent_kedro.portraits.training import train_model
-from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.worlds.portraits.renderer import render
+from clip2latent_kedro.worlds.portraits.training import train_model
 
 TINY = JudgeConfig(width=8, steps=4, batch_size=16, lr=1e-3, save_every=2)
 

@@ -59,37 +59,40 @@ def train_model(
 
 def regression_task(
     model: nn.Module,
-    parameter_groups: Sequence[dict[str, Any]],
+    config: Any,
     loss: Callable[[int], Tensor],
     *,
-    max_it: int,
     rise: float,
     fall: float,
     ema_beta: float,
     lr_setting: str,
+    parameter_groups: Sequence[dict[str, Any]] | None = None,
     betas: tuple[float, float] = (0.9, 0.99),
 ) -> Task:
     """Return the training of a model by AdamW.
 
     Args:
         model: On its device; its buffers are averaged too.
-        parameter_groups: As AdamW takes them, with names.
+        config: Of the model and its training: `steps`, and `lr` where no groups are.
         loss: Loss of a step, from 0; its data depend on that number alone.
-        max_it: Number of steps.
-        rise: Share of them in which the learning rate rises from 0.
+        rise: Share of the steps in which the learning rate rises from 0.
         fall: Share of them, the last, in which it falls to 0.
         ema_beta: Largest decay of the averaged weights.
         lr_setting: Where users set the learning rate.
+        parameter_groups: As AdamW takes them, with names; None for all weights that
+            are not frozen, without decay.
         betas: Decays of the two moments in AdamW.
     """
-    optimizer = torch.optim.AdamW(parameter_groups, betas=betas)
+    if parameter_groups is None:
+        learnt = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        parameter_groups = [{"params": learnt, "lr": config.lr, "weight_decay": 0.0}]
     return Task(
         network=model,
         average=averaged_copy(model),
-        objectives=[Objective(optimizer, loss)],
+        objectives=[Objective(torch.optim.AdamW(parameter_groups, betas=betas), loss)],
         batch=lambda step: {"step": step - 1},
         learning_rate=partial(
-            rising_and_falling_lr, max_it=max_it, rise=rise, fall=fall
+            rising_and_falling_lr, max_it=config.steps, rise=rise, fall=fall
         ),
         ema_decay=partial(ramped_ema_decay, beta=ema_beta),
         lr_setting=lr_setting,

@@ -1,19 +1,19 @@
 import torch
 
 from clip2latent_kedro.generators.stylegan2 import MappingNetwork, StyleGAN2Config
-from clip2latent_kedro.portraits.attributes import (
+from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.worlds.portraits.attributes import (
     ATTRIBUTES,
     Z_DIM,
     sample_z,
     soft_attributes,
 )
-from clip2latent_kedro.portraits.mapping import (
+from clip2latent_kedro.worlds.portraits.mapping import (
     MIN_W_DIM,
     NUM_FEATURES,
     NUM_LAYERS,
     write_mapping,
 )
-from clip2latent_kedro.runtime import make_generator
 
 
 def _mapping(w_dim: int = 64) -> MappingNetwork:

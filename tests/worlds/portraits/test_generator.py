@@ -2,8 +2,8 @@ import torch
 from safetensors.torch import save_file
 
 from clip2latent_kedro.generators import load_generator
-from clip2latent_kedro.portraits.attributes import Z_DIM
-from clip2latent_kedro.portraits.generator import (
+from clip2latent_kedro.worlds.portraits.attributes import Z_DIM
+from clip2latent_kedro.worlds.portraits.generator import (
     GeneratorConfig,
     averaged_generator,
     build_generator,
@@ -12,7 +12,7 @@ from clip2latent_kedro.portraits.generator import (
     generator_task,
     image_loss,
 )
-from clip2latent_kedro.portraits.training import train_model
+from clip2latent_kedro.worlds.portraits.training import train_model
 
 TINY = GeneratorConfig(
     resolution=16,

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from clip2latent_kedro.generators.stylegan2 import FullyConnected, MappingNetwork
-from clip2latent_kedro.portraits.attributes import (
+from clip2latent_kedro.worlds.portraits.attributes import (
     ATTRIBUTES,
     LAYOUT,
     Z_DIM,
@@ -38,8 +38,9 @@ _PAIRS = [
 # Two ramps for each pair, and the layout; each with its negative.
 NUM_FEATURES = 2 * (2 * len(_PAIRS) + len(LAYOUT))
 _CODE = [(name, a) for name, values in ATTRIBUTES.items() for a in range(len(values))]
-_NO_BEARD = ATTRIBUTES["beard"].index("none")
-_MAN = ATTRIBUTES["gender"].index("man")
+# Rows of the code.
+_NO_BEARD, *_WORN = (_CODE.index(("beard", a)) for a in range(3))
+_MAN = _CODE.index(("gender", ATTRIBUTES["gender"].index("man")))
 MIN_W_DIM = len(_CODE) + len(LAYOUT)
 
 
@@ -51,7 +52,8 @@ def write_mapping(mapping: MappingNetwork, generator: torch.Generator) -> None:
             `MIN_W_DIM` channels of w. Changed in place.
         generator: Draws the basis.
     """
-    num_layout = len(LAYOUT)
+    num_layout, num_pairs = len(LAYOUT), len(_PAIRS)
+    layout_zeros = torch.zeros(num_layout)
 
     # First layer: both ramps of each pair, and the layout.
     planes, offsets = attribute_planes()
@@ -59,69 +61,55 @@ def write_mapping(mapping: MappingNetwork, generator: torch.Generator) -> None:
     bias = torch.stack([offsets[n][a] - offsets[n][b] for n, a, b in _PAIRS])
     rows = torch.cat([_SHARPNESS * difference] * 2 + [torch.eye(Z_DIM)[-num_layout:]])
     shift = _SHARPNESS * bias
-    constants = torch.cat([shift + 0.5, shift - 0.5, torch.zeros(num_layout)])
+    constants = torch.cat([shift + 0.5, shift - 0.5, layout_zeros])
     _set_layer(mapping, 0, torch.cat([rows, -rows]), torch.cat([constants, -constants]))
 
     # Second layer: who beats all others, from s = relu(ramp) - relu(ramp - 1).
-    relu, identity = _relu_of_pair(len(rows)), _identity_of_pair(len(rows))
-    num = len(_PAIRS)
-    wins = relu[:num] - relu[num : 2 * num]  # [num_pairs, features]
-    rows, constants = _count_wins(wins)
-    rows = torch.cat([rows, identity[-num_layout:]])
-    constants = torch.cat([constants, torch.zeros(num_layout)])
+    relu, identity = _read_pairs(len(rows))
+    wins = relu[:num_pairs] - relu[num_pairs : 2 * num_pairs]  # [num_pairs, features]
+    signs, constants = _count_wins()
+    rows = torch.cat([signs @ wins, identity[-num_layout:]])
+    constants = torch.cat([constants, layout_zeros])
     _set_layer(mapping, 1, torch.cat([rows, -rows]), torch.cat([constants, -constants]))
 
     # Third layer: the code in its basis, linear because of the offset.
-    relu, identity = _relu_of_pair(len(rows)), _identity_of_pair(len(rows))
+    relu, identity = _read_pairs(len(rows))
     indicators = relu[:-num_layout]
-    worn = [_CODE.index(("beard", a)) for a in range(3) if a != _NO_BEARD]
-    indicators[_CODE.index(("beard", _NO_BEARD))] = -indicators[worn].sum(0)
+    indicators[_NO_BEARD] = -indicators[_WORN].sum(0)
     code = torch.cat([indicators, 0.5 * identity[-num_layout:]])
     means = torch.tensor([1 / len(ATTRIBUTES[name]) for name, _ in _CODE])
-    means[_CODE.index(("beard", _NO_BEARD))] -= 1  # none is 1 - moustache - beard
-    constants = torch.cat([-means, torch.zeros(num_layout)])
+    means[_NO_BEARD] -= 1  # none is 1 - moustache - beard
+    constants = torch.cat([-means, layout_zeros])
     w_dim = len(mapping.w_avg)
     square = torch.randn(w_dim, w_dim, generator=generator)
     basis = torch.linalg.qr(square)[0][:MIN_W_DIM]  # [MIN_W_DIM, w_dim]
     _set_layer(mapping, NUM_LAYERS - 1, basis.T @ code, basis.T @ constants + _OFFSET)
 
 
-def _count_wins(wins: Tensor) -> tuple[Tensor, Tensor]:
-    """Return rows and constants of sum_b s_ab - (num_values - 2), [num_code, ...].
+def _count_wins() -> tuple[Tensor, Tensor]:
+    """Return sum_b s_ab - (num_values - 2) as a map of the s of `_PAIRS`.
 
     Moustache and beard also need that the man wins.
+
+    Returns:
+        Signs, [num_code, num_pairs], and constants, [num_code]; s_ba is 1 - s_ab.
     """
-    pair = {key: index for index, key in enumerate(_PAIRS)}
-    rows, constants = [], []
-
-    def beats(name: str, a: int, b: int) -> tuple[Tensor, float]:
-        if a < b:
-            return wins[pair[name, a, b]], 0.0
-        return -wins[pair[name, b, a]], 1.0
-
-    for name, a in _CODE:
-        others = [b for b in range(len(ATTRIBUTES[name])) if b != a]
-        against = [beats(name, a, b) for b in others]
-        row = torch.stack([row for row, _ in against]).sum(0)
-        constant = sum(constant for _, constant in against) - (len(others) - 1)
-        if name == "beard" and a != _NO_BEARD:
-            man, constant_man = beats("gender", _MAN, 1 - _MAN)
-            row, constant = row + man, constant + constant_man - 1
-        rows.append(row)
-        constants.append(constant)
-    return torch.stack(rows), torch.tensor(constants)
+    signs = torch.zeros(len(_CODE), len(_PAIRS))
+    constants = torch.tensor([2.0 - len(ATTRIBUTES[name]) for name, _ in _CODE])
+    for column, (name, a, b) in enumerate(_PAIRS):
+        signs[_CODE.index((name, a)), column] = 1
+        signs[_CODE.index((name, b)), column] = -1
+        constants[_CODE.index((name, b))] += 1
+    signs[_WORN] += signs[_MAN]
+    constants[_WORN] += constants[_MAN] - 1
+    return signs, constants
 
 
-def _relu_of_pair(num: int) -> Tensor:
-    """Return the matrix that makes relu(x) of the activations of (x, -x)."""
-    eye = torch.eye(num) / (sqrt(2) * (1 - _SLOPE**2))
-    return torch.cat([eye, _SLOPE * eye], dim=1)
-
-
-def _identity_of_pair(num: int) -> Tensor:
-    """Return the matrix that makes x of the activations of (x, -x)."""
-    eye = torch.eye(num) / (sqrt(2) * (1 + _SLOPE))
-    return torch.cat([eye, -eye], dim=1)
+def _read_pairs(num: int) -> tuple[Tensor, Tensor]:
+    """Return the matrices that make relu(x), and x, of the activations of (x, -x)."""
+    relu = torch.eye(num) / (sqrt(2) * (1 - _SLOPE**2))
+    identity = torch.eye(num) / (sqrt(2) * (1 + _SLOPE))
+    return torch.cat([relu, _SLOPE * relu], 1), torch.cat([identity, -identity], 1)
 
 
 def _set_layer(mapping: MappingNetwork, index: int, rows: Tensor, bias: Tensor) -> None:

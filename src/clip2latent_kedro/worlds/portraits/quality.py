@@ -3,92 +3,71 @@
 import random
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
-from clip2latent_kedro.portraits.attributes import (
+from clip2latent_kedro.runtime import derive_seed, make_generator
+from clip2latent_kedro.worlds.portraits.attributes import (
     ATTRIBUTES,
     labels_of,
     sample_z,
     visible_mask,
 )
-from clip2latent_kedro.portraits.captions import sample_split, write_captions
-from clip2latent_kedro.portraits.renderer import render
-from clip2latent_kedro.runtime import derive_seed, make_generator
+from clip2latent_kedro.worlds.portraits.captions import sample_split, write_captions
+from clip2latent_kedro.worlds.portraits.renderer import render
 
 _AT_ONCE = 128
 
 
 @torch.inference_mode()
-def measure_judge(judge: Judge, *, seed: int, num: int) -> dict[str, float]:
-    """Return the judge's accuracy on fresh renders for each attribute in sight.
+def measure_pictures(
+    make: Callable[[Tensor, Tensor], Tensor], judge: Judge, *, seed: int, num: int
+) -> tuple[dict[str, float], float]:
+    """Return how well pictures show what z stands for, and their PSNR in dB.
+
+    PSNR is against the renders of the same z, over all pixels of all pictures, for the
+    full range of 2.
 
     Args:
+        make: (z, [n, Z_DIM]; its renders, [n, 3, h, w]) -> pictures of the same size.
         judge: On the CPU.
-        seed: Seed of the renders.
-        num: How many.
-    """
-    z = sample_z(num, make_generator(seed, "held_out_renders"))
-    predicted = [judge.classify(render(rows)) for rows in torch.split(z, _AT_ONCE)]
-    return accuracy_by_attribute(torch.cat(predicted), labels_of(z))
-
-
-@torch.inference_mode()
-def measure_generator(
-    generator: Generator, judge: Judge, *, seed: int, num: int
-) -> tuple[dict[str, float], float]:
-    """Return how well G(z) shows what z stands for, and its PSNR in dB.
-
-    The accuracy is the judge's, for each attribute in sight, on the pictures of the
-    same z whose renders `measure_judge` reads. PSNR is against those renders, over
-    all pixels of all pictures, for the full range of 2.
-    """
-    z = sample_z(num, make_generator(seed, "held_out_renders"))
-    predicted, squares = [], []
-    for rows in torch.split(z, _AT_ONCE):
-        image = generator.synthesis(generator.mapping(rows)).clamp(-1, 1)
-        predicted.append(judge.classify(image))
-        squares.append((image - render(rows)).square().mean((1, 2, 3)))
-    return accuracy_by_attribute(torch.cat(predicted), labels_of(z)), _psnr(squares)
-
-
-@torch.inference_mode()
-def measure_reconstruction(
-    reconstruct: Callable[[Tensor], Tensor], judge: Judge, *, seed: int, num: int
-) -> tuple[dict[str, float], float]:
-    """Return how well renders survive an autoencoder.
-
-    Args:
-        reconstruct: Pictures, [n, 3, h, w], to the same again.
-        judge: On the CPU.
-        seed: Of the renders, the same as those of `measure_judge`.
+        seed: Of z, which no training draws.
         num: How many.
 
     Returns:
-        As `measure_generator`.
+        The judge's accuracy for each attribute in sight, and their `mean`; and PSNR.
     """
     z = sample_z(num, make_generator(seed, "held_out_renders"))
     predicted, squares = [], []
     for rows in torch.split(z, _AT_ONCE):
         image = render(rows)
-        again = reconstruct(image).clamp(-1, 1)
-        predicted.append(judge.classify(again))
-        squares.append((again - image).square().mean((1, 2, 3)))
-    return accuracy_by_attribute(torch.cat(predicted), labels_of(z)), _psnr(squares)
+        made = make(rows, image).clamp(-1, 1)
+        predicted.append(judge.classify(made))
+        squares.append((made - image).square().mean((1, 2, 3)))
+    accuracy = accuracy_by_attribute(torch.cat(predicted), labels_of(z))
+    accuracy["mean"] = float(np.mean(list(accuracy.values())))
+    return accuracy, float(10 * torch.log10(4 / torch.cat(squares).mean()))
 
 
 @torch.inference_mode()
-def compare_pictures(generator: Generator, *, seed: int, num: int) -> Tensor:
-    """Return renders above what the generator makes of the same z.
+def draw_comparison(
+    generator: Generator, seed: int
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Return a picture of 48 renders, each above what the generator makes of it.
 
     Returns:
-        [2, num, 3, h, w] in [-1, 1].
+        uint8 [8 * h, 12 * w, 3].
     """
-    z = sample_z(num, make_generator(seed, "pictures"))
+    z = sample_z(48, make_generator(seed, "pictures"))
     made = generator.synthesis(generator.mapping(z)).clamp(-1, 1)
-    return torch.stack([render(z), made])
+    size = made.shape[2]
+    tiles = torch.stack([render(z), made]).view(2, 4, 12, 3, size, size)
+    picture = tiles.permute(3, 1, 0, 4, 2, 5).reshape(3, 8 * size, 12 * size)
+    return image_to_uint8(picture)
 
 
 def accuracy_by_attribute(predicted: Tensor, labels: Tensor) -> dict[str, float]:
@@ -101,11 +80,6 @@ def accuracy_by_attribute(predicted: Tensor, labels: Tensor) -> dict[str, float]
     visible = visible_mask(labels)
     right = ((predicted == labels) & visible).sum(0) / visible.sum(0)
     return dict(zip(ATTRIBUTES, right.tolist(), strict=True))
-
-
-def _psnr(squares: list[Tensor]) -> float:
-    """Return decibels for the full range of 2, of mean squares of batches."""
-    return float(10 * torch.log10(4 / torch.cat(squares).mean()))
 
 
 @torch.inference_mode()

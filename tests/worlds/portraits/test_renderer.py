@@ -1,8 +1,12 @@
 import pytest
 import torch
 
-from clip2latent_kedro.portraits.attributes import ATTRIBUTE_NAMES, ATTRIBUTES, sample_z
-from clip2latent_kedro.portraits.renderer import render, render_labels
+from clip2latent_kedro.worlds.portraits.attributes import (
+    ATTRIBUTE_NAMES,
+    ATTRIBUTES,
+    sample_z,
+)
+from clip2latent_kedro.worlds.portraits.renderer import render, render_labels
 
 
 def _draw(resolution: int = 64, **values: str) -> torch.Tensor:

@@ -3,6 +3,10 @@
 It sees noise, blur, shifts and changed colours while it learns, so that it reads
 what a picture shows and does not depend on a renderer's exact pixels. It shares
 nothing with the CLIP model and the generator that it judges.
+
+What its heads read is also an encoder that knows no text: the method asks of an encoder
+no more than that its embeddings say what is in a picture. A prior on them draws
+variations of a given picture that keep its attributes.
 """
 
 import hashlib
@@ -20,14 +24,6 @@ from torch.nn import functional as F
 from clip2latent_kedro.checked import Checked, PositiveFloat, PositiveInt
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.portraits.attributes import (
-    ATTRIBUTES,
-    labels_of,
-    sample_z,
-    visible_mask,
-)
-from clip2latent_kedro.portraits.renderer import render
-from clip2latent_kedro.portraits.training import regression_task
 from clip2latent_kedro.reading import (
     MISSHAPEN,
     load_network,
@@ -37,8 +33,18 @@ from clip2latent_kedro.reading import (
 )
 from clip2latent_kedro.runtime import make_generator, seeded_weights
 from clip2latent_kedro.training import Task, TrainingState
+from clip2latent_kedro.worlds.portraits.attributes import (
+    ATTRIBUTES,
+    labels_of,
+    sample_z,
+    visible_mask,
+)
+from clip2latent_kedro.worlds.portraits.renderer import render
+from clip2latent_kedro.worlds.portraits.training import regression_task
 
 _GROUPS = 8  # of channels, normalised together
+_NUM_MEASURED = 1024  # portraits that the features' mean is measured on
+_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ class AttributeJudge:
         """Return value indices, [n, num_attributes], of images in [-1, 1]."""
         batches = [
             torch.stack([logits.argmax(1) for logits in self.network(batch)], dim=1)
-            for batch in torch.split(image, 256)
+            for batch in torch.split(image, _AT_ONCE)
         ]
         return torch.cat(batches)
 
@@ -145,6 +151,61 @@ def load_judge(path: Path | None, options: Mapping[str, Any]) -> AttributeJudge:
     return AttributeJudge(network, Identity("portraits_judge", digest))
 
 
+class AttributeFeatures:
+    """The judge's last hidden layer, centred, behind the `Encoder` protocol.
+
+    The mean over drawn portraits is taken away, as angles between features that all
+    point one way would tell little; the rest has mean square length 1.
+    """
+
+    def __init__(self, judge: AttributeJudge) -> None:
+        """Measure mean and length on portraits that are the same each time."""
+        self.network: JudgeNetwork = judge.network
+        self.identity = Identity("judge_features", judge.identity.digest)
+        self.embed_dim = self.network.heads.in_features
+        with torch.inference_mode():
+            z = sample_z(_NUM_MEASURED, make_generator(0, "judge_features"))
+            read = [
+                self.network.penultimate(render(x)) for x in torch.split(z, _AT_ONCE)
+            ]
+        features = torch.cat(read)
+        self._mean = features.mean(dim=0)
+        self._length = (features - self._mean).square().sum(dim=1).mean().sqrt()
+
+    @torch.no_grad()
+    def encode_image(self, image: Tensor) -> Tensor:
+        """Return features, [n, 256], of images [n, 3, h, w] in [-1, 1]."""
+        features = [
+            self.network.penultimate(rows) for rows in torch.split(image, _AT_ONCE)
+        ]
+        return (torch.cat(features) - self._mean) / self._length
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Raise `InputError`: there are no texts in this space."""
+        msg = (
+            f"Attribute features take pictures as prompts and no text, got "
+            f"{texts[0]!r}. Give the path of a picture, such as face.png."
+        )
+        raise InputError(msg)
+
+    def to(self, device: str) -> "AttributeFeatures":
+        """Move to a device and return self."""
+        self.network.to(device)
+        self._mean, self._length = self._mean.to(device), self._length.to(device)
+        return self
+
+
+def load_judge_features(
+    path: Path | None, options: Mapping[str, Any]
+) -> AttributeFeatures:
+    """Return the features of the judge in a file (see `load_judge`).
+
+    Raises:
+        InputError: If the file is missing or not of that format.
+    """
+    return AttributeFeatures(load_judge(path, options))
+
+
 def export_judge(
     state: TrainingState, config: JudgeConfig
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -175,15 +236,16 @@ def judge_task(config: JudgeConfig, *, seed: int, device: str) -> Task:
         ]
         return torch.stack(losses).sum()
 
+    learnt = list(network.named_parameters())
     return regression_task(
         network,
-        [{"params": list(network.named_parameters()), "lr": config.lr}],
+        config,
         loss,
-        max_it=config.steps,
         rise=0.05,
         fall=0.7,
         ema_beta=0.995,
         lr_setting="portraits.judge.lr",
+        parameter_groups=[{"params": learnt, "lr": config.lr}],
     )
 
 

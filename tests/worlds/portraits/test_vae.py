@@ -3,23 +3,21 @@ import torch
 from safetensors.torch import save_file
 
 from clip2latent_kedro.generators import load_generator
-from clip2latent_kedro.portraits.attributes import sample_z
-from clip2latent_kedro.portraits.generator import face_weight, image_loss
-from clip2latent_kedro.portraits.renderer import render
-from clip2latent_kedro.portraits.training import train_model
-from clip2latent_kedro.portraits.vae import (
+from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.worlds.portraits.attributes import sample_z
+from clip2latent_kedro.worlds.portraits.generator import face_weight, image_loss
+from clip2latent_kedro.worlds.portraits.renderer import render
+from clip2latent_kedro.worlds.portraits.training import train_model
+from clip2latent_kedro.worlds.portraits.vae import (
+    FlowTrainingConfig,
     Vae,
     VaeTrainingConfig,
     averaged_vae,
-    vae_task,
-)
-from clip2latent_kedro.portraits.vae_flow import (
-    FlowTrainingConfig,
     encode_renders,
     export_vae,
     flow_task,
+    vae_task,
 )
-from clip2latent_kedro.runtime import make_generator
 
 TINY = VaeTrainingConfig(
     latent_dim=6,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from clip2latent_kedro.portraits.attributes import ATTRIBUTES
+from clip2latent_kedro.worlds.portraits.attributes import ATTRIBUTES
 
 # mood and look are adjectives, before and after the one of age; a feature follows
 # "with" or "has", an item "wearing" or "in", an action "is".

@@ -2,16 +2,18 @@
 
 import pytest
 import torch
-from portraits import test_clip, test_generator, test_judge, test_vae
+from worlds.portraits import test_clip, test_generator, test_judge, test_vae
 
-from clip2latent_kedro.portraits.clip import ClipFinetuneConfig
-from clip2latent_kedro.portraits.clip_training import clip_task, finetune_task
-from clip2latent_kedro.portraits.generator import generator_task
-from clip2latent_kedro.portraits.judge import judge_task
-from clip2latent_kedro.portraits.training import train_model
-from clip2latent_kedro.portraits.vae import vae_task
-from clip2latent_kedro.portraits.vae_flow import flow_task
 from clip2latent_kedro.training.state import pack_state, stored_state
+from clip2latent_kedro.worlds.portraits.clip import (
+    ClipFinetuneConfig,
+    clip_task,
+    finetune_task,
+)
+from clip2latent_kedro.worlds.portraits.generator import generator_task
+from clip2latent_kedro.worlds.portraits.judge import judge_task
+from clip2latent_kedro.worlds.portraits.training import train_model
+from clip2latent_kedro.worlds.portraits.vae import flow_task, vae_task
 
 CLOSER = ClipFinetuneConfig(4, 1e-3, 1.0, {"expression": 4.0}, save_every=2)
 # Of another model: its task, its settings, and settings of what it starts from.

@@ -8,21 +8,21 @@ import pytest
 import torch
 
 from clip2latent_kedro.pipelines.portraits.nodes import choose_prompts, fill_prompt_bank
-from clip2latent_kedro.portraits.attributes import (
+from clip2latent_kedro.worlds.portraits.attributes import (
     ATTRIBUTE_NAMES,
     ATTRIBUTES,
     Z_DIM,
     labels_of,
     visible_mask,
 )
-from clip2latent_kedro.portraits.captions import Caption, held_out_prompts
-from clip2latent_kedro.portraits.prompts import (
+from clip2latent_kedro.worlds.portraits.captions import Caption, held_out_prompts
+from clip2latent_kedro.worlds.portraits.prompts import (
     bank_prompts,
     draw_reference_z,
     render_references,
 )
 
-WEIGHTS = Path(__file__).parents[2] / "src/clip2latent_kedro/portraits/weights"
+WEIGHTS = Path(__file__).parents[3] / "src/clip2latent_kedro/worlds/portraits/weights"
 
 
 def caption(**stated):

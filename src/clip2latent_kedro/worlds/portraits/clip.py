@@ -2,12 +2,14 @@
 
 Besides the contrastive loss, one linear head reads the attributes from either
 embedding: from an image's all that are visible, from a text's those it states. It
-speeds learning up several times and is dropped at export.
+speeds learning up several times and is dropped at export. The model is trained first on
+everything, then on what is hard to see.
 """
 
 import math
+import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
@@ -24,13 +26,25 @@ from clip2latent_kedro.checked import (
     Rule,
 )
 from clip2latent_kedro.encoders.compact_clip import (
+    UNKNOWN,
     CompactClipConfig,
+    compact_rows,
     known_tokens,
     pack_clip,
 )
-from clip2latent_kedro.portraits.attributes import ATTRIBUTES
-from clip2latent_kedro.portraits.phrases import grammar_fragments
-from clip2latent_kedro.training import TrainingState
+from clip2latent_kedro.encoders.open_clip import preprocess
+from clip2latent_kedro.runtime import derive_seed, make_generator, seeded_weights
+from clip2latent_kedro.training import Task, TrainingState
+from clip2latent_kedro.training.optimizer import split_by_axes
+from clip2latent_kedro.worlds.portraits.attributes import (
+    ATTRIBUTES,
+    labels_of,
+    visible_mask,
+)
+from clip2latent_kedro.worlds.portraits.captions import sample_split, write_captions
+from clip2latent_kedro.worlds.portraits.phrases import grammar_fragments
+from clip2latent_kedro.worlds.portraits.renderer import render
+from clip2latent_kedro.worlds.portraits.training import regression_task
 
 if TYPE_CHECKING:
     from open_clip.model import CLIP
@@ -156,24 +170,6 @@ class ClipFinetuneConfig(Checked):
         yield self.focus.keys() <= set(ATTRIBUTES), "focus", names
 
 
-@dataclass(frozen=True)
-class ClipBatch:
-    """Pairs of one training step.
-
-    Attributes:
-        image: [n, 3, h, w], preprocessed.
-        tokens: Rows of the compact embedding, [n, context_length] int64, the shortest
-            caption first; the end of text is the largest.
-        visible: Labels of the image, [n, num_attributes], -100 where hidden.
-        stated: Labels of the caption, [n, num_attributes], -100 where not stated.
-    """
-
-    image: Tensor
-    tokens: Tensor
-    visible: Tensor
-    stated: Tensor
-
-
 class ClipWithHead(nn.Module):
     """CLIP on the compact vocabulary and the attribute head that both towers share."""
 
@@ -209,19 +205,32 @@ class ClipWithHead(nn.Module):
         return embedding
 
     def forward(
-        self, batch: ClipBatch, attribute_weight: float, focus: Mapping[str, float]
+        self,
+        image: Tensor,
+        tokens: Tensor,
+        visible: Tensor,
+        stated: Tensor,
+        attribute_weight: float,
+        focus: Mapping[str, float],
     ) -> Tensor:
-        """Return the loss of a batch, a scalar (see `ClipTrainingConfig`)."""
-        image_embedding = self.clip.encode_image(batch.image)
-        text_embedding = self.encode_tokens(batch.tokens)
-        loss = contrastive_loss(
-            image_embedding,
-            text_embedding,
-            self.clip.logit_scale.clamp(max=_MAX_LOGIT_SCALE).exp(),
-        )
-        attributes = attribute_loss(self.head(image_embedding), batch.visible, focus)
+        """Return the loss of a batch, a scalar (see `ClipTrainingConfig`).
+
+        Args:
+            image: [n, 3, h, w], preprocessed.
+            tokens: Rows of the compact embedding, [n, context_length] int64, the
+                shortest caption first; the end of text is the largest.
+            visible: Labels of the image, [n, num_attributes], -100 where hidden.
+            stated: Labels of the caption, the same, -100 where not stated.
+            attribute_weight: Of the attributes' loss beside the contrastive one.
+            focus: See `attribute_loss`.
+        """
+        image_embedding = self.clip.encode_image(image)
+        text_embedding = self.encode_tokens(tokens)
+        scale = self.clip.logit_scale.clamp(max=_MAX_LOGIT_SCALE).exp()
+        loss = contrastive_loss(image_embedding, text_embedding, scale)
+        attributes = attribute_loss(self.head(image_embedding), visible, focus)
         attributes = attributes + attribute_loss(
-            self.head(text_embedding), batch.stated, focus
+            self.head(text_embedding), stated, focus
         )
         return loss + attribute_weight * attributes
 
@@ -267,6 +276,109 @@ def attribute_loss(
         )
     ]
     return torch.stack(losses).sum() / (labels != NOT_STATED).sum()
+
+
+def clip_task(config: ClipTrainingConfig, *, seed: int, device: str) -> Task:
+    """Return the training of the portraits' CLIP on renders and captions.
+
+    Args:
+        config: `params:portraits.clip`.
+        seed: Gives weights, pictures and captions.
+        device: Where to train.
+    """
+    with seeded_weights(derive_seed(seed, "clip_weights")):
+        model = ClipWithHead(config.architecture().build())
+    lr = "portraits.clip.lr (clip_held_out.lr where it is that model's)"
+    return _task(model, config, {}, seed, device, lr)
+
+
+def finetune_task(
+    finetune: ClipFinetuneConfig,
+    trained: TrainingState,
+    config: ClipTrainingConfig,
+    *,
+    seed: int,
+    device: str,
+) -> Task:
+    """Return a training that goes on with weight on what is hard to see.
+
+    Contrast alone passes over a small mouth as long as hats and shirts tell the
+    pictures of a batch apart.
+
+    Args:
+        finetune: `params:portraits.clip_finetune`.
+        trained: The last state of `clip_task`; its averaged weights are the start.
+        config: `params:portraits.clip`.
+        seed: Gives pictures and captions, others than those of `clip_task`.
+        device: Where to train.
+    """
+    model = ClipWithHead(config.architecture().build())
+    model.load_state_dict(trained.ema)
+    closer = asdict(finetune)
+    focus = closer.pop("focus")
+    seed = derive_seed(seed, "finetune")
+    lr = "portraits.clip_finetune.lr"
+    return _task(model, replace(config, **closer), focus, seed, device, lr)
+
+
+def _task(
+    model: ClipWithHead,
+    config: ClipTrainingConfig,
+    focus: Mapping[str, float],
+    seed: int,
+    device: str,
+    lr: str,
+) -> Task:
+    from open_clip.tokenizer import SimpleTokenizer
+
+    model.train().to(device)
+    architecture = config.architecture()
+    tokenizer = SimpleTokenizer(context_length=config.context_length)
+    compact = compact_rows(architecture.tokens, tokenizer.vocab_size)
+
+    def loss_of(step: int) -> Tensor:
+        # Pairs, made as they are needed from (seed, step) alone.
+        generator = make_generator(seed, "clip_batch", step)
+        z = sample_split(config.batch_size, generator, split="train")
+        labels = labels_of(z)
+        rng = random.Random(derive_seed(seed, "clip_captions", step))
+        captions = write_captions(labels, rng, split="train")
+        tokens = tokenizer([caption.text for caption in captions])
+        order = tokens.argmax(1).argsort(stable=True)  # shortest caption first
+        # Some words are made unknown.
+        dropped = torch.rand(tokens.shape, generator=generator) < config.token_dropout
+        dropped &= tokens < tokenizer.sot_token_id
+        tokens = compact[tokens].masked_fill(dropped, UNKNOWN)
+        image = preprocess(
+            render(z[order].to(device), resolution=config.image_size),
+            size=(config.image_size, config.image_size),
+            mean=architecture.image_mean,
+            std=architecture.image_std,
+            form="standard",
+        )
+        visible = labels.masked_fill(~visible_mask(labels), NOT_STATED)
+        stated = torch.tensor([caption.labels for caption in captions])
+        stated = stated.masked_fill(stated < 0, NOT_STATED)
+        loss: Tensor = model(
+            image.contiguous(memory_format=torch.channels_last),
+            *(rows[order].to(device) for rows in (tokens, visible, stated)),
+            config.attribute_weight,
+            focus,
+        )
+        return loss
+
+    groups = split_by_axes(model.named_parameters(), weight_decay=config.weight_decay)
+    return regression_task(
+        model,
+        config,
+        loss_of,
+        rise=0.03,
+        fall=0.97,
+        ema_beta=config.ema_beta,
+        lr_setting=lr,
+        parameter_groups=[{**group, "lr": config.lr} for group in groups],
+        betas=(0.9, 0.98),
+    )
 
 
 def export_clip(

@@ -5,20 +5,20 @@ import pytest
 import torch
 from open_clip.tokenizer import SimpleTokenizer
 
-from clip2latent_kedro.portraits.attributes import (
+from clip2latent_kedro.worlds.portraits.attributes import (
     ATTRIBUTE_NAMES,
     ATTRIBUTES,
     labels_of,
     visible_mask,
 )
-from clip2latent_kedro.portraits.captions import (
+from clip2latent_kedro.worlds.portraits.captions import (
     held_out_prompts,
     is_held_out,
     sample_split,
     write_caption,
     write_captions,
 )
-from clip2latent_kedro.portraits.phrases import grammar_fragments
+from clip2latent_kedro.worlds.portraits.phrases import grammar_fragments
 
 # Words that say one value and no other, whatever the rest of the caption.
 TELLING_WORDS = {

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from clip2latent_kedro.images import image_to_uint8
-from clip2latent_kedro.portraits.attributes import (
+from clip2latent_kedro.runtime import derive_seed, make_generator
+from clip2latent_kedro.worlds.portraits.attributes import (
     ATTRIBUTE_NAMES,
     ATTRIBUTES,
     LAYOUT,
@@ -16,9 +17,8 @@ from clip2latent_kedro.portraits.attributes import (
     sample_z,
     visible_mask,
 )
-from clip2latent_kedro.portraits.captions import Caption, held_out_prompts
-from clip2latent_kedro.portraits.renderer import render_labels
-from clip2latent_kedro.runtime import derive_seed, make_generator
+from clip2latent_kedro.worlds.portraits.captions import Caption, held_out_prompts
+from clip2latent_kedro.worlds.portraits.renderer import render_labels
 
 _GENDER, _BEARD = (ATTRIBUTE_NAMES.index(name) for name in ("gender", "beard"))
 _MAN = ATTRIBUTES["gender"].index("man")

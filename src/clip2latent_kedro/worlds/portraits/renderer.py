@@ -8,12 +8,12 @@ coordinates of `canvas`.
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.portraits.attributes import (
+from clip2latent_kedro.worlds.portraits.attributes import (
     SoftAttributes,
     attributes_from_labels,
     soft_attributes,
 )
-from clip2latent_kedro.portraits.canvas import Canvas, arc, box, ellipse
+from clip2latent_kedro.worlds.portraits.canvas import Canvas, arc, box, ellipse
 
 _DARK = (0.04, 0.04, 0.05)
 _EYE_U, _EYE_V = 0.185, -0.06
@@ -96,23 +96,23 @@ def _draw_hair_behind(c: Canvas) -> None:
     with c.having("hair_style", "long") as part:
         long = box(part.u, part.v - 0.06, 0.56, 0.64, rounding=0.42)
         shade = part.colour("hair_colour") * 0.88
-        part.paint(shade, part.inside(long) * part.weight("hair_style", "long"))
+        part.paint(shade, long, part.weight("hair_style", "long"))
     with c.having("hair_style", "afro") as part:
         afro = ellipse(part.u, part.v + 0.20, 0.70, 0.64)
         shade = part.colour("hair_colour") * 0.88
-        part.paint(shade, part.inside(afro) * part.weight("hair_style", "afro"))
+        part.paint(shade, afro, part.weight("hair_style", "afro"))
 
 
 def _draw_body(c: Canvas) -> None:
     c = c.band(0.30, 1.2)
     skin = c.colour("skin") * 0.86
     neck = box(c.u, c.v - 0.55, 0.15, 0.22, rounding=0.05)
-    c.paint(skin, c.inside(neck))
+    c.paint(skin, neck)
     width = 0.68 + 0.14 * c.weight("gender", "man")
     shoulders = ellipse(c.u, c.v - 1.08, width, 0.44)
-    c.paint(c.colour("shirt"), c.inside(shoulders))
+    c.paint(c.colour("shirt"), shoulders)
     collar = ellipse(c.u, c.v - 0.62, 0.19, 0.12)
-    c.paint(skin, c.inside(collar))
+    c.paint(skin, collar)
 
 
 def _head_distance(c: Canvas) -> Tensor:
@@ -128,32 +128,32 @@ def _draw_head(c: Canvas) -> None:
     sides = c.band(-0.15, 0.27)
     for side in (-1, 1):
         ear = ellipse(sides.u - side * 0.45, sides.v, 0.07, 0.11)
-        sides.paint(skin * 0.90, sides.inside(ear))
+        sides.paint(skin * 0.90, ear)
     with sides.having("gender", "woman") as part:
         gold = part.fixed((1.0, 0.80, 0.10))
         for side in (-1, 1):
             ring = ellipse(part.u - side * 0.47, part.v - 0.17, 0.05, 0.065)
-            part.paint(gold, part.inside(ring) * part.weight("gender", "woman"))
+            part.paint(gold, ring, part.weight("gender", "woman"))
     head = c.band(-0.56, 0.56)
-    head.paint(skin, head.inside(_head_distance(head)))
+    head.paint(skin, _head_distance(head))
     with c.band(-0.40, 0.38).having("age", "old") as part:
         _draw_wrinkles(part)
     middle = c.band(0.02, 0.22)
     nose = ellipse(middle.turned(), middle.v - 0.12, 0.048, 0.075)
-    middle.paint(skin * 0.80, middle.inside(nose))
+    middle.paint(skin * 0.80, nose)
 
 
 def _draw_wrinkles(c: Canvas) -> None:
     u, is_old = c.turned(), c.weight("age", "old")
     crease = c.colour("skin") * 0.62
     for height in (-0.33, -0.26):
-        c.paint(crease, c.inside(arc(u, c.v - height, 0.20, 0.015, 0.014)) * is_old)
+        c.paint(crease, arc(u, c.v - height, 0.20, 0.015, 0.014), is_old)
     for side in (-1, 1):
         fold = (u - side * (0.17 + 0.30 * (c.v - 0.16))).abs() - 0.018
         fold = torch.maximum(fold, (c.v - 0.25).abs() - 0.09)
-        c.paint(crease, c.inside(fold) * is_old)
+        c.paint(crease, fold, is_old)
         bag = arc(u - side * _EYE_U, c.v - 0.085, 0.09, -0.03, 0.014)
-        c.paint(crease, c.inside(bag) * is_old)
+        c.paint(crease, bag, is_old)
 
 
 def _draw_eyes(c: Canvas) -> None:
@@ -174,17 +174,17 @@ def _draw_eyes(c: Canvas) -> None:
     for side in (-1, 1):
         x, y = u - side * _EYE_U, v - _EYE_V
         lashes = ellipse(x - side * 0.015, y + 0.025, 0.145, 0.115)
-        c.paint(dark, c.inside(lashes) * is_woman)
-        c.paint(white, c.inside(ellipse(x, y, 0.125, 0.098)))
+        c.paint(dark, lashes, is_woman)
+        c.paint(white, ellipse(x, y, 0.125, 0.098))
         gaze = x - 0.035 * yaw
-        c.paint(iris, c.inside(ellipse(gaze, y, 0.084, 0.088)))
-        c.paint(dark, c.inside(ellipse(gaze, y, 0.030, 0.032)))
+        c.paint(iris, ellipse(gaze, y, 0.084, 0.088))
+        c.paint(dark, ellipse(gaze, y, 0.030, 0.032))
         # Brows rise in surprise and slant to the outside when sad.
         lifted = y + 0.155 + 0.055 * is_surprised - 0.35 * is_sad * side * x
         slim = arc(x, lifted, 0.12, 0.015, 0.020)
         thick = arc(x, lifted, 0.14, 0.015, 0.036)
         stroke = torch.lerp(c.inside(thick), c.inside(slim), is_woman)
-        c.paint(brow_colour, stroke)
+        c.cover(brow_colour, stroke)
 
 
 def _draw_mouth(c: Canvas) -> None:
@@ -193,23 +193,23 @@ def _draw_mouth(c: Canvas) -> None:
     with c.having("expression", "smiling") as part:
         u, v, shown = part.mouth("smiling")
         jaw = torch.maximum(ellipse(u, v + 0.05, 0.20, 0.17), -(v + 0.045))
-        part.paint(part.lips(), part.inside(jaw) * shown)
+        part.paint(part.lips(), jaw, shown)
         teeth = torch.maximum(ellipse(u, v + 0.03, 0.155, 0.10), -(v + 0.018))
-        part.paint(part.fixed(white), part.inside(teeth) * shown)
+        part.paint(white, teeth, shown)
     with c.having("expression", "neutral") as part:
         u, v, shown = part.mouth("neutral")
         flat = box(u, v, 0.13, 0.030, rounding=0.02)
-        part.paint(part.lips(), part.inside(flat) * shown)
+        part.paint(part.lips(), flat, shown)
     with c.having("expression", "sad") as part:
         u, v, shown = part.mouth("sad")
         frown = arc(u, v + 0.035, 0.16, 0.10, 0.034)
-        part.paint(part.lips(), part.inside(frown) * shown)
+        part.paint(part.lips(), frown, shown)
     with c.having("expression", "surprised") as part:
         u, v, shown = part.mouth("surprised")
         lips = ellipse(u, v - 0.02, 0.105, 0.125)
-        part.paint(part.lips(), part.inside(lips) * shown)
+        part.paint(part.lips(), lips, shown)
         opening = ellipse(u, v - 0.02, 0.065, 0.085)
-        part.paint(part.fixed(hole), part.inside(opening) * shown)
+        part.paint(hole, opening, shown)
 
 
 def _draw_beard(c: Canvas) -> None:
@@ -221,10 +221,10 @@ def _draw_beard(c: Canvas) -> None:
         moustache = torch.maximum(
             ellipse(u, v - 0.235, 0.19, 0.060), -ellipse(u, v - 0.33, 0.20, 0.075)
         )
-        part.paint(colour, part.inside(moustache) * either)
+        part.paint(colour, moustache, either)
         jaw = torch.maximum(_head_distance(part) - 0.035, -(v - 0.12 - 0.1 * u.abs()))
         opening = ellipse(u, v - 0.27, 0.235, 0.165)
-        part.paint(colour, part.inside(torch.maximum(jaw, -opening)) * full)
+        part.paint(colour, torch.maximum(jaw, -opening), full)
 
 
 def _draw_hair_in_front(c: Canvas) -> None:
@@ -233,25 +233,25 @@ def _draw_hair_in_front(c: Canvas) -> None:
         u, v, shown = part.u, part.v, part.weight("hair_style", "short")
         hairline = v + 0.36 - 1.7 * (u.abs() - 0.24).clamp_min(0)
         short = torch.maximum(ellipse(u, v + 0.02, 0.475, 0.575), hairline)
-        part.paint(part.colour("hair_colour"), part.inside(short) * shown)
+        part.paint(part.colour("hair_colour"), short, shown)
     with c.band(-0.64, 0.56).having("hair_style", "long") as part:
         # Curtains from a parting, down both cheeks.
         u, v, shown = part.u, part.v, part.weight("hair_style", "long")
         face = ellipse(u, v - 0.10, 0.375, 0.50)
         curtain = torch.maximum(ellipse(u, v - 0.02, 0.53, 0.62), -face)
         curtain = torch.maximum(curtain, v - 0.52)
-        part.paint(part.colour("hair_colour"), part.inside(curtain) * shown)
+        part.paint(part.colour("hair_colour"), curtain, shown)
     with c.band(-0.84, 0.02).having("hair_style", "afro") as part:
         # A round hairline high on the forehead.
         u, v, shown = part.u, part.v, part.weight("hair_style", "afro")
         face = ellipse(u, v - 0.06, 0.43, 0.46)
         afro = torch.maximum(ellipse(u, v + 0.20, 0.66, 0.60), -face)
         afro = torch.maximum(afro, v + 0.02)
-        part.paint(part.colour("hair_colour"), part.inside(afro) * shown)
+        part.paint(part.colour("hair_colour"), afro, shown)
     with c.band(-0.48, -0.33).having("hair_style", "bald") as part:
         shine = ellipse(part.u + 0.12, part.v + 0.40, 0.085, 0.045)
         light = part.colour("skin") * 0.6 + 0.4
-        part.paint(light, part.inside(shine) * part.weight("hair_style", "bald"))
+        part.paint(light, shine, part.weight("hair_style", "bald"))
 
 
 def _draw_eyewear(c: Canvas) -> None:
@@ -262,15 +262,15 @@ def _draw_eyewear(c: Canvas) -> None:
         shades = part.weight("eyewear", "sunglasses")
         for side in (-1, 1):
             rim = ellipse(u - side * _EYE_U, v, 0.165, 0.150)
-            part.paint(dark, part.inside((rim + 0.012).abs() - 0.020) * glasses)
+            part.paint(dark, (rim + 0.012).abs() - 0.020, glasses)
             lens = ellipse(u - side * 0.19, v - 0.01, 0.185, 0.150)
-            part.paint(dark, part.inside(lens) * shades)
+            part.paint(dark, lens, shades)
             glint = ellipse(u - side * 0.19 + 0.06, v + 0.05, 0.045, 0.030)
-            part.paint(part.fixed((0.45, 0.50, 0.60)), part.inside(glint) * shades)
+            part.paint((0.45, 0.50, 0.60), glint, shades)
         bridge = box(u, v, 0.05, 0.022)
         temples = torch.maximum(box(part.u, v, 0.46, 0.022), 0.33 - u.abs())
         frame = torch.maximum(part.inside(bridge), part.inside(temples))
-        part.paint(dark, frame * (glasses + shades).clamp_max(1))
+        part.cover(dark, frame * (glasses + shades).clamp_max(1))
 
 
 def _draw_hat(c: Canvas) -> None:
@@ -278,17 +278,17 @@ def _draw_hat(c: Canvas) -> None:
         u, v, shown = part.u, part.v, part.weight("hat", "beanie")
         orange = part.fixed((0.98, 0.55, 0.20))
         dome = torch.maximum(ellipse(u, v + 0.34, 0.50, 0.44), v + 0.36)
-        part.paint(part.fixed((0.10, 0.60, 0.62)), part.inside(dome) * shown)
+        part.paint((0.10, 0.60, 0.62), dome, shown)
         band = box(u, v + 0.37, 0.50, 0.075, rounding=0.05)
-        part.paint(orange, part.inside(band) * shown)
+        part.paint(orange, band, shown)
         pompom = ellipse(u, v + 0.82, 0.11, 0.10)
-        part.paint(orange, part.inside(pompom) * shown)
+        part.paint(orange, pompom, shown)
     with c.band(-1.0, -0.26).having("hat", "fedora") as part:
         u, v, shown = part.u, part.v, part.weight("hat", "fedora")
         felt = part.fixed((0.42, 0.27, 0.14))
         crown = box(u, v + 0.62, 0.36, 0.28, rounding=0.10)
-        part.paint(felt, part.inside(crown) * shown)
+        part.paint(felt, crown, shown)
         ribbon = box(u, v + 0.455, 0.36, 0.06)
-        part.paint(part.fixed((0.12, 0.07, 0.05)), part.inside(ribbon) * shown)
+        part.paint((0.12, 0.07, 0.05), ribbon, shown)
         brim = ellipse(u, v + 0.375, 0.74, 0.075)
-        part.paint(felt * 0.85, part.inside(brim) * shown)
+        part.paint(felt * 0.85, brim, shown)

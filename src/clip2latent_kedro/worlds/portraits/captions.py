@@ -16,14 +16,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.portraits.attributes import (
+from clip2latent_kedro.runtime import derive_seed, make_generator
+from clip2latent_kedro.worlds.portraits.attributes import (
     ATTRIBUTE_NAMES,
     ATTRIBUTES,
     labels_of,
     sample_z,
     visible_mask,
 )
-from clip2latent_kedro.portraits.phrases import (
+from clip2latent_kedro.worlds.portraits.phrases import (
     HAIR_COLOURS,
     NOUNS,
     PHRASES,
@@ -32,7 +33,6 @@ from clip2latent_kedro.portraits.phrases import (
     Phrases,
     Slot,
 )
-from clip2latent_kedro.runtime import derive_seed, make_generator
 
 Split = Literal["train", "held_out"]
 

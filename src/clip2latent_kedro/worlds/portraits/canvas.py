@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.portraits.attributes import ATTRIBUTES, SoftAttributes
+from clip2latent_kedro.worlds.portraits.attributes import ATTRIBUTES, SoftAttributes
 
-PALETTES: dict[str, dict[str, tuple[float, float, float]]] = {
+Colour = tuple[float, float, float]
+
+PALETTES: dict[str, dict[str, Colour]] = {
     "skin": {
         "light": (0.98, 0.84, 0.74),
         "tan": (0.83, 0.60, 0.42),
@@ -82,7 +84,7 @@ class Canvas:
         weights = self.attributes.weights[name]
         return weights @ torch.tensor(list(PALETTES[name].values())).to(weights)
 
-    def fixed(self, colour: tuple[float, float, float]) -> Tensor:
+    def fixed(self, colour: Colour) -> Tensor:
         """Return one colour for all, [1, 3]."""
         return torch.tensor([colour]).to(self.image)
 
@@ -90,7 +92,15 @@ class Canvas:
         """Return the coverage, in [0, 1], of the pixels at a signed distance."""
         return (0.5 - distance / self.pixel).clamp(0, 1)
 
-    def paint(self, colour: Tensor, coverage: Tensor) -> None:
+    def paint(
+        self, colour: Tensor | Colour, distance: Tensor, share: float | Tensor = 1.0
+    ) -> None:
+        """Put a colour, [n, 3] or one for all, on a shape; `share` mixes it in."""
+        if not isinstance(colour, Tensor):
+            colour = self.fixed(colour)
+        self.cover(colour, self.inside(distance) * share)
+
+    def cover(self, colour: Tensor, coverage: Tensor) -> None:
         """Put a colour [n, 3] over what is there."""
         paint = colour[:, :, None, None].to(self.image).expand_as(self.image)
         self.image.lerp_(paint, coverage[:, None].expand_as(self.image))
