@@ -65,7 +65,7 @@ def make_checkpoint(network, statistics, **changes):
         "best_step": 0,
         "history": [],
         "embedding_statistics": None,
-        "cloud": None,
+        "gaussian": None,
         "generator_identity": None,
         "encoder_identity": None,
     }

@@ -11,6 +11,7 @@ from clip2latent_kedro.datasets.optional import none_if_missing
 from clip2latent_kedro.downloads import FetchedFile, Source
 from clip2latent_kedro.encoders import ENCODERS, encoder_addresses
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.files import hash_file
 from clip2latent_kedro.generators import GENERATORS
 from clip2latent_kedro.generators.adapters import converted_file
 from clip2latent_kedro.generators.text_adapter import TextGenerator
@@ -124,7 +125,7 @@ class ModelDataset(AbstractDataset[NoReturn, Any]):
                 files["converted"] = replace(
                     weights,
                     path=path,
-                    sha256=downloads.hash_file(path),
+                    sha256=hash_file(path),
                     num_bytes=path.stat().st_size,
                 )
         return files
