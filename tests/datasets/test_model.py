@@ -86,7 +86,7 @@ def test_a_kind_without_a_file_needs_none_and_is_read_only():
     assert dataset.exists()
     assert dataset.load().given == (None, {"a": 1})
     assert dataset.fetch_files() == {}
-    with pytest.raises(DatasetError, match="generator is read-only"):
+    with pytest.raises(DatasetError, match="read-only"):
         dataset.save("anything")
 
 
