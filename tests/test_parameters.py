@@ -81,7 +81,7 @@ def test_every_parameter_is_explained_beside_a_value():
         ("train.xyz", 1, "train.xyz is not a parameter. Known here: max_it, val_it"),
         ("portraits.clip.text_heads", 7, "a multiple of text_heads, 7, got 128."),
         ("portraits.generator.resolution", 24, "portraits.generator.resolution must"),
-        ("ablation.ensemble_size", 12, "any more. Priors are trained one by one"),
+        ("ablation.ensemble_size", 12, "any more. Priors are trained side by side"),
         ("ablation.studies.best_of.values", [0], "best_of must be a whole number, 1 "),
         ("data.bs", "x", 'data.bs must be a whole number, 1 or more, got "x".'),
         ("data.bs", 1.0, "data.bs must be a whole number, 1 or more, got 1.0."),

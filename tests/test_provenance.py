@@ -189,6 +189,9 @@ def test_a_training_goes_on_under_other_code_and_says_so(caplog):
 COMPUTED_BY = {
     "pairs": ["pairs.generation", "generators.adapters", "encoders.compact_clip"],
     "rows": ["study.samples", "methods.clip2latent"],
+    "rows without a prior": ["study.samples", "methods.random_w", "methods.references"],
+    "generator images": ["study.distances"],
+    "seconds without a prior": ["study.timing", "methods.random_w"],
     "trials": ["study.engine", "methods.clip2latent"],
     "variants": ["study.ablation.plan"],
     "pictures": ["inference"],
@@ -200,7 +203,7 @@ COMPUTED_BY = {
     ("file", "moved"),
     [
         ("samplers/ddim.py", {"rows", "trials", "variants", "pictures"}),
-        ("prior/diffusion.py", COMPUTED_BY.keys() - {"pairs"}),
+        ("prior/diffusion.py", {"rows", "trials", "variants", "pictures", "trainings"}),
         ("generators/stylegan2_layers.py", {"pairs"}),
         ("study/scoring.py", {"trials", "variants"}),
         ("cli/overrides.py", set()),

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from linear_models import STATISTICS, ColourGenerator, make_prior, make_sampling
+from world import STATISTICS, ColourGenerator, make_prior, make_sampling
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import LatentGaussian, fit_gaussian

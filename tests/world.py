@@ -13,11 +13,14 @@ from torch import Tensor, nn
 
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics
+from clip2latent_kedro.methods.clip2latent import Clip2Latent, Clip2LatentSettings
+from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior, EmbeddingStatistics
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.schedules import cosine_alpha_bar
-from clip2latent_kedro.study import EvaluationConfig, read_queries
+from clip2latent_kedro.study.config import EvaluationConfig
+from clip2latent_kedro.study.prompts import read_queries
 from clip2latent_kedro.text_to_image import TextToImage
 
 NUM_TIMESTEPS = 20
@@ -138,6 +141,27 @@ def make_model(spread=0.0, **changes):
     return TextToImage(
         ColourGenerator(), ColourEncoder(), prior, **{**settings, **changes}
     )
+
+
+def make_models(spread=0.0, **changes):
+    settings = {
+        "generator": ColourGenerator(),
+        "encoder": ColourEncoder(),
+        "embedder": ColourEncoder(),
+        "judge": ColourJudge(),
+        "latent_repeats": [2],
+        "latent_batch_size": 1024,
+        "image_batch_size": 64,
+    }
+    if "priors" not in changes:
+        changes["priors"] = {"prior": make_prior(spread)}
+    return Models(**{**settings, **changes})
+
+
+def make_method(models=None, **settings):
+    """Return clip2latent, by default of a prior without spread."""
+    asked = Clip2LatentSettings(**{**vars(make_sampling()), **settings})
+    return Clip2Latent.build(asked, models or make_models(), make_queries())
 
 
 def make_sampling(**changes):

@@ -138,7 +138,7 @@ def change_settings(settings: T, changes: Mapping[str, Any]) -> T:
 
 
 def check_types(kind: type, values: Mapping[str, Any], path: str = "") -> None:
-    """Check the values that are a dataclass's, as far as there are any.
+    """Check the values of those fields of a dataclass that are given.
 
     Args:
         kind: The dataclass.

@@ -35,7 +35,7 @@ from clip2latent_kedro.study.config import EvaluationConfig, read_rows
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.validation import ValidationConfig
 
-GONE = {"ablation.ensemble_size": "Priors are trained one by one: remove it."}
+GONE = {"ablation.ensemble_size": "Priors are trained side by side: remove it."}
 
 
 @dataclass(frozen=True)

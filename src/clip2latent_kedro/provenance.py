@@ -142,7 +142,7 @@ def list_differences(
 
     Args:
         stored: Settings, nested.
-        asked: The same, of now.
+        asked: Settings of the run that begins, nested likewise.
         free: Dotted names that may differ, with all that is below them.
     """
     before, now = dict(_leaves(stored)), dict(_leaves(asked))

@@ -6,15 +6,15 @@ import numpy as np
 import processes
 import pytest
 import torch
-from linear_models import (
+from PIL import Image
+from torch.nn import functional
+from world import (
     STATISTICS,
     ColourEncoder,
     ColourGenerator,
     make_prior,
     make_sampling,
 )
-from PIL import Image
-from torch.nn import functional
 
 import clip2latent_kedro
 from clip2latent_kedro.api import Clip2StyleGAN

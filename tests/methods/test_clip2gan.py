@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from linear_models import (
+from methods.clip2gan_world import configure, make_pairs, statistics_of, train
+from safetensors.torch import save_file
+from torch.nn import functional as F
+from world import (
     IMAGE_MEAN,
     TEXT_MEAN,
     ColourEncoder,
     ColourGenerator,
     make_queries,
 )
-from methods.clip2gan_world import configure, make_pairs, statistics_of, train
-from safetensors.torch import save_file
-from torch.nn import functional as F
 
 from clip2latent_kedro.encoders import load_encoder
 from clip2latent_kedro.errors import InputError

@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pytest
 import torch
-from linear_models import PROMPTS, make_queries
 from PIL import Image
+from world import PROMPTS, make_queries
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.methods.external import External, ExternalSettings

@@ -3,11 +3,11 @@
 import pytest
 import torch
 from generators.snapshots import make_stylegan2
-from linear_models import ColourEncoder, ColourGenerator, ColourJudge
 from methods.lafite_world import configure, make_generator, make_pairs
 from safetensors.torch import save_file
 from torch.nn import functional as F
 from training.test_fit import assert_same
+from world import ColourEncoder, ColourGenerator, ColourJudge
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators import load_generator

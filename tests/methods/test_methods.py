@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from linear_models import (
+from world import (
     ColourEncoder,
     ColourGenerator,
     TwoFormsEncoder,

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from linear_models import ColourEncoder, ColourGenerator
 from torch import Tensor
 from torch.nn import functional
+from world import ColourEncoder, ColourGenerator
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import LatentGaussian

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from linear_models import make_sampling
+from world import make_sampling
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.methods import (

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from linear_models import (
+from pipelines.world import DATA, run_pipeline, written
+from world import (
     PROMPTS,
     ColourEncoder,
     ColourGenerator,
@@ -23,7 +24,6 @@ from linear_models import (
     make_queries,
     make_sampling,
 )
-from pipelines.world import DATA, run_pipeline, written
 
 from clip2latent_kedro.datasets import (
     ArrayFolderDataset,

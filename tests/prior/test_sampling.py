@@ -1,6 +1,6 @@
 import pytest
 import torch
-from linear_models import make_prior, make_sampling
+from world import make_prior, make_sampling
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.sampling import adapt_sampling, noise_streams, sample_prior

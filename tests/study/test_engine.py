@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from linear_models import (
+from world import (
     ColourEncoder,
     TurnedEncoder,
     make_method,

@@ -2,7 +2,7 @@ import re
 
 import numpy as np
 import pytest
-from linear_models import (
+from world import (
     PROMPTS,
     ColourEncoder,
     ColourJudge,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from linear_models import (
+from world import (
     ColourEncoder,
     ColourGenerator,
     ColourJudge,

@@ -2,7 +2,7 @@ import re
 
 import numpy as np
 import pytest
-from linear_models import make_models, make_prior, make_queries, make_sampling
+from world import make_models, make_prior, make_queries, make_sampling
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import fit_gaussian

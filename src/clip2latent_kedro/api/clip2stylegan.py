@@ -161,8 +161,8 @@ class Clip2StyleGAN:
 
         Args:
             repo_id: `owner/name`, made if need be.
-            include: See `save_pretrained`.
-            licence: See `save_pretrained`.
+            include: What is copied into it (see `save_pretrained`).
+            licence: Licence of the prior (see `save_pretrained`).
             private: Whether a new repository is for its owner alone.
             token: Of the account; None for the one that is logged in.
 

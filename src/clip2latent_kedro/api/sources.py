@@ -270,9 +270,9 @@ def _read_checkpoint(
     Args:
         place: Path or address.
         config: The YAML of an original one; None for the one beside it.
-        buffers: Of an original one, see `read_published`.
+        buffers: What is taken for its constants (see `read_published`).
         generator: What an original one is taken to be trained for.
-        encoder: Likewise.
+        encoder: The one whose embeddings an original one is taken to know.
     """
     if not is_published_file(Path(urlsplit(place).path)):
         return read_checkpoint(fetch(place))

@@ -32,7 +32,7 @@ class Table:
     Attributes:
         means: Its rows are named by the columns of text that it begins with; a score
             is a column NAME beside NAME_low and NAME_high.
-        by_prompt: The same scores of each `method`, `prompt_index` and `prompt`; None
+        by_prompt: The scores of each `method`, `prompt_index` and `prompt`; None
             if the table has no such other.
     """
 

@@ -38,7 +38,7 @@ class FetchedFile:
 
     @property
     def licence(self) -> Licence | None:
-        """Of the file, where it is known."""
+        """The licence of the file; None where it is not known."""
         return self.source.licence
 
 

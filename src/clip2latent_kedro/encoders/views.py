@@ -1,4 +1,4 @@
-"""The same encoder, reading images in one of the forms that clip2latent knows."""
+"""An encoder that reads images in one of the forms that clip2latent knows."""
 
 from typing import get_args
 

@@ -151,8 +151,8 @@ class DecoderGenerator(FrozenNetwork):
         Args:
             decoder: From [n, z_dim] to images of one or three colours in [-1, 1].
             z_dim: Channels of z and of w.
-            resolution: Of the images.
-            identity: Of the weights.
+            resolution: Pixels a side of the images.
+            identity: Identity of the weights.
             flow: From z to w; None for w = z.
         """
         super().__init__(decoder, identity)
@@ -201,10 +201,10 @@ def load_stylegan3(path: Path | None, options: Mapping[str, Any]) -> StyleGANGen
     Args:
         path: The file; its metadata has `StyleGAN3Config` as JSON under `config`, and
             the `kind` stylegan3.
-        options: See `load_stylegan2`.
+        options: Those of `load_stylegan2`.
 
     Raises:
-        InputError: See `load_stylegan2`.
+        InputError: Where `load_stylegan2` raises it.
     """
     return _load(path, "stylegan3", options)
 
@@ -232,7 +232,7 @@ def converted_file(path: Path | None, options: Mapping[str, Any]) -> Path | None
 
     Args:
         path: A file of any known format, or none.
-        options: See `load_stylegan`.
+        options: Those of `load_stylegan`.
 
     Raises:
         InputError: If the file is refused, or the result cannot be stored.
@@ -260,7 +260,7 @@ def open_network(path: Path | None, kind: str | None) -> tuple[Network, Identity
         kind: What it must hold; anything if None.
 
     Raises:
-        InputError: See `read_network`.
+        InputError: Where `read_network` raises it.
     """
     network = read_network(path, kind)
     assert path is not None

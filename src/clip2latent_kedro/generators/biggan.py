@@ -78,7 +78,7 @@ class BigGanGenerator(FrozenNetwork):
             network: With its weights loaded.
             embeddings: Of the classes, [num_classes, z_dim].
             identity: Of the weights; truncation and class are added to its name.
-            options: See `BigGanOptions`.
+            options: Those of `BigGanOptions`.
 
         Raises:
             InputError: If there is no such class.

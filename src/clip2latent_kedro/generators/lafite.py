@@ -105,9 +105,9 @@ class TextStyle(nn.Module):
         """Build with random weights.
 
         Args:
-            channels: Of the style.
+            channels: Channels of the style.
             way: See the module's description.
-            config: Of the generator.
+            config: Sizes of the generator.
         """
         super().__init__()
         self.way = way
@@ -198,7 +198,7 @@ class Lafite(nn.Module):
         Args:
             w: [n, num_ws, w_dim].
             text: Embeddings of unit length, [n, text_dim].
-            noise_mode: See `SynthesisNetwork`.
+            noise_mode: Which noise is added (see `SynthesisNetwork`).
         """
         text = text[:, None].expand(-1, w.shape[1], -1)
         image: Tensor = self.synthesis(torch.cat([w, text], dim=2), noise_mode)
@@ -218,7 +218,7 @@ class Lafite(nn.Module):
         return self.draw(self.mapping(z, psi, c=c), text)
 
     def start_from(self, network: StyleGAN2) -> None:
-        """Take over a StyleGAN2 of the same size: its images, whatever the text is."""
+        """Take over the weights of a StyleGAN2, whose images no text then changes."""
         own, others = self.state_dict(), network.state_dict()
         shared = {name: value for name, value in others.items() if name in own}
         self.load_state_dict({**own, **shared})

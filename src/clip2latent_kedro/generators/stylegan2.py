@@ -56,7 +56,7 @@ class MappingNetwork(nn.Module):
     w_avg: Tensor
 
     def __init__(self, config: StyleGAN2Config | StyleGAN3Config) -> None:
-        """Build with random weights; StyleGAN3's arithmetic is the same."""
+        """Build with random weights; StyleGAN3 has the same mapping network."""
         super().__init__()
         self.num_layers = config.mapping_layers
         self.num_ws = config.num_ws
@@ -156,7 +156,7 @@ class SynthesisBlock(nn.Module):
             x: Features of the block before; None for the first.
             image: Its image; None if it has none.
             w: One row for each layer, [n, 2 or 3, w_dim], the colours' last.
-            noise_mode: See `SynthesisNetwork`.
+            noise_mode: Which noise is added (see `SynthesisNetwork`).
             rows: Of the result, if x is a strip (see `draw`).
         """
         if x is None:
@@ -179,7 +179,7 @@ class SynthesisBlock(nn.Module):
     def draw(
         self, x: Tensor | None, image: Tensor | None, w: Tensor, noise_mode: NoiseMode
     ) -> Drawn:
-        """Return the same, made in pieces that stay in a processor's cache.
+        """Return what `forward` does, made in pieces that stay in a processor's cache.
 
         At high resolutions a CPU spends more time on moving feature maps than on
         arithmetic. So it makes a few samples at a time and, where even one is too

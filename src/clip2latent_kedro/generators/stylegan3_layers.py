@@ -94,7 +94,7 @@ class SynthesisLayer(nn.Module):
         Args:
             source: The layer's input.
             target: Its output.
-            config: Of the network.
+            config: Sizes of the network.
             critical: Critically sampled; filters in lines, even if the others' are
                 radial.
             colours: Convolve with 1 x 1, without demodulation and filters.

@@ -48,7 +48,7 @@ class TextGenerator(ClassMapping):
             z: [n, z_dim].
             text_embedding: CLIP's, of any length, [n, text_dim].
             psi: Truncation of w.
-            noise_mode: See `Generator.synthesis`.
+            noise_mode: Which noise is added (see `Generator.synthesis`).
 
         Raises:
             InputError: If the embedding is of another size than the network's.

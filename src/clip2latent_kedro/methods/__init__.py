@@ -78,7 +78,7 @@ def split_overrides(
     """Return the group of the parameter tree that overrides change, and those that do.
 
     Args:
-        overrides: Of `check_overrides`.
+        overrides: Those that `check_overrides` has passed.
         method: A key of `METHODS`.
 
     Returns:
@@ -101,7 +101,7 @@ def read_groups(
 
     Args:
         sampling: `params:sampling`.
-        baselines: `params:baselines`, of which the ways of searching are read.
+        baselines: `params:baselines`, which gives the settings of searches.
     """
     searches = baselines.get("optimisation", {})
     return {

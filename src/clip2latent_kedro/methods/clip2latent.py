@@ -85,7 +85,7 @@ class Clip2Latent(Method):
         return self.model.synthesise(samples)
 
     def timed(self, guidance_scale: float) -> Method:
-        """Return the same with another guidance; CFG++ has a scale of its own."""
+        """Return the method with another guidance; CFG++ keeps its own scale."""
         if self.settings.guidance == "cfgpp":
             return self
         settings = replace(self.settings, guidance_scale=guidance_scale)

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import torch
@@ -21,7 +21,9 @@ from torch import Tensor
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import read_picture, uint8_to_image
 from clip2latent_kedro.methods.method import LackingError, Method, Queries
-from clip2latent_kedro.methods.models import Models
+
+if TYPE_CHECKING:
+    from clip2latent_kedro.methods.models import Models
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +57,7 @@ class External(Method):
 
     @classmethod
     def build(
-        cls, settings: ExternalSettings, models: Models, queries: Queries
+        cls, settings: ExternalSettings, models: "Models", queries: Queries
     ) -> Self:
         """Return another system's pictures, of the prompts that it has.
 

@@ -1,7 +1,7 @@
 """The generator's own bound: what it draws of portraits that fit the prompt."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -14,7 +14,9 @@ from clip2latent_kedro.methods.method import (
     NoSettings,
     Queries,
 )
-from clip2latent_kedro.methods.models import Models
+
+if TYPE_CHECKING:
+    from clip2latent_kedro.methods.models import Models
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ class GeneratorBound(LatentMethod):
     z: np.ndarray
 
     @classmethod
-    def build(cls, settings: NoSettings, models: Models, queries: Queries) -> Self:
+    def build(cls, settings: NoSettings, models: "Models", queries: Queries) -> Self:
         """Return the generator's bound.
 
         Raises:

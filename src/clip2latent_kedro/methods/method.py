@@ -82,12 +82,12 @@ class Method(ABC):
 
     Attributes:
         Settings: A frozen, validated dataclass. Its fields are all that a row of the
-            evaluation, a trial of a sweep or a variant of an ablation can set.
+            evaluation, a variant of a sweep or one of an ablation can set.
         parameters: The group of the parameter tree that `Settings` extends and that
             gives its values, such as `sampling`, in which `{variant}` stands for
             the value of one of the method's own settings; None without such a group.
         gives_w: Whether samples are w, [num_prompts, num_samples, num_ws, w_dim].
-        settings: Of this one.
+        settings: The settings of this one, an instance of `Settings`.
         made_with: Digests or recipes of what decides its samples beside the generator
             and the encoder, as plain JSON.
         prompts: Numbers of the prompts that it has samples of; None for all.
@@ -143,7 +143,7 @@ class Method(ABC):
         return self.sample(queries, num_samples=num_samples, seed=seed), None
 
     def timed(self, guidance_scale: float) -> "Method | None":
-        """Return what is timed in place of this: the same without records and bars.
+        """Return the method that is timed: this one without its curve and its bars.
 
         Args:
             guidance_scale: Of the timing's protocol, if the method has such a setting.

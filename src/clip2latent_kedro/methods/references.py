@@ -1,7 +1,7 @@
 """The ceiling: pictures that are known to show what the prompt says."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import torch
@@ -10,7 +10,9 @@ from torch import Tensor
 from clip2latent_kedro.images import uint8_to_image
 from clip2latent_kedro.methods.digests import digest_arrays
 from clip2latent_kedro.methods.method import LackingError, Method, NoSettings, Queries
-from clip2latent_kedro.methods.models import Models
+
+if TYPE_CHECKING:
+    from clip2latent_kedro.methods.models import Models
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,7 @@ class References(Method):
     images: np.ndarray
 
     @classmethod
-    def build(cls, settings: NoSettings, models: Models, queries: Queries) -> Self:
+    def build(cls, settings: NoSettings, models: "Models", queries: Queries) -> Self:
         """Return the ceiling.
 
         Raises:

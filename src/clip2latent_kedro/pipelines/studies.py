@@ -61,7 +61,7 @@ def add_priors(
     """Add the priors to the frozen models, with the pairs to retrieve from.
 
     Args:
-        models: Of `gather_models`.
+        models: What `gather_models` returned.
         prior: Averaged weights.
         prior_best: Those that validated best; None if there are none.
         student: One-step prior; None if there is none.
@@ -89,7 +89,7 @@ def add_references(
     """Add what only the comparison of methods has.
 
     Args:
-        models: Of `add_priors`.
+        models: What `add_priors` returned.
         reference_images: `images`, uint8 [num_prompts, num_references, h, w, 3];
             None if there are none.
         reference_z: `z`, [num_prompts, num_references, z_dim]; likewise.

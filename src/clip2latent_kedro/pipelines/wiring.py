@@ -34,7 +34,7 @@ def wire(
         function: Each argument takes the parameter that `PARAMETERS` has for its name,
             or else the catalog entry of its name.
         outputs: Catalog entries, in the order of what the function returns.
-        name: Of the node; None for the function's own.
+        name: Name of the node; None for the function's own.
         renames: Catalog entries of the arguments that take another one.
 
     Raises:

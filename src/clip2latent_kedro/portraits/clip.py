@@ -61,7 +61,7 @@ class ClipTrainingConfig(Checked):
         steps: Training steps.
         batch_size: Pairs a step.
         lr: Peak learning rate of AdamW.
-        weight_decay: Of matrices; vectors have none.
+        weight_decay: Weight decay of matrices; vectors have none.
         ema_beta: Decay of the averaged weights that are exported.
         token_dropout: Share of tokens that read as the unknown one.
         attribute_weight: Of the attribute heads' loss beside the contrastive one.
@@ -134,7 +134,7 @@ class ClipTrainingConfig(Checked):
 
 @dataclass(frozen=True)
 class ClipFinetuneConfig(Checked):
-    """A second training that looks closer (see `finetune_clip`).
+    """A second training that looks closer (see `finetune_task`).
 
     Attributes:
         steps: Training steps.

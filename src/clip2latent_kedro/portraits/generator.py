@@ -44,16 +44,16 @@ class GeneratorConfig(Checked):
     """Size and training of the portraits generator.
 
     Attributes:
-        resolution: Of the pictures.
+        resolution: Pixels a side of the pictures.
         w_dim: Channels of w.
-        channel_base: See `StyleGAN2Config`.
-        channel_max: See `StyleGAN2Config`.
+        channel_base: Decides the width of layers (see `StyleGAN2Config`).
+        channel_max: Most channels of a layer.
         steps: Training steps.
         coarse_steps: The first of those, at half the resolution.
         batch_size: Pictures a step; must divide 64.
         lr_weights: Peak learning rate of the synthesis weights (equalised, so that
             it is relative to their unit variance).
-        lr_biases: The same of the biases.
+        lr_biases: Peak learning rate of the biases.
         save_every: Steps between two saved states.
     """
 
@@ -150,7 +150,7 @@ def image_loss(image: Tensor, target: Tensor) -> Tensor:
 
     Args:
         image: [n, 3, h, w].
-        target: The same.
+        target: The picture to come near to, [n, 3, h, w].
     """
     difference = (image - target) * face_weight(image)
     tones = F.avg_pool2d(difference, 4).abs().mean()

@@ -52,7 +52,7 @@ def render_references(
     Args:
         captions: The prompts.
         num: Pictures for each.
-        seed: Of what is not stated.
+        seed: Decides what is not stated.
     """
     rows = [
         _fill_in(torch.tensor(caption.labels), num, make_generator(seed, "ref", index))
@@ -73,7 +73,7 @@ def draw_reference_z(
     Args:
         captions: The prompts, of which some portrait is true each.
         num: How many for each.
-        seed: Of the stream.
+        seed: Seed of the stream.
     """
     stated = [torch.tensor(caption.labels) for caption in captions]
     found = [torch.empty(0, Z_DIM) for _ in captions]

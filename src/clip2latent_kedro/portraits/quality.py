@@ -27,7 +27,7 @@ def measure_judge(judge: Judge, *, seed: int, num: int) -> dict[str, float]:
 
     Args:
         judge: On the CPU.
-        seed: Of the renders.
+        seed: Seed of the renders.
         num: How many.
     """
     z = sample_z(num, make_generator(seed, "held_out_renders"))
@@ -96,7 +96,7 @@ def accuracy_by_attribute(predicted: Tensor, labels: Tensor) -> dict[str, float]
 
     Args:
         predicted: [n, num_attributes] value indices.
-        labels: The same, true.
+        labels: The true value indices, [n, num_attributes].
     """
     visible = visible_mask(labels)
     right = ((predicted == labels) & visible).sum(0) / visible.sum(0)
@@ -119,7 +119,7 @@ def measure_retrieval(
 
     Args:
         encoder: Whose `encode_image` and `encode_text` to measure.
-        seed: Of the pools.
+        seed: Seed of the pools.
         num_pools: Number of pools to average over.
         pool_size: Pairs in each.
 

@@ -33,7 +33,7 @@ def train_model(
     """Yield the states of the training of a model (see `fit`).
 
     Args:
-        name: Of the model, in the parameters and the catalog.
+        name: Name of the model, in the parameters and the catalog.
         task: (config, *given, seed=seed, device=device) -> what is trained.
         config: Settings of the model and its training, a dataclass with `steps` and
             `save_every`.
@@ -43,7 +43,7 @@ def train_model(
         start: Where to go on from.
 
     Raises:
-        InputError: See `fit`.
+        InputError: Where `fit` raises it.
     """
     run = Run(
         entry=f"portraits_{name}_state",
@@ -80,7 +80,7 @@ def regression_task(
         fall: Share of them, the last, in which it falls to 0.
         ema_beta: Largest decay of the averaged weights.
         lr_setting: Where users set the learning rate.
-        betas: Of AdamW.
+        betas: Decays of the two moments in AdamW.
     """
     optimizer = torch.optim.AdamW(parameter_groups, betas=betas)
     return Task(

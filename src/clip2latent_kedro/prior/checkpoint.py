@@ -71,7 +71,7 @@ class Checkpoint(TrainingState):
     buffers: dict[str, Tensor] = field(default_factory=dict)
 
     def with_state(self, state: TrainingState) -> "Checkpoint":
-        """Return the same after another state of its training."""
+        """Return the checkpoint of another state of this training."""
         names = [part.name for part in fields(TrainingState)]
         return replace(self, **{name: getattr(state, name) for name in names})
 

@@ -33,7 +33,7 @@ class TrainConfig(Checked):
         lr: Learning rate.
         lr_decay: How it falls towards `max_it`; `none` as in the original.
         warmup_it: Steps over which it rises linearly, on top of that; 0 for none.
-        weight_decay: Of AdamW, on weights of two or more axes.
+        weight_decay: Weight decay of AdamW, on weights of two or more axes.
         clip_grad: Largest norm of the gradient of all weights; None for no limit.
         accumulate: Parts that a batch is split into, to save memory; the gradient
             is that of the whole batch.

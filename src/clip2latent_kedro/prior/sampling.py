@@ -89,7 +89,7 @@ def sample_prior(
         condition: Of `prior.join_condition`, [n, width], or one for each sample,
             [n, num_samples, width].
         sampling: `params:sampling`.
-        num_samples: Of each condition.
+        num_samples: Samples of each condition.
         seed: Sample j of condition i depends on (seed, i, j) alone.
         batch_size: Latents denoised at a time, or those of one condition if more.
         negative: What guidance leads away from, likewise; one for all or n.
@@ -142,7 +142,7 @@ def noise_streams(
     """Yield unit Gaussian noise, [num_streams, *shape], without end: x_T first.
 
     Args:
-        seed: Of the run.
+        seed: Seed of the run.
         streams: (prompt, sample) numbers, each a stream of its own.
         shape: Of one latent, (num_latents, latent_dim).
     """

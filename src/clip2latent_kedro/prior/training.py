@@ -146,9 +146,9 @@ def prior_task(
         settings: Of its training.
         batches: Step -> x0 [n, num_latents, latent_dim] and clip_embedding
             [n, clip_dim], on the device.
-        held_out: The same of pairs that are never trained on, on any device; there may
-            be none.
-        validate: As for `train_prior`.
+        held_out: x0 and clip_embedding of pairs that no step sees, on any device; may
+            be of no pairs.
+        validate: Called with the averaged prior every `val_it` steps; None for nothing.
     """
     train, seed = settings.train, settings.seed
     device = str(prior.alpha_bar.device)

@@ -51,7 +51,7 @@ def read_npz(
 
     Args:
         file: Path or content.
-        name: Of the file, for the message.
+        name: Name of the file, for the message.
         only: Names of those that are wanted, each of which must be there; None for
             all.
 
@@ -71,7 +71,7 @@ def array_names(path: Path) -> list[str]:
     """Return the names of the arrays in an `.npz` file.
 
     Raises:
-        InputError: See `read_npz`.
+        InputError: Where `read_npz` raises it.
     """
     with _told(path, ".npz file of plain arrays"):
         check_is_file(path)

@@ -41,7 +41,7 @@ def measure_bridges(
         image_embedding: Of images that fit each prompt, [num_prompts, k, clip_dim].
         sampling: `params:sampling`, over which a bridge sets what it needs.
         retrieval_bank: Embeddings of training images.
-        seed: Of the mixes.
+        seed: Seed of the mixes.
 
     Returns:
         The fields of `ModalityGap` by bridge; one that the prior or the bank cannot

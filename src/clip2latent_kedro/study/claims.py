@@ -194,8 +194,8 @@ def describe_claims(claims: Sequence[Claim], confidence: float) -> str:
     """Return how sure the claims are, all together, in words.
 
     Args:
-        claims: Of `judge_claims`.
-        confidence: As there.
+        claims: What `judge_claims` returned.
+        confidence: That a claim which holds or does not hold is right.
     """
     return (
         f"Claims that were looked at: {len(claims)}, all of which were fixed before "

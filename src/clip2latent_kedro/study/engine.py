@@ -81,7 +81,7 @@ class Planned:
 
     @property
     def key(self) -> str:
-        """A name for the result: equal names mean the same but for `made_by`."""
+        """A name for the result: results of one name differ in `made_by` alone."""
         settings = {k: v for k, v in self.depends_on.items() if k != "made_by"}
         text = json.dumps(_canonical(settings), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -57,9 +57,9 @@ class Chart:
 
     Attributes:
         lines: Of which each but a single one is named beside the chart.
-        xlabel: Below.
-        ylabel: On the left.
-        title: Above.
+        xlabel: Title of the axis below.
+        ylabel: Title of the axis on the left.
+        title: Title above the chart.
         values: What the axis moves along: numbers are drawn to scale, others side by
             side; None if the lines have places of their own.
         is_log: Whether such places are drawn in powers.

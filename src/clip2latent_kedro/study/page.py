@@ -78,7 +78,7 @@ def to_html(title: str, introduction: str, sections: Sequence[Section]) -> str:
 
 
 def to_markdown(title: str, introduction: str, sections: Sequence[Section]) -> str:
-    """Return the same without pictures; arguments are those of `to_html`."""
+    """Return the page as Markdown, without pictures (arguments as of `to_html`)."""
     parts = [f"# {title}", introduction]
     for section in sections:
         tables = [markdown_table(t).strip() for t in section.tables if len(t) > 1]

@@ -102,7 +102,7 @@ class Validator:
                 that training never sees; the first `num_images` are used.
             prompts: Texts, of which the first `num_prompts` are used.
             sampling: `params:sampling`, but for its guidance.
-            seed: Of the run.
+            seed: Seed of the run.
         """
         w, image_embedding = (part[: config.num_images] for part in held_out)
         self._given_w = repeat_latents(w, models.latent_repeats).to(models.device)

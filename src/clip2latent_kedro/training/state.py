@@ -39,7 +39,7 @@ class TrainingState:
         step: Training steps done.
         network: State dict of everything that learns.
         ema: State dict of the averaged network.
-        optimizer: Of `optimizer_tensors`.
+        optimizer: What `optimizer_tensors` returned.
         best: State dict of the averaged network where validation was best; empty
             before there is one.
         best_step: The step of it, 0 before.

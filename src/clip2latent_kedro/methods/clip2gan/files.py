@@ -41,13 +41,13 @@ def export_clip2gan(
     The averaged weights in half precision, what they are normalised by in full.
 
     Args:
-        state: Of `train_clip2gan`.
-        generator: As there.
-        encoder: As there.
-        statistics: As there.
-        embedding_statistics: Of the pairs' embeddings, and of texts.
+        state: A state that `train_clip2gan` has yielded.
+        generator: The one whose w the network has learned.
+        encoder: The one whose embeddings the network takes.
+        statistics: Mean and standard deviation of the pairs' w.
+        embedding_statistics: Means of the pairs' embeddings and of those of texts.
         latent_repeats: Layers that each latent of the pairs stands for.
-        config: As there.
+        config: The settings of the training.
     """
     tensors = {f"network.{name}": state.ema[name].half() for name in state.ema}
     tensors |= {"w_mean": statistics.mean, "w_std": statistics.std}

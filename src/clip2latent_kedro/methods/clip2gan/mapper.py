@@ -79,7 +79,7 @@ class Clip2Gan:
         statistics: Between x0 and w.
         embedding_statistics: Of the images that it learned from, and of texts.
         latent_repeats: Layers of the generator that each latent stands for.
-        identity: Of the file that it is in.
+        identity: Identity of the file that it is in.
         generator_identity: Whose w it gives.
         encoder_identity: Whose embeddings it takes.
         training_seconds: What its training took; None if unknown.

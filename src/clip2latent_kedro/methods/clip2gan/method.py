@@ -1,7 +1,7 @@
 """CLIP2GAN: one w for each text, by a mapping network trained on images."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from torch import Tensor
 
@@ -12,7 +12,9 @@ from clip2latent_kedro.methods.method import (
     Queries,
     not_trained,
 )
-from clip2latent_kedro.methods.models import Models
+
+if TYPE_CHECKING:
+    from clip2latent_kedro.methods.models import Models
 
 CAVEAT = (
     "CLIP2GAN is known by its abstract alone: network, noise and mean shift are ours. "
@@ -47,12 +49,12 @@ class Clip2GanMethod(LatentMethod):
 
     @classmethod
     def build(
-        cls, settings: Clip2GanSettings, models: Models, queries: Queries
+        cls, settings: Clip2GanSettings, models: "Models", queries: Queries
     ) -> Self:
         """Return CLIP2GAN.
 
         Raises:
-            LackingError: If none has been trained for this generator and this encoder,
+            LackingError: If none has been trained for this generator and encoder,
                 or the bridge needs a mean that it does not know.
         """
         model = models.clip2gan

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import product
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -16,8 +16,10 @@ from clip2latent_kedro.methods.method import (
     Queries,
     not_trained,
 )
-from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.prior.sampling import noise_streams
+
+if TYPE_CHECKING:
+    from clip2latent_kedro.methods.models import Models
 
 ORIGINAL_IMAGES = 390_000 * 64  # that the original's training sees
 
@@ -35,7 +37,7 @@ class LafiteMethod(Method):
     model: TextGenerator
 
     @classmethod
-    def build(cls, settings: NoSettings, models: Models, queries: Queries) -> Self:
+    def build(cls, settings: NoSettings, models: "Models", queries: Queries) -> Self:
         """Return LAFITE.
 
         Raises:
@@ -94,7 +96,7 @@ def sample_lafite(
     Args:
         model: On the device of the embeddings.
         text_embedding: CLIP's, of any length, [n, text_dim].
-        num_samples: Of each text.
+        num_samples: Samples of each text.
         seed: z of sample j of text i depends on (seed, i, j) alone.
         batch_size: Images synthesised at a time.
     """

@@ -35,7 +35,7 @@ def build_networks(
         generator: The domain's, an unconditional StyleGAN2 of three colours.
         encoder: Whose embeddings of texts they will see.
         config: `params:baselines.lafite`.
-        seed: Of the random weights.
+        seed: Seed of the random weights.
 
     Raises:
         InputError: If the generator is another.

@@ -275,11 +275,11 @@ def export_lafite(
     """Return the averaged generator as `load_lafite` reads it, with its mean of w.
 
     Args:
-        state: Of `train_lafite`.
-        generator: As there.
-        encoder: As there.
-        config: As there.
-        seed: Of the z that the mean is taken over.
+        state: A state that `train_lafite` has yielded.
+        generator: The one that the training started from.
+        encoder: The one whose embeddings the networks take.
+        config: The settings of the training.
+        seed: Decides the z that the mean of w is taken over.
     """
     lafite = averaged_lafite(state, generator, encoder, config)
     z = torch.randn(
@@ -298,7 +298,7 @@ def averaged_lafite(
     encoder: Encoder,
     config: LafiteTrainingConfig,
 ) -> Lafite:
-    """Return the averaged generator of a state, frozen; arguments as above."""
+    """Return the averaged generator of a state that `train_lafite` yields, frozen."""
     lafite, _ = build_networks(generator, encoder, config, seed=0)
     lafite.load_state_dict(state.ema)
     shift_styles(lafite, -lafite.mapping.w_avg)

@@ -40,7 +40,7 @@ class OptimisationConfig(Checked):
         loss: 1 / cosine, 1 - cosine or half the squared angle (see `losses`).
         num_candidates: Random w of each sample to choose from, for `best_of`.
         candidate_psi: Their truncation.
-        betas: Of AdamW, two numbers from 0 to below 1.
+        betas: Decays of the two moments in AdamW, from 0 to below 1.
         weight_decay: Of AdamW; pulls to the coordinates' origin, which is the mean
             of w unless they are `raw`.
         warmup: Share of the steps in which the learning rate rises, linearly.

@@ -125,7 +125,7 @@ def repeat_gaussian(
 def select_rows(
     gaussian: LatentGaussian, rows: Sequence[int], like: Tensor
 ) -> LatentGaussian:
-    """Return the Gaussian of some layers, its radii the same, where `like` is."""
+    """Return the Gaussian of some layers, with its radii, on the device of `like`."""
     mean, axes, std = (
         values[list(rows)].to(like)
         for values in (gaussian.mean, gaussian.axes, gaussian.std)

@@ -40,7 +40,7 @@ def optimise_latents(
 
     Args:
         generator: On the device of `start`. Its weights stay as they are.
-        encoder: Likewise.
+        encoder: On that device too; its weights stay as they are.
         target: Embedding of what each row should show, [n, clip_dim], of any length.
         start: [n, num_ws, w_dim], or [n, 1, w_dim] for all layers.
         config: How to search; its `start` is not looked at.

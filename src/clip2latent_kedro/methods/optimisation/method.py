@@ -118,7 +118,7 @@ class Optimisation(LatentMethod):
         )
 
     def timed(self, guidance_scale: float) -> Self:
-        """Return the same, which does not look at its way and has no bar."""
+        """Return the search without its curve and its progress bar."""
         settings = replace(self.settings, record_steps=[])
         return replace(self, settings=settings, has_bar=False)
 
@@ -213,7 +213,7 @@ class Refinement(Optimisation):
         """Return refinement of one prior's samples.
 
         Raises:
-            LackingError: If the prior has not been made, or there is no way to sample.
+            LackingError: If there is no prior, or no way to sample.
         """
         prior = models.find_prior(settings.prior)
         if models.sampling is None:
@@ -265,12 +265,12 @@ def best_candidates(
 
     Args:
         generator: On the device of the embeddings.
-        encoder: Likewise.
+        encoder: On the device of the embeddings.
         text_embedding: [n, clip_dim], of any length.
         config: `num_candidates` for each sample, which has candidates of its own,
             their truncation `candidate_psi`; and `batch_size`, images at a time, or
             those of one sample if more.
-        num_samples: Of each text.
+        num_samples: How many w are returned of each text.
         seed: Sample j of text i depends on (seed, i, j) alone.
     """
     direction = functional.normalize(text_embedding.float(), dim=-1)

@@ -34,7 +34,7 @@ class Objective:
     Attributes:
         generator: w -> image.
         encoder: Image -> embedding.
-        config: Of the search.
+        config: The settings of the search, which name the loss and the cutouts.
         seed: Decides the cutouts of each step, which all samples share.
     """
 
@@ -130,7 +130,7 @@ def input_size(encoder: Encoder, resolution: int) -> int:
 
     Args:
         encoder: Some have an `image_size`, [height, width].
-        resolution: Of the pictures.
+        resolution: Pixels a side of the pictures.
     """
     height_width = getattr(encoder, "image_size", None)
     return resolution if height_width is None else min(height_width)

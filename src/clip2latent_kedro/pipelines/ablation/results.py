@@ -51,8 +51,8 @@ def tabulate(
 
     Args:
         results: All that are stored.
-        variants: Of `plan`.
-        setup: Of `prepare`.
+        variants: What `plan` returned.
+        setup: What `prepare` returned.
         ablation: `params:ablation`.
 
     Returns:
@@ -103,10 +103,10 @@ def report_studies(
     """Return table, figure, pictures and paragraph of each study, by file name.
 
     Args:
-        scores: Of `tabulate`.
+        scores: What `tabulate` returned.
         results: All that are stored.
-        variants: Of `plan`.
-        setup: Of `prepare`.
+        variants: What `plan` returned.
+        setup: What `prepare` returned.
         ablation: `params:ablation`.
     """
     files: Files = {}
@@ -149,10 +149,10 @@ def write_report(
     """Return the report as HTML, and without pictures in Markdown.
 
     Args:
-        studies: Of `report_studies`.
-        scores: Of `tabulate`.
-        setup: Of `prepare`.
-        base: Of `gather_settings`.
+        studies: What `report_studies` returned.
+        scores: What `tabulate` returned.
+        setup: What `prepare` returned.
+        base: What `gather_settings` returned.
         ablation: `params:ablation`.
         seed: `params:seed`.
     """

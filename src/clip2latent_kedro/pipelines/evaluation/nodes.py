@@ -31,7 +31,7 @@ def embed_prompts(
         prompts: A column `prompt`, and one for each attribute that is stated.
         prompt_bank: What settings are chosen on, and so must not be among them;
             nothing if there is none.
-        models: Of `gather_models`.
+        models: What `gather_models` returned.
         evaluation: How many prompts.
     """
     rows = rows_of(prompts)
@@ -51,12 +51,12 @@ def plan(
     """Build the rows of the comparison, and say why others cannot be had.
 
     Args:
-        models: Of `add_references`.
+        models: What `add_references` returned.
         queries: Prompts.
         sampling: Defaults of rows of clip2latent.
-        baselines: Of which the ways of searching are read.
+        baselines: Gives the settings of searches.
         evaluation: Rows and protocol.
-        seed: Of the run.
+        seed: Seed of the run.
     """
     groups = read_groups(sampling, baselines)
     models = replace(models, sampling=sampling)
@@ -76,13 +76,13 @@ def answer_prompts(
     """Sample each row that is due, and yield its images as they come.
 
     Args:
-        rows: Of `plan`.
-        models: Of `add_references`.
+        rows: What `plan` returned.
+        models: What `add_references` returned.
         queries: Prompts.
         progress: What is stored; what depends on the same is kept.
         evaluation: The protocol.
         psi: Truncation of the training pairs.
-        seed: Of the run.
+        seed: Seed of the run.
         resume: False computes everything again.
 
     Yields:
@@ -104,8 +104,8 @@ def leave_out_failed(
     """Return the rows that have images, and why each other row has none.
 
     Args:
-        rows: Of `plan`.
-        lacking: Of `plan`.
+        rows: What `plan` returned.
+        lacking: Why others cannot be had, of `plan`.
         answers: All that are stored.
 
     Raises:

@@ -50,7 +50,7 @@ def draw_samples(
 
     Args:
         answers: All that are stored.
-        rows: Of `leave_out_failed`.
+        rows: What `leave_out_failed` returned.
         queries: Prompts.
         evaluation: `params:evaluation`.
 
@@ -82,9 +82,9 @@ def plot_scores(
     """Return scores against seconds and steps as a picture, uint8 [h, w, 3].
 
     Args:
-        scores: Of `summarise`.
+        scores: What `summarise` returned.
         answers: All that are stored.
-        rows: Of `leave_out_failed`.
+        rows: What `leave_out_failed` returned.
     """
     every = {name: answers[name][0] for name in rows}
     curves = {name: arrays for name, arrays in every.items() if "curve_steps" in arrays}
@@ -95,7 +95,7 @@ def draw_scores(scores: pd.DataFrame, curves: Mapping[str, Samples]) -> Figure:
     """Return charts of the scores against seconds for an image, and against steps.
 
     Args:
-        scores: Of `summarise`.
+        scores: What `summarise` returned.
         curves: Of rows that go step by step.
     """
     scores = scores.astype({"method": str})
@@ -153,16 +153,16 @@ def write_report(
     """Return the report as HTML, and without pictures in Markdown.
 
     Args:
-        scores: Of `summarise`.
-        scores_by_prompt: Of `score_answers`.
-        differences: Of `compare_rows`.
-        modality_gap: Of `measure_gap`.
-        timings: Of `collect_timings`.
-        pictures: Of `draw_samples`.
-        plots: Of `plot_scores`.
-        rows: Of `leave_out_failed`.
-        left_out: Of `leave_out_failed`.
-        models: Of `add_references`.
+        scores: What `summarise` returned.
+        scores_by_prompt: What `score_answers` returned.
+        differences: What `compare_rows` returned.
+        modality_gap: What `measure_gap` returned.
+        timings: What `collect_timings` returned.
+        pictures: What `draw_samples` returned.
+        plots: What `plot_scores` returned.
+        rows: What `leave_out_failed` returned.
+        left_out: Why rows have no images, of `leave_out_failed`.
+        models: What `add_references` returned.
         evaluation: `params:evaluation`.
         seed: `params:seed`.
     """

@@ -36,7 +36,7 @@ def score_answers(
 
     Args:
         answers: All that are stored.
-        rows: Of `leave_out_failed`.
+        rows: What `leave_out_failed` returned.
         queries: Prompts.
         models: Of `add_references`; the prior knows the Gaussian of the training data.
     """
@@ -64,7 +64,7 @@ def measure_row_distances(
 
     Args:
         answers: All that are stored.
-        rows: Of `leave_out_failed`.
+        rows: What `leave_out_failed` returned.
         evaluation: The protocol.
 
     Returns:
@@ -107,7 +107,7 @@ def measure_gap(
         queries: Prompts.
         models: Of `add_references`; the prior bridges texts by what it knows.
         sampling: How texts are bridged.
-        seed: Of the run.
+        seed: Seed of the run.
 
     Returns:
         A row for each bridge (see `metrics.modality_gap`); none without references
@@ -142,13 +142,13 @@ def summarise(
     """Return one row for each method: means, intervals, distances, seconds.
 
     Args:
-        scores_by_prompt: Of `score_answers`.
-        distances: Of `measure_row_distances`.
-        timings: Of `collect_timings`.
-        rows: Of `leave_out_failed`.
+        scores_by_prompt: What `score_answers` returned.
+        distances: What `measure_row_distances` returned.
+        timings: What `collect_timings` returned.
+        rows: What `leave_out_failed` returned.
         models: Of `add_references`, which score.
         evaluation: The protocol.
-        seed: Of the run.
+        seed: Seed of the run.
 
     Returns:
         For each score its mean, `_low` and `_high`, empty where it does not apply;
@@ -199,9 +199,9 @@ def compare_rows(
     """Return how far each row is from the baseline, paired by prompt.
 
     Args:
-        scores_by_prompt: Of `score_answers`.
+        scores_by_prompt: What `score_answers` returned.
         evaluation: The protocol.
-        seed: Of the run.
+        seed: Seed of the run.
 
     Returns:
         For each score the mean difference, `_low` and `_high`, empty where it does
@@ -238,7 +238,7 @@ def densify(scores_by_prompt: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
     """Return the scores of each method, NaN for a prompt that it was not asked.
 
     Args:
-        scores_by_prompt: Of `score_answers`.
+        scores_by_prompt: What `score_answers` returned.
 
     Returns:
         By method and score, [num_prompts].

@@ -32,13 +32,13 @@ def time_methods(
     """Time each row that is made from text and is due, and yield its seconds.
 
     Args:
-        rows: Of `leave_out_failed`.
-        models: Of `add_references`.
+        rows: What `leave_out_failed` returned.
+        models: What `add_references` returned.
         queries: Prompts.
         progress: Seconds that are stored; those of the same row, protocol and machine
             are kept.
         evaluation: What is timed.
-        seed: Of the run.
+        seed: Seed of the run.
         resume: False times everything again.
 
     Yields:
@@ -84,7 +84,7 @@ def collect_timings(
 
     Args:
         timed: All that are stored.
-        rows: Of `leave_out_failed`.
+        rows: What `leave_out_failed` returned.
         evaluation: What is timed.
     """
     found = {name: timed[name] for name in _timed_methods(rows, evaluation)}

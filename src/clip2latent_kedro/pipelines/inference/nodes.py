@@ -150,7 +150,7 @@ def collect(
         pictures: All that are in the folder, by name.
         records: What the pictures of each prompt depend on, and are named by.
         problems: Why prompts were refused, by prompt.
-        seed: Of the run, for the table.
+        seed: Seed of the run, for the table.
 
     Returns:
         The grid, uint8 [h, w, 3], of the first prompts, a given picture before its

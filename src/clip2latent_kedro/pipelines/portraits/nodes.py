@@ -223,7 +223,7 @@ def fill_prompt_bank(
     """Return captions for everything that must not see the evaluation's prompts.
 
     Args:
-        prompts: Of `choose_prompts`.
+        prompts: What `choose_prompts` returned.
         num_bank_prompts: `params:portraits.num_bank_prompts`.
         seed: `params:seed`.
 

@@ -27,11 +27,11 @@ def plan(
         prompt_bank: A column `prompt`, and one for each attribute that is stated.
         models: Of `add_priors`; the encoder that only scores has no say in a choice.
         sampling: The base.
-        evaluation: Of which the size of stored images is read.
+        evaluation: Gives the size of stored images.
         sweep: What is tried.
         num_validation_prompts: The first prompts of the bank, which are left to the
             validation.
-        seed: Of the run.
+        seed: Seed of the run.
     """
     models = replace(models, held_out=None)
     queries = read_bank(

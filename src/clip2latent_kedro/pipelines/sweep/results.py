@@ -50,11 +50,11 @@ def tabulate(
 
     Args:
         results: All that are stored.
-        variants: Of `plan`.
-        models: Of `add_priors`.
-        evaluation: Of which the settings of intervals are read.
+        variants: What `plan` returned.
+        models: What `add_priors` returned.
+        evaluation: Gives the settings of intervals.
         sweep: What is tried.
-        seed: Of the run.
+        seed: Seed of the run.
 
     Returns:
         `grid`, `variant`, the value of each setting that the grid sweeps; for each
@@ -99,11 +99,11 @@ def choose(
 
     Args:
         results: All that are stored.
-        variants: Of `plan`.
+        variants: What `plan` returned.
         sampling: The base.
         sweep: What the best may not change or give up.
-        evaluation: Of which the settings of intervals are read.
-        seed: Of the run.
+        evaluation: Gives the settings of intervals.
+        seed: Seed of the run.
 
     Returns:
         `run` makes it the settings of a run, `kedro run --config=FILE`; `rule`,
@@ -157,7 +157,7 @@ def write_table(sweep_scores: pd.DataFrame) -> str:
     """Return the scores as Markdown, with the problems of variants that failed.
 
     Args:
-        sweep_scores: Of `tabulate`.
+        sweep_scores: What `tabulate` returned.
     """
     return markdown_table(score_cells(sweep_scores, ["grid", "variant"]))
 
@@ -166,8 +166,8 @@ def plot(sweep_scores: pd.DataFrame, variants: list[Planned]) -> Figure:
     """Return each grid's scores against the values that it sweeps.
 
     Args:
-        sweep_scores: Of `tabulate`.
-        variants: Of `plan`.
+        sweep_scores: What `tabulate` returned.
+        variants: What `plan` returned.
 
     Returns:
         A row of charts for each grid of which two points or more have been scored.

@@ -32,7 +32,7 @@ class DistillationConfig(Checked):
         num_samples: Latents of each of them.
         lr: Learning rate.
         lr_decay: How it falls towards `max_it`.
-        weight_decay: Of AdamW, on weights of two or more axes.
+        weight_decay: Weight decay of AdamW, on weights of two or more axes.
         ema_beta: Largest decay of an update of the averaged weights, one a step.
         ema_power: How fast the decay comes there (see `rates.ema_decay`).
         warm_start: Begin with the teacher's weights; otherwise with random ones.

@@ -37,7 +37,7 @@ class Teacher:
     Attributes:
         prior: On its device, its weights fixed.
         config: `params:distillation`.
-        seed: Of the run.
+        seed: Seed of the run.
     """
 
     prior: DiffusionPrior
