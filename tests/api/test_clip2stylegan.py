@@ -31,11 +31,12 @@ def make_api(spread=0.5, *, settings=None, **changes):
         ColourGenerator(),
         ColourEncoder(),
         make_prior(spread),
-        latent_repeats=[2],
         sampling=make_sampling(**(settings or {})),
         preprocess={},
         references=(None, None),
-        read_checkpoint=Checkpoint,  # never called
+        checkpoint=Checkpoint(
+            step=0, settings={"data": {"latent_repeats": [2]}}, statistics=None
+        ),
     )
     return Clip2StyleGAN(models, "cpu", **changes)
 

@@ -11,8 +11,8 @@ from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.samplers import (
     SAMPLERS,
     SamplingConfig,
+    choose_sampler,
     plan_timesteps,
-    sample,
 )
 from clip2latent_kedro.samplers.ddpm import posterior_std
 from clip2latent_kedro.samplers.guidance import guidance_scales
@@ -65,7 +65,7 @@ def draw(condition, start):
 
     def run(config):
         denoise = prior.denoiser(condition, guidance_scales(ALPHA_BAR, config))
-        return sample(denoise, start, ALPHA_BAR, config, seeded(1))
+        return choose_sampler(config, ALPHA_BAR)(denoise, start, generator=seeded(1))
 
     return run
 
@@ -77,7 +77,9 @@ def alone(condition, start):
     def run(config, *, conditional):
         mean = condition[:, None] if conditional else torch.zeros_like(start)
         world = Gaussian(mean, 0.3 if conditional else 1.0)
-        return sample(world.denoise, start, ALPHA_BAR, config, seeded(1))
+        return choose_sampler(config, ALPHA_BAR)(
+            world.denoise, start, generator=seeded(1)
+        )
 
     return run
 

@@ -84,7 +84,7 @@ class Clip2StyleGAN:
             models.generator,
             encoder,
             models.prior,
-            models.latent_repeats,
+            models.checkpoint.settings["data"]["latent_repeats"],
             latent_batch_size=latent_batch_size,
             image_batch_size=image_batch_size,
             device=pick_device(str(device)),

@@ -51,24 +51,21 @@ class LoadedModels:
         generator: w -> image.
         encoder: Text or image -> embedding, as it was loaded.
         prior: Embedding -> w.
-        latent_repeats: Layers of the generator that each latent of the prior stands
-            for.
+        checkpoint: Of the prior.
         sampling: How latents are sampled, unless a call says otherwise.
         preprocess: Of `PREPROCESS`, how the encoder reads images.
         references: How generator and encoder were loaded; None where the catalog
             does not tell.
-        read_checkpoint: Reads the checkpoint of the prior.
         find_bank: Returns the embeddings of training images, or None.
     """
 
     generator: Generator
     encoder: Encoder
     prior: DiffusionPrior
-    latent_repeats: Sequence[int]
+    checkpoint: Checkpoint
     sampling: SamplingConfig
     preprocess: Mapping[str, Any]
     references: Sequence[ModelReference | None]
-    read_checkpoint: Callable[[], Checkpoint]
     find_bank: Callable[[], RetrievalBank | None] = lambda: None
 
     def encoder_for(self, setting: str) -> Encoder:
@@ -92,8 +89,7 @@ class LoadedModels:
             raise InputError(msg)
         preprocess = {k: self.preprocess[k] for k in PREPROCESS if k in self.preprocess}
         generator, encoder = bound
-        checkpoint = self.read_checkpoint()
-        return SharedModel(checkpoint, generator, encoder, sampling, preprocess)
+        return SharedModel(self.checkpoint, generator, encoder, sampling, preprocess)
 
 
 def open_models(
@@ -131,32 +127,13 @@ def open_shared(model: SharedModel) -> LoadedModels:
         InputError: If one cannot be loaded.
     """
     references = (model.generator, model.encoder)
-    return _with_prior(
-        load_models(*references),
-        lambda: model.checkpoint,
+    return LoadedModels(
+        *load_models(*references),
+        prior_from_checkpoint(model.checkpoint),
+        model.checkpoint,
         model.sampling,
         model.preprocess,
         references,
-    )
-
-
-def _with_prior(
-    models: tuple[Generator, Encoder],
-    read: Callable[[], Checkpoint],
-    sampling: SamplingConfig,
-    preprocess: Mapping[str, Any],
-    references: Sequence[ModelReference | None],
-) -> LoadedModels:
-    """Return models joined by the prior of a checkpoint."""
-    checkpoint = read()
-    return LoadedModels(
-        *models,
-        prior=prior_from_checkpoint(checkpoint),
-        latent_repeats=checkpoint.settings["data"]["latent_repeats"],
-        sampling=sampling,
-        preprocess=preprocess,
-        references=references,
-        read_checkpoint=read,
     )
 
 
@@ -206,20 +183,20 @@ def _from_project(
                 f"makes it."
             )
             raise InputError(msg)
-        models = LoadedModels(
-            generator,
-            encoder,
-            prior,
-            latent_repeats=data["latent_repeats"],
-            sampling=sampling,
-            preprocess=data,
-            references=references,
-            read_checkpoint=entry.load_checkpoint,  # type: ignore[union-attr]
-        )
+        found = entry.load_checkpoint()  # type: ignore[union-attr]
     else:
-        read = partial(_read_checkpoint, name, None, buffers, generator, embedder)
-        models = _with_prior((generator, encoder), read, sampling, data, references)
-    return replace(models, find_bank=lambda: load("training_pairs").clip_embedding)
+        found = _read_checkpoint(name, None, buffers, generator, embedder)
+        prior = prior_from_checkpoint(found)
+    return LoadedModels(
+        generator,
+        encoder,
+        prior,
+        found,
+        sampling,
+        data,
+        references,
+        find_bank=lambda: load("training_pairs").clip_embedding,
+    )
 
 
 def _from_settings(
@@ -249,10 +226,16 @@ def _from_settings(
         config = str((folder / config).absolute())
     generator, encoder = load_models(*references)
     embedder = _read_images(encoder, preprocess, "embed_preprocess")
-    read = partial(
-        _read_checkpoint, str(checkpoint), config, buffers, generator, embedder
+    found = _read_checkpoint(str(checkpoint), config, buffers, generator, embedder)
+    return LoadedModels(
+        generator,
+        encoder,
+        prior_from_checkpoint(found),
+        found,
+        sampling,
+        preprocess,
+        references,
     )
-    return _with_prior((generator, encoder), read, sampling, preprocess, references)
 
 
 def _read(name: str, read: Callable[[Any], T], cfg: Mapping[str, Any]) -> T:

@@ -94,7 +94,7 @@ class DiffusionPrior(nn.Module):
     """p(x0 | clip_embedding): a network, its noise schedule, and its origin.
 
     Attributes:
-        network: A `PriorNetwork`.
+        network: Called as `build_network` says.
         alpha_bar: Cumulative signal levels, [T] float64.
         statistics: Between raw w and the prior's x0 (see `prior_space`).
         w_mean: Mean of w over the training data, [num_latents, w_dim]; truncation

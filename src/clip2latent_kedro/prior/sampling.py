@@ -17,7 +17,7 @@ from torch import Tensor
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.runtime import derive_seed
-from clip2latent_kedro.samplers import SamplingConfig, sample
+from clip2latent_kedro.samplers import SamplingConfig, choose_sampler
 from clip2latent_kedro.samplers.guidance import guidance_scales
 
 ONE_STEP: dict[str, Any] = {"sampler": "ddim", "num_steps": 1, "guidance": "cfg"}
@@ -101,6 +101,7 @@ def sample_prior(
     scales = guidance_scales(prior.alpha_bar, sampling)
     if negative is not None:
         condition, negative = _align(condition, negative)
+    sampler = choose_sampler(sampling, prior.alpha_bar, stored=prior.stored_schedule)
     batches = []
     conditions_at_once = max(1, batch_size // num_samples)
     for rows in torch.split(torch.arange(len(condition)), conditions_at_once):
@@ -112,14 +113,7 @@ def sample_prior(
             scales,
             negative=None if negative is None else negative[rows].flatten(0, -2),
         )
-        x0 = sample(
-            denoise,
-            x_T,
-            prior.alpha_bar,
-            sampling,
-            noise,
-            stored=prior.stored_schedule,
-        )
+        x0 = sampler(denoise, x_T, generator=noise)
         batches.append(prior.statistics.denormalise(x0))
     w = torch.cat(batches)
     return w.view(len(condition), num_samples, *w.shape[1:])

@@ -12,7 +12,7 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics, fit_gaussian
 from clip2latent_kedro.pairs import TrainingPairs
-from clip2latent_kedro.prior.batches import PairBatches
+from clip2latent_kedro.pairs.batches import PairBatches
 from clip2latent_kedro.prior.checkpoint import Checkpoint, build_prior
 from clip2latent_kedro.prior.config import PriorSettings
 from clip2latent_kedro.prior.diffusion import (

@@ -24,7 +24,7 @@ from clip2latent_kedro.methods.clip2gan.losses import (
 )
 from clip2latent_kedro.methods.clip2gan.mapper import MappingNetwork
 from clip2latent_kedro.pairs import TrainingPairs
-from clip2latent_kedro.prior.batches import PairBatches
+from clip2latent_kedro.pairs.batches import PairBatches
 from clip2latent_kedro.prior.diffusion import perturb_embedding
 from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import derive_seed, make_generator, seeded_weights

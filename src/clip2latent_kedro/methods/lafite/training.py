@@ -28,7 +28,7 @@ from clip2latent_kedro.methods.lafite.networks import (
     shift_styles,
 )
 from clip2latent_kedro.pairs import TrainingPairs
-from clip2latent_kedro.prior.batches import PairBatches
+from clip2latent_kedro.pairs.batches import PairBatches
 from clip2latent_kedro.prior.diffusion import perturb_embedding
 from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import make_generator

@@ -14,7 +14,6 @@ from clip2latent_kedro.inference import (
     LabelledPicture,
     PictureReaders,
     PictureRecord,
-    describe_pictures,
     find_problems,
     generate_pictures,
     name_pictures,
@@ -61,32 +60,26 @@ def accept_prompts(
 
 
 def gather(
-    prompts: list[str],
     generator: Generator,
     encoder: Encoder,
     prior: DiffusionPrior,
     training_pairs: TrainingPairs | None,
     data: DataConfig,
-    sampling: SamplingConfig,
     inference: InferenceConfig,
-    seed: int,
     device: str,
-) -> tuple[TextToImage, dict[str, PictureRecord]]:
-    """Return the method, and all that the pictures of each prompt depend on.
+) -> TextToImage:
+    """Return the method.
 
     Args:
-        prompts: Accepted ones.
         generator: w -> image.
         encoder: Text or picture -> embedding.
         prior: Embedding -> w.
-        training_pairs: What `sampling` may retrieve from; None if there are none.
+        training_pairs: What samples may be retrieved from; None if there are none.
         data: How many layers a latent stands for, and how images are read.
-        sampling: How latents are sampled, which the names of pictures depend on.
         inference: Number of pictures and sizes of batches.
-        seed: Of the run; the names of pictures depend on it.
         device: Where to compute.
     """
-    model = TextToImage(
+    return TextToImage(
         generator,
         data.embedder(encoder),
         prior,
@@ -97,10 +90,6 @@ def gather(
         retrieval_bank=training_pairs.clip_embedding if training_pairs else None,
         scorer=data.scorer(encoder),
     )
-    records = describe_pictures(
-        model, prompts, sampling, inference, seed=seed, pairs=training_pairs or None
-    )
-    return model, records
 
 
 def generate(

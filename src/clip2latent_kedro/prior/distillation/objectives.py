@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from clip2latent_kedro.prior.batches import PairBatches
+from clip2latent_kedro.pairs.batches import PairBatches
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.prior.distillation.energy import by_condition, energy_score
 from clip2latent_kedro.prior.distillation.student import one_step

@@ -10,7 +10,7 @@ import torch
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.pairs import TrainingPairs
-from clip2latent_kedro.prior.batches import PairBatches
+from clip2latent_kedro.pairs.batches import PairBatches
 from clip2latent_kedro.prior.checkpoint import Checkpoint, prior_from_checkpoint
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.prior.distillation.comparison import Comparison

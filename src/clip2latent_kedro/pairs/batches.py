@@ -7,7 +7,7 @@ from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import LatentStatistics
-from clip2latent_kedro.pairs import TrainingPairs
+from clip2latent_kedro.pairs.contents import TrainingPairs
 from clip2latent_kedro.runtime import make_generator
 
 CHUNKS_PER_BUFFER = 16
