@@ -1,7 +1,7 @@
 """The pipeline, run by Kedro in a world of three colours."""
 
 import re
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import partial
 from html import escape
 
@@ -460,7 +460,7 @@ def test_images_are_compared_with_the_generators_own(run, catalog):
 def make_searches(**changes):
     search = OptimisationConfig("mean", num_steps=1, lr=0.1)
     names = [field.name for field in fields(OptimisationParameters)]
-    return OptimisationParameters(**{**dict.fromkeys(names, search), **changes})
+    return {n: asdict(changes.get(n, search)) for n in names}
 
 
 def test_a_search_is_drawn_along_its_way(run):

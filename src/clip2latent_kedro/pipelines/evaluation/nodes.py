@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from clip2latent_kedro.checked import read_settings
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.methods import read_groups
 from clip2latent_kedro.methods.method import Queries
@@ -45,7 +46,7 @@ def plan(
     models: Models,
     queries: Queries,
     sampling: SamplingConfig,
-    optimisation: OptimisationParameters,
+    optimisation: dict[str, Any],
     evaluation: EvaluationConfig,
     seed: int,
 ) -> tuple[Rows, dict[str, str]]:
@@ -59,7 +60,7 @@ def plan(
         evaluation: Rows and protocol.
         seed: Of the run.
     """
-    groups = read_groups(sampling, optimisation)
+    groups = read_groups(sampling, read_settings(OptimisationParameters, optimisation))
     models = replace(models, sampling=sampling)
     return plan_rows(evaluation, groups, models, queries, seed=seed)
 
