@@ -25,7 +25,7 @@ from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.methods import METHODS, make_settings
 from clip2latent_kedro.methods.method import LackingError
 from clip2latent_kedro.methods.models import Models
-from clip2latent_kedro.methods.optimisation import OptimisationConfig
+from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
 from clip2latent_kedro.worlds import portraits
 
 TRIED = [

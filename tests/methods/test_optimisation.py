@@ -18,7 +18,7 @@ from world import ColourEncoder, ColourGenerator
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.method import Queries
-from clip2latent_kedro.methods.optimisation import OptimisationConfig
+from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
 from clip2latent_kedro.methods.optimisation.coordinates import fit_generator_gaussian
 from clip2latent_kedro.methods.optimisation.loop import optimise_latents, ramp
 from clip2latent_kedro.methods.optimisation.method import Direct

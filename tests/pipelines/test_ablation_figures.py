@@ -15,7 +15,7 @@ WHITE = [255, 255, 255]
 
 def make_spec(values, axis="sampling.psi"):
     lines, apart = {"text": {}, "image": {"condition": "image"}}, {"apart": {}}
-    return StudySpec("name", "title", axis, values, {}, lines, apart)
+    return StudySpec("name", axis, values, "title", lines=lines, apart=apart)
 
 
 def make_table(spec):

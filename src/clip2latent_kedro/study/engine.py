@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from clip2latent_kedro.checked import PositiveInt
 from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.method import Method, Queries
 from clip2latent_kedro.methods.models import Models
@@ -52,8 +53,8 @@ class Variant:
     line: str = ""
     value: Any = None
     is_apart: bool = False
-    num_samples: int | None = None
-    num_prompts: int | None = None
+    num_samples: PositiveInt | None = None
+    num_prompts: PositiveInt | None = None
 
 
 @dataclass(frozen=True)

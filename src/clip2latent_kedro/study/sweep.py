@@ -1,7 +1,7 @@
 """A sweep: many ways of sampling on the same prompts with the same seeds."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Annotated, Any
 
@@ -9,8 +9,8 @@ from annotated_types import Ge
 
 from clip2latent_kedro.checked import Checked, NonNegativeFloat, PositiveInt, Rule
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.methods import check_overrides, make_settings
-from clip2latent_kedro.methods.clip2latent import Clip2Latent
+from clip2latent_kedro.methods import make_settings
+from clip2latent_kedro.methods.clip2latent import Clip2Latent, Clip2LatentSettings
 from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.samplers import SamplingConfig
@@ -45,12 +45,11 @@ class SweepConfig(Checked):
     clip_tolerance: NonNegativeFloat
 
     def rules(self) -> Iterator[Rule]:
-        """Yield that there are values to try; settings are those that there are."""
-        check_overrides("sweep.fixed", dict.fromkeys(self.fixed, "prior"))
-        for name, grid in self.grids.items():
+        """Yield that there are values to try, and that what is fixed can be set."""
+        known = [field.name for field in fields(Clip2LatentSettings)]
+        yield set(self.fixed) <= {*known}, "fixed", f"names of {', '.join(known)}"
+        for grid in self.grids.values():
             yield all(grid.values()), "grids", "lists of values to try"
-            for overrides in expand_grid(grid):
-                check_overrides(f"sweep.grids.{name}", overrides)
 
     def variants(self) -> Iterator[Variant]:
         """Yield every point of every grid, in their order."""

@@ -94,3 +94,14 @@ class OptimisationConfig(Checked):
         """Yield that the recorded steps rise."""
         steps = self.record_steps
         yield steps == sorted(set(steps)), "record_steps", "rising"
+
+
+@dataclass(frozen=True)
+class OptimisationParameters(Checked):
+    """`params:baselines.optimisation`: the ways of searching."""
+
+    article: OptimisationConfig
+    plain: OptimisationConfig
+    strong: OptimisationConfig
+    styleclip: OptimisationConfig
+    refine: OptimisationConfig

@@ -6,10 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from clip2latent_kedro.checked import read_settings
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.methods import read_groups
 from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.methods.models import Models
+from clip2latent_kedro.methods.optimisation.config import OptimisationParameters
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.config import GENERATOR_IMAGES, EvaluationConfig
 from clip2latent_kedro.study.engine import Planned, Stored, find_due, run_study
@@ -44,7 +46,7 @@ def plan(
     models: Models,
     queries: Queries,
     sampling: SamplingConfig,
-    baselines: dict[str, Any],
+    optimisation: dict[str, Any],
     evaluation: EvaluationConfig,
     seed: int,
 ) -> tuple[Rows, dict[str, str]]:
@@ -54,11 +56,11 @@ def plan(
         models: What `add_references` returned.
         queries: Prompts.
         sampling: Defaults of rows of clip2latent.
-        baselines: Gives the settings of searches.
+        optimisation: Defaults of rows that search.
         evaluation: Rows and protocol.
         seed: Seed of the run.
     """
-    groups = read_groups(sampling, baselines)
+    groups = read_groups(sampling, read_settings(OptimisationParameters, optimisation))
     models = replace(models, sampling=sampling)
     return plan_rows(evaluation, groups, models, queries, seed=seed)
 

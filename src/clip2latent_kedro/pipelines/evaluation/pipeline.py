@@ -51,6 +51,7 @@ def create_pipeline() -> Pipeline:
             plan,
             ["evaluation_rows_planned", "evaluation_rows_lacking"],
             name="plan_rows",
+            optimisation="params:baselines.optimisation",
             **models,
         ),
         wire(
