@@ -14,12 +14,8 @@ import pandas as pd
 import pytest
 import torch
 from downloads.servers import FileServer
-from generators.snapshots import (
-    make_stylegan2,
-    randomise,
-    write_nvidia,
-    write_stylegan3,
-)
+from generators.networks import make_stylegan2, randomise
+from generators.snapshots import write_nvidia, write_stylegan3
 from PIL import Image
 from prior.published_toys import make_checkpoint
 from projects import latest, run_pipelines

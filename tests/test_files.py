@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 import torch
 from downloads.servers import FileServer
-from generators.snapshots import make_stylegan2, write_nvidia
+from generators.networks import make_stylegan2
+from generators.snapshots import write_nvidia
 from kedro_datasets.matplotlib import MatplotlibDataset
 from kedro_datasets.pandas import CSVDataset
 from matplotlib.figure import Figure

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from world import ColourEncoder, make_data, make_model, make_sampling
 
 from clip2latent_kedro.encoders import load_encoder
-from clip2latent_kedro.encoders.views import choose_preprocess
+from clip2latent_kedro.encoders.open_clip import choose_preprocess
 from clip2latent_kedro.errors import InputError
 
 DATA = make_data()

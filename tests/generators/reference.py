@@ -1,12 +1,12 @@
-"""StyleGAN2 as its three programs compute it, from their own state, in float64.
+"""StyleGAN2 and 3 as their programs compute them, from their own state, in float64.
 
 Slow and literal: zeros are inserted, kernels are made for each sample, and filters
 are convolutions by their definition. Written from the equations of the programs
-(NVlabs/stylegan2, NVlabs/stylegan2-ada-pytorch, rosinality/stylegan2-pytorch), with
-nothing of the package under test.
+(NVlabs/stylegan2, NVlabs/stylegan2-ada-pytorch, NVlabs/stylegan3 and
+rosinality/stylegan2-pytorch), with nothing of the package under test.
 """
 
-from math import log2, sqrt
+from math import log2, pi, sqrt
 
 import numpy as np
 import torch
@@ -151,6 +151,49 @@ class NvidiaReference:
         return self.t[f"{name}.weight"], self.t[f"{name}.bias"]
 
 
+def resample(x, filter_, *, up=1, down=1, padding=(0, 0)):
+    """Insert zeros, pad or cut, filter along one axis or both, throw samples away."""
+    filter_ = x.new_ones(1) if filter_ is None else filter_
+    kernels = [filter_[:, None], filter_[None]] if filter_.ndim == 1 else [filter_]
+    for number, kernel in enumerate(kernels):
+        kernel = up ** (2 / len(kernels)) * kernel
+        first = {"up": up, "pad": padding} if number == 0 else {}
+        x = upfirdn(x, kernel, **first)
+    return x[:, :, ::down, ::down]
+
+
+def filtered_lrelu(x, up_filter, down_filter, grid, clamp):
+    """Return what stylegan3's filtered_lrelu does between grids of these sizes."""
+    # Paddings as NVIDIA's release has them, for input and output of these sizes.
+    total = (grid.size_out - 1) * grid.down + 1 - grid.size_in * grid.up
+    total += grid.up_taps + grid.down_taps - 2
+    before = (total + grid.up) // 2
+    y = resample(x, up_filter, up=grid.up, padding=(before, total - before))
+    y = lrelu(y)
+    y = y if clamp is None else y.clamp(-clamp, clamp)
+    return resample(y, down_filter, down=grid.down)
+
+
+def fourier_features(state, w, signal):
+    """Return stylegan3's SynthesisInput of w, [n, w_dim], from its state dict."""
+    pose = dense(w, state["affine.weight"], state["affine.bias"])
+    cos, sin, x, y = (pose / pose[:, :2].norm(dim=1, keepdim=True)).unbind(1)
+    turn, move = (torch.eye(3).to(w).repeat(len(w), 1, 1) for _ in range(2))
+    turn[:, 0, 0], turn[:, 0, 1], turn[:, 1, 0], turn[:, 1, 1] = cos, -sin, sin, cos
+    move[:, 0, 2], move[:, 1, 2] = -x, -y
+    plane = turn @ move @ state["transform"]
+    place = (torch.arange(signal.size).to(w) + 0.5 - signal.size / 2) / signal.rate
+    y, x = torch.meshgrid(place, place, indexing="ij")
+    points = torch.stack([x, y, torch.ones_like(x)], -1)  # [size, size, 3]
+    moved = torch.einsum("nij,hwj->nhwi", plane, points)[..., :2]
+    waves = torch.sin(2 * pi * (moved @ state["freqs"].T + state["phases"]))
+    seen = (state["freqs"] @ plane[:, :2, :2]).norm(dim=2)  # [n, channels]
+    fade = 1 - (seen - signal.cutoff) / (signal.rate / 2 - signal.cutoff)
+    waves = waves * fade.clamp(0, 1)[:, None, None]
+    weight = state["weight"] / sqrt(signal.channels)
+    return (waves @ weight.T).permute(0, 3, 1, 2)
+
+
 def rosinality_image(state, z, num_layers):
     """Return the image of z with the stored noise, of a state dict of model.py."""
     t = {name: value.double() for name, value in state.items()}
@@ -171,7 +214,10 @@ def rosinality_image(state, z, num_layers):
                 wide = F.conv_transpose2d(
                     sample[None], kernel.transpose(0, 1), stride=2
                 )
-                out.append(upfirdn(wide, t[f"{name}.conv.blur.kernel"], pad=(1, 1)))
+                kernel = t[f"{name}.conv.blur.kernel"]
+                num = len(kernel) - 2 - 2
+                pad = ((num + 1) // 2 + 1, num // 2 + 1)
+                out.append(upfirdn(wide, kernel, pad=pad))
             else:
                 out.append(F.conv2d(sample[None], kernel, padding=1))
         x = torch.cat(out) + t[f"{name}.noise.weight"] * t[f"noises.noise_{noise}"]
@@ -186,7 +232,9 @@ def rosinality_image(state, z, num_layers):
         made = made + t[f"{name}.bias"]
         if image is None:
             return made
-        return made + upfirdn(image, t[f"{name}.upsample.kernel"], up=2, pad=(2, 1))
+        kernel = t[f"{name}.upsample.kernel"]
+        pad = ((len(kernel) - 1) // 2 + 1, (len(kernel) - 2) // 2)
+        return made + upfirdn(image, kernel, up=2, pad=pad)
 
     w = norm(z.double())
     for index in range(1, num_layers + 1):

@@ -9,15 +9,12 @@ import pickle
 import sys
 from collections import OrderedDict
 from contextlib import contextmanager
+from math import log2
 from types import ModuleType
 
 import numpy as np
 import torch
-from generators.renaming import rosinality_state, tensorflow_variables
 from torch import nn
-
-from clip2latent_kedro.generators.lafite import Lafite, LafiteConfig
-from clip2latent_kedro.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
 CLASSES = {
     "MappingNetwork": "MappingNetwork",
@@ -99,31 +96,6 @@ def dump(content, path, protocol=4):
     with original_names(), path.open("wb") as file:
         pickle.dump(content, file, protocol=protocol)
     return path
-
-
-def make_stylegan2(seed=0, **changes):
-    """Return a small StyleGAN2 in which no parameter has its neutral value."""
-    settings = {
-        "z_dim": 6,
-        "w_dim": 10,
-        "resolution": 16,
-        "channel_base": 64,
-        "channel_max": 12,
-        "mapping_layers": 3,
-    }
-    torch.manual_seed(seed)
-    network = StyleGAN2(StyleGAN2Config(**settings | changes)).eval()
-    return randomise(network)
-
-
-def randomise(network):
-    """Move biases, noise strengths and means away from 0 and 1."""
-    with torch.no_grad():
-        for value in network.parameters():
-            if value.ndim <= 1:
-                value.add_(0.3 * torch.randn_like(value))
-        network.mapping.w_avg.normal_()
-    return network.requires_grad_(False)
 
 
 def persist(module, attributes, path=""):
@@ -214,10 +186,20 @@ def stylegan2_attributes(config, *, nested=True):
     return attributes
 
 
-def write_nvidia(network, path, *, protocol=4, nested=True, **others):
-    """Write a snapshot of a StyleGAN2."""
+def write_nvidia(network, path, *, protocol=4, nested=True, change=None, **others):
+    """Write a snapshot of a StyleGAN2.
+
+    `change` takes the path of a module and its attributes, to change them in place.
+    """
     attributes = stylegan2_attributes(network.config, nested=nested)
-    return dump(snapshot(persist(network, attributes), **others), path, protocol)
+
+    def changed(path, module):
+        given = attributes(path, module)
+        if change is not None:
+            change(path, given)
+        return given
+
+    return dump(snapshot(persist(network, changed), **others), path, protocol)
 
 
 def write_stylegan3(network, path, *, protocol=4, omit=()):
@@ -247,23 +229,6 @@ def write_stylegan3(network, path, *, protocol=4, omit=()):
     return dump(snapshot(persist(network, attributes)), path, protocol)
 
 
-def make_lafite(seed=0, **changes):
-    """Return a small LAFITE in which no parameter has its neutral value."""
-    settings = {
-        "z_dim": 6,
-        "w_dim": 10,
-        "resolution": 16,
-        "channel_base": 64,
-        "channel_max": 12,
-        "mapping_layers": 3,
-        "text_dim": 14,
-        "text_features": 20,
-        "text_layers": {"8": "add", "16": "scale"},
-    }
-    torch.manual_seed(seed)
-    return randomise(Lafite(LafiteConfig(**settings | changes)).eval())
-
-
 def write_lafite(network, path):
     """Write a snapshot of a LAFITE."""
     generator = persist(network, stylegan2_attributes(network.config))
@@ -273,6 +238,43 @@ def write_lafite(network, path):
             modules = layer.meta["state"]["_modules"]
             modules |= modules.pop("affine").meta["state"]["_modules"]
     return dump(snapshot(generator), path)
+
+
+def _parts(network):
+    """Yield (resolution, layer, part, value) of each tensor of a network's blocks."""
+    for name, value in network.synthesis.state_dict().items():
+        block, layer, *part = name.split(".", 2)
+        if "resample_filter" not in (layer, *part):
+            yield int(block[1:]), layer, "".join(part), value
+
+
+def tensorflow_variables(network):
+    """Return a StyleGAN2's variables as the TensorFlow program holds them."""
+    variables = {"dlatent_avg": network.mapping.w_avg.numpy()}
+    for name, value in network.mapping.named_parameters():
+        scope = name.replace("fc", "Dense").replace("embed", "LabelEmbed")
+        variables[f"mapping/{scope.replace('.', '/')}"] = value.numpy().T
+    names = {"conv0": "Conv0_up", "conv1": "Conv1", "torgb": "ToRGB", "skip": "Skip"}
+    for r, layer, part, tensor in _parts(network):
+        value = tensor.numpy()
+        name = "Conv" if (r, layer) == (4, "conv1") else names.get(layer)
+        scope = f"synthesis/{r}x{r}/{name}"
+        if layer == "const":
+            variables["synthesis/4x4/Const/const"] = value[None]
+        elif part == "noise_const":
+            index = 2 * int(log2(r)) - (5 if layer == "conv0" else 4)
+            variables[f"synthesis/noise{index}"] = value[None, None]
+        elif part == "affine.weight":
+            variables[f"{scope}/mod_weight"] = value.T
+        elif part == "affine.bias":
+            variables[f"{scope}/mod_bias"] = value - 1
+        elif part == "weight":
+            moved = value.transpose(2, 3, 1, 0)
+            moved = moved[::-1, ::-1] if layer == "conv0" else moved
+            variables[f"{scope}/weight"] = moved
+        else:  # session.run gives scalars of NumPy for variables without axes
+            variables[f"{scope}/{part}"] = value[()]
+    return variables
 
 
 def write_tensorflow(network, path, *, protocol=3, **static_kwargs):
@@ -300,7 +302,7 @@ def write_tensorflow(network, path, *, protocol=3, **static_kwargs):
         ]
         return Network(
             version=4,
-            name=f"G_{prefix.rstrip('/')}",
+            name=prefix,
             static_kwargs=EasyDict(arguments),
             components={},
             build_module_src="raise SystemError('this must never run')\n",
@@ -315,6 +317,47 @@ def write_tensorflow(network, path, *, protocol=3, **static_kwargs):
     )
     other = Network(version=4, variables=[], components={}, static_kwargs={})
     return dump((other, other, average), path, protocol)
+
+
+_ROSINALITY = {
+    "weight": "conv.weight",
+    "affine.weight": "conv.modulation.weight",
+    "affine.bias": "conv.modulation.bias",
+    "bias": "activate.bias",
+}
+
+
+def rosinality_state(network):
+    """Return a StyleGAN2's state dict as rosinality's program holds it."""
+    taps = torch.tensor(network.config.resample_filter)
+    kernel = 4 * torch.outer(taps, taps) / taps.sum() ** 2
+    state = OrderedDict()
+    for name, value in network.mapping.named_parameters():
+        number, kind = name.removeprefix("fc").split(".")
+        state[f"style.{int(number) + 1}.{kind}"] = value
+    for r, layer, part, value in _parts(network):
+        power = int(log2(r))
+        number = 2 * power - (6 if layer == "conv0" else 5)
+        if layer == "torgb":
+            prefix = "to_rgb1" if r == 4 else f"to_rgbs.{power - 3}"
+        else:
+            prefix = "conv1" if r == 4 else f"convs.{number}"
+        if layer == "const":
+            state["input.input"] = value[None]
+        elif part == "noise_const":
+            state[f"noises.noise_{number + 1}"] = value[None, None]
+        elif part == "noise_strength":
+            state[f"{prefix}.noise.weight"] = value.reshape(1)
+        elif (layer, part) == ("torgb", "bias"):
+            state[f"{prefix}.bias"] = value[None, :, None, None]
+        else:
+            value = value[None] if part == "weight" else value
+            state[f"{prefix}.{_ROSINALITY[part]}"] = value
+        if part == "weight" and r > 4 and layer != "conv1":
+            where = "upsample" if layer == "torgb" else "conv.blur"
+            state[f"{prefix}.{where}.kernel"] = kernel
+    state._metadata = OrderedDict({"": {"version": 1}})
+    return state
 
 
 def write_rosinality(network, path, *, legacy=False, with_mean=True):

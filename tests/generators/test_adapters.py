@@ -1,107 +1,109 @@
+"""Generators in this project's own files, and what every kind refuses."""
+
 import hashlib
 import json
 import logging
 from dataclasses import asdict
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from generators.networks import make_lafite, make_stylegan2, make_stylegan3
 from safetensors.torch import save_file
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.generators import load_generator
-from clip2latent_kedro.generators.adapters import (
-    DecoderGenerator,
-    StyleGANGenerator,
+from clip2latent_kedro.generators import GENERATORS, load_generator
+from clip2latent_kedro.generators.adapters import StyleGANGenerator
+from clip2latent_kedro.generators.safetensors_files import (
+    lafite_weights,
+    read_network,
     stylegan2_weights,
 )
-from clip2latent_kedro.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from clip2latent_kedro.generators.stylegan3 import StyleGAN3, StyleGAN3Config
 from clip2latent_kedro.interfaces import Generator, Identity
 
-CONFORMANCE = Path(__file__).parents[3] / "shared" / "conformance"
-needs_snapshots = pytest.mark.skipif(
-    not CONFORMANCE.is_dir(), reason="the conformance files are not beside the project"
+
+def whole_weights(network):
+    """As files of StyleGAN3 are: nothing in half precision."""
+    config = {**asdict(network.config), "kind": "stylegan3"}
+    return network.state_dict(), {"config": json.dumps(config)}
+
+
+KINDS = {
+    "stylegan2": (make_stylegan2, stylegan2_weights),
+    "stylegan3": (make_stylegan3, whole_weights),
+    "lafite": (make_lafite, lafite_weights),
+}
+
+
+def store(network, path, kind, /, **changes):
+    weights, metadata = KINDS[kind][1](network)
+    config = json.loads(metadata["config"]) | changes
+    save_file(weights, path, {"config": json.dumps(config)})
+    return path
+
+
+def halved(kind, name):
+    """Whether a tensor is stored in half precision."""
+    is_mapping = name.startswith("mapping.")
+    return "resample_filter" not in name and (
+        kind == "lafite" or (kind == "stylegan2" and not is_mapping)
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stored_network_comes_back(kind, tmp_path):
+    make, weights_of = KINDS[kind]
+    network, path, contents = make(), tmp_path / "g.safetensors", set()
+    for _ in range(4):
+        weights, metadata = weights_of(network)
+        save_file(weights, path, metadata)
+        contents.add(path.read_bytes())
+    assert len(contents) == 1  # the identity is the digest of the file
+    for asked in (None, kind):
+        again = read_network(path, asked)
+        assert again.config == network.config
+        expected = network.state_dict()
+        assert again.state_dict().keys() == expected.keys()
+        for name, value in again.state_dict().items():
+            kept = expected[name]
+            kept = kept.half().float() if halved(kind, name) else kept
+            assert torch.equal(value, kept), name
+    other = next(other for other in KINDS if other != kind)
+    with pytest.raises(InputError, match=rf"must hold a {other}, got a {kind}\. Set k"):
+        read_network(path, other)
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored"),
+    [
+        ("stylegan2", "stylegan2"),
+        ("stylegan3", "stylegan3"),
+        ("stylegan", "stylegan3"),
+    ],
 )
-
-
-@pytest.fixture
-def network() -> StyleGAN2:
-    torch.manual_seed(0)
-    return StyleGAN2(StyleGAN2Config(8, 12, 16, 64, 16, mapping_layers=2)).eval()
-
-
-def _stylegan3(**changes) -> StyleGAN3:
-    torch.manual_seed(0)
-    small = {"channel_base": 64, "channel_max": 6, "num_layers": 4}
-    sizes = {"z_dim": 8, "c_dim": 0, "w_dim": 12, "img_resolution": 16}
-    return StyleGAN3(StyleGAN3Config(**sizes | small | changes)).eval()
-
-
-def _store(network, path):
-    weights, metadata = stylegan2_weights(network)
-    save_file(weights, path, metadata)
-    return path
-
-
-def _store_whole(network, path, kind):
-    metadata = {"config": json.dumps(asdict(network.config)), "kind": kind}
-    save_file(network.state_dict(), path, metadata)
-    return path
-
-
-def test_a_stored_generator_draws_the_same_pictures(network, tmp_path):
-    path = _store(network, tmp_path / "generator.safetensors")
-    generator = load_generator("stylegan2", path)
-    z = torch.randn(3, 8)
-    with torch.inference_mode():
-        w = network.mapping(z)  # in full precision, unlike the synthesis
-        expected = network.half().float().synthesis(w)
-        made = generator.synthesis(generator.mapping(z))
-    assert isinstance(generator, Generator)
-    torch.testing.assert_close(made, expected, rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("kind", ["stylegan3", "stylegan"])
-def test_a_stored_stylegan3_draws_the_same_pictures(kind, tmp_path):
-    network = _stylegan3()
-    path = _store_whole(network, tmp_path / "g.safetensors", "stylegan3")
+def test_a_stored_generator_draws_the_same_pictures(kind, stored, tmp_path):
+    path = store(KINDS[stored][0](), tmp_path / "g.safetensors", stored)
+    network = read_network(path)
     generator = load_generator(kind, path)
-    z = torch.randn(2, 8)
-    with torch.inference_mode():
-        expected = network.synthesis(network.mapping(z))
-        made = generator.synthesis(generator.mapping(z), noise_mode="random")
     assert isinstance(generator, Generator)
-    assert (generator.num_ws, generator.resolution) == (6, 16)
-    assert generator.identity.name == "stylegan3"
-    assert generator.identity.digest == hashlib.sha256(path.read_bytes()).hexdigest()
-    torch.testing.assert_close(made, expected, rtol=0, atol=0)
+    assert (generator.num_ws, generator.w_dim) == (6, 10)
+    assert (generator.z_dim, generator.resolution) == (6, 16)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert generator.identity == Identity(stored, digest)
+    assert torch.equal(generator.w_avg, network.mapping.w_avg)
+    z = torch.randn(3, 6)
+    with torch.inference_mode():
+        for psi in (1.0, 0.25):
+            w = network.mapping(z, psi)
+            assert torch.equal(generator.mapping(z, psi=psi), w)
+        for mode in ("const", "none"):
+            made = generator.synthesis(w, noise_mode=mode)
+            assert torch.equal(made, network.synthesis(w, mode))
 
 
-def test_identity_follows_the_weights(network, tmp_path):
-    first = load_generator("stylegan2", _store(network, tmp_path / "a.safetensors"))
-    again = load_generator("stylegan2", _store(network, tmp_path / "b.safetensors"))
-    with torch.no_grad():
-        network.synthesis.b4.const.add_(1)
-    other = load_generator("stylegan2", _store(network, tmp_path / "c.safetensors"))
-    assert first.identity == again.identity
-    assert first.identity != other.identity
-
-
-def test_psi_moves_w_towards_its_mean(network, tmp_path):
-    network.mapping.w_avg.fill_(0.5)
-    path = _store(network, tmp_path / "generator.safetensors")
-    generator = load_generator("stylegan2", path)
-    z = torch.randn(3, 8)
-    w = generator.mapping(z)
-    torch.testing.assert_close(generator.mapping(z, psi=0.25), 0.5 + 0.25 * (w - 0.5))
-
-
-def test_a_class_label_draws_that_class(tmp_path):
-    network = _stylegan3(c_dim=3)
-    path = _store_whole(network, tmp_path / "g.safetensors", "stylegan3")
-    z = torch.randn(2, 8)
+def test_a_class_label_draws_that_class(tmp_path, caplog):
+    network = make_stylegan3(c_dim=3)
+    path = store(network, tmp_path / "g.safetensors", "stylegan3")
+    z = torch.randn(2, 6)
     names = set()
     for label in range(3):
         generator = load_generator("stylegan3", path, {"class_label": label})
@@ -110,97 +112,51 @@ def test_a_class_label_draws_that_class(tmp_path):
         names.add(str(generator.identity))
     assert len(names) == 3
     assert generator.identity.name == "stylegan3/class-2"
-
-
-def test_no_class_label_is_a_label_of_zeros_and_is_told(tmp_path, caplog):
-    network = _stylegan3(c_dim=3)
-    path = _store_whole(network, tmp_path / "g.safetensors", "stylegan3")
     with caplog.at_level(logging.WARNING):
         generator = load_generator("stylegan3", path)
     assert "knows 3 classes and draws none" in caplog.text
-    z = torch.randn(2, 8)
     expected = network.mapping(z, c=torch.zeros(2, 3))
     torch.testing.assert_close(generator.mapping(z), expected)
 
 
-@pytest.mark.parametrize("label", [3, -1, True, "cat"])
-def test_a_class_that_is_not_there_is_refused(label):
-    with pytest.raises(InputError, match=r"class_label must be a whole .* 0 to 2, got"):
-        StyleGANGenerator(_stylegan3(c_dim=3), Identity("g", ""), label)
-
-
-def test_a_class_of_a_generator_without_classes_is_refused(network):
-    with pytest.raises(InputError, match=r"class_label must be left out .* got 0"):
-        StyleGANGenerator(network, Identity("g", ""), 0)
-
-
-def test_an_unknown_option_is_refused(network, tmp_path):
-    path = _store(network, tmp_path / "generator.safetensors")
-    with pytest.raises(InputError, match=r"stylegan2 has no options \['clas'\]"):
-        load_generator("stylegan2", path, {"clas": 1})
-    with pytest.raises(InputError, match=r"stylegan has no options \['psi'\]"):
-        load_generator("stylegan", path, {"psi": 1, "cache_folder": "x"})
-
-
-def test_grey_pictures_have_three_channels():
-    torch.manual_seed(0)
-    config = StyleGAN2Config(8, 8, 8, 64, 8, mapping_layers=1, img_channels=1)
-    generator = StyleGANGenerator(StyleGAN2(config), Identity("grey", ""))
-    image = generator.synthesis(generator.mapping(torch.randn(2, 8)))
-    assert image.shape == (2, 3, 8, 8)
-    torch.testing.assert_close(image[:, :1].expand_as(image), image)
-
-
-def test_pictures_of_other_channels_are_refused():
-    config = StyleGAN2Config(8, 8, 8, 64, 8, mapping_layers=1, img_channels=4)
-    with pytest.raises(InputError, match=r"1 or 3 channels, got 4"):
-        StyleGANGenerator(StyleGAN2(config), Identity("rgba", ""))
-
-
-@needs_snapshots
 @pytest.mark.parametrize(
-    ("name", "kind"), [("sg2_small", "stylegan2"), ("sg3t_small", "stylegan3")]
+    ("label", "c_dim", "match"),
+    [
+        *((label, 3, r"a whole .* 0 to 2, got") for label in (3, -1, True, "cat")),
+        (0, 0, "left out .* got 0"),
+    ],
 )
-def test_a_foreign_file_is_converted_once(name, kind, tmp_path):
-    golden = np.load(CONFORMANCE / f"{name}.golden.npz", allow_pickle=False)
-    path = CONFORMANCE / f"{name}.stripped.pkl"
-    first = load_generator("stylegan", path, {"cache_folder": str(tmp_path)})
-    (converted,) = tmp_path.glob("*.safetensors")
-    written = converted.stat().st_mtime_ns
-    again = load_generator("stylegan", path, {"cache_folder": str(tmp_path)})
-    direct = load_generator(kind, converted)
-    assert converted.stat().st_mtime_ns == written
-    assert first.identity == again.identity == direct.identity
-    assert first.identity.name == kind
-    made = first.synthesis(torch.from_numpy(golden["w_psi07_cut"]))
-    expected = torch.from_numpy(golden["img_const"])
-    assert (made - expected).abs().max() < 1e-4 * expected.std()
+def test_a_class_that_is_not_there_is_refused(label, c_dim, match):
+    with pytest.raises(InputError, match=f"class_label must be {match}"):
+        StyleGANGenerator(make_stylegan3(c_dim=c_dim), Identity("g", ""), label)
 
 
-@needs_snapshots
-def test_converted_files_lie_beside_the_source_unless_told(tmp_path):
-    source = tmp_path / "network.pkl"
-    source.write_bytes((CONFORMANCE / "sg3t_small.stripped.pkl").read_bytes())
-    load_generator("stylegan", source)
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    assert list((tmp_path / "converted").glob(f"{digest}_*.safetensors"))
+def test_pictures_have_three_channels():
+    grey = StyleGANGenerator(make_stylegan2(img_channels=1), Identity("grey", ""))
+    image = grey.synthesis(grey.mapping(torch.randn(2, 6)))
+    assert image.shape == (2, 3, 16, 16)
+    torch.testing.assert_close(image[:, :1].expand_as(image), image)
+    with pytest.raises(InputError, match=r"1 or 3 channels, got 4"):
+        StyleGANGenerator(make_stylegan2(img_channels=4), Identity("rgba", ""))
 
 
-@needs_snapshots
-def test_a_cache_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "taken").write_text("a file where the folder should be")
-    path = CONFORMANCE / "sg3t_small.stripped.pkl"
-    with pytest.raises(InputError, match=r"cannot be converted into .*taken"):
-        load_generator("stylegan", path, {"cache_folder": str(tmp_path / "taken")})
-
-
-def test_a_file_of_no_known_format_is_refused(tmp_path):
-    path = tmp_path / "generator.pkl"
-    path.write_bytes(b"neither pickle nor safetensors")
-    with pytest.raises(InputError, match=r"generator\.pkl is refused"):
-        load_generator("stylegan", path)
-    with pytest.raises(InputError, match=r"expected at .*nowhere\.pkl"):
-        load_generator("stylegan", tmp_path / "nowhere.pkl")
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_every_kind_refuses_what_it_cannot_read(kind, tmp_path):
+    save_file({"strange": torch.zeros(2)}, tmp_path / "other")
+    (tmp_path / "text").write_text("no weights at all")
+    (tmp_path / "empty").touch()
+    for name, match in (
+        ("other", "must (hold|be) a"),
+        ("text", "is no pickle but text|a whole safetensors file"),
+        ("empty", "is empty|a whole safetensors file"),
+        ("nowhere", r"expected at .*nowhere"),
+    ):
+        with pytest.raises(InputError, match=match):
+            load_generator(kind, tmp_path / name)
+    with pytest.raises(InputError, match="expected at None, where there is no file"):
+        load_generator(kind)
+    with pytest.raises(InputError, match="strange"):
+        load_generator(kind, tmp_path / "other", {"strange": 1})
 
 
 def test_an_unknown_kind_lists_those_that_are_known():
@@ -208,13 +164,25 @@ def test_an_unknown_kind_lists_those_that_are_known():
         load_generator("stylegan9")
 
 
-def test_a_decoder_is_a_generator_whose_w_is_z():
-    decoder = torch.nn.Sequential(
-        torch.nn.Linear(6, 3 * 4 * 4), torch.nn.Tanh(), torch.nn.Unflatten(1, (3, 4, 4))
-    )
-    identity = Identity("decoder", "0" * 64)
-    generator = DecoderGenerator(decoder, z_dim=6, resolution=4, identity=identity)
-    z = torch.randn(5, 6)
-    assert isinstance(generator, Generator)
-    torch.testing.assert_close(generator.mapping(z, psi=0.5)[:, 0], 0.5 * z)
-    torch.testing.assert_close(generator.synthesis(generator.mapping(z)), decoder(z))
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"kind": "stylegan9"}, "got .*stylegan9"),
+        ({"kind": "stylegan2"}, "is not a"),
+        ({"strange": 1}, "strange is not a"),
+        ({"img_resolution": 32}, "size mismatch|key"),
+    ],
+)
+def test_weights_of_another_architecture_are_refused(tmp_path, changes, match):
+    path = tmp_path / "g.safetensors"
+    store(make_stylegan3(), path, "stylegan3", **changes)
+    with pytest.raises(InputError, match=f"must be a safetensors file .*{match}"):
+        read_network(path)
+
+
+def test_a_tensor_that_is_missing_is_named(tmp_path):
+    weights, metadata = stylegan2_weights(make_stylegan2())
+    del weights["synthesis.b8.conv0.bias"]
+    save_file(weights, tmp_path / "damaged.safetensors", metadata)
+    with pytest.raises(InputError, match=r"synthesis\.b8\.conv0\.bias"):
+        read_network(tmp_path / "damaged.safetensors")

@@ -256,7 +256,10 @@ def test_the_config_says_where_the_resolution_doubles(state, path, tmp_path):
     [
         ({"class_label": 5}, "class_label must be a whole number from 0 to 4, got 5"),
         ({"truncation": 0}, "truncation must be a number, above 0 and at"),
-        ({"classes": 1}, "Options of a biggan are truncation, class_label, config"),
+        (
+            {"classes": 1},
+            "classes is not a parameter. Did you mean op",
+        ),
     ],
 )
 def test_options_that_do_not_suit_are_refused(path, options, reason):

@@ -2,21 +2,15 @@
 
 import pytest
 import torch
+from generators.networks import make_stylegan2
 
 from clip2latent_kedro.generators import stylegan2
-from clip2latent_kedro.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from clip2latent_kedro.generators.stylegan2_layers import modulate
 
 
 def make_network(**changes):
-    torch.manual_seed(0)
-    config = StyleGAN2Config(8, 8, 64, 128, 8, mapping_layers=1, **changes)
-    network = StyleGAN2(config).double()
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if name.endswith(("noise_strength", "bias")):
-                parameter.normal_()
-    return network
+    sizes = {"z_dim": 8, "w_dim": 8, "channel_base": 128, "channel_max": 8}
+    return make_stylegan2(resolution=64, **sizes, **changes).double()
 
 
 @pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import torch
-from generators.snapshots import make_stylegan2
+from generators.networks import make_stylegan2
 from world import ColourEncoder
 
 from clip2latent_kedro.generators.adapters import StyleGANGenerator

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from generators.snapshots import make_stylegan2
+from generators.networks import make_stylegan2
 from methods.lafite_world import configure, make_generator, make_pairs
 from safetensors.torch import save_file
 from torch.nn import functional as F

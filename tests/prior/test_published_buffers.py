@@ -1,11 +1,10 @@
 """Constants of a published checkpoint that its average of the weights has rounded."""
 
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from conformance import conformance_file, read_golden
 from torch.nn import functional
 
 from clip2latent_kedro.errors import InputError
@@ -33,20 +32,15 @@ from clip2latent_kedro.schedules import cosine_alpha_bar, linear_alpha_bar
 
 from .published_toys import DIM, EMA, average_buffers, make_checkpoint
 
-CONFORMANCE = Path(__file__).parents[3] / "shared" / "conformance"
 FREQS = "causal_transformer.layers.0.0.rotary_emb.freqs"
 SKIPS, SCALES = (10, 250), (1.0, 2.0)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def original():
     """The conformance file whose averaged copy has drifted, and what it answers."""
-    path = CONFORMANCE / "prior_ema_drift.ckpt"
-    if not path.is_file():
-        pytest.skip("needs the conformance files")
-    with np.load(path.with_suffix(".golden.npz")) as arrays:
-        golden = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    return path, golden
+    name = "prior_ema_drift"
+    return conformance_file(f"{name}.ckpt"), read_golden(f"{name}.golden.npz")
 
 
 @pytest.fixture

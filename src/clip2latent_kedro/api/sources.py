@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from clip2latent_kedro.api.original import is_original, read_original
 from clip2latent_kedro.conditioning import RetrievalBank
 from clip2latent_kedro.downloads import fetch, is_address
-from clip2latent_kedro.encoders.views import choose_preprocess
+from clip2latent_kedro.encoders.open_clip import choose_preprocess
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.pairs import DataConfig

@@ -9,16 +9,16 @@ import hashlib
 import logging
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, get_args
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clip2latent_kedro.checked import Checked
+from clip2latent_kedro.checked import Checked, read_settings
 from clip2latent_kedro.downloads import Source, fetch
 from clip2latent_kedro.encoders.open_clip_weights import (
     architecture_name,
@@ -28,13 +28,12 @@ from clip2latent_kedro.encoders.open_clip_weights import (
     tag_settings,
 )
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.interfaces import Identity
+from clip2latent_kedro.interfaces import Encoder, Identity
 
 logger = logging.getLogger(__name__)
 
 Preprocess = Literal["standard", "upstream"]
 Precision = Literal["fp32", "fp16", "bf16"]
-Options = TypeVar("Options")
 
 # What loading a file that is not a checkpoint, or a failed download, can raise.
 _UNREADABLE = (
@@ -220,6 +219,37 @@ def preprocess(
     return y
 
 
+def choose_preprocess(encoder: Encoder, form: Preprocess, *, setting: str) -> Encoder:
+    """Return the encoder as it reads images in a form (see `preprocess`).
+
+    Texts are embedded the same in either form. Another form is another identity.
+
+    Args:
+        encoder: One with a method `with_preprocess(form)` has both forms; another
+            has its own way alone, which is its `standard`.
+        form: `standard` or `upstream`.
+        setting: What asks for it, for the message.
+
+    Raises:
+        InputError: If there is no such form, or the encoder does not have it.
+    """
+    if form not in get_args(Preprocess):
+        choices = ", ".join(get_args(Preprocess))
+        msg = f"{setting} must be one of {choices}, got {form!r}. Correct it."
+        raise InputError(msg)
+    choose = getattr(encoder, "with_preprocess", None)
+    if choose is not None:
+        view: Encoder = choose(form)
+        return view
+    if form != "standard":
+        msg = (
+            f"{setting} must be standard for the encoder {encoder.identity.name}, "
+            f"which reads images in one way only, got {form!r}."
+        )
+        raise InputError(msg)
+    return encoder
+
+
 def load_open_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClipEncoder:
     """Return an open_clip model with weights from a file or a download.
 
@@ -233,7 +263,7 @@ def load_open_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClipEnc
     Raises:
         InputError: If the model or its weights are unknown or cannot be had.
     """
-    choice = read_options(OpenClipOptions, options)
+    choice = read_settings(OpenClipOptions, options, "options")
     architecture = architecture_name(choice.model)
     _check_model(architecture, choice.pretrained, path)
     known = tag_settings(architecture, choice.pretrained)
@@ -280,31 +310,6 @@ def load_open_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClipEnc
         image_mean=statistics["mean"],
         image_std=statistics["std"],
     )
-
-
-def read_options(kind: type[Options], options: Mapping[str, Any]) -> Options:
-    """Return options from the catalog as a dataclass.
-
-    Raises:
-        InputError: If one is unknown, missing or not allowed.
-    """
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    unknown = sorted(set(options) - set(names))
-    if unknown:
-        msg = f"Encoder options are {', '.join(names)}, got {unknown[0]!r}. Remove it."
-        raise InputError(msg)
-    try:
-        return kind(**options)
-    except TypeError as error:
-        msg = f"Encoder options {dict(options)} lack a value: {error}. Set it."
-        raise InputError(msg) from error
-
-
-def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    """Raise `InputError` unless an option is one of its choices."""
-    if value not in choices:
-        msg = f"{name} must be one of {', '.join(choices)}, got {value!r}. Correct it."
-        raise InputError(msg)
 
 
 def _check_model(architecture: str, pretrained: str | None, path: Path | None) -> None:

@@ -1,14 +1,11 @@
 """Image generators behind one protocol, by name."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from clip2latent_kedro.generators.adapters import (
-    load_stylegan,
-    load_stylegan2,
-    load_stylegan3,
-)
+from clip2latent_kedro.generators.adapters import load_stylegan
 from clip2latent_kedro.generators.biggan import load_biggan
 from clip2latent_kedro.generators.decoders import load_dcgan, load_vae
 from clip2latent_kedro.generators.text_adapter import load_lafite
@@ -18,8 +15,8 @@ from clip2latent_kedro.registry import Loader, find_loader
 GENERATORS: dict[str, Loader] = {
     "lafite": load_lafite,
     "stylegan": load_stylegan,
-    "stylegan2": load_stylegan2,
-    "stylegan3": load_stylegan3,
+    "stylegan2": partial(load_stylegan, kind="stylegan2"),
+    "stylegan3": partial(load_stylegan, kind="stylegan3"),
     "biggan": load_biggan,
     "dcgan": load_dcgan,
     "vae": load_vae,

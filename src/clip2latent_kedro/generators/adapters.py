@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from clip2latent_kedro.checked import Checked, NonNegativeInt, read_settings
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.files import hash_file
 from clip2latent_kedro.generators.files import cached_stylegan
@@ -17,24 +19,35 @@ from clip2latent_kedro.generators.safetensors_files import (
     is_safetensors,
     kind_of,
     read_network,
-    stylegan2_weights,
 )
-from clip2latent_kedro.generators.state_dicts import check_options
 from clip2latent_kedro.generators.stylegan2 import StyleGAN2
 from clip2latent_kedro.generators.stylegan3 import StyleGAN3
 from clip2latent_kedro.generators.vae import LatentFlow
 from clip2latent_kedro.interfaces import Identity, NoiseMode
 
-__all__ = [
-    "DecoderGenerator",
-    "StyleGANGenerator",
-    "load_stylegan",
-    "load_stylegan2",
-    "load_stylegan3",
-    "stylegan2_weights",
-]
-
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ClassOptions(Checked):
+    """What a catalog entry may set of a generator with classes.
+
+    Attributes:
+        class_label: The one class to draw; None for no class.
+    """
+
+    class_label: NonNegativeInt | None = None
+
+
+@dataclass(frozen=True)
+class ConvertedOptions(ClassOptions):
+    """What a catalog entry may set where another program's file is converted.
+
+    Attributes:
+        cache_folder: Of converted files; `converted` beside the file if None.
+    """
+
+    cache_folder: str | None = None
 
 
 class FrozenNetwork:
@@ -181,50 +194,33 @@ class DecoderGenerator(FrozenNetwork):
         return super().to(device)
 
 
-def load_stylegan2(path: Path | None, options: Mapping[str, Any]) -> StyleGANGenerator:
-    """Return the StyleGAN2 in a safetensors file with its architecture beside it.
+def load_stylegan(
+    path: Path | None, options: Mapping[str, Any], *, kind: str | None = None
+) -> StyleGANGenerator:
+    """Return the StyleGAN2 or StyleGAN3 in a file.
 
     Args:
-        path: The file; its metadata `config` holds `StyleGAN2Config` as JSON.
-        options: `class_label` of a generator with classes (see `StyleGANGenerator`).
-
-    Raises:
-        InputError: If the file is missing, is not of this format, or does not fit
-            the architecture that it names; or if an option does not suit it.
-    """
-    return _load(path, "stylegan2", options)
-
-
-def load_stylegan3(path: Path | None, options: Mapping[str, Any]) -> StyleGANGenerator:
-    """Return the StyleGAN3 in a safetensors file; otherwise as `load_stylegan2`.
-
-    Args:
-        path: The file; its metadata has `StyleGAN3Config` as JSON under `config`, and
-            the `kind` stylegan3.
-        options: Those of `load_stylegan2`.
-
-    Raises:
-        InputError: Where `load_stylegan2` raises it.
-    """
-    return _load(path, "stylegan3", options)
-
-
-def load_stylegan(path: Path | None, options: Mapping[str, Any]) -> StyleGANGenerator:
-    """Return the StyleGAN2 or StyleGAN3 in a file of any known format.
-
-    A file of another program (see `generators.files.read_stylegan_file`) is converted
-    once, and the result read from then on.
-
-    Args:
-        path: The file.
-        options: `class_label` as for `load_stylegan2`; `cache_folder`, for converted
-            files, `converted` beside the file if not given.
+        path: Of this project's format (see `read_network`), or, if the kind is left
+            open, of another program (see `generators.files.read_stylegan_file`), which
+            is converted once, and the result read from then on.
+        options: The fields of `ConvertedOptions`, or of `ClassOptions` for one kind.
+        kind: Which network it must hold, `stylegan2` or `stylegan3`; either if None.
 
     Raises:
         InputError: If the file is missing or refused, or an option does not suit it.
     """
-    others = {name: value for name, value in options.items() if name != "cache_folder"}
-    return _load(converted_file(path, options), None, others)
+    known = ClassOptions if kind else ConvertedOptions
+    choice = read_settings(known, options, "options")
+    if kind is None:
+        path = converted_file(path, options)
+    network, identity = open_network(path, kind)
+    if isinstance(network, Lafite):
+        msg = (
+            f"{path} must hold a generator that needs no text, got a LAFITE. Read it "
+            f"as kind: lafite."
+        )
+        raise InputError(msg)
+    return StyleGANGenerator(network, identity, choice.class_label)
 
 
 def converted_file(path: Path | None, options: Mapping[str, Any]) -> Path | None:
@@ -241,7 +237,7 @@ def converted_file(path: Path | None, options: Mapping[str, Any]) -> Path | None
         return path
     folder = Path(options.get("cache_folder", path.parent / "converted"))
     try:
-        converted = cached_stylegan(path, folder).path
+        converted = cached_stylegan(path, folder)
     except OSError as error:
         msg = (
             f"{path} cannot be converted into {folder} ({error}). Give a cache_folder "
@@ -275,17 +271,3 @@ def check_class_label(class_label: object, num_classes: int) -> None:
             expected if num_classes else "left out for a generator without classes"
         )
         raise InputError(f"class_label must be {expected}, got {class_label!r}.")
-
-
-def _load(
-    path: Path | None, kind: str | None, options: Mapping[str, Any]
-) -> StyleGANGenerator:
-    check_options(kind or "stylegan", options, ["class_label"])
-    network, identity = open_network(path, kind)
-    if isinstance(network, Lafite):
-        msg = (
-            f"{path} must hold a generator that needs no text, got a LAFITE. Read it "
-            f"as kind: lafite."
-        )
-        raise InputError(msg)
-    return StyleGANGenerator(network, identity, options.get("class_label"))

@@ -20,7 +20,7 @@ from annotated_types import Interval
 from torch import Tensor
 from torch.nn import functional as F
 
-from clip2latent_kedro.checked import Checked, NonNegativeInt
+from clip2latent_kedro.checked import Checked, NonNegativeInt, read_settings
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.files import hash_file
 from clip2latent_kedro.generators.adapters import FrozenNetwork, check_class_label
@@ -147,12 +147,7 @@ def load_biggan(path: Path | None, options: Mapping[str, Any]) -> BigGanGenerato
     Raises:
         InputError: If the file is missing or refused, or an option does not suit it.
     """
-    try:
-        chosen = BigGanOptions(**options)
-    except TypeError as error:
-        known = ", ".join(BigGanOptions.__dataclass_fields__)
-        msg = f"Options of a biggan are {known}, got {sorted(options)}. Correct them."
-        raise InputError(msg) from error
+    chosen = read_settings(BigGanOptions, options, "options")
     tensors, _ = read_state_dict(path)
     assert path is not None
     told = _read_config(path, chosen)

@@ -8,18 +8,18 @@ decoder of `generators.vae`. Both are frozen and have no noise of their own.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from clip2latent_kedro.checked import Checked, read_settings
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.files import hash_file
 from clip2latent_kedro.generators.adapters import DecoderGenerator
 from clip2latent_kedro.generators.state_dicts import (
-    check_options,
     fit_network,
     read_state_dict,
 )
@@ -32,6 +32,17 @@ from clip2latent_kedro.generators.vae import (
 from clip2latent_kedro.interfaces import Identity
 
 
+@dataclass(frozen=True)
+class DecoderOptions(Checked):
+    """What a catalog entry may set.
+
+    Attributes:
+        entry: Name of the state dict in a checkpoint that holds more.
+    """
+
+    entry: str | None = None
+
+
 def load_dcgan(path: Path | None, options: Mapping[str, Any]) -> DecoderGenerator:
     """Return the DCGAN whose state dict is in a file, with w = z ~ N(0, I).
 
@@ -40,12 +51,13 @@ def load_dcgan(path: Path | None, options: Mapping[str, Any]) -> DecoderGenerato
 
     Args:
         path: Safetensors, or a file of torch.save.
-        options: `entry`, the state dict's name in a checkpoint that holds more.
+        options: The fields of `DecoderOptions`.
 
     Raises:
         InputError: If the file is missing or refused, or holds another network.
     """
-    tensors, _ = _read("dcgan", path, options)
+    choice = read_settings(DecoderOptions, options, "options")
+    tensors, _ = read_state_dict(path, entry=choice.entry)
     decoder, z_dim, resolution = _build_dcgan(tensors, path)
     assert path is not None
     identity = Identity("dcgan", hash_file(path))
@@ -64,12 +76,13 @@ def load_vae(path: Path | None, options: Mapping[str, Any]) -> DecoderGenerator:
 
     Args:
         path: Safetensors, or a file of torch.save.
-        options: `entry`, the state dict's name in a checkpoint that holds more.
+        options: The fields of `DecoderOptions`.
 
     Raises:
         InputError: If the file is missing or refused, or holds another network.
     """
-    stored, metadata = _read("vae", path, options)
+    choice = read_settings(DecoderOptions, options, "options")
+    stored, metadata = read_state_dict(path, entry=choice.entry)
     assert path is not None
     tensors = {
         name.removeprefix("decoder."): value
@@ -106,13 +119,6 @@ def load_vae(path: Path | None, options: Mapping[str, Any]) -> DecoderGenerator:
 def describe_vae(config: VaeConfig) -> str:
     """Return the architecture as a file's metadata `config` tells it, JSON."""
     return json.dumps(asdict(config), sort_keys=True)
-
-
-def _read(
-    kind: str, path: Path | None, options: Mapping[str, Any]
-) -> tuple[dict[str, Tensor], dict[str, str]]:
-    check_options(kind, options, ["entry"])
-    return read_state_dict(path, entry=options.get("entry"))
 
 
 def _build_dcgan(

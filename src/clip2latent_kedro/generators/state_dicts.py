@@ -3,7 +3,7 @@
 Nothing in a file is imported or called (see `reading.read_foreign`).
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,13 +102,3 @@ def fit_network(
         said = first_line(error)
         msg = f"{path} does not fit the {kind} that it seems to be: {said}."
         raise InputError(msg) from error
-
-
-def check_options(
-    kind: str, options: Mapping[str, Any], known: Collection[str]
-) -> None:
-    """Raise `InputError` if a catalog entry sets options that a kind does not have."""
-    unknown = sorted(options.keys() - set(known))
-    if unknown:
-        has = f", only {', '.join(sorted(known))}" if known else ""
-        raise InputError(f"A {kind} has no options {unknown}{has}. Remove them.")

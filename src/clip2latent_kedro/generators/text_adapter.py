@@ -7,14 +7,15 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
+from clip2latent_kedro.checked import read_settings
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.adapters import (
     ClassMapping,
+    ConvertedOptions,
     converted_file,
     open_network,
 )
 from clip2latent_kedro.generators.lafite import Lafite
-from clip2latent_kedro.generators.state_dicts import check_options
 from clip2latent_kedro.interfaces import Identity, NoiseMode
 from clip2latent_kedro.provenance import read_training_seconds
 
@@ -80,15 +81,15 @@ def load_lafite(path: Path | None, options: Mapping[str, Any]) -> TextGenerator:
 
     Args:
         path: The file; a snapshot is converted once, as by `load_stylegan`.
-        options: `class_label` and `cache_folder`, as for `load_stylegan`.
+        options: The fields of `ConvertedOptions`.
 
     Raises:
         InputError: If the file is missing or refused, or an option does not suit it.
     """
-    check_options("lafite", options, ["class_label", "cache_folder"])
+    choice = read_settings(ConvertedOptions, options, "options")
     network, identity = open_network(converted_file(path, options), "lafite")
     assert isinstance(network, Lafite)
-    model = TextGenerator(network, identity, options.get("class_label"))
+    model = TextGenerator(network, identity, choice.class_label)
     if path is not None and model.training_seconds is None:
         model.training_seconds = read_training_seconds(path)
     return model

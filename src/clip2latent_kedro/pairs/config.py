@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval
 
 from clip2latent_kedro.checked import Checked, NonNegativeFloat, PositiveInt, Rule
-from clip2latent_kedro.encoders.open_clip import Preprocess
-from clip2latent_kedro.encoders.views import choose_preprocess
+from clip2latent_kedro.encoders.open_clip import Preprocess, choose_preprocess
 from clip2latent_kedro.interfaces import Encoder
 from clip2latent_kedro.runtime import Precision
 

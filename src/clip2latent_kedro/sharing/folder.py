@@ -160,9 +160,7 @@ def _include(role: str, reference: ModelReference, folder: Path) -> ModelReferen
     options = dict(reference.options)
     cache_folder = options.pop("cache_folder", None)
     if reference.kind == "stylegan" and not is_safetensors(path):
-        path = cached_stylegan(
-            path, Path(cache_folder or path.parent / "converted")
-        ).path
+        path = cached_stylegan(path, Path(cache_folder or path.parent / "converted"))
         name = f"{PurePosixPath(name).stem}.safetensors"
     target = folder / role / name
     if not target.exists() or not target.samefile(path):

@@ -24,13 +24,11 @@ from generators.hostile import (
     text,
     typed_storage,
 )
+from generators.networks import make_stylegan2
 from generators.snapshots import (
     EasyDict,
     Network,
-    make_stylegan2,
-    persist,
     snapshot,
-    stylegan2_attributes,
     write_nvidia,
     write_rosinality,
     write_tensorflow,
@@ -304,13 +302,13 @@ def with_sides(folder):
 
 
 def layer_with(**arguments):
-    network = make_stylegan2()
+    def change(path, given):
+        if path == "synthesis.b4.conv1":
+            given |= arguments
 
-    def attributes(path, part):
-        given = stylegan2_attributes(network.config)(path, part)
-        return given | (arguments if path == "synthesis.b4.conv1" else {})
-
-    return dumped(lambda: snapshot(persist(network, attributes)))
+    return lambda folder: write_nvidia(
+        make_stylegan2(), folder / "part", change=change
+    ).read_bytes()
 
 
 def old_networks():

@@ -4,10 +4,8 @@ import random
 import sys
 
 import pytest
-import torch
+from generators.networks import make_stylegan2, make_stylegan3
 from generators.snapshots import (
-    make_stylegan2,
-    randomise,
     write_nvidia,
     write_rosinality,
     write_stylegan3,
@@ -16,8 +14,7 @@ from generators.snapshots import (
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.files import read_stylegan_file
-from clip2latent_kedro.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from clip2latent_kedro.generators.stylegan3 import StyleGAN3, StyleGAN3Config
+from clip2latent_kedro.generators.safetensors_files import NETWORKS
 
 NUM_EACH = 60
 RUNNING = {
@@ -57,19 +54,16 @@ def watch():
     return Watch()
 
 
-def small_stylegan3(path):
-    config = StyleGAN3Config(
-        z_dim=4, c_dim=0, w_dim=4, img_resolution=16, channel_base=32, channel_max=4,
-        num_layers=3, num_critical=1, margin_size=2,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    return write_stylegan3(randomise(StyleGAN3(config)), path)
+SIZES = {"z_dim": 4, "w_dim": 4, "channel_base": 32, "channel_max": 4}
 
 
 def small_stylegan2():
-    return make_stylegan2(
-        z_dim=4, w_dim=4, resolution=8, channel_base=32, channel_max=4
-    )
+    return make_stylegan2(resolution=8, **SIZES)
+
+
+def small_stylegan3(path):
+    network = make_stylegan3(num_layers=3, num_critical=1, margin_size=2, **SIZES)
+    return write_stylegan3(network, path)
 
 
 SOURCES = {
@@ -126,12 +120,9 @@ def test_only_a_generator_or_a_refusal_comes_of_a_changed_file(
             refusals.append(str(error))
         finally:
             watch.on = False
-        if weights is not None and weights.kind == "stylegan2":
-            network = StyleGAN2(StyleGAN2Config(**weights.config))
-            network.load_state_dict(weights.tensors)
-        elif weights is not None:
-            network = StyleGAN3(StyleGAN3Config(**weights.config))
-            network.load_state_dict(weights.tensors)
+        if weights is not None:
+            network, config = NETWORKS[weights.kind]
+            network(config(**weights.config)).load_state_dict(weights.tensors)
     assert len(refusals) > NUM_EACH / 4
     assert all(len(sentence) < 1000 for sentence in refusals)
     assert watch.events == []

@@ -2,14 +2,12 @@
 
 from clip2latent_kedro.generators.files.architecture import StyleGANWeights
 from clip2latent_kedro.generators.files.conversion import (
-    ConvertedStyleGAN,
     cached_stylegan,
     convert_stylegan,
     read_stylegan_file,
 )
 
 __all__ = [
-    "ConvertedStyleGAN",
     "StyleGANWeights",
     "cached_stylegan",
     "convert_stylegan",

@@ -9,7 +9,6 @@ The file itself does not say the code: what converts it alike keeps its identity
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,21 +29,6 @@ _ALIGNMENT = 8
 _EXPECTED = (
     "a StyleGAN2 or StyleGAN3 file as NVIDIA's or rosinality's programs write it"
 )
-
-
-@dataclass(frozen=True)
-class ConvertedStyleGAN:
-    """A converted file.
-
-    Attributes:
-        path: Where it is.
-        kind: Which network it holds: `stylegan2`, `stylegan3` or `lafite`.
-        source_digest: SHA-256 (hex) of the file that it was made of.
-    """
-
-    path: Path
-    kind: str
-    source_digest: str
 
 
 def read_stylegan_file(path: Path) -> StyleGANWeights:
@@ -68,7 +52,7 @@ def read_stylegan_file(path: Path) -> StyleGANWeights:
     return read_foreign(path, _convert, expected=_EXPECTED)
 
 
-def convert_stylegan(source: Path, target: Path) -> ConvertedStyleGAN:
+def convert_stylegan(source: Path, target: Path) -> None:
     """Convert a file; a target that is there is replaced at once or not at all.
 
     The same source gives the same bytes.
@@ -81,20 +65,18 @@ def convert_stylegan(source: Path, target: Path) -> ConvertedStyleGAN:
         InputError: If the source is refused.
     """
     weights = read_stylegan_file(source)
-    digest = hash_file(source)
     metadata = {
         "config": json.dumps(dict(weights.config), sort_keys=True),
         "format": FORMAT,
         "kind": weights.kind,
-        "source_sha256": digest,
+        "source_sha256": hash_file(source),
     }
     with replacing(target, suffix=f"{os.getpid()}.partial") as partial:
         _write_safetensors(partial, weights.tensors, metadata)
-    return ConvertedStyleGAN(target, weights.kind, digest)
 
 
-def cached_stylegan(source: Path, folder: Path) -> ConvertedStyleGAN:
-    """Return a file converted, now or before, in a cache folder.
+def cached_stylegan(source: Path, folder: Path) -> Path:
+    """Return where a file is converted, now or before, in a cache folder.
 
     Args:
         source: Of any format of `read_stylegan_file`.
@@ -115,8 +97,9 @@ def cached_stylegan(source: Path, folder: Path) -> ConvertedStyleGAN:
             metadata = {}
         is_ours = metadata.get("format") == FORMAT and metadata.get("kind") in NETWORKS
         if is_ours and metadata.get("source_sha256") == digest:
-            return ConvertedStyleGAN(target, metadata["kind"], digest)
-    return convert_stylegan(source, target)
+            return target
+    convert_stylegan(source, target)
+    return target
 
 
 def _convert(content: Any) -> StyleGANWeights:

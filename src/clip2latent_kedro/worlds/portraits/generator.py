@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from clip2latent_kedro.checked import Checked, PositiveFloat, PositiveInt, Rule
-from clip2latent_kedro.generators.adapters import stylegan2_weights
+from clip2latent_kedro.generators.safetensors_files import stylegan2_weights
 from clip2latent_kedro.generators.stylegan2 import (
     StyleGAN2,
     StyleGAN2Config,
@@ -188,5 +188,5 @@ def averaged_generator(state: TrainingState, config: GeneratorConfig) -> StyleGA
 def export_generator(
     state: TrainingState, config: GeneratorConfig
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the averaged weights and metadata, as `load_stylegan2` reads them."""
+    """Return the averaged weights and metadata, as `load_stylegan` reads them."""
     return stylegan2_weights(averaged_generator(state, config))
