@@ -1,16 +1,15 @@
 """Where the models come from: a Kedro project, settings and files, or a folder."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from clip2latent_kedro.api.original import is_original, read_original
 from clip2latent_kedro.conditioning import RetrievalBank
 from clip2latent_kedro.downloads import fetch, is_address
-from clip2latent_kedro.encoders.open_clip import choose_preprocess
+from clip2latent_kedro.encoders.open_clip import Preprocess, choose_preprocess
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.pairs import DataConfig
@@ -35,12 +34,11 @@ from clip2latent_kedro.sharing import (
     ModelReference,
     SharedModel,
     load_models,
+    locate,
     read_reference,
 )
 
-_SETTINGS = ("generator", "encoder", "sampling")
 _ROLES = ("generator", "encoder")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -92,6 +90,19 @@ class LoadedModels:
         return SharedModel(self.checkpoint, generator, encoder, sampling, preprocess)
 
 
+@dataclass(frozen=True)
+class _Settings:
+    """What is loaded where there is no Kedro project (see `Clip2StyleGAN`)."""
+
+    generator: ModelReference
+    encoder: ModelReference
+    sampling: SamplingConfig
+    data: Mapping[Literal["embed_preprocess", "score_preprocess"], Preprocess] = field(
+        default_factory=dict
+    )
+    config: Any = None
+
+
 def open_models(
     cfg: str | Path | Mapping[str, Any] | LoadedModels | None,
     checkpoint: str | Path | None,
@@ -115,7 +126,9 @@ def open_models(
             folder = path.parent
         cfg = read_yaml(path)
         if not isinstance(cfg, Mapping):
-            msg = f"{path} must hold {', '.join(_SETTINGS)}, got {str(cfg)[:80]!r}."
+            msg = (
+                f"{path} must hold generator, encoder, sampling, got {str(cfg)[:80]!r}."
+            )
             raise InputError(msg)
     return _from_settings(cfg, folder, checkpoint, buffers)
 
@@ -208,12 +221,10 @@ def _from_settings(
     """Return models of files; relative paths start at `folder`."""
     if is_original(cfg):
         cfg = read_original(cfg, folder)
-    _check_keys("cfg", cfg, required=_SETTINGS, known=(*_SETTINGS, "data", "config"))
-    preprocess = cfg.get("data", {})
-    _check_keys("cfg['data']", preprocess, required=(), known=PREPROCESS)
-    sampling = _read("sampling", partial(read_settings, SamplingConfig), cfg)
-    read_model = partial(read_reference, folder=folder)
-    references = [_read(role, read_model, cfg) for role in _ROLES]
+    located = {role: locate(cfg[role], folder) for role in _ROLES if role in cfg}
+    settings = read_settings(_Settings, {**cfg, **located}, "cfg")
+    references = (settings.generator, settings.encoder)
+    preprocess = cast(Mapping[str, Any], settings.data)
     if checkpoint is None:
         msg = (
             "checkpoint must be a path or an address where cfg is no Kedro project, "
@@ -221,7 +232,7 @@ def _from_settings(
         )
         raise InputError(msg)
     _locate(str(checkpoint))
-    config = cfg.get("config")
+    config = settings.config
     if isinstance(config, str | Path) and not is_address(str(config)):
         config = str((folder / config).absolute())
     generator, encoder = load_models(*references)
@@ -232,20 +243,10 @@ def _from_settings(
         encoder,
         prior_from_checkpoint(found),
         found,
-        sampling,
+        settings.sampling,
         preprocess,
         references,
     )
-
-
-def _read(name: str, read: Callable[[Any], T], cfg: Mapping[str, Any]) -> T:
-    """Return a section of a configuration, read."""
-    try:
-        return read(cfg[name])
-    except ValueError as error:
-        reason = str(error).rstrip(".")
-        msg = f"cfg[{name!r}] must be settings that can be read: {reason}."
-        raise InputError(msg) from error
 
 
 def _locate(place: str) -> None:
@@ -305,13 +306,3 @@ def _described(described: Mapping[str, Any]) -> ModelReference | None:
         return None
     fields = ("kind", "filepath", "options")
     return read_reference({name: described[name] for name in fields}, Path())
-
-
-def _check_keys(
-    name: str, settings: Any, required: Sequence[str], known: Sequence[str]
-) -> None:
-    keys = set(settings) if isinstance(settings, Mapping) else set()
-    if not set(required) <= keys <= set(known):
-        found = ", ".join(map(str, sorted(keys, key=str))) or repr(settings)
-        msg = f"{name} must be a mapping of {', '.join(known)}, got {found}."
-        raise InputError(msg)
