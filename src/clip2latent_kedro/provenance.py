@@ -91,26 +91,6 @@ def read_training_seconds(weights: Path) -> float | None:
         raise InputError(msg) from error
 
 
-def find_current(
-    made_by: Mapping[str, Mapping[str, Any]], now: Mapping[str, Any], *, what: str
-) -> set[str]:
-    """Return the names of results that were made as now, and log why others are not.
-
-    Args:
-        made_by: How each was made (see `describe_provenance`).
-        now: How they would be made now.
-        what: They are, for the log.
-    """
-    reasons = {name: list_differences(made, now) for name, made in made_by.items()}
-    outdated = [found for found in reasons.values() if found]
-    if outdated:
-        phrases = sorted({phrase for found in outdated for phrase in found})
-        logger.warning(
-            "%d %s are computed again: %s.", len(outdated), what, ", ".join(phrases)
-        )
-    return {name for name, found in reasons.items() if not found}
-
-
 def extend_provenance(
     stored: Sequence[Mapping[str, Any]], now: Mapping[str, Any], *, what: str
 ) -> list[Mapping[str, Any]]:

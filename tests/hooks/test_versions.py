@@ -69,5 +69,5 @@ def test_a_version_that_is_not_there_is_no_absent_prior(open_catalog, entry):
 def test_an_empty_mapping_is_no_longer_an_absent_model():
     hook = CatalogHooks().after_catalog_created
     hook(conf_catalog={"judge": {"type": "clip2latent_kedro.datasets.NothingDataset"}})
-    with pytest.raises(InputError, match="judge must not be an empty mapping.*Nothing"):
+    with pytest.raises(InputError, match=r"judge must not be an empty map.*Nothing"):
         hook(conf_catalog={"judge": {"type": "MemoryDataset", "data": {}}})
