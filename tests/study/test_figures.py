@@ -10,8 +10,8 @@ from clip2latent_kedro.study.figures import (
     DPI,
     Chart,
     Line,
-    draw_charts,
-    draw_grid,
+    plot_charts,
+    plot_grid,
     read_intervals,
     spread_apart,
 )
@@ -26,7 +26,7 @@ def make_line(label, mean, x=None, half=0.1):
 
 
 def draw(*lines, **changes):
-    figure = draw_charts([[Chart(lines, "x", "y", **changes)]])
+    figure = plot_charts([[Chart(lines, "x", "y", **changes)]])
     (axes,) = figure.axes
     return axes
 
@@ -112,17 +112,17 @@ def test_charts_stand_in_rows():
     places = [
         (place.rowspan.start, place.colspan.start)
         for place in (
-            axes.get_subplotspec() for axes in draw_charts([[chart] * 2, [chart]]).axes
+            axes.get_subplotspec() for axes in plot_charts([[chart] * 2, [chart]]).axes
         )
     ]
     assert places == [(0, 0), (0, 1), (1, 0)]
-    assert draw_charts([]).axes == []
+    assert plot_charts([]).axes == []
 
 
 def test_a_grid_shows_each_picture_in_its_cell():
     pictures = RNG.integers(0, 256, (2, 3, 1, 1, 3), np.uint8)  # columns x rows
     columns = {"one": pictures[0], "two": pictures[1]}
-    grid = draw_grid(["a", "b", "c"], columns)
+    grid = plot_grid(["a", "b", "c"], columns)
     # Cells are one inch, after 2.2 of text and 0.45 of titles.
     y = (DPI * (0.45 + 0.5 + np.arange(3))).astype(int)
     x = (DPI * (2.2 + 0.5 + np.arange(2))).astype(int)

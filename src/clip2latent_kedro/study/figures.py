@@ -73,7 +73,7 @@ class Chart:
     is_log: bool = False
 
 
-def draw_grid(prompts: Sequence[str], columns: Mapping[str, np.ndarray]) -> np.ndarray:
+def plot_grid(prompts: Sequence[str], columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return a grid of pictures with the prompts on the left, uint8 [h, w, 3].
 
     Args:
@@ -110,7 +110,7 @@ def draw_grid(prompts: Sequence[str], columns: Mapping[str, np.ndarray]) -> np.n
     return render_figure(figure)
 
 
-def draw_charts(rows: Sequence[Sequence[Chart]]) -> "Figure":
+def plot_charts(rows: Sequence[Sequence[Chart]]) -> "Figure":
     """Return charts in rows, each with the names of its lines on the right."""
     from matplotlib.figure import Figure
 
@@ -122,7 +122,7 @@ def draw_charts(rows: Sequence[Sequence[Chart]]) -> "Figure":
             axes = figure.add_subplot(
                 len(rows), num_columns, row * num_columns + column + 1
             )
-            _draw_chart(axes, chart)
+            _plot_chart(axes, chart)
     return figure
 
 
@@ -164,7 +164,7 @@ def render_figure(figure: "Figure") -> np.ndarray:
     return picture
 
 
-def _draw_chart(axes: "Axes", chart: Chart) -> None:
+def _plot_chart(axes: "Axes", chart: Chart) -> None:
     from matplotlib.ticker import MaxNLocator
 
     values = chart.values or ()

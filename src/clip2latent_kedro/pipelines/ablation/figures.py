@@ -15,8 +15,8 @@ from clip2latent_kedro.study.ablation.plan import SCORES, AblationQueries
 from clip2latent_kedro.study.figures import (
     Chart,
     Line,
-    draw_charts,
-    draw_grid,
+    plot_charts,
+    plot_grid,
     read_intervals,
 )
 from clip2latent_kedro.study.tables import TITLES
@@ -25,7 +25,7 @@ COLUMNS = 3  # charts in a row
 WHITE = 255
 
 
-def draw_study(table: pd.DataFrame, spec: StudySpec) -> Figure:
+def plot_study(table: pd.DataFrame, spec: StudySpec) -> Figure:
     """Return a chart of each score against the axis, with intervals over seeds.
 
     Args:
@@ -48,12 +48,12 @@ def draw_study(table: pd.DataFrame, spec: StudySpec) -> Figure:
             if len(rows):
                 lines.append(Line(label, None, *read_intervals(rows, name)))
         charts.append(Chart(lines, spec.axis, TITLES[name], values=values))
-    return draw_charts(
+    return plot_charts(
         [charts[n : n + COLUMNS] for n in range(0, len(charts), COLUMNS)]
     )
 
 
-def draw_strip(
+def plot_strip(
     table: pd.DataFrame,
     spec: StudySpec,
     pictures: Sequence[np.ndarray],
@@ -95,7 +95,7 @@ def draw_strip(
         queries = asked_of.texts if condition == "text" else asked_of.images
         texts = queries.texts[: len(blank)]
         prompts += [f"{line}: {text}" if line else text for text in texts]
-    return draw_grid(prompts, {k: np.concatenate(v) for k, v in columns.items()})
+    return plot_grid(prompts, {k: np.concatenate(v) for k, v in columns.items()})
 
 
 def _name_values(spec: StudySpec, table: pd.DataFrame) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from clip2latent_kedro.metrics.student_t import t_interval
-from clip2latent_kedro.pipelines.ablation.figures import draw_strip, draw_study
+from clip2latent_kedro.pipelines.ablation.figures import plot_strip, plot_study
 from clip2latent_kedro.pipelines.ablation.nodes import Groups
 from clip2latent_kedro.runtime import describe_machine
 from clip2latent_kedro.study.ablation.config import OWN, AblationConfig, StudySpec
@@ -130,8 +130,8 @@ def report_studies(
         num_failed = len(members) - len(of_seeds)
         said = describe_study(of_seeds, ablation.confidence, num_failed)
         files[f"{name}.csv"] = table.to_csv(index=False)
-        files[f"{name}.png"] = render_figure(draw_study(table, spec))
-        files[f"{name}_pictures.png"] = draw_strip(
+        files[f"{name}.png"] = render_figure(plot_study(table, spec))
+        files[f"{name}_pictures.png"] = plot_strip(
             table, spec, pictures, asked, setup.queries
         )
         files[f"{name}.md"] = f"{said}\n"

@@ -25,8 +25,8 @@ from clip2latent_kedro.study.engine import Stored
 from clip2latent_kedro.study.figures import (
     Chart,
     Line,
-    draw_charts,
-    draw_grid,
+    plot_charts,
+    plot_grid,
     read_intervals,
     render_figure,
 )
@@ -73,7 +73,7 @@ def draw_samples(
             numbers = np.arange(len(images))[shown]
             column[prompts[shown]] = images[numbers, number[shown]]
             columns[title] = column
-    return draw_grid(queries.texts[:num_prompts], columns)
+    return plot_grid(queries.texts[:num_prompts], columns)
 
 
 def plot_scores(
@@ -133,7 +133,7 @@ def draw_scores(scores: pd.DataFrame, curves: Mapping[str, Samples]) -> Figure:
     if lines:
         ylabel = f"{TITLES['clip_score']} (dashed: {TITLES['held_out_score']})"
         charts.append(Chart(lines, "steps", ylabel))
-    return draw_charts([charts])
+    return plot_charts([charts])
 
 
 def write_report(

@@ -13,7 +13,6 @@ from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.metrics.modality_gap import ModalityGap
 from clip2latent_kedro.pipelines.evaluation.nodes import Rows
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study.bridging import measure_bridges
 from clip2latent_kedro.study.comparison import (
     bootstrap_scores,
     is_comparable,
@@ -21,6 +20,7 @@ from clip2latent_kedro.study.comparison import (
 from clip2latent_kedro.study.config import GENERATOR_IMAGES, EvaluationConfig
 from clip2latent_kedro.study.distances import measure_distances
 from clip2latent_kedro.study.engine import Stored, describe_scorers
+from clip2latent_kedro.study.gaps import measure_gaps
 from clip2latent_kedro.study.samples import Samples
 from clip2latent_kedro.study.scoring import SCORES, score_prompts
 from clip2latent_kedro.study.tables import as_columns
@@ -118,7 +118,7 @@ def measure_gap(
     if not references or models.training_pairs is None:
         return pd.DataFrame(columns=columns)
     name = references[0]
-    gaps = measure_bridges(
+    gaps = measure_gaps(
         models.find_prior("prior").to(models.device),
         queries.take(rows[name].prompts.tolist()),
         answers[name][0]["image_embedding"],

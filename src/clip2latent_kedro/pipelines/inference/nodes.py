@@ -24,7 +24,7 @@ from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study.figures import draw_grid
+from clip2latent_kedro.study.figures import plot_grid
 from clip2latent_kedro.text_to_image import TextToImage
 
 logger = logging.getLogger(__name__)
@@ -173,7 +173,7 @@ def collect(
     if any(map(is_picture, shown)):
         given = [_given(prompt, stacked.shape[2]) for prompt in shown]
         cells = {"given": np.array(given), **cells}
-    grid = draw_grid(shown, cells)
+    grid = plot_grid(shown, cells)
     return grid, pd.DataFrame(rows, columns=columns).convert_dtypes()
 
 

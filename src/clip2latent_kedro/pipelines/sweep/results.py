@@ -24,7 +24,7 @@ from clip2latent_kedro.study.engine import (
 from clip2latent_kedro.study.figures import (
     Chart,
     Line,
-    draw_charts,
+    plot_charts,
     read_intervals,
 )
 from clip2latent_kedro.study.page import markdown_table
@@ -177,7 +177,7 @@ def plot(sweep_scores: pd.DataFrame, variants: list[Planned]) -> Figure:
     for row, one in enumerate(variants):
         if pd.isna(sweep_scores["problem"].iloc[row]):
             points.setdefault(one.variant.group, {})[row] = one.variant.overrides
-    return draw_charts(
+    return plot_charts(
         [
             _chart_grid(grid, sweep_scores.iloc[[*of_row]], [*of_row.values()], shown)
             for grid, of_row in points.items()

@@ -11,7 +11,7 @@ from world import (
 )
 
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
-from clip2latent_kedro.study.bridging import BRIDGES, measure_bridges
+from clip2latent_kedro.study.gaps import BRIDGES, measure_gaps
 
 NEIGHBOURS = {"retrieval_neighbours": 20, "retrieval_spread": 5}
 
@@ -21,7 +21,7 @@ def unit(vectors):
 
 
 def measure(image_embedding, prior=None, num_pairs=200, **sampling):
-    return measure_bridges(
+    return measure_gaps(
         prior or make_prior(),
         make_queries(),
         image_embedding,

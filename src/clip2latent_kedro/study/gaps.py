@@ -24,7 +24,7 @@ BRIDGES: dict[str, dict[str, Any]] = {
 }
 
 
-def measure_bridges(
+def measure_gaps(
     prior: DiffusionPrior,
     queries: Queries,
     image_embedding: np.ndarray,
