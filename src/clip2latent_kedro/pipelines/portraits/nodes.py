@@ -1,7 +1,8 @@
 """Nodes of `portraits`."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import wraps
+from typing import Any, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -52,19 +53,25 @@ def fit_by(
         device: str,
         resume: bool,
         progress: Weights | InputError,
-        *given: Any,
+        trained: Weights | None = None,
+        architecture: Any = None,
     ) -> Iterator[Weights]:
+        given = () if trained is None else (unpack_state(trained), architecture)
         states = train_model(
             name,
             task,
             config,
-            *map(_unpacked, given),
+            *given,
             seed=derive_seed(seed, stream) if stream else seed,
             device=pick_device(device),
             start=stored_state(progress) if resume else None,
         )
         yield from map(pack_state, states)
 
+    # Kedro makes settings of parameters by the types that a node asks for.
+    types = get_type_hints(task)
+    kept = types.keys() & {"config", "architecture"}
+    fit_model.__annotations__ |= {argument: types[argument] for argument in kept}
     return fit_model
 
 
@@ -75,15 +82,11 @@ def ship_by(export: Callable[..., Weights]) -> Callable[..., Weights]:
         export: (last states of trainings and settings) -> tensors and metadata.
     """
 
+    @wraps(export)  # Kedro makes settings of parameters by its types
     def ship_model(*given: Any) -> Weights:
-        return export(*map(_unpacked, given))
+        return export(*(unpack_state(x) if isinstance(x, tuple) else x for x in given))
 
     return ship_model
-
-
-def _unpacked(given: Any) -> Any:
-    """Return the state of what is stored of a training, and settings as they are."""
-    return unpack_state(given) if isinstance(given, tuple) else given
 
 
 def choose_prompts(

@@ -293,9 +293,9 @@ def clip_task(config: ClipTrainingConfig, *, seed: int, device: str) -> Task:
 
 
 def finetune_task(
-    finetune: ClipFinetuneConfig,
+    config: ClipFinetuneConfig,
     trained: TrainingState,
-    config: ClipTrainingConfig,
+    architecture: ClipTrainingConfig,
     *,
     seed: int,
     device: str,
@@ -306,19 +306,19 @@ def finetune_task(
     pictures of a batch apart.
 
     Args:
-        finetune: `params:portraits.clip_finetune`.
+        config: `params:portraits.clip_finetune`.
         trained: The last state of `clip_task`; its averaged weights are the start.
-        config: `params:portraits.clip`.
+        architecture: `params:portraits.clip`.
         seed: Gives pictures and captions, others than those of `clip_task`.
         device: Where to train.
     """
-    model = ClipWithHead(config.architecture().build())
+    model = ClipWithHead(architecture.architecture().build())
     model.load_state_dict(trained.ema)
-    closer = asdict(finetune)
+    closer = asdict(config)
     focus = closer.pop("focus")
     seed = derive_seed(seed, "finetune")
     lr = "portraits.clip_finetune.lr"
-    return _task(model, replace(config, **closer), focus, seed, device, lr)
+    return _task(model, replace(architecture, **closer), focus, seed, device, lr)
 
 
 def _task(
