@@ -9,12 +9,12 @@ from kedro.pipeline import Node
 _OF_THEIR_NAME = (
     *("seed", "device", "resume", "data", "data_generation", "train", "validation"),
     *("sampling", "distillation", "evaluation", "sweep", "ablation", "inference"),
-    "baselines",
 )
 PARAMETERS = {
     **{name: f"params:{name}" for name in _OF_THEIR_NAME},
     "network": "params:model.network",
     "diffusion": "params:model.diffusion",
+    "optimisation": "params:baselines.optimisation",
     "num_validation_prompts": "params:validation.num_prompts",
 }
 """Arguments that are parameters, and where these stand in the parameter tree."""

@@ -1,6 +1,6 @@
 """A sweep: many ways of sampling on the same prompts with the same seeds."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Annotated, Any
@@ -132,10 +132,3 @@ def _measure(
         stored_image_size=stored_image_size,
     )
     return found[1], {}
-
-
-def changes_any(
-    settings: Mapping[str, Any], base: Mapping[str, Any], names: Iterable[str]
-) -> bool:
-    """Return whether settings differ from the base in any of some names."""
-    return any(settings[name] != base[name] for name in names)

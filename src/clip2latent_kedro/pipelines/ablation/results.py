@@ -172,10 +172,7 @@ def write_report(
     results = scores.drop_duplicates("result")
     seconds = results[["seconds", "training_seconds"]].sum()
     facts = describe_origin(
-        setup.models.generator,
-        setup.models.encoder,
-        setup.models.held_out,
-        setup.models.judge,
+        setup.models,
         pairs_to_train_on=f"{len(setup.pairs):,}",
         queries=f"{ablation.num_prompts} prompts, or as many pictures; "
         f"{ablation.num_samples} images of each",

@@ -193,20 +193,12 @@ def ship_clip2gan(
     return weights, {"training_seconds": reached.seconds}
 
 
-def collect_lafite_history(state: Weights) -> pd.DataFrame:
-    """Return the losses, a row for each stored state: the means since the one before.
+def collect_history(state: Weights) -> pd.DataFrame:
+    """Return what a training tells of itself, a row for each stored state.
 
     Args:
-        state: The last of `fit_lafite`.
-    """
-    return pd.DataFrame(unpack_state(state).history)
-
-
-def collect_clip2gan_history(state: Weights) -> pd.DataFrame:
-    """Return what was measured, a row for each stored state.
-
-    Args:
-        state: The last of `fit_clip2gan`.
+        state: The last of `fit_lafite`, whose losses are means since the state before,
+            or of `fit_clip2gan`, which are measured.
     """
     return pd.DataFrame(unpack_state(state).history)
 

@@ -27,7 +27,12 @@ def create_lafite_pipeline() -> Pipeline:
                 **config,
                 **state,
             ),
-            wire(nodes.collect_lafite_history, "lafite_history", **state),
+            wire(
+                nodes.collect_history,
+                "lafite_history",
+                name="collect_lafite_history",
+                **state,
+            ),
             wire(
                 nodes.measure_lafite,
                 ["lafite_quality", "lafite_samples"],
@@ -63,7 +68,12 @@ def create_clip2gan_pipeline() -> Pipeline:
                 **config,
                 **state,
             ),
-            wire(nodes.collect_clip2gan_history, "clip2gan_history", **state),
+            wire(
+                nodes.collect_history,
+                "clip2gan_history",
+                name="collect_clip2gan_history",
+                **state,
+            ),
             wire(
                 nodes.measure_clip2gan,
                 ["clip2gan_quality", "clip2gan_samples"],

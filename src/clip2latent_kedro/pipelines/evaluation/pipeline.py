@@ -51,7 +51,6 @@ def create_pipeline() -> Pipeline:
             plan,
             ["evaluation_rows_planned", "evaluation_rows_lacking"],
             name="plan_rows",
-            optimisation="params:baselines.optimisation",
             **models,
         ),
         wire(

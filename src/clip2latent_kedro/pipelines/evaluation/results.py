@@ -168,10 +168,7 @@ def write_report(
     """
     pairs = models.training_pairs
     facts = describe_origin(
-        models.generator,
-        models.encoder,
-        models.held_out,
-        models.judge,
+        models,
         training_pairs="none" if pairs is None else f"{len(pairs):,}",
         seed=str(seed),
         intervals=f"{evaluation.confidence:.0%}, bootstrap over prompts",

@@ -30,7 +30,7 @@ from clip2latent_kedro.study.figures import (
 from clip2latent_kedro.study.page import markdown_table
 from clip2latent_kedro.study.scoring import SCORES
 from clip2latent_kedro.study.selection import RULE, choose_best
-from clip2latent_kedro.study.sweep import SweepConfig, changes_any
+from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.tables import TITLES, as_columns, score_cells
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def choose(
     eligible = {
         one.key: _scores(results[one.key])
         for one in variants
-        if not changes_any(one.settings, base, sweep.fixed)
+        if all(one.settings[name] == base[name] for name in sweep.fixed)
     }
     choice = choose_best(
         {key: scores for key, scores in eligible.items() if scores},
