@@ -29,11 +29,11 @@ def outer(taps):
     return torch.outer(taps, taps) / taps.sum() ** 2
 
 
-def upsample(image, taps):
-    """Double the resolution (upfirdn2d.upsample2d, factor 2)."""
-    num = len(taps)
+def upsample(image, kernel):
+    """Double the resolution by a filter of gain 4 (upfirdn2d.upsample2d, factor 2)."""
+    num = len(kernel)
     pad = ((num + 1) // 2, (num - 2) // 2)
-    return upfirdn(image, 4 * outer(taps), up=2, pad=pad)
+    return upfirdn(image, kernel, up=2, pad=pad)
 
 
 def lrelu(x):
@@ -48,7 +48,7 @@ def dense(x, weight, bias, lr=1.0):
     return x @ (weight * lr / sqrt(weight.shape[1])).T + bias * lr
 
 
-def modulated(x, weight, style, *, demodulate=True, up=False, taps=()):
+def modulated(x, weight, style, *, demodulate=True, up=None):
     """Convolve each sample with its own kernels; up-sampling ones are transposed.
 
     Args:
@@ -56,8 +56,8 @@ def modulated(x, weight, style, *, demodulate=True, up=False, taps=()):
         weight: [o, i, k, k].
         style: [n, i].
         demodulate: To unit norm of each kernel.
-        up: Zeros inserted, convolved (not correlated), filtered with gain 4.
-        taps: Of the filter.
+        up: The filter [m, m], gain 4 included, if zeros are inserted, convolved (not
+            correlated) and filtered.
     """
     images = []
     for sample, factors in zip(x, style, strict=True):
@@ -66,7 +66,7 @@ def modulated(x, weight, style, *, demodulate=True, up=False, taps=()):
             power = kernel.square().sum((1, 2, 3), keepdim=True)
             kernel = kernel / (power + 1e-8).sqrt()
         padding = kernel.shape[-1] // 2
-        if not up:
+        if up is None:
             images.append(F.conv2d(sample[None], kernel, padding=padding))
             continue
         i, h, w = sample.shape
@@ -74,9 +74,9 @@ def modulated(x, weight, style, *, demodulate=True, up=False, taps=()):
         wide[0, :, ::2, ::2] = sample
         # A transposed convolution is a full one of what has zeros inserted.
         wide = F.conv2d(F.pad(wide, (2, 1, 2, 1)), kernel.flip(2, 3))
-        num = len(taps)
+        num = len(up)
         pad = ((num + 1) // 2 - 1, (num - 2) // 2)
-        images.append(upfirdn(wide, 4 * outer(taps), pad=pad))
+        images.append(upfirdn(wide, up, pad=pad))
     return torch.cat(images)
 
 
@@ -86,6 +86,7 @@ class NvidiaReference:
     def __init__(self, tensors, config):
         self.t = {name: value.double() for name, value in tensors.items()}
         self.config = config
+        self.filter = 4 * outer(config["resample_filter"])
 
     def mapping(self, z, c=None):
         lr = self.config["mapping_lr"]
@@ -116,22 +117,24 @@ class NvidiaReference:
             row = next(rows)
             if gain != 1:
                 skip = self.t[f"{block}.skip.weight"] / sqrt(before.shape[1])
-                taps = self.config["resample_filter"]
-                x = x + gain * upsample(F.conv2d(before, skip), taps)
+                x = x + gain * upsample(F.conv2d(before, skip), self.filter)
             if image is not None:
-                image = upsample(image, self.config["resample_filter"])
+                image = upsample(image, self.filter)
             if joins == "skip" or 2**power == last:
                 colours = self._colours(f"{block}.torgb", x, row)
                 image = colours if image is None else image + colours
         return image
 
+    def style(self, name, w):
+        """Return the factors of a layer's channels."""
+        return dense(w, *self._pair(f"{name}.affine"))
+
     def _layer(self, name, x, w, *, up=False, gain=1.0):
         x = modulated(
             x,
             self.t[f"{name}.weight"],
-            dense(w, *self._pair(f"{name}.affine")),
-            up=up,
-            taps=self.config["resample_filter"],
+            self.style(name, w),
+            up=self.filter if up else None,
         )
         if f"{name}.noise_const" in self.t:
             x = x + self.t[f"{name}.noise_const"] * self.t[f"{name}.noise_strength"]
@@ -139,7 +142,7 @@ class NvidiaReference:
         return self._clamped(x, gain)
 
     def _colours(self, name, x, w):
-        style = dense(w, *self._pair(f"{name}.affine")) / sqrt(x.shape[1])
+        style = self.style(name, w) / sqrt(x.shape[1])
         x = modulated(x, self.t[f"{name}.weight"], style, demodulate=False)
         return self._clamped(x + self.t[f"{name}.bias"][:, None, None], 1.0)
 
@@ -198,43 +201,24 @@ def rosinality_image(state, z, num_layers):
     """Return the image of z with the stored noise, of a state dict of model.py."""
     t = {name: value.double() for name, value in state.items()}
 
-    def styled(name, x, w, noise, *, up=False):
+    def convolved(name, x, w, **others):
         weight = t[f"{name}.conv.weight"][0]
-        style = dense(
-            w, t[f"{name}.conv.modulation.weight"], t[f"{name}.conv.modulation.bias"]
+        modulation = (
+            t[f"{name}.conv.modulation.{part}"] for part in ("weight", "bias")
         )
-        scale = 1 / sqrt(weight[0].numel())
-        out = []
-        for sample, factors in zip(x, style, strict=True):
-            kernel = scale * weight * factors[None, :, None, None]
-            kernel = kernel * torch.rsqrt(
-                kernel.square().sum((1, 2, 3), keepdim=True) + 1e-8
-            )
-            if up:
-                wide = F.conv_transpose2d(
-                    sample[None], kernel.transpose(0, 1), stride=2
-                )
-                kernel = t[f"{name}.conv.blur.kernel"]
-                num = len(kernel) - 2 - 2
-                pad = ((num + 1) // 2 + 1, num // 2 + 1)
-                out.append(upfirdn(wide, kernel, pad=pad))
-            else:
-                out.append(F.conv2d(sample[None], kernel, padding=1))
-        x = torch.cat(out) + t[f"{name}.noise.weight"] * t[f"noises.noise_{noise}"]
+        style, scale = dense(w, *pair), 1 / sqrt(weight[0].numel())
+        return modulated(x, scale * weight, style, **others)
+
+    def styled(name, x, w, noise):
+        x = convolved(name, x, w, up=t.get(f"{name}.conv.blur.kernel"))
+        x = x + t[f"{name}.noise.weight"] * t[f"noises.noise_{noise}"]
         return lrelu(x + t[f"{name}.activate.bias"][None, :, None, None])
 
     def colours(name, x, w, image):
-        weight = t[f"{name}.conv.weight"][0]
-        style = dense(
-            w, t[f"{name}.conv.modulation.weight"], t[f"{name}.conv.modulation.bias"]
-        )
-        made = modulated(x, weight / sqrt(weight.shape[1]), style, demodulate=False)
-        made = made + t[f"{name}.bias"]
+        made = convolved(name, x, w, demodulate=False) + t[f"{name}.bias"]
         if image is None:
             return made
-        kernel = t[f"{name}.upsample.kernel"]
-        pad = ((len(kernel) - 1) // 2 + 1, (len(kernel) - 2) // 2)
-        return made + upfirdn(image, kernel, up=2, pad=pad)
+        return made + upsample(image, t[f"{name}.upsample.kernel"])
 
     w = norm(z.double())
     for index in range(1, num_layers + 1):
@@ -244,7 +228,7 @@ def rosinality_image(state, z, num_layers):
     image = colours("to_rgb1", x, w, None)
     block = 0
     while f"convs.{2 * block}.conv.weight" in t:
-        x = styled(f"convs.{2 * block}", x, w, 2 * block + 1, up=True)
+        x = styled(f"convs.{2 * block}", x, w, 2 * block + 1)
         x = styled(f"convs.{2 * block + 1}", x, w, 2 * block + 2)
         image = colours(f"to_rgbs.{block}", x, w, image)
         block += 1
@@ -258,31 +242,24 @@ def tensorflow_image(variables, z, resolution, architecture="skip", taps=(1, 3, 
         for name, value in variables.items()
     }
 
+    kernel = 4 * outer(taps)
+
     def matrix(name):
         return v[name] / sqrt(v[name].shape[0])
 
     def styled(name, x, w, *, up=False, demodulate=True):
         weight = v[f"{name}/weight"]  # [k, k, in, out]
-        weight = weight / sqrt(weight.shape[0] * weight.shape[1] * weight.shape[2])
+        weight = weight / sqrt(weight[..., 0].numel())
+        if up:  # upsample_conv_2d mirrors the kernel, then transposes the convolution
+            weight = weight.flip(0, 1)
         style = w @ matrix(f"{name}/mod_weight") + v[f"{name}/mod_bias"] + 1
-        out = []
-        for sample, factors in zip(x, style, strict=True):
-            kernel = weight * factors[None, None, :, None]
-            if demodulate:
-                kernel = kernel / (kernel.square().sum((0, 1, 2)) + 1e-8).sqrt()
-            if (
-                up
-            ):  # upsample_conv_2d mirrors the kernel, then transposes the convolution
-                kernel = kernel.flip(0, 1).permute(2, 3, 0, 1)
-                wide = F.conv_transpose2d(sample[None], kernel, stride=2)
-                num = len(taps) - 2 - 2
-                pad = ((num + 1) // 2 + 1, num // 2 + 1)
-                out.append(upfirdn(wide, 4 * outer(taps), pad=pad))
-            else:
-                kernel = kernel.permute(3, 2, 0, 1)
-                padding = kernel.shape[-1] // 2
-                out.append(F.conv2d(sample[None], kernel, padding=padding))
-        return torch.cat(out)
+        return modulated(
+            x,
+            weight.permute(3, 2, 0, 1),
+            style,
+            demodulate=demodulate,
+            up=kernel if up else None,
+        )
 
     def layer(name, x, w, noise, *, up=False):
         x = styled(name, x, w, up=up)
@@ -310,10 +287,10 @@ def tensorflow_image(variables, z, resolution, architecture="skip", taps=(1, 3, 
         x = layer(f"{name}/Conv1", x, w, 2 * power - 4)
         if architecture == "resnet":
             skip = v[f"{name}/Skip/weight"][0, 0].T[:, :, None, None]
-            branch = upsample(F.conv2d(before, skip / sqrt(skip.shape[1])), taps)
+            branch = upsample(F.conv2d(before, skip / sqrt(skip.shape[1])), kernel)
             x = (x + branch) / sqrt(2)
         if image is not None:
-            image = upsample(image, taps)
+            image = upsample(image, kernel)
         if architecture == "skip" or 2**power == resolution:
             made = colours(name, x, w)
             image = made if image is None else image + made

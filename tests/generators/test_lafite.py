@@ -1,11 +1,12 @@
 """LAFITE's network against the equations of its program, and its warm start."""
 
 import copy
+from dataclasses import asdict
 
 import pytest
 import torch
 from generators.networks import make_lafite, make_stylegan2, randomise
-from generators.reference import dense, lrelu, modulated, norm, upsample
+from generators.reference import NvidiaReference, dense, lrelu
 from torch.nn import functional as F
 
 from clip2latent_kedro.errors import InputError
@@ -19,63 +20,35 @@ WAYS = [
 ]
 
 
-class Reference:
+class Reference(NvidiaReference):
     """Lafite's training/networks.py in float64, on a state dict in its names."""
 
-    def __init__(self, network):
-        self.t = {name: value.double() for name, value in network.state_dict().items()}
-        self.config = network.config
+    def __init__(self, network, text):
+        super().__init__(network.state_dict(), asdict(network.config))
+        self.text = text.double()
 
-    def __call__(self, z, text):
-        w = norm(z.double())
-        for index in range(self.config.mapping_layers):
-            w = lrelu(self._dense(f"mapping.fc{index}", w, self.config.mapping_lr))
-        text = text.double()
-        x = self.t["synthesis.b4.const"].expand(len(w), -1, -1, -1)
-        image, size = None, 4
-        while size <= self.config.resolution:
-            if size > 4:
-                x = self._layer(f"b{size}.conv0", x, w, text, up=True)
-                image = upsample(image, self.config.resample_filter)
-            x = self._layer(f"b{size}.conv1", x, w, text)
-            name = f"synthesis.b{size}.torgb"
-            style = self._style(f"b{size}.torgb", w, text) / x.shape[1] ** 0.5
-            colours = modulated(x, self.t[f"{name}.weight"], style, demodulate=False)
-            colours = colours + self.t[f"{name}.bias"][:, None, None]
-            image = colours if image is None else image + colours
-            size *= 2
-        return image
+    def style(self, name, w):
+        way = self.config["text_layers"][name.split(".")[1][1:]]
 
-    def _layer(self, name, x, w, text, *, up=False):
-        style = self._style(name, w, text)
-        taps = self.config.resample_filter
-        name = f"synthesis.{name}"
-        x = modulated(x, self.t[f"{name}.weight"], style, up=up, taps=taps)
-        x = x + self.t[f"{name}.noise_const"] * self.t[f"{name}.noise_strength"]
-        return lrelu(x + self.t[f"{name}.bias"][:, None, None])
-
-    def _style(self, name, w, text):
-        way = self.config.text_layers[name.split(".")[0][1:]]
-        name = f"synthesis.{name}"
+        def last(part, x):
+            return dense(x, *self._pair(f"{name}.{part}"))
 
         def features(part):
-            hidden = lrelu(self._dense(f"{name}.{part}_0", text, self.config.text_lr))
-            return lrelu(self._dense(f"{name}.{part}_1", hidden, self.config.text_lr))
+            x = self.text
+            for index in range(2):
+                pair = self._pair(f"{name}.{part}_{index}")
+                x = lrelu(dense(x, *pair, self.config["text_lr"]))
+            return x
 
         if way == "concatenate":
-            both = torch.cat([features("pre"), w], dim=1)
-            return self._dense(f"{name}.affine_0", both)
-        style = self._dense(f"{name}.affine", w)
+            return last("affine_0", torch.cat([features("pre"), w], dim=1))
+        style = last("affine", w)
         if way == "add":
-            return style + self._dense(f"{name}.affine_0", features("pre"))
+            return style + last("affine_0", features("pre"))
         if way == "scale":
-            scale = self._dense(f"{name}.scale_layer_2", features("scale_layer"))
-            bias = self._dense(f"{name}.bias_layer_2", features("bias_layer"))
-            return scale * style + bias
+            scale = last("scale_layer_2", features("scale_layer"))
+            return scale * style + last("bias_layer_2", features("bias_layer"))
         return style
-
-    def _dense(self, name, x, lr=1.0):
-        return dense(x, self.t[f"{name}.weight"], self.t[f"{name}.bias"], lr)
 
 
 def draw_inputs(num=3, z_dim=6, text_dim=14):
@@ -97,7 +70,9 @@ def draw_inputs(num=3, z_dim=6, text_dim=14):
 def test_images_are_those_of_the_original_program(changes):
     network = make_lafite(**changes)
     z, text = draw_inputs()
-    expected = Reference(network)(z, text)
+    reference = Reference(network, text)
+    w = reference.mapping(z)[:, None].expand(-1, network.config.num_ws, -1)
+    expected = reference.synthesis(w)
     torch.testing.assert_close(network(z, text).double(), expected, rtol=0, atol=1e-4)
 
 

@@ -181,6 +181,8 @@ def test_the_projects_own_file_keeps_the_choice(drifted, tmp_path):
     assert digest_prior(prior_from_checkpoint(read)) == digest_prior(
         prior_from_checkpoint(read_published(path))
     )
+    assert read.settings == read_published(path).settings
+    assert read.embedding_statistics is read.gaussian is read.encoder_identity is None
     write_published(read, tmp_path / "again.ckpt")
     again = torch.load(tmp_path / "again.ckpt", weights_only=True)["state_dict"]
     for key, tensor in state.items():
