@@ -118,7 +118,7 @@ def test_long_and_foreign_prompts_make_short_file_names():
     assert "/" not in name
 
 
-def draw(prompts, **options):
+def make_pictures(prompts, **options):
     changes = {key: options.pop(key) for key in ("rank", "negative") if key in options}
     sampling = make_sampling(guidance_scale=options.pop("guidance_scale", 1.0))
     config = make_config(**changes)
@@ -129,7 +129,7 @@ def draw(prompts, **options):
 
 
 def test_a_picture_does_not_depend_on_the_other_prompts():
-    both, alone = draw(["1 0 0", "0 1 0"]), draw(["0 1 0"])
+    both, alone = make_pictures(["1 0 0", "0 1 0"]), make_pictures(["0 1 0"])
     assert len(both) == 6
     for name, picture in alone.items():
         apart = both[name].image_u8.astype(int) - picture.image_u8
@@ -144,7 +144,7 @@ def test_pictures_and_their_labels_are_those_of_the_model(kind, rank, tmp_path):
     model = make_model(spread=0.5)
     draws = {"num_samples": 3, "seed": 7, "rank": rank}
     made = model([read_query(query)], make_sampling(), **draws)
-    pictures = list(draw([query], rank=rank).values())
+    pictures = list(make_pictures([query], rank=rank).values())
     assert [picture.labels["sample"] for picture in pictures] == ["0", "1", "2"]
     for number, picture in enumerate(pictures):
         np.testing.assert_array_equal(picture.image_u8, made.images[0, number])
@@ -156,24 +156,24 @@ def test_pictures_and_their_labels_are_those_of_the_model(kind, rank, tmp_path):
 
 
 def test_what_is_made_is_not_drawn_again():
-    pictures = draw(["1 0 0", "0 1 0"])
+    pictures = make_pictures(["1 0 0", "0 1 0"])
     names = list(pictures)
 
     def made(number):
         return {name: partial(pictures.get, name) for name in names[:number]}
 
-    assert list(draw(["1 0 0", "0 1 0"], made=made(3))) == names[3:]
+    assert list(make_pictures(["1 0 0", "0 1 0"], made=made(3))) == names[3:]
     # A prompt that was interrupted between two pictures is drawn as a whole.
-    assert list(draw(["1 0 0", "0 1 0"], made=made(2))) == names
+    assert list(make_pictures(["1 0 0", "0 1 0"], made=made(2))) == names
 
 
 def test_the_log_says_what_has_changed_since_a_picture_was_drawn(caplog):
     caplog.set_level("INFO")
-    old = draw(["1 0 0"])
+    old = make_pictures(["1 0 0"])
     made = {name: partial(old.get, name) for name in old}
-    assert draw(["1 0 0"], made=made) == {}
+    assert make_pictures(["1 0 0"], made=made) == {}
     assert "again" not in caplog.text
-    new = draw(["1 0 0"], made=made, spread=0.25)
+    new = make_pictures(["1 0 0"], made=made, spread=0.25)
     assert not new.keys() & old.keys()
     (message,) = [m for m in caplog.messages if "again" in m]
     assert message.startswith("'1 0 0' is drawn again: prior (stored 'prior@")
@@ -200,8 +200,8 @@ def test_a_negative_prompt_leads_away(kind, tmp_path):
     """With guidance g the condition becomes n + g (c - n) in a linear prior."""
     green = write_picture(tmp_path / "green.png", (0, 255, 0))
     negative = green if kind == "picture" else "0 1 0"
-    plain = draw(["1 0 0"], guidance_scale=2.0)
-    led = draw(["1 0 0"], guidance_scale=2.0, negative=negative)
+    plain = make_pictures(["1 0 0"], guidance_scale=2.0)
+    led = make_pictures(["1 0 0"], guidance_scale=2.0, negative=negative)
     green = [np.mean([p.image_u8[..., 1] for p in d.values()]) for d in (plain, led)]
     assert green[1] < green[0] - 20
 

@@ -64,12 +64,12 @@ def digest_code(*roots: str) -> str:
         roots: Names of modules; the code of one without a source counts by its name.
     """
     trees: dict[str, str] = {}
-    due = list(roots)
-    while due:
-        name = due.pop()
+    queue = list(roots)
+    while queue:
+        name = queue.pop()
         if name not in trees:
             trees[name], imported = _read_module(name)
-            due += imported
+            queue += imported
     return hashlib.sha256(json.dumps(trees, sort_keys=True).encode()).hexdigest()
 
 
@@ -156,25 +156,25 @@ def _modules_of(model: object) -> set[str]:
     """
     packages = {__package__, type(model).__module__.partition(".")[0]}
     names, seen = set(), set()
-    due: list[object] = [model]
-    while due:
-        part = due.pop()
+    queue: list[object] = [model]
+    while queue:
+        part = queue.pop()
         if id(part) in seen:
             continue
         seen.add(id(part))
         if isinstance(part, Mapping):
-            due += part.values()
+            queue += part.values()
         elif isinstance(part, list | tuple | set | frozenset):
-            due += part
+            queue += part
         else:
             module = type(part).__module__
             package = module.partition(".")[0]
             if package in packages or hasattr(part, "identity"):
                 packages.add(package)
                 names.add(module)
-                due += getattr(part, "__dict__", {}).values()
+                queue += getattr(part, "__dict__", {}).values()
             elif hasattr(part, "_modules"):  # torch's own, such as a sequence
-                due.append(part._modules)
+                queue.append(part._modules)
     return names | {
         point.module
         for group in entry_points().groups
@@ -255,11 +255,11 @@ def _find_imports(tree: ast.Module, name: str, package: str) -> set[str]:
 
 def _walk(tree: ast.AST) -> Iterator[ast.AST]:
     """Yield all nodes but those under `if TYPE_CHECKING`, which compute nothing."""
-    due = [tree]
-    while due:
-        node = due.pop()
+    queue = [tree]
+    while queue:
+        node = queue.pop()
         yield node
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            due += node.orelse
+            queue += node.orelse
         else:
-            due += ast.iter_child_nodes(node)
+            queue += ast.iter_child_nodes(node)

@@ -26,7 +26,7 @@ from clip2latent_kedro.methods.clip2gan import (
     load_clip2gan,
     map_to_w,
 )
-from clip2latent_kedro.methods.method import LackingError
+from clip2latent_kedro.methods.method import UnavailableError
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
 from clip2latent_kedro.worlds.portraits.judge import load_judge
@@ -166,14 +166,14 @@ def test_a_row_answers_each_prompt_with_its_one_w(model, bridge):
 @pytest.mark.parametrize("role", ["generator", "encoder"])
 def test_a_row_for_other_models_is_left_out(model, role):
     other = replace(model, **{f"{role}_identity": Identity("another", "99")})
-    with pytest.raises(LackingError, match=f"trained for the {role} another@99"):
+    with pytest.raises(UnavailableError, match=f"trained for the {role} another@99"):
         build(other)
 
 
 def test_a_row_whose_bridge_needs_more_is_left_out(state, tmp_path):
     path = write(tmp_path / "clip2gan.safetensors", state, text_mean=None)
     model = load_clip2gan(path, {})
-    with pytest.raises(LackingError, match=r"^bridge must be none"):
+    with pytest.raises(UnavailableError, match=r"^bridge must be none"):
         build(model, bridge="mean_shift")
     assert build(model).list_settings() == {"bridge": "none"}
 

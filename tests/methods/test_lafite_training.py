@@ -109,9 +109,9 @@ def test_shifted_styles_are_those_of_shifted_latents():
     w, text = torch.randn(2, 4, 10), F.normalize(torch.randn(2, 3))
     offset = torch.randn(10)
     with torch.no_grad():
-        expected = network.draw(w + offset, text)
+        expected = network.synthesise(w + offset, text)
         shift_styles(network, offset)
-        torch.testing.assert_close(network.draw(w, text), expected)
+        torch.testing.assert_close(network.synthesise(w, text), expected)
 
 
 def test_the_mapping_learns_at_a_hundredth_whatever_its_multiplier():

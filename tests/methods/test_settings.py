@@ -8,7 +8,7 @@ from world import make_sampling
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.methods import make_settings
-from clip2latent_kedro.methods.method import LackingError
+from clip2latent_kedro.methods.method import UnavailableError
 from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
 
 SEARCH = OptimisationConfig(start="mean", num_steps=40, lr=0.05)
@@ -45,7 +45,7 @@ def test_the_group_that_overrides_change_may_depend_on_a_setting():
     assert make_settings("here", {"lr": 0.1}, GROUPS, "direct").num_steps == 40
     plain = {"variant": "plain", "lr": 0.1}
     assert make_settings("here", plain, GROUPS, "direct").num_steps == 7
-    with pytest.raises(LackingError, match=r"no parameters baselines.optim"):
+    with pytest.raises(UnavailableError, match=r"no parameters baselines.optim"):
         make_settings("here", {"variant": "article"}, GROUPS, "direct")
 
 

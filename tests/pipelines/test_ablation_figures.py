@@ -58,9 +58,9 @@ def test_pictures_stand_by_line_and_query_along_the_axis():
     pictures = np.random.default_rng(0).integers(0, 255, (6, 2, 1, 1, 3), np.uint8)
     shown = [*pictures[:2], np.empty((0,), np.uint8), *pictures[3:5]]
     queries = SimpleNamespace(texts=["a", "b", "not shown"])
-    asked_of = SimpleNamespace(texts=queries, images=queries, given=pictures[5])
-    asked = ["text", "text", "image", "image", "text"]
-    strip = plot_strip(make_table(spec), spec, shown, asked, asked_of)
+    all_queries = SimpleNamespace(texts=queries, images=queries, given=pictures[5])
+    conditions = ["text", "text", "image", "image", "text"]
+    strip = plot_strip(make_table(spec), spec, shown, conditions, all_queries)
     # Cells are one inch, after 2.2 of text and 0.45 of titles.
     y = (DPI * (0.45 + 0.5 + np.arange(4))).astype(int)
     x = (DPI * (2.2 + 0.5 + np.arange(4))).astype(int)
@@ -69,5 +69,7 @@ def test_pictures_stand_by_line_and_query_along_the_axis():
         *([WHITE, colours[0][n], colours[1][n], colours[4][n]] for n in range(2)),
         *([colours[5][n], WHITE, colours[3][n], WHITE] for n in range(2)),
     ]
-    nothing = plot_strip(make_table(spec), spec, [shown[2]] * 5, asked, asked_of)
+    nothing = plot_strip(
+        make_table(spec), spec, [shown[2]] * 5, conditions, all_queries
+    )
     assert nothing.shape == (1, 1, 3)

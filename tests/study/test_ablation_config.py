@@ -44,7 +44,7 @@ def test_lines_times_across_times_values_then_those_apart():
         "two, num_steps 3, psi 1.0",
         "auto",
     ]
-    assert [v.is_apart for v in variants] == [False] * 8 + [True]
+    assert [v.is_off_axis for v in variants] == [False] * 8 + [True]
     assert [v.value for v in variants] == [0.5, 1.0] * 4 + [None]
     assert variants[6].overrides == {  # the axis decides over the line
         "sampling.psi": 0.5,

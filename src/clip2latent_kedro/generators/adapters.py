@@ -16,8 +16,8 @@ from clip2latent_kedro.generators.files import cached_stylegan
 from clip2latent_kedro.generators.lafite import Lafite
 from clip2latent_kedro.generators.safetensors_files import (
     Network,
+    find_kind,
     is_safetensors,
-    kind_of,
     read_network,
 )
 from clip2latent_kedro.generators.stylegan2 import StyleGAN2
@@ -260,7 +260,7 @@ def open_network(path: Path | None, kind: str | None) -> tuple[Network, Identity
     """
     network = read_network(path, kind)
     assert path is not None
-    return network, Identity(kind_of(network), hash_file(path))
+    return network, Identity(find_kind(network), hash_file(path))
 
 
 def check_class_label(class_label: object, num_classes: int) -> None:

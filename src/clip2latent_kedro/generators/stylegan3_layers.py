@@ -73,7 +73,7 @@ class FourierInput(nn.Module):
         return features.contiguous() if w.is_cuda else features
 
 
-class SynthesisLayer(nn.Module):
+class StyleGAN3Layer(nn.Module):
     """Modulated convolution, then a leaky ReLU between filters; or colours."""
 
     magnitude_ema: Tensor

@@ -62,7 +62,7 @@ class TextGenerator(ClassMapping):
             )
             raise InputError(msg)
         w, text = self.mapping(z, psi=psi), F.normalize(text_embedding, dim=1)
-        image: Tensor = self.network.draw(w, text, noise_mode)
+        image: Tensor = self.network.synthesise(w, text, noise_mode)
         return image.expand(-1, 3, -1, -1)
 
     def check_encoder(self, identity: Identity) -> None:

@@ -13,7 +13,7 @@ from clip2latent_kedro.methods.clip2latent import Clip2Latent
 from clip2latent_kedro.methods.external import External
 from clip2latent_kedro.methods.generator_bound import GeneratorBound
 from clip2latent_kedro.methods.lafite.method import LafiteMethod
-from clip2latent_kedro.methods.method import LackingError, Method
+from clip2latent_kedro.methods.method import Method, UnavailableError
 from clip2latent_kedro.methods.nearest_pair import NearestPair
 from clip2latent_kedro.methods.optimisation.config import OptimisationParameters
 from clip2latent_kedro.methods.optimisation.method import Direct, Refinement, StyleClip
@@ -66,7 +66,7 @@ def make_settings(
         method: A key of `METHODS`.
 
     Raises:
-        LackingError: If there are no such parameters.
+        UnavailableError: If there are no such parameters.
         InputError: If a name is not known, or a value is out of its range.
     """
     if not isinstance(method, str) or method not in METHODS:
@@ -79,6 +79,6 @@ def make_settings(
         group = kind.parameters.format(variant=variant)
         if group not in groups:
             msg = f"There are no parameters {group}. Add them to conf/."
-            raise LackingError(msg)
+            raise UnavailableError(msg)
         base = vars(groups[group])
     return read_settings(kind.Settings, {**base, **overrides}, where)

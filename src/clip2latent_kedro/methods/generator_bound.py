@@ -9,10 +9,10 @@ from torch import Tensor
 
 from clip2latent_kedro.methods.digests import digest_arrays
 from clip2latent_kedro.methods.method import (
-    LackingError,
     LatentMethod,
     NoSettings,
     Queries,
+    UnavailableError,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class GeneratorBound(LatentMethod):
         """Return the generator's bound.
 
         Raises:
-            LackingError: If the domain knows no z that fit the prompts and this
+            UnavailableError: If the domain knows no z that fit the prompts and this
                 generator.
         """
         z, num_prompts = models.reference_z, len(queries.texts)
@@ -45,7 +45,7 @@ class GeneratorBound(LatentMethod):
             msg = (
                 "The catalog has no reference_z. Add z that stand for what prompts say."
             )
-            raise LackingError(msg)
+            raise UnavailableError(msg)
         z_dim = models.generator.z_dim
         if z.ndim != 3 or len(z) < num_prompts or z.shape[1] < 1 or z.shape[2] != z_dim:
             msg = (
@@ -53,7 +53,7 @@ class GeneratorBound(LatentMethod):
                 f"{z_dim}], got {list(z.shape)}. Make them for this generator and "
                 f"these prompts, or put a NothingDataset in the catalog."
             )
-            raise LackingError(msg)
+            raise UnavailableError(msg)
         made_with = {"reference_z": digest_arrays({"z": z})}
         return cls(generator=models.generator, z=z, made_with=made_with)
 

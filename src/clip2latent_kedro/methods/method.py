@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from clip2latent_kedro.methods.models import Models
 
 
-class LackingError(InputError):
+class UnavailableError(InputError):
     """The domain does not have what a method needs; the message says what brings it."""
 
 
-def not_trained(name: str) -> LackingError:
+def not_trained(name: str) -> UnavailableError:
     """Return the error for a method that must be trained first, by its entry."""
-    return LackingError(
+    return UnavailableError(
         f"There is no {name}. Point the catalog entry {name} at its file, which the "
         f"pipeline baselines makes."
     )
@@ -119,7 +119,7 @@ class Method(ABC):
             queries: All prompts that it will be asked.
 
         Raises:
-            LackingError: If the domain lacks something that the method takes.
+            UnavailableError: If the domain lacks something that the method takes.
             InputError: If the settings do not suit the models; the caller says whose
                 settings they are.
         """

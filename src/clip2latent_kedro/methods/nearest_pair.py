@@ -37,7 +37,7 @@ class NearestPair(LatentMethod):
         """Return retrieval.
 
         Raises:
-            LackingError: If there are no pairs.
+            UnavailableError: If there are no pairs.
             InputError: If they are another generator's.
         """
         pairs = models.find_pairs()

@@ -6,11 +6,11 @@ from typing import Any
 
 from clip2latent_kedro.checked import (
     Checked,
+    Fraction,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    Share,
 )
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionConfig
@@ -60,7 +60,7 @@ class TrainConfig(Checked):
     precision: Precision
     compile: bool
     ema_update_every: PositiveInt
-    ema_beta: Share
+    ema_beta: Fraction
     ema_power: PositiveFloat
     znorm_latent: bool
     buffer_pairs: PositiveInt

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from clip2latent_kedro.checked import Checked, PositiveFloat, Share
+from clip2latent_kedro.checked import Checked, Fraction, PositiveFloat
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentGaussian, LatentStatistics
@@ -31,7 +31,7 @@ class DiffusionConfig(Checked):
         predict_x_start: Predict x0; otherwise the noise.
     """
 
-    cond_drop_prob: Share
+    cond_drop_prob: Fraction
     image_embed_scale: PositiveFloat
     text_embed_scale: PositiveFloat
     beta_schedule: Literal["cosine", "linear"]

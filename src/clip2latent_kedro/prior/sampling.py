@@ -32,14 +32,14 @@ def adapt_sampling(prior: DiffusionPrior, sampling: SamplingConfig) -> SamplingC
 
 
 def check_sampling(
-    prior: DiffusionPrior, sampling: SamplingConfig, *, is_led_away: bool = False
+    prior: DiffusionPrior, sampling: SamplingConfig, *, has_negative: bool = False
 ) -> None:
     """Check that settings ask a prior for nothing that it has not learned.
 
     Args:
         prior: Distilled or not.
         sampling: `params:sampling`.
-        is_led_away: Whether there is a negative condition, in place of none.
+        has_negative: Whether there is a negative condition, in place of none.
 
     Raises:
         InputError: If a distilled prior is to visit another timestep than its last, or
@@ -61,7 +61,7 @@ def check_sampling(
         )
         raise InputError(msg)
     low, high = prior.guidance_range
-    if not is_led_away and not all(low <= scale <= high for scale in scales.values()):
+    if not has_negative and not all(low <= scale <= high for scale in scales.values()):
         learned = "guidance_range" if prior.is_distilled else "cond_drop_prob"
         msg = (
             f"sampling.guidance_scale must be {low:g} to {high:g} for this prior, by "
@@ -97,7 +97,7 @@ def sample_prior(
     Raises:
         InputError: If the settings do not suit the prior.
     """
-    check_sampling(prior, sampling, is_led_away=negative is not None)
+    check_sampling(prior, sampling, has_negative=negative is not None)
     scales = guidance_scales(prior.alpha_bar, sampling)
     if negative is not None:
         condition, negative = _align(condition, negative)

@@ -189,8 +189,8 @@ def compare_tensors(
 
 
 def _is_alike(one: Tensor, other: Tensor) -> bool:
-    kinds = {(x.is_floating_point(), x.is_complex()) for x in (one, other)}
-    return one.shape == other.shape and len(kinds) == 1
+    number_types = {(x.is_floating_point(), x.is_complex()) for x in (one, other)}
+    return one.shape == other.shape and len(number_types) == 1
 
 
 def _describe(tensor: Tensor) -> str:

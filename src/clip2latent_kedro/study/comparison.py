@@ -54,7 +54,7 @@ def bootstrap_scores(
     }
 
 
-def tell_apart(
+def paired_difference(
     values: np.ndarray | Sequence[float],
     baseline: np.ndarray | Sequence[float],
     *,

@@ -134,7 +134,7 @@ def read_intervals(
     return mean, low, high
 
 
-def spread_apart(places: np.ndarray, gap: float) -> np.ndarray:
+def spread_labels(places: np.ndarray, gap: float) -> np.ndarray:
     """Return places in [0, 1] near the given ones, no two of them nearer than a gap.
 
     Args:
@@ -226,7 +226,7 @@ def _name_lines(axes: "Axes", ends: Sequence[tuple[str, str, float, float]]) -> 
     names = [textwrap.fill(name, 32) for name, *_ in ends]
     tallest = max((name.count("\n") + 1 for name in names), default=1)
     heights = np.array([(y - low) / (high - low) for *_, y in ends])
-    places = spread_apart(heights, tallest * LABEL_HEIGHT / HEIGHT)
+    places = spread_labels(heights, tallest * LABEL_HEIGHT / HEIGHT)
     for name, (_, colour, x, y), place in zip(names, ends, places, strict=True):
         is_level = np.isnan(x)
         axes.annotate(

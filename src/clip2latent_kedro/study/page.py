@@ -55,12 +55,12 @@ def to_html(title: str, introduction: str, sections: Sequence[Section]) -> str:
         introduction: A paragraph; "" for none.
         sections: In order.
     """
-    told = [section for section in sections if section]
+    shown = [section for section in sections if section]
     parts = [f"<h1>{escape(title)}</h1>", f"<p>{escape(introduction)}</p>", "<ul>"]
-    for number, section in enumerate(told):
+    for number, section in enumerate(shown):
         parts.append(f'<li><a href="#s{number}">{escape(section.heading)}</a></li>')
     parts.append("</ul>")
-    for number, section in enumerate(told):
+    for number, section in enumerate(shown):
         parts.append(f'<h2 id="s{number}">{escape(section.heading)}</h2>')
         parts += [f"<p>{escape(text)}</p>" for text in section.paragraphs]
         if section.points:

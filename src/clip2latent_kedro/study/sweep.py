@@ -15,8 +15,8 @@ from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.engine import (
-    Planned,
-    Stored,
+    PlannedVariant,
+    StoredResult,
     Variant,
     describe_dependence,
     expand_grid,
@@ -67,7 +67,7 @@ def plan_sweep(
     *,
     seed: int,
     stored_image_size: int,
-) -> list[Planned]:
+) -> list[PlannedVariant]:
     """Return every variant, in the order of the grids.
 
     Args:
@@ -106,7 +106,7 @@ def plan_sweep(
         )
         compute = partial(_measure, method, queries, models, seed=seed, **protocol)
         planned.append(
-            Planned(variant, depends_on["settings"], depends_on, compute, found)
+            PlannedVariant(variant, depends_on["settings"], depends_on, compute, found)
         )
     return planned
 
@@ -119,7 +119,7 @@ def _measure(
     seed: int,
     num_samples: int,
     stored_image_size: int,
-) -> Stored:
+) -> StoredResult:
     """Return the scores of a variant; one that cannot be had raises why."""
     if isinstance(method, InputError):
         raise method

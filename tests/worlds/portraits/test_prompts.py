@@ -18,8 +18,8 @@ from clip2latent_kedro.worlds.portraits.attributes import (
 from clip2latent_kedro.worlds.portraits.captions import Caption, held_out_prompts
 from clip2latent_kedro.worlds.portraits.prompts import (
     bank_prompts,
-    draw_reference_z,
     render_references,
+    sample_reference_z,
 )
 
 WEIGHTS = Path(__file__).parents[3] / "src/clip2latent_kedro/worlds/portraits/weights"
@@ -55,19 +55,19 @@ def test_the_shipped_prompts_and_bank_are_those_of_seed_0():
 
 
 def test_captions_of_the_bank_are_apart_from_those_given():
-    bank = bank_prompts(30, 1, apart_from=[])
+    bank = bank_prompts(30, 1, excluded=[])
     texts = [caption.text for caption in bank]
-    others = bank_prompts(30, 1, apart_from=texts[:10])
+    others = bank_prompts(30, 1, excluded=texts[:10])
     assert len({caption.text for caption in others}) == 30
     assert not {caption.text for caption in others} & set(texts[:10])
-    assert bank_prompts(30, 1, apart_from=texts[:10]) == others
-    assert bank_prompts(30, 2, apart_from=[]) != bank
+    assert bank_prompts(30, 1, excluded=texts[:10]) == others
+    assert bank_prompts(30, 2, excluded=[]) != bank
     assert not set(texts) & {caption.text for caption in held_out_prompts(30, 1)}
 
 
 def test_reference_z_show_what_the_captions_state():
     captions = held_out_prompts(6, 3)
-    z = torch.from_numpy(draw_reference_z(captions, 5, 0))
+    z = torch.from_numpy(sample_reference_z(captions, 5, 0))
     assert z.shape == (6, 5, Z_DIM)
     for wanted, rows in zip(captions, z, strict=True):
         labels = labels_of(rows)
@@ -75,11 +75,11 @@ def test_reference_z_show_what_the_captions_state():
         assert (labels[:, stated] == torch.tensor(wanted.labels)[stated]).all()
         assert visible_mask(labels)[:, stated].all()
         assert len(rows.unique(dim=0)) == 5
-    assert np.array_equal(draw_reference_z(captions[:2], 5, 0), z[:2])
+    assert np.array_equal(sample_reference_z(captions[:2], 5, 0), z[:2])
 
 
 def test_a_stated_attribute_must_be_in_sight():
-    z = draw_reference_z([caption(eye_colour="blue")], 300, 0)[0]
+    z = sample_reference_z([caption(eye_colour="blue")], 300, 0)[0]
     eyewear = labels_of(torch.from_numpy(z))[:, ATTRIBUTE_NAMES.index("eyewear")]
     assert set(eyewear.tolist()) == {0, 1}  # never sunglasses
 
@@ -87,7 +87,7 @@ def test_a_stated_attribute_must_be_in_sight():
 @pytest.mark.parametrize(("value", "sign"), [("woman", 1), ("man", -1)])
 def test_reference_z_are_normal_but_for_what_is_stated(value, sign):
     """Gender is the sign of the first coordinate, which is then half-normal."""
-    z = draw_reference_z([caption(gender=value)], 20_000, 0)[0]
+    z = sample_reference_z([caption(gender=value)], 20_000, 0)[0]
     side = np.sign(z[:, 0])
     assert (side == side[0]).all()
     magnitude = np.abs(z[:, 0])
@@ -95,5 +95,5 @@ def test_reference_z_are_normal_but_for_what_is_stated(value, sign):
     rest = z[:, 1:]
     assert np.abs(rest.mean(axis=0)).max() < 5 / 20_000**0.5
     assert np.abs(rest.std(axis=0) - 1).max() < 5 / 40_000**0.5
-    both = draw_reference_z([caption(gender="woman"), caption(gender="man")], 1, 0)
+    both = sample_reference_z([caption(gender="woman"), caption(gender="man")], 1, 0)
     assert np.sign(both[0, 0, 0]) == -np.sign(both[1, 0, 0]) == side[0] * sign

@@ -12,7 +12,7 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator, Identity
 from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.methods.clip2gan.config import Clip2GanTrainingConfig
-from clip2latent_kedro.methods.clip2gan.mapper import Clip2Gan, MappingNetwork
+from clip2latent_kedro.methods.clip2gan.mapper import Clip2Gan, LatentMapper
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
 from clip2latent_kedro.provenance import read_training_seconds
 from clip2latent_kedro.reading import (
@@ -121,7 +121,7 @@ def _unpack(
         if name.startswith("network.")
     }
     sizes = header["network"]
-    network = load_network(lambda: MappingNetwork(**sizes), weights)
+    network = load_network(lambda: LatentMapper(**sizes), weights)
     latent = (sizes["num_latents"], sizes["w_dim"])
     embedding = (sizes["clip_dim"],)
     of_others: dict[str, tuple[int, ...]] = {"w_mean": latent, "w_std": latent}

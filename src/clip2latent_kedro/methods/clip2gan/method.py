@@ -7,9 +7,9 @@ from torch import Tensor
 
 from clip2latent_kedro.methods.clip2gan.mapper import Bridge, Clip2Gan, map_to_w
 from clip2latent_kedro.methods.method import (
-    LackingError,
     LatentMethod,
     Queries,
+    UnavailableError,
     not_trained,
 )
 
@@ -54,7 +54,7 @@ class Clip2GanMethod(LatentMethod):
         """Return CLIP2GAN.
 
         Raises:
-            LackingError: If none has been trained for this generator and encoder,
+            UnavailableError: If none has been trained for this generator and encoder,
                 or the bridge needs a mean that it does not know.
         """
         model = models.clip2gan
@@ -70,14 +70,14 @@ class Clip2GanMethod(LatentMethod):
                     f"the pipeline baselines, or point the catalog entry clip2gan at "
                     f"another."
                 )
-                raise LackingError(msg)
+                raise UnavailableError(msg)
         knows_texts = model.embedding_statistics.text_mean is not None
         if settings.bridge == "mean_shift" and not knows_texts:
             msg = (
                 "bridge must be none for a clip2gan that does not know the mean of "
                 "texts. Give it a prompt_bank, or set bridge: none."
             )
-            raise LackingError(msg)
+            raise UnavailableError(msg)
         return cls(
             generator=models.generator,
             model=model,

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from clip2latent_kedro.checked import (
     Checked,
     Decay,
+    Fraction,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    Share,
 )
 from clip2latent_kedro.methods.lafite.losses import Form
 from clip2latent_kedro.training.rates import LrDecay
@@ -62,7 +62,7 @@ class LafiteTrainingConfig(Checked):
     itd: NonNegativeFloat
     itc: NonNegativeFloat
     temperature: PositiveFloat
-    lam: Share
+    lam: Fraction
     form: Form
     r1_gamma: NonNegativeFloat
     r1_every: PositiveInt

@@ -10,10 +10,10 @@ from torch import Tensor
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.text_adapter import TextGenerator
 from clip2latent_kedro.methods.method import (
-    LackingError,
     Method,
     NoSettings,
     Queries,
+    UnavailableError,
     not_trained,
 )
 from clip2latent_kedro.prior.sampling import noise_streams
@@ -41,7 +41,7 @@ class LafiteMethod(Method):
         """Return LAFITE.
 
         Raises:
-            LackingError: If none has been trained or loaded for such embeddings.
+            UnavailableError: If none has been trained or loaded for such embeddings.
         """
         model, encoder = models.lafite, models.embedder
         if model is None:
@@ -52,11 +52,11 @@ class LafiteMethod(Method):
                 f"{encoder.identity} gives {encoder.embed_dim}. Run the pipeline "
                 f"baselines, or point the catalog entry lafite at another."
             )
-            raise LackingError(msg)
+            raise UnavailableError(msg)
         try:
             model.check_encoder(encoder.identity)
         except InputError as error:
-            raise LackingError(str(error)) from None
+            raise UnavailableError(str(error)) from None
         seen = model.training_images
         had = (
             "How many images the training of this LAFITE has seen is not in its file"

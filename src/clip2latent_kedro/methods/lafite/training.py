@@ -198,7 +198,7 @@ class Losses:
         self._discriminator.requires_grad_(False)
         with torch.set_grad_enabled(batch.step > config.discriminator_first):
             w = self._lafite.mapping(batch.z) - self._lafite.mapping.w_avg
-            fake = self._lafite.draw(w, text)
+            fake = self._lafite.synthesise(w, text)
             logits, features = self._judge(fake, text)
             adversarial = F.softplus(-logits).mean()
             clip = self._contrast(self._encoder.encode_image(fake), text)
@@ -249,7 +249,7 @@ class Losses:
         )
 
 
-def pseudo_text(clip_embedding: Tensor, noise: Tensor, share: float) -> Tensor:
+def pseudo_text(clip_embedding: Tensor, noise: Tensor, fraction: float) -> Tensor:
     """Return what stands for texts of images: h, unit length, [n, clip_dim].
 
     h = normalise((1 - share) e / |e| + share n / |n|) (Zhou et al. 2021, Equation 1,
@@ -258,9 +258,9 @@ def pseudo_text(clip_embedding: Tensor, noise: Tensor, share: float) -> Tensor:
     Args:
         clip_embedding: Of the images, e, [n, clip_dim].
         noise: Standard normal, n, [n, clip_dim].
-        share: In [0, 1).
+        fraction: In [0, 1).
     """
-    noisy = perturb_embedding(clip_embedding, share / (1 - share), noise)
+    noisy = perturb_embedding(clip_embedding, fraction / (1 - fraction), noise)
     return F.normalize(noisy, dim=1)
 
 

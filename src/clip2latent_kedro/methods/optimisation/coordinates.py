@@ -149,5 +149,5 @@ def limit_distance(
     """
     offset = w - centre
     distance = gaussian.whiten(offset).square().mean(dim=(1, 2)).sqrt()
-    share = (limit / distance.clamp_min(1e-12)).clamp(max=1)
-    return centre + share[:, None, None] * offset
+    scale = (limit / distance.clamp_min(1e-12)).clamp(max=1)
+    return centre + scale[:, None, None] * offset

@@ -19,10 +19,10 @@ from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.clip2latent import Clip2Latent, Clip2LatentSettings
 from clip2latent_kedro.methods.method import (
-    LackingError,
     LatentMethod,
     Queries,
     Trajectory,
+    UnavailableError,
 )
 from clip2latent_kedro.methods.models import Models, PriorName
 from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
@@ -100,7 +100,7 @@ class Optimisation(LatentMethod):
         with torch.no_grad():
             num_searches = 1 if self.is_deterministic else num_samples
             start = self.sample_starts(queries, num_samples=num_searches, seed=seed)
-        w, way = optimise_latents(
+        w, trajectory = optimise_latents(
             self.generator,
             self.encoder,
             queries.embedding.repeat_interleave(num_searches, dim=0),
@@ -111,10 +111,10 @@ class Optimisation(LatentMethod):
             progress=type(self).__name__.lower() if self.has_bar else None,
         )
         each = (num_samples, *w.shape[1:])
-        recorded = way.samples.view(len(way.steps), *start.shape)
+        recorded = trajectory.samples.view(len(trajectory.steps), *start.shape)
         return (
             w.view(start.shape).expand(-1, *each),
-            replace(way, samples=recorded.expand(-1, -1, *each)),
+            replace(trajectory, samples=recorded.expand(-1, -1, *each)),
         )
 
     def timed(self, guidance_scale: float) -> Self:
@@ -213,12 +213,12 @@ class Refinement(Optimisation):
         """Return refinement of one prior's samples.
 
         Raises:
-            LackingError: If there is no prior, or no way to sample.
+            UnavailableError: If there is no prior, or no way to sample.
         """
         prior = models.find_prior(settings.prior)
         if models.sampling is None:
             msg = "There are no parameters sampling. Add them to conf/."
-            raise LackingError(msg)
+            raise UnavailableError(msg)
         sampling = adapt_sampling(prior, models.sampling)
         start = Clip2Latent.build(
             Clip2LatentSettings(**vars(sampling), prior=settings.prior), models, queries

@@ -28,7 +28,7 @@ Window = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Objective:
+class SearchObjective:
     """What is minimised, for texts that are embedded.
 
     Attributes:
@@ -181,8 +181,8 @@ def random_windows(
         config.num_cutouts, 3, generator=random
     ).tolist():
         least = config.cutout_least
-        share = least + (1 - least) * size**config.cutout_power
-        side = max(1, round(share * resolution))
+        fraction = least + (1 - least) * size**config.cutout_power
+        side = max(1, round(fraction * resolution))
         free = resolution - side + 1
         windows.append((int(down * free), int(right * free), side))
     return windows

@@ -21,7 +21,7 @@ from clip2latent_kedro.study.ablation.plan import (
     read_pictures,
 )
 from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.study.engine import Planned
+from clip2latent_kedro.study.engine import PlannedVariant
 from clip2latent_kedro.study.prompts import read_bank
 
 Groups = dict[str, Any]
@@ -37,7 +37,7 @@ def prepare(
     evaluation: EvaluationConfig,
     num_validation_prompts: int,
     seed: int,
-) -> tuple[Ablation, list[Planned]]:
+) -> tuple[Ablation, list[PlannedVariant]]:
     """Gather what all variants have in common, and plan them.
 
     Args:

@@ -14,7 +14,11 @@ from clip2latent_kedro.pipelines.ablation.nodes import Groups
 from clip2latent_kedro.runtime import describe_machine
 from clip2latent_kedro.study.ablation.config import OWN, AblationConfig, StudySpec
 from clip2latent_kedro.study.ablation.plan import SCORES, Ablation
-from clip2latent_kedro.study.engine import Planned, Stored, describe_scorers
+from clip2latent_kedro.study.engine import (
+    PlannedVariant,
+    StoredResult,
+    describe_scorers,
+)
 from clip2latent_kedro.study.figures import render_figure
 from clip2latent_kedro.study.origin import describe_origin
 from clip2latent_kedro.study.page import Section, to_html, to_markdown
@@ -42,8 +46,8 @@ BUDGET = (
 
 
 def tabulate(
-    results: Mapping[str, Stored],
-    variants: list[Planned],
+    results: Mapping[str, StoredResult],
+    variants: list[PlannedVariant],
     setup: Ablation,
     ablation: AblationConfig,
 ) -> pd.DataFrame:
@@ -95,8 +99,8 @@ def tabulate(
 
 def report_studies(
     scores: pd.DataFrame,
-    results: Mapping[str, Stored],
-    variants: list[Planned],
+    results: Mapping[str, StoredResult],
+    variants: list[PlannedVariant],
     setup: Ablation,
     ablation: AblationConfig,
 ) -> Files:
@@ -111,28 +115,28 @@ def report_studies(
     """
     files: Files = {}
     for name, spec in ablation.read_studies().items():
-        members = [one for one in variants if one.variant.group == name]
-        found = [results[one.key] for one in members]
+        of_study = [one for one in variants if one.variant.group == name]
+        found = [results[one.key] for one in of_study]
         table = scores[scores["study"] == name]
-        asked = [one.settings["condition"] for one in members]
+        conditions = [one.settings["condition"] for one in of_study]
         pictures = [arrays.get("pictures", np.empty(0)) for arrays, _ in found]
         of_seeds = [
             SeedScores(
                 one.variant.line,
                 one.variant.label,
                 average_prompts(arrays, SCORES),
-                one.variant.is_apart,
+                one.variant.is_off_axis,
                 f"{one.settings['condition']}s",
             )
-            for one, (arrays, record) in zip(members, found, strict=True)
+            for one, (arrays, record) in zip(of_study, found, strict=True)
             if record["problem"] is None
         ]
-        num_failed = len(members) - len(of_seeds)
+        num_failed = len(of_study) - len(of_seeds)
         said = describe_study(of_seeds, ablation.confidence, num_failed)
         files[f"{name}.csv"] = table.to_csv(index=False)
         files[f"{name}.png"] = render_figure(plot_study(table, spec))
         files[f"{name}_pictures.png"] = plot_strip(
-            table, spec, pictures, asked, setup.queries
+            table, spec, pictures, conditions, setup.queries
         )
         files[f"{name}.md"] = f"{said}\n"
     return files

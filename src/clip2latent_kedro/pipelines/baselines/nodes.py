@@ -127,7 +127,7 @@ def fit_clip2gan(
     yield from map(pack_state, states)
 
 
-def ship_lafite(
+def finalise_lafite(
     state: Weights,
     generator: Generator,
     encoder: Encoder,
@@ -152,7 +152,7 @@ def ship_lafite(
     return weights, {"training_seconds": reached.seconds}
 
 
-def ship_clip2gan(
+def finalise_clip2gan(
     state: Weights,
     generator: Generator,
     encoder: Encoder,

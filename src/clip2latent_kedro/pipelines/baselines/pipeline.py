@@ -22,8 +22,9 @@ def create_lafite_pipeline() -> Pipeline:
                 nodes.fit_lafite, "lafite_state", progress="lafite_progress", **config
             ),
             wire(
-                nodes.ship_lafite,
+                nodes.finalise_lafite,
                 ["lafite_trained@weights", "lafite_training"],
+                name="ship_lafite",
                 **config,
                 **state,
             ),
@@ -62,8 +63,9 @@ def create_clip2gan_pipeline() -> Pipeline:
                 name="measure_clip2gan_text_mean",
             ),
             wire(
-                nodes.ship_clip2gan,
+                nodes.finalise_clip2gan,
                 ["clip2gan_trained@weights", "clip2gan_training"],
+                name="ship_clip2gan",
                 text_mean="clip2gan_text_mean",
                 **config,
                 **state,

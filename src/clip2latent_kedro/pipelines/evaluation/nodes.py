@@ -14,11 +14,16 @@ from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.methods.optimisation.config import OptimisationParameters
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.config import GENERATOR_IMAGES, EvaluationConfig
-from clip2latent_kedro.study.engine import Planned, Stored, find_due, run_study
+from clip2latent_kedro.study.engine import (
+    PlannedVariant,
+    StoredResult,
+    find_pending,
+    run_study,
+)
 from clip2latent_kedro.study.evaluation import plan_generator_images, plan_rows
-from clip2latent_kedro.study.prompts import check_apart, embed_queries, rows_of
+from clip2latent_kedro.study.prompts import check_disjoint, embed_rows, rows_of
 
-Rows = dict[str, Planned]
+Rows = dict[str, PlannedVariant]
 
 
 def embed_prompts(
@@ -38,8 +43,8 @@ def embed_prompts(
     """
     rows = rows_of(prompts)
     bank = [row["prompt"] for row in rows_of(prompt_bank)]
-    check_apart([row["prompt"] for row in rows], bank)
-    return embed_queries(rows, models, num_prompts=evaluation.num_prompts)
+    check_disjoint([row["prompt"] for row in rows], bank)
+    return embed_rows(rows, models, num_prompts=evaluation.num_prompts)
 
 
 def plan(
@@ -69,12 +74,12 @@ def answer_prompts(
     rows: Rows,
     models: Models,
     queries: Queries,
-    progress: Mapping[str, Stored],
+    progress: Mapping[str, StoredResult],
     evaluation: EvaluationConfig,
     psi: float,
     seed: int,
     resume: bool,
-) -> Iterator[dict[str, Stored]]:
+) -> Iterator[dict[str, StoredResult]]:
     """Sample each row that is due, and yield its images as they come.
 
     Args:
@@ -97,11 +102,11 @@ def answer_prompts(
             evaluation, models, queries, psi=psi, seed=seed
         )
         planned = {GENERATOR_IMAGES: of_generator, **planned}
-    yield from run_study(planned, find_due(planned, progress, resume=resume))
+    yield from run_study(planned, find_pending(planned, progress, resume=resume))
 
 
 def leave_out_failed(
-    rows: Rows, lacking: dict[str, str], answers: Mapping[str, Stored]
+    rows: Rows, lacking: dict[str, str], answers: Mapping[str, StoredResult]
 ) -> tuple[Rows, dict[str, str]]:
     """Return the rows that have images, and why each other row has none.
 
@@ -124,5 +129,5 @@ def leave_out_failed(
             f"or image_batch_size."
         )
         raise InputError(msg)
-    answered = {name: row for name, row in rows.items() if name not in failed}
-    return answered, {**lacking, **failed}
+    sampled = {name: row for name, row in rows.items() if name not in failed}
+    return sampled, {**lacking, **failed}

@@ -21,7 +21,7 @@ from clip2latent_kedro.pipelines.evaluation.sections import (
 )
 from clip2latent_kedro.study.claims import Scored
 from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.study.engine import Stored
+from clip2latent_kedro.study.engine import StoredResult
 from clip2latent_kedro.study.figures import (
     Chart,
     Line,
@@ -41,7 +41,7 @@ MARKERS = "osD^v<>Pp*Xhd"
 
 
 def draw_samples(
-    answers: Mapping[str, Stored],
+    answers: Mapping[str, StoredResult],
     rows: Rows,
     queries: Queries,
     evaluation: EvaluationConfig,
@@ -77,7 +77,7 @@ def draw_samples(
 
 
 def plot_scores(
-    scores: pd.DataFrame, answers: Mapping[str, Stored], rows: Rows
+    scores: pd.DataFrame, answers: Mapping[str, StoredResult], rows: Rows
 ) -> np.ndarray:
     """Return scores against seconds and steps as a picture, uint8 [h, w, 3].
 
@@ -88,10 +88,10 @@ def plot_scores(
     """
     every = {name: answers[name][0] for name in rows}
     curves = {name: arrays for name, arrays in every.items() if "curve_steps" in arrays}
-    return render_figure(draw_scores(scores, curves))
+    return render_figure(plot_score_charts(scores, curves))
 
 
-def draw_scores(scores: pd.DataFrame, curves: Mapping[str, Samples]) -> Figure:
+def plot_score_charts(scores: pd.DataFrame, curves: Mapping[str, Samples]) -> Figure:
     """Return charts of the scores against seconds for an image, and against steps.
 
     Args:

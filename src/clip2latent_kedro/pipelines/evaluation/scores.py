@@ -19,7 +19,7 @@ from clip2latent_kedro.study.comparison import (
 )
 from clip2latent_kedro.study.config import GENERATOR_IMAGES, EvaluationConfig
 from clip2latent_kedro.study.distances import measure_distances
-from clip2latent_kedro.study.engine import Stored, describe_scorers
+from clip2latent_kedro.study.engine import StoredResult, describe_scorers
 from clip2latent_kedro.study.gaps import measure_gaps
 from clip2latent_kedro.study.samples import Samples
 from clip2latent_kedro.study.scoring import SCORES, score_prompts
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 def score_answers(
-    answers: Mapping[str, Stored], rows: Rows, queries: Queries, models: Models
+    answers: Mapping[str, StoredResult], rows: Rows, queries: Queries, models: Models
 ) -> pd.DataFrame:
     """Score the images of each row and prompt, in a table.
 
@@ -58,7 +58,7 @@ def score_answers(
 
 
 def measure_row_distances(
-    answers: Mapping[str, Stored], rows: Rows, evaluation: EvaluationConfig
+    answers: Mapping[str, StoredResult], rows: Rows, evaluation: EvaluationConfig
 ) -> pd.DataFrame:
     """Return the distances of each row's images from the generator's own.
 
@@ -92,7 +92,7 @@ def measure_row_distances(
 
 
 def measure_gap(
-    answers: Mapping[str, Stored],
+    answers: Mapping[str, StoredResult],
     rows: Rows,
     queries: Queries,
     models: Models,

@@ -62,15 +62,15 @@ def time_methods(
                 "machine": machine,
             }
         )
-    due = find_changed(asked, progress if resume else {})
+    pending = find_changed(asked, progress if resume else {})
     logger.info(
         "Timing 1 and %d images of %r by %d rows.",
         evaluation.timing_images,
         evaluation.timing_prompt,
-        len(due),
+        len(pending),
     )
     yield {}  # a folder, even if there is nothing to add
-    methods = _timed_methods({name: rows[name] for name in due}, evaluation)
+    methods = _timed_methods({name: rows[name] for name in pending}, evaluation)
     for name, seconds in time_rows(
         methods, queries, models.encoder, evaluation, seed=seed
     ):

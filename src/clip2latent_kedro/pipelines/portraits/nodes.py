@@ -21,8 +21,8 @@ from clip2latent_kedro.worlds.portraits.attributes import ATTRIBUTES
 from clip2latent_kedro.worlds.portraits.captions import Caption, held_out_prompts
 from clip2latent_kedro.worlds.portraits.prompts import (
     bank_prompts,
-    draw_reference_z,
     render_references,
+    sample_reference_z,
 )
 from clip2latent_kedro.worlds.portraits.quality import (
     measure_pictures,
@@ -106,7 +106,7 @@ def choose_prompts(
     """
     captions = held_out_prompts(num_prompts, seed)
     references = {"images": render_references(captions, num_references, seed)}
-    z = {"z": draw_reference_z(captions, num_references, seed)}
+    z = {"z": sample_reference_z(captions, num_references, seed)}
     return _tabulate(captions), references, z
 
 
@@ -123,7 +123,7 @@ def fill_prompt_bank(
     Returns:
         A table like that of `choose_prompts`, with other texts.
     """
-    captions = bank_prompts(num_bank_prompts, seed, apart_from=list(prompts["prompt"]))
+    captions = bank_prompts(num_bank_prompts, seed, excluded=list(prompts["prompt"]))
     return _tabulate(captions)
 
 

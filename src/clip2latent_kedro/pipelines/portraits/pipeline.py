@@ -30,7 +30,7 @@ _TRAININGS = (
 
 def create_pipeline() -> Pipeline:
     """Return the training of judge, CLIP and generator, then their measurement."""
-    return _training() + _shipping() + _measuring()
+    return _training() + _finalising() + _measuring()
 
 
 def _training() -> Pipeline:
@@ -65,14 +65,16 @@ def _fit(name: str, task: Callable[..., Task], *given: str, stream: str = "") ->
     )
 
 
-def _shipping() -> Pipeline:
+def _finalising() -> Pipeline:
     return Pipeline(
         [
-            _ship("judge@weights", export_judge, judge="judge"),
-            _ship("clip@weights", export_clip, clip_finetune="clip"),
-            _ship("clip_held_out@weights", export_clip, clip_held_out="clip_held_out"),
-            _ship("generator@weights", export_generator, generator="generator"),
-            _ship("vae_weights", export_vae, vae="vae", vae_flow="vae_flow"),
+            _finalise("judge@weights", export_judge, judge="judge"),
+            _finalise("clip@weights", export_clip, clip_finetune="clip"),
+            _finalise(
+                "clip_held_out@weights", export_clip, clip_held_out="clip_held_out"
+            ),
+            _finalise("generator@weights", export_generator, generator="generator"),
+            _finalise("vae_weights", export_vae, vae="vae", vae_flow="vae_flow"),
             wire(
                 nodes.choose_prompts,
                 ["portraits_prompts", "portraits_references", "portraits_reference_z"],
@@ -89,7 +91,7 @@ def _shipping() -> Pipeline:
     )
 
 
-def _ship(entry: str, export: Callable[..., Weights], **trainings: str) -> Node:
+def _finalise(entry: str, export: Callable[..., Weights], **trainings: str) -> Node:
     """Return a node that exports the last states of trainings with settings of theirs.
 
     Args:

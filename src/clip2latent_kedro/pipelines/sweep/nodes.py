@@ -7,7 +7,7 @@ import pandas as pd
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.study.engine import Planned
+from clip2latent_kedro.study.engine import PlannedVariant
 from clip2latent_kedro.study.prompts import read_bank
 from clip2latent_kedro.study.sweep import SweepConfig, plan_sweep
 
@@ -20,7 +20,7 @@ def plan(
     sweep: SweepConfig,
     num_validation_prompts: int,
     seed: int,
-) -> list[Planned]:
+) -> list[PlannedVariant]:
     """Plan every variant, in the order of the grids.
 
     Args:

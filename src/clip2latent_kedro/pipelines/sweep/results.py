@@ -16,8 +16,8 @@ from clip2latent_kedro.study.comparison import bootstrap_scores
 from clip2latent_kedro.study.config import EvaluationConfig
 from clip2latent_kedro.study.engine import (
     Overrides,
-    Planned,
-    Stored,
+    PlannedVariant,
+    StoredResult,
     as_json,
     describe_scorers,
 )
@@ -29,7 +29,7 @@ from clip2latent_kedro.study.figures import (
 )
 from clip2latent_kedro.study.page import markdown_table
 from clip2latent_kedro.study.scoring import SCORES
-from clip2latent_kedro.study.selection import RULE, choose_best
+from clip2latent_kedro.study.selection import RULE, choose_variant
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.tables import TITLES, as_columns, score_cells
 
@@ -39,8 +39,8 @@ PLOTTED = ("accuracy", "clip_score", "clip_diversity")
 
 
 def tabulate(
-    results: Mapping[str, Stored],
-    variants: list[Planned],
+    results: Mapping[str, StoredResult],
+    variants: list[PlannedVariant],
     models: Models,
     evaluation: EvaluationConfig,
     sweep: SweepConfig,
@@ -88,8 +88,8 @@ def tabulate(
 
 
 def choose(
-    results: Mapping[str, Stored],
-    variants: list[Planned],
+    results: Mapping[str, StoredResult],
+    variants: list[PlannedVariant],
     sampling: SamplingConfig,
     sweep: SweepConfig,
     evaluation: EvaluationConfig,
@@ -118,7 +118,7 @@ def choose(
         for one in variants
         if all(one.settings[name] == base[name] for name in sweep.fixed)
     }
-    choice = choose_best(
+    choice = choose_variant(
         {key: scores for key, scores in eligible.items() if scores},
         clip_tolerance=sweep.clip_tolerance,
         confidence=evaluation.confidence,
@@ -162,7 +162,7 @@ def write_table(sweep_scores: pd.DataFrame) -> str:
     return markdown_table(score_cells(sweep_scores, ["grid", "variant"]))
 
 
-def plot(sweep_scores: pd.DataFrame, variants: list[Planned]) -> Figure:
+def plot(sweep_scores: pd.DataFrame, variants: list[PlannedVariant]) -> Figure:
     """Return each grid's scores against the values that it sweeps.
 
     Args:
@@ -219,13 +219,13 @@ def _chart_grid(
     ]
 
 
-def _scores(result: Stored) -> dict[str, Any]:
+def _scores(result: StoredResult) -> dict[str, Any]:
     """Return the scores of a variant by prompt, [num_prompts]; none if it failed."""
     return {name: result[0][name][0] for name in SCORES if name in result[0]}
 
 
 def _summarise(
-    result: Stored, evaluation: EvaluationConfig, seed: int
+    result: StoredResult, evaluation: EvaluationConfig, seed: int
 ) -> dict[str, Interval]:
     return bootstrap_scores(
         _scores(result),

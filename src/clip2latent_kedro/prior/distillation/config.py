@@ -8,11 +8,11 @@ from annotated_types import Ge, Len
 
 from clip2latent_kedro.checked import (
     Checked,
+    Fraction,
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     Rule,
-    Share,
 )
 from clip2latent_kedro.training.rates import LrDecay
 
@@ -53,11 +53,11 @@ class DistillationConfig(Checked):
     lr: PositiveFloat
     lr_decay: LrDecay
     weight_decay: NonNegativeFloat
-    ema_beta: Share
+    ema_beta: Fraction
     ema_power: PositiveFloat
     warm_start: bool
     guidance_range: Annotated[list[NonNegativeFloat], Len(2, 2)]
-    mix: Share
+    mix: Fraction
     teacher_steps: PositiveInt
     pool_batches: PositiveInt
     pool_uses: PositiveInt

@@ -138,7 +138,7 @@ class StudySpec(Checked):
                 )
         for name, settings in self.apart.items():
             overrides = {**self.base, **settings}
-            yield Variant(name, overrides, group=self.name, line=name, is_apart=True)
+            yield Variant(name, overrides, group=self.name, line=name, is_off_axis=True)
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,8 @@ from clip2latent_kedro.study.ablation.config import (
     change_groups,
 )
 from clip2latent_kedro.study.engine import (
-    Planned,
-    Stored,
+    PlannedVariant,
+    StoredResult,
     describe_dependence,
     measure_scores,
 )
@@ -110,7 +110,7 @@ class Ablation:
         self._trained: tuple[str, list[DiffusionPrior] | Exception] = "", []
         self._measured: dict[str, dict[int, dict[str, np.ndarray]]] = {}
 
-    def plan(self, base: Groups) -> list[Planned]:
+    def plan(self, base: Groups) -> list[PlannedVariant]:
         """Return every variant, in the order of the studies.
 
         Args:
@@ -137,7 +137,7 @@ class Ablation:
                 compute = partial(self._compute, groups, training, samples, shared)
                 settings = depends_on["settings"]
                 planned.append(
-                    Planned(
+                    PlannedVariant(
                         variant, settings, depends_on, compute, together=_name(training)
                     )
                 )
@@ -181,7 +181,7 @@ class Ablation:
         training: Mapping[str, Any] | None,
         samples: str,
         choices: set[int],
-    ) -> Stored:
+    ) -> StoredResult:
         """Return scores by seed and prompt, and pictures; the first to train pays."""
         before = self._training_seconds
         if samples not in self._measured:

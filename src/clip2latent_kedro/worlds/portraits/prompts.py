@@ -26,7 +26,7 @@ _Z_AT_ONCE = 65_536
 _UNSEEN = -2  # no label, nor what stands for an attribute left open
 
 
-def bank_prompts(num: int, seed: int, *, apart_from: Collection[str]) -> list[Caption]:
+def bank_prompts(num: int, seed: int, *, excluded: Collection[str]) -> list[Caption]:
     """Return distinct captions as `held_out_prompts` does, but other ones.
 
     What is chosen with their help is not chosen with that of the evaluation.
@@ -34,11 +34,11 @@ def bank_prompts(num: int, seed: int, *, apart_from: Collection[str]) -> list[Ca
     Args:
         num: How many.
         seed: Gives the same captions each time.
-        apart_from: Texts that are not among them.
+        excluded: Texts that are not among them.
     """
-    enough = num + len(apart_from)
+    enough = num + len(excluded)
     drawn = held_out_prompts(enough, derive_seed(seed, "prompt_bank"))
-    taken = set(apart_from)
+    taken = set(excluded)
     return [caption for caption in drawn if caption.text not in taken][:num]
 
 
@@ -62,7 +62,7 @@ def render_references(
     return image_to_uint8(pictures)
 
 
-def draw_reference_z(
+def sample_reference_z(
     captions: list[Caption], num: int, seed: int
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     """Return z of portraits that fit each caption, [num_captions, num, Z_DIM].

@@ -21,33 +21,35 @@ _EYE_U, _EYE_V = 0.185, -0.06
 
 def render(z: Tensor, *, resolution: int = 64) -> Tensor:
     """Return portraits, [n, 3, resolution, resolution] in [-1, 1], of z [n, Z_DIM]."""
-    return draw(soft_attributes(z), resolution=resolution)
+    return render_attributes(soft_attributes(z), resolution=resolution)
 
 
 def render_labels(labels: Tensor, layout: Tensor, *, resolution: int = 64) -> Tensor:
     """Return portraits of given labels [n, num_attributes] and layout [n, 4]."""
-    return draw(attributes_from_labels(labels, layout), resolution=resolution)
+    return render_attributes(
+        attributes_from_labels(labels, layout), resolution=resolution
+    )
 
 
-def draw(attributes: SoftAttributes, *, resolution: int = 64) -> Tensor:
+def render_attributes(attributes: SoftAttributes, *, resolution: int = 64) -> Tensor:
     """Return portraits, [n, 3, resolution, resolution] in [-1, 1]."""
     canvas = Canvas.blank(attributes, resolution)
-    _draw_background(canvas)
+    _paint_background(canvas)
     canvas.enter_face()
-    _draw_hair_behind(canvas)
-    _draw_body(canvas)
-    _draw_head(canvas)
-    _draw_eyes(canvas)
-    _draw_mouth(canvas)
-    _draw_beard(canvas)
-    _draw_hair_in_front(canvas)
-    _draw_eyewear(canvas)
-    _draw_hat(canvas)
+    _paint_hair_behind(canvas)
+    _paint_body(canvas)
+    _paint_head(canvas)
+    _paint_eyes(canvas)
+    _paint_mouth(canvas)
+    _paint_beard(canvas)
+    _paint_hair_in_front(canvas)
+    _paint_eyewear(canvas)
+    _paint_hat(canvas)
     light = (1 + 0.04 * attributes.layout[:, 3].clamp(-2, 2))[:, None, None, None]
     return (canvas.image * light).clamp(0, 1) * 2 - 1
 
 
-def _draw_background(c: Canvas) -> None:
+def _paint_background(c: Canvas) -> None:
     u, v = c.u, c.v
     height = (v + 1) / 2
 
@@ -92,7 +94,7 @@ def _draw_background(c: Canvas) -> None:
     c.image = torch.einsum("ns,schw->nchw", weights, scenes)
 
 
-def _draw_hair_behind(c: Canvas) -> None:
+def _paint_hair_behind(c: Canvas) -> None:
     with c.having("hair_style", "long") as part:
         long = box(part.u, part.v - 0.06, 0.56, 0.64, rounding=0.42)
         shade = part.colour("hair_colour") * 0.88
@@ -103,7 +105,7 @@ def _draw_hair_behind(c: Canvas) -> None:
         part.paint(shade, afro, part.weight("hair_style", "afro"))
 
 
-def _draw_body(c: Canvas) -> None:
+def _paint_body(c: Canvas) -> None:
     c = c.band(0.30, 1.2)
     skin = c.colour("skin") * 0.86
     neck = box(c.u, c.v - 0.55, 0.15, 0.22, rounding=0.05)
@@ -123,7 +125,7 @@ def _head_distance(c: Canvas) -> Tensor:
     return ellipse(c.u, c.v, width, 0.53)
 
 
-def _draw_head(c: Canvas) -> None:
+def _paint_head(c: Canvas) -> None:
     skin = c.colour("skin")
     sides = c.band(-0.15, 0.27)
     for side in (-1, 1):
@@ -137,13 +139,13 @@ def _draw_head(c: Canvas) -> None:
     head = c.band(-0.56, 0.56)
     head.paint(skin, _head_distance(head))
     with c.band(-0.40, 0.38).having("age", "old") as part:
-        _draw_wrinkles(part)
+        _paint_wrinkles(part)
     middle = c.band(0.02, 0.22)
     nose = ellipse(middle.turned(), middle.v - 0.12, 0.048, 0.075)
     middle.paint(skin * 0.80, nose)
 
 
-def _draw_wrinkles(c: Canvas) -> None:
+def _paint_wrinkles(c: Canvas) -> None:
     u, is_old = c.turned(), c.weight("age", "old")
     crease = c.colour("skin") * 0.62
     for height in (-0.33, -0.26):
@@ -156,7 +158,7 @@ def _draw_wrinkles(c: Canvas) -> None:
         c.paint(crease, bag, is_old)
 
 
-def _draw_eyes(c: Canvas) -> None:
+def _paint_eyes(c: Canvas) -> None:
     c = c.band(-0.36, 0.08)
     u, v = c.turned(), c.v
     yaw = c.weight("pose", "right") - c.weight("pose", "left")
@@ -187,7 +189,7 @@ def _draw_eyes(c: Canvas) -> None:
         c.cover(brow_colour, stroke)
 
 
-def _draw_mouth(c: Canvas) -> None:
+def _paint_mouth(c: Canvas) -> None:
     c = c.band(0.14, 0.50)
     white, hole = (1.0, 1.0, 1.0), (0.18, 0.02, 0.05)
     with c.having("expression", "smiling") as part:
@@ -212,7 +214,7 @@ def _draw_mouth(c: Canvas) -> None:
         part.paint(hole, opening, shown)
 
 
-def _draw_beard(c: Canvas) -> None:
+def _paint_beard(c: Canvas) -> None:
     with c.band(0.08, 0.62).having("beard", "moustache", "beard") as part:
         u, v = part.turned(), part.v
         colour = part.colour("hair_colour")
@@ -227,7 +229,7 @@ def _draw_beard(c: Canvas) -> None:
         part.paint(colour, torch.maximum(jaw, -opening), full)
 
 
-def _draw_hair_in_front(c: Canvas) -> None:
+def _paint_hair_in_front(c: Canvas) -> None:
     with c.band(-0.62, 0.05).having("hair_style", "short") as part:
         # A cap whose hairline comes down at the temples.
         u, v, shown = part.u, part.v, part.weight("hair_style", "short")
@@ -254,7 +256,7 @@ def _draw_hair_in_front(c: Canvas) -> None:
         part.paint(light, shine, part.weight("hair_style", "bald"))
 
 
-def _draw_eyewear(c: Canvas) -> None:
+def _paint_eyewear(c: Canvas) -> None:
     with c.band(-0.24, 0.12).having("eyewear", "glasses", "sunglasses") as part:
         u, v = part.turned(), part.v - _EYE_V
         dark = part.fixed(_DARK)
@@ -273,7 +275,7 @@ def _draw_eyewear(c: Canvas) -> None:
         part.cover(dark, frame * (glasses + shades).clamp_max(1))
 
 
-def _draw_hat(c: Canvas) -> None:
+def _paint_hat(c: Canvas) -> None:
     with c.band(-1.0, -0.26).having("hat", "beanie") as part:
         u, v, shown = part.u, part.v, part.weight("hat", "beanie")
         orange = part.fixed((0.98, 0.55, 0.20))
