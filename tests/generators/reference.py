@@ -206,7 +206,7 @@ def rosinality_image(state, z, num_layers):
         modulation = (
             t[f"{name}.conv.modulation.{part}"] for part in ("weight", "bias")
         )
-        style, scale = dense(w, *pair), 1 / sqrt(weight[0].numel())
+        style, scale = dense(w, *modulation), 1 / sqrt(weight[0].numel())
         return modulated(x, scale * weight, style, **others)
 
     def styled(name, x, w, noise):
