@@ -22,7 +22,9 @@ from clip2latent_kedro.pairs import DataConfig, GenerationConfig, generate_pairs
 from clip2latent_kedro.pairs.generation import generate_rows
 from clip2latent_kedro.runtime import describe_machine, pick_device
 
-WEIGHTS = str(Path(__file__).parents[1] / "src/clip2latent_kedro/portraits/weights")
+WEIGHTS = str(
+    Path(__file__).parents[1] / "src/clip2latent_kedro/worlds/portraits/weights"
+)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.study.prompts import embed_queries
+from clip2latent_kedro.study.prompts import embed_rows
 from clip2latent_kedro.study.samples import sample_images
 from clip2latent_kedro.study.scoring import score_prompts
 
@@ -61,7 +61,7 @@ class PromptScorer:
         rows = catalog.load(prompts).to_dict("records")
         if prompts == "prompt_bank":
             rows = rows[parameters["validation"]["num_prompts"] :]
-        self._queries = embed_queries(rows, self._models, num_prompts=num_prompts)
+        self._queries = embed_rows(rows, self._models, num_prompts=num_prompts)
 
     def __call__(
         self, prior: DiffusionPrior, settings: dict[str, Any]

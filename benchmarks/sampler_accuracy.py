@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from clip2latent_kedro.runtime import describe_machine
-from clip2latent_kedro.samplers import Denoiser, SamplingConfig, sample
+from clip2latent_kedro.samplers import Denoiser, SamplingConfig, choose_sampler
 from clip2latent_kedro.schedules import cosine_alpha_bar
 
 SAMPLERS = ("ddim", "dpmpp_2m", "unipc")
@@ -85,7 +85,7 @@ def main() -> None:
     full = SamplingConfig(
         sampler="dpmpp_2m", num_steps=len(alpha_bar), guidance_scale=1.0
     )
-    solution = sample(denoise, x_T, alpha_bar, full, generator)
+    solution = choose_sampler(full, alpha_bar)(denoise, x_T, generator=generator)
 
     rms: dict[str, dict[int, float]] = {}
     median: dict[str, dict[int, float]] = {}
@@ -97,7 +97,9 @@ def main() -> None:
                 config = replace(
                     full, sampler=sampler, spacing=spacing, num_steps=num_steps
                 )
-                x0 = sample(denoise, x_T, alpha_bar, config, generator)
+                x0 = choose_sampler(config, alpha_bar)(
+                    denoise, x_T, generator=generator
+                )
                 square = (x0 - solution).square().mean(dim=(1, 2))
                 rms[row][num_steps] = round(square.mean().sqrt().item(), 4)
                 median[row][num_steps] = round(square.sqrt().median().item(), 4)

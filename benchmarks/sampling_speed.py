@@ -23,7 +23,7 @@ from clip2latent_kedro.prior.checkpoint import Checkpoint, build_prior
 from clip2latent_kedro.prior.diffusion import DiffusionPrior, EmbeddingStatistics
 from clip2latent_kedro.prior.network import NetworkConfig
 from clip2latent_kedro.runtime import describe_machine, pick_device
-from clip2latent_kedro.samplers import SamplingConfig, sample
+from clip2latent_kedro.samplers import SamplingConfig, choose_sampler
 
 DIFFUSION = {
     "cond_drop_prob": 0.2,
@@ -92,7 +92,7 @@ def _time_once(
     x_T = torch.randn(shape, generator=generator, device=device)
     denoise = prior.denoiser(condition, config.guidance_scale)
     w = prior.statistics.denormalise(
-        sample(denoise, x_T, prior.alpha_bar, config, generator)
+        choose_sampler(config, prior.alpha_bar)(denoise, x_T, generator=generator)
     )
     w.cpu()  # waits for the GPU
     return time.perf_counter() - began

@@ -84,3 +84,15 @@ def project_path(tmp_path, monkeypatch):
     (tmp_path / package).symlink_to(ROOT / package)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def kedro_run(project_path):
+    """`kedro run` of the project's pipelines, within this process."""
+    from click.testing import CliRunner
+    from kedro.framework.project import configure_project
+
+    from clip2latent_kedro.cli import run
+
+    configure_project("clip2latent_kedro")
+    return lambda *arguments: CliRunner().invoke(run, arguments, prog_name="run")

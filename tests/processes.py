@@ -6,6 +6,7 @@ even when its parents are gone.
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -60,3 +61,14 @@ def _marked(mark):
             if is_marked and process.pid not in own:
                 found.append(process)
     return found
+
+
+@contextlib.contextmanager
+def little_memory(room):
+    """Let this process have so many bytes of address space more, and no more."""
+    with open("/proc/self/statm") as file:  # noqa: PTH123
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + room, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)

@@ -8,25 +8,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from linear_models import (
+from world import (
     PROMPTS,
     ColourEncoder,
     ColourGenerator,
     ColourJudge,
+    make_data,
     make_evaluation,
     make_prior,
     make_sampling,
 )
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-DATA = {
-    "bs": 16,
-    "embed_noise_scale": 0.5,
-    "clip_variant": "colour",
-    "n_latents": 1,
-    "latent_dim": 3,
-    "latent_repeats": [2],
-}
 
 
 @pytest.fixture
@@ -59,7 +52,7 @@ def test_prompts_of_the_validation_are_left_to_it(prompt_scores):
     parameters = {
         "sampling": asdict(make_sampling()),
         "evaluation": asdict(make_evaluation()),
-        "data": DATA,
+        "data": asdict(make_data()),
         "validation": {"num_prompts": 1},
         "seed": 0,
     }

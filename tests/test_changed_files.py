@@ -7,7 +7,6 @@ it reads, so that a file that claims to be huge cannot pass by luck.
 
 import json
 import random
-import resource
 import shutil
 
 import numpy as np
@@ -16,8 +15,9 @@ import torch
 import yaml
 from kedro.io import DatasetError
 from mutations import NUM_EACH, change_bytes, change_safetensors, change_tree
-from portraits_checkpoint import WEIGHTS, make_portraits_checkpoint
-from prior.toy import train
+from prior.toy import make_network_config, train
+from processes import little_memory
+from shipped import WEIGHTS, make_portraits_checkpoint
 
 from clip2latent_kedro.api.inputs import read_edit
 from clip2latent_kedro.datasets import (
@@ -34,7 +34,6 @@ from clip2latent_kedro.generators.decoders import load_vae
 from clip2latent_kedro.generators.safetensors_files import read_network
 from clip2latent_kedro.methods.clip2gan import load_clip2gan
 from clip2latent_kedro.pairs.contents import PairShard
-from clip2latent_kedro.portraits.judge import load_judge
 from clip2latent_kedro.prior.checkpoint import (
     prior_from_checkpoint,
     read_checkpoint,
@@ -50,19 +49,13 @@ from clip2latent_kedro.training.state import (
     stored_state,
     unpack_state,
 )
-
-_ROOM = 3 << 30  # bytes of address space that reading may take
+from clip2latent_kedro.worlds.portraits.judge import load_judge
 
 
 @pytest.fixture(autouse=True)
-def little_memory():
-    """Let the process have so much more memory, and no more."""
-    with open("/proc/self/statm") as file:  # noqa: PTH123
-        used = int(file.read().split()[0]) * resource.getpagesize()
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (used + _ROOM, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, before)
+def _little_memory():
+    with little_memory(3 << 30):
+        yield
 
 
 def refused(read):
@@ -106,8 +99,6 @@ def in_entry(entry):
 
 @pytest.mark.parametrize("kind", ["mlp", "clip2latent"])
 def test_priors(kind, tmp_path):
-    from prior.toy import make_network_config
-
     *_, checkpoint = train(
         network=make_network_config(kind=kind), max_it=6, text_mean=torch.ones(4)
     )

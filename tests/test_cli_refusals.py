@@ -44,7 +44,7 @@ def assert_refused(result, sentence):
         ("inference.prompts:{a sign: hello}", "must be a string or a list, each a str"),
         ("inference.prompts.0:hello", "must be a string or a list, each a string, got"),
         ("sampling.guidance_interval.0:1", "must be a list, each a number, 0 or"),
-        ("ablation.studies.guidance.values.0:1", "values must be a list of values"),
+        ("ablation.studies.guidance.values.0:1", "values must be a list, got"),
         ("data:5", "data must be a group of parameters, got 5."),
         ("train:null", "train must be a group of parameters, got null."),
         ("train:[1,2]", "train must be a group of parameters, got [1, 2]."),

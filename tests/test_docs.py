@@ -2,15 +2,15 @@
 
 import re
 import shlex
-from pathlib import Path
+from itertools import product
 
 import pytest
 import yaml
 from kedro.framework.project import configure_project, pipelines
+from projects import CONF, ROOT, walk
 
 from clip2latent_kedro.cli.overrides import parse_overrides
 
-ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 USERS_OWN = ("evaluation.rows.", "sweep.grids.")  # whose keys anyone may name
 
@@ -30,21 +30,17 @@ def list_options(text):
                 yield match.groups()
 
 
-def flatten(tree, prefix=""):
-    for name, value in tree.items():
-        yield f"{prefix}{name}"
-        if isinstance(value, dict):
-            yield from flatten(value, f"{prefix}{name}.")
+def list_parameters():
+    """Return every path of the parameters, and whether a group stands there."""
+    trees = [yaml.safe_load(p.read_text()) for p in CONF.glob("base/parameters*.yml")]
+    found = [item for tree in trees for item in walk(tree)]
+    return {path: isinstance(value, dict) for path, value in found}
 
 
 @pytest.fixture(scope="module")
 def known():
     configure_project("clip2latent_kedro")
-    files = sorted((ROOT / "conf/base").glob("parameters*.yml"))
-    parameters = {
-        name for path in files for name in flatten(yaml.safe_load(path.read_text()))
-    }
-    return {"pipeline": set(pipelines), "params": parameters}
+    return {"pipeline": set(pipelines), "params": set(list_parameters())}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -54,7 +50,7 @@ def test_commands_name_what_there_is(page, known):
     for option, value in list_options(text):
         names = {value}
         if option == "params":
-            names = set(flatten(parse_overrides(value))) - known["params"]
+            names = {name for name, _ in walk(parse_overrides(value))} - known["params"]
             names = {name for name in names if not name.startswith(USERS_OWN)}
         elif option == "pipeline":
             names -= known["pipeline"]
@@ -72,3 +68,25 @@ def test_links_of_the_readme_lead_somewhere():
     local = [link for link in links if "://" not in link]
     assert local
     assert [link for link in local if not (ROOT / link).exists()] == []
+
+
+def list_documented():
+    """Return what stands in backticks, `a.{b,c}` as a.b and a.c."""
+    for text in re.findall(r"`([^`]+)`", (ROOT / "docs/parameters.md").read_text()):
+        parts = re.split(r"\{([^}]*)\}", text)
+        yield from map("".join, product(*(part.split(",") for part in parts)))
+
+
+def test_every_parameter_is_documented():
+    documented = set(list_documented())
+    everywhere = tuple(name[:-1] for name in documented if name.endswith(".*"))
+    by_name = {name.removesuffix(".") for name in USERS_OWN}
+    named = {
+        path
+        for path, is_group in list_parameters().items()
+        if not path.startswith(USERS_OWN) and (not is_group or path in by_name)
+    }
+    assert by_name <= named
+    assert {
+        path for path in named - documented if not path.startswith(everywhere)
+    } == set()

@@ -4,24 +4,13 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import processes
+from projects import kedro, latest
 from safetensors import safe_open
-
-ROOT = Path(__file__).parents[1]
-KEDRO = [sys.executable, "-m", "kedro"]
-
-
-def _kedro(project, *arguments, **options):
-    return processes.run([*KEDRO, *arguments], cwd=project, **options)
-
-
-def _latest(project, name):
-    path = project / "data/test" / name
-    return max(path.iterdir()) / path.name
 
 
 def _content(path):
@@ -34,58 +23,54 @@ def _content(path):
 
 
 def test_the_default_run_leaves_pictures_and_a_table(project_path):
-    run = _kedro(project_path, "run", "--env=test", umask=0o027)
+    made_at = partial(latest, project_path / "data/test")
+    run = kedro("run", "--env=test", umask=0o027)
     assert run.returncode == 0, run.stderr
     assert "Results:" in run.stdout
     made = [path for path in (project_path / "data").rglob("*") if path.is_file()]
     assert {path.stat().st_mode & 0o777 for path in made} == {0o640}
 
-    scores = pd.read_csv(_latest(project_path, "scores.csv")).set_index("method")
+    scores = pd.read_csv(made_at("scores.csv")).set_index("method")
     rows = {"random_w", "reference", "generator_bound", "nearest_pair"}
     assert {*rows, "clip2latent_fast", "clip2latent_one_step"} <= set(scores.index)
     assert scores.accuracy["reference"] > scores.accuracy["random_w"] + 0.3
     assert scores.accuracy["generator_bound"] > scores.accuracy["random_w"] + 0.3
     assert scores.clip_score["reference"] > scores.clip_score["random_w"] + 0.1
-    gap = pd.read_csv(_latest(project_path, "modality_gap.csv")).set_index("bridge")
+    gap = pd.read_csv(made_at("modality_gap.csv")).set_index("bridge")
     assert gap.mean_distance["mean shift"] < gap.mean_distance["none"]
     with np.load(project_path / "data/test/answers/clip2latent_fast.npz") as answers:
         assert answers["images"].shape[2:] == (64, 64, 3)
-    assert _latest(project_path, "samples.png").stat().st_size > 1000
-    assert "<table" in _latest(project_path, "report.html").read_text()
-    assert _latest(project_path, "scores.png").stat().st_size > 1000
-    assert "Published figures" in _latest(project_path, "scores.md").read_text()
+    assert made_at("samples.png").stat().st_size > 1000
+    assert "<table" in made_at("report.html").read_text()
+    assert made_at("scores.png").stat().st_size > 1000
+    assert "Published figures" in made_at("scores.md").read_text()
 
-    sweep = _kedro(project_path, "run", "--env=test", "--pipeline=sweep")
+    sweep = kedro("run", "--env=test", "--pipeline=sweep")
     assert sweep.returncode == 0, sweep.stderr
-    tried = pd.read_csv(_latest(project_path, "sweep/scores.csv"))
+    tried = pd.read_csv(made_at("sweep/scores.csv"))
     assert tried.accuracy.notna().sum() == tried.problem.isna().sum() > 8
     best = json.loads((project_path / "data/test/sweep/best.json").read_text())
     assert best["variant"] in best["contenders"]["clip_score"]
 
-    again = _kedro(
-        project_path, "run", "--env=test", "--pipeline=training", "--params=data.bs:32"
-    )
+    again = kedro("run", "--env=test", "-p", "training", "--params=data.bs:32")
     assert again.returncode == 0, again.stderr
     assert len(list((project_path / "data/test/prior.safetensors").iterdir())) == 2
 
 
 def test_a_killed_run_goes_on_to_the_same_bits(project_path):
-    assert (
-        _kedro(project_path, "run", "--env=test", "-p", "data_generation").returncode
-        == 0
-    )
+    assert kedro("run", "--env=test", "-p", "data_generation").returncode == 0
     train = ["run", "--env=test", "-p", "training", "--params=train.max_it:400"]
     checkpoint = project_path / "data/test/prior_checkpoint.safetensors"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with processes.running([*KEDRO, *train], cwd=project_path, **quiet):
+    with processes.running([sys.executable, "-m", "kedro", *train], **quiet):
         deadline = time.monotonic() + 120
         while not checkpoint.exists() and time.monotonic() < deadline:
             time.sleep(0.01)
-    assert _kedro(project_path, *train).returncode == 0
+    assert kedro(*train).returncode == 0
     resumed = _content(checkpoint)
 
     checkpoint.unlink()
-    assert _kedro(project_path, *train).returncode == 0
+    assert kedro(*train).returncode == 0
     uninterrupted = _content(checkpoint)
     assert resumed.keys() == uninterrupted.keys()
     for name, value in uninterrupted.items():
@@ -93,7 +78,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(project_path):
 
 
 def test_the_models_of_the_domain_are_trained_from_nothing(project_path):
-    run = _kedro(project_path, "run", "--env=test", "--pipeline=portraits")
+    run = kedro("run", "--env=test", "--pipeline=portraits")
     assert run.returncode == 0, run.stderr
     made = project_path / "data/test/portraits"
     quality = json.loads((made / "quality.json").read_text())

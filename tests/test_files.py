@@ -13,7 +13,7 @@ from generators.snapshots import write_nvidia
 from kedro_datasets.matplotlib import MatplotlibDataset
 from kedro_datasets.pandas import CSVDataset
 from matplotlib.figure import Figure
-from portraits_checkpoint import WEIGHTS, make_portraits_checkpoint
+from shipped import PORTRAITS, make_portraits_checkpoint
 
 from clip2latent_kedro.api import Clip2StyleGAN
 from clip2latent_kedro.datasets import (
@@ -85,17 +85,8 @@ def test_what_is_stored_has_the_mode_of_any_new_file(tmp_path, umask):
     folder.mkdir()
     save_datasets(folder, source)
     cached_stylegan(source, folder / "converted")
-    settings = {
-        "generator": {
-            "kind": "stylegan2",
-            "filepath": str(WEIGHTS / "generator.safetensors"),
-        },
-        "encoder": {
-            "kind": "compact_clip",
-            "filepath": str(WEIGHTS / "clip.safetensors"),
-        },
-        "sampling": {"sampler": "ddpm", "num_steps": 4, "guidance_scale": 1.0},
-    }
+    sampling = {"sampler": "ddpm", "num_steps": 4, "guidance_scale": 1.0}
+    settings = {**PORTRAITS, "sampling": sampling}
     model = Clip2StyleGAN(settings, "cpu", folder / "b/prior.ckpt")
     model.save_pretrained(folder / "shared", include=("generator", "encoder"))
     assert modes_below(folder) == ({0o666 & ~umask}, {0o777 & ~umask})
@@ -140,7 +131,7 @@ def test_what_a_killed_process_has_left_does_not_stay(tmp_path):
         array_names,
         read_weights,
         read_picture,
-        fetch_file,
+        lambda path: fetch_file(str(path)),
     ],
 )
 def test_a_pipe_is_refused_and_not_waited_for(read, tmp_path):
@@ -148,9 +139,7 @@ def test_a_pipe_is_refused_and_not_waited_for(read, tmp_path):
     signal.alarm(20)  # ends a test that waits
     try:
         with pytest.raises(InputError, match="pipe"):
-            read(
-                tmp_path / "pipe" if read is not fetch_file else str(tmp_path / "pipe")
-            )
+            read(tmp_path / "pipe")
         assert not is_safetensors(tmp_path / "pipe")
     finally:
         signal.alarm(0)

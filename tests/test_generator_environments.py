@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from kedro.framework.session import KedroSession
-from kedro.framework.startup import bootstrap_project
+from projects import latest, run_pipelines
 
 from clip2latent_kedro.datasets import ZarrPairsDataset
 
+pytestmark = pytest.mark.usefixtures("project_path")
 TINY = {
     "data": {"bs": 32},
     "data_generation": {"n_samples": 128, "samples_per_shard": 64},
@@ -20,48 +20,34 @@ TINY = {
 }
 
 
-@pytest.fixture
-def run(project_path):
-
-    def run(env, *pipelines, **changes):
-        bootstrap_project(project_path)
-        parameters = {**TINY, **changes}
-        with KedroSession.create(
-            project_path, env=env, runtime_params=parameters
-        ) as session:
-            session.run(pipeline_names=list(pipelines))
-        return project_path / "data" / env
-
-    return run
+def run(env, *pipelines, **changes):
+    run_pipelines(env, *pipelines, **{**TINY, **changes})
+    return Path("data") / env
 
 
-def _latest(folder, name):
-    return max((folder / name).iterdir()) / Path(name).name
-
-
-def test_a_vae_draws_texts(run):
+def test_a_vae_draws_texts():
     validation = {"num_images": 4, "num_prompts": 2, "num_samples": 2}
     run("vae", "data_generation", "training", validation=validation)
     folder = run("vae", "inference", validation=validation)
     pairs = ZarrPairsDataset(filepath=str(folder / "training_pairs.zarr")).load()
     assert pairs.w.shape == (128, 1, 64)
     assert pairs.recipe["generator"].startswith("vae@")
-    table = pd.read_csv(_latest(folder, "inference/table.csv"))
+    table = pd.read_csv(latest(folder, "inference/table.csv"))
     assert len(table) == 6
     assert table["score"].notna().all()
 
 
-def test_pictures_are_varied_by_attribute_features(run):
+def test_pictures_are_varied_by_attribute_features():
     validation = {"num_images": 4}
     run("features", "data_generation", "training", validation=validation)
     folder = run("features", "inference", validation=validation)
     pairs = ZarrPairsDataset(filepath=str(folder / "training_pairs.zarr")).load()
     assert pairs.clip_embedding.shape == (128, 256)
     assert pairs.recipe["encoder"].startswith("judge_features@")
-    history = pd.read_csv(_latest(folder, "training_history.csv"))
+    history = pd.read_csv(latest(folder, "training_history.csv"))
     assert history["image_similarity"].notna().any()
     assert not any(name.startswith("text_score") for name in history)
-    table = pd.read_csv(_latest(folder, "inference/table.csv"))
+    table = pd.read_csv(latest(folder, "inference/table.csv"))
     assert table["prompt"].nunique() == 6
     assert table["problem"].isna().all()
     with np.load(folder / "text_mean.npz") as text_mean:

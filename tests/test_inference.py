@@ -3,18 +3,16 @@ from functools import partial
 
 import numpy as np
 import pytest
-import torch
-from linear_models import (
+from PIL import Image
+from world import (
     ColourEncoder,
     ColourGenerator,
     make_colour_pairs,
     make_model,
     make_sampling,
 )
-from PIL import Image
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.inference import (
     InferenceConfig,
     describe_pictures,
@@ -54,18 +52,22 @@ def test_prompts_come_from_the_file_if_there_is_one():
     assert read_prompts(make_config(), " 1 1 0 \n\n0 1 1") == ["1 1 0", "0 1 1"]
 
 
-@pytest.mark.parametrize("lines", ["", "\n \n"])
-def test_no_prompt_at_all_is_refused(lines):
+@pytest.mark.parametrize(
+    ("prompts", "lines"), [("1 0 0", ""), ("a", "\n "), ([], None)]
+)
+def test_no_prompt_at_all_is_refused(prompts, lines):
     with pytest.raises(InputError, match="inference needs a prompt, got none"):
-        read_prompts(make_config(), lines)
-    with pytest.raises(InputError, match="inference needs a prompt, got none"):
-        read_prompts(make_config(prompts=[]), None)
+        read_prompts(make_config(prompts=prompts), lines)
 
 
-def test_a_bad_prompt_leaves_the_others(caplog):
-    problems = find_problems(["1 0 0", " ", "0 1 0"], PickyEncoder())
-    assert problems == {" ": "A prompt must have a word."}
+def test_a_bad_prompt_leaves_the_others(tmp_path, caplog):
+    (tmp_path / "no.png").write_bytes(b"no picture")
+    pictures = [str(tmp_path / "none.png"), str(tmp_path / "no.png")]
+    problems = find_problems(["1 0 0", " ", "0 1 0", *pictures], PickyEncoder())
+    assert list(problems) == [" ", *pictures]
     assert "Prompt 2 is left out: A prompt must have a word." in caplog.text
+    for path in pictures:
+        assert "must be a picture, but cannot be read" in problems[path]
 
 
 class OtherGenerator(ColourGenerator):
@@ -116,7 +118,7 @@ def test_long_and_foreign_prompts_make_short_file_names():
     assert "/" not in name
 
 
-def draw(prompts, **options):
+def make_pictures(prompts, **options):
     changes = {key: options.pop(key) for key in ("rank", "negative") if key in options}
     sampling = make_sampling(guidance_scale=options.pop("guidance_scale", 1.0))
     config = make_config(**changes)
@@ -127,44 +129,51 @@ def draw(prompts, **options):
 
 
 def test_a_picture_does_not_depend_on_the_other_prompts():
-    both, alone = draw(["1 0 0", "0 1 0"]), draw(["0 1 0"])
+    both, alone = make_pictures(["1 0 0", "0 1 0"]), make_pictures(["0 1 0"])
     assert len(both) == 6
     for name, picture in alone.items():
         apart = both[name].image_u8.astype(int) - picture.image_u8
         assert np.abs(apart).max() <= 1  # rounded from floats of another batch
 
 
-def test_labels_tell_where_a_picture_comes_from():
-    pictures = list(draw(["1 0 0"]).values())
+@pytest.mark.parametrize("rank", [True, False])
+@pytest.mark.parametrize("kind", ["text", "picture"])
+def test_pictures_and_their_labels_are_those_of_the_model(kind, rank, tmp_path):
+    query = write_picture(tmp_path / "face.png", (255, 0, 128))
+    query = query if kind == "picture" else "1 0 0"
+    model = make_model(spread=0.5)
+    draws = {"num_samples": 3, "seed": 7, "rank": rank}
+    made = model([read_query(query)], make_sampling(), **draws)
+    pictures = list(make_pictures([query], rank=rank).values())
     assert [picture.labels["sample"] for picture in pictures] == ["0", "1", "2"]
-    scores = [float(picture.labels["score"]) for picture in pictures]
-    assert scores == sorted(scores, reverse=True)
-    made = make_model(spread=0.5)(["1 0 0"], make_sampling(), num_samples=3, seed=7)
-    np.testing.assert_allclose(scores, made.scores[0], atol=1e-4)
-    for picture in pictures:
-        assert picture.labels["prompt"] == "1 0 0"
+    for number, picture in enumerate(pictures):
+        np.testing.assert_array_equal(picture.image_u8, made.images[0, number])
+        assert picture.labels["prompt"] == query
         assert picture.labels["seed"] == "7"
+        assert ("score" in picture.labels) == rank
+        score = float(picture.labels.get("score", made.scores[0, number]))
+        assert score == pytest.approx(made.scores[0, number], abs=1e-4)
 
 
 def test_what_is_made_is_not_drawn_again():
-    pictures = draw(["1 0 0", "0 1 0"])
+    pictures = make_pictures(["1 0 0", "0 1 0"])
     names = list(pictures)
 
     def made(number):
         return {name: partial(pictures.get, name) for name in names[:number]}
 
-    assert list(draw(["1 0 0", "0 1 0"], made=made(3))) == names[3:]
+    assert list(make_pictures(["1 0 0", "0 1 0"], made=made(3))) == names[3:]
     # A prompt that was interrupted between two pictures is drawn as a whole.
-    assert list(draw(["1 0 0", "0 1 0"], made=made(2))) == names
+    assert list(make_pictures(["1 0 0", "0 1 0"], made=made(2))) == names
 
 
 def test_the_log_says_what_has_changed_since_a_picture_was_drawn(caplog):
     caplog.set_level("INFO")
-    old = draw(["1 0 0"])
+    old = make_pictures(["1 0 0"])
     made = {name: partial(old.get, name) for name in old}
-    assert draw(["1 0 0"], made=made) == {}
+    assert make_pictures(["1 0 0"], made=made) == {}
     assert "again" not in caplog.text
-    new = draw(["1 0 0"], made=made, spread=0.25)
+    new = make_pictures(["1 0 0"], made=made, spread=0.25)
     assert not new.keys() & old.keys()
     (message,) = [m for m in caplog.messages if "again" in m]
     assert message.startswith("'1 0 0' is drawn again: prior (stored 'prior@")
@@ -186,45 +195,20 @@ def test_pictures_depend_on_the_code_of_the_priors_network(monkeypatch):
     assert after == before
 
 
-def test_a_negative_prompt_leads_away():
+@pytest.mark.parametrize("kind", ["text", "picture"])
+def test_a_negative_prompt_leads_away(kind, tmp_path):
     """With guidance g the condition becomes n + g (c - n) in a linear prior."""
-    plain = draw(["1 0 0"], guidance_scale=2.0)
-    led = draw(["1 0 0"], guidance_scale=2.0, negative="0 1 0")
+    green = write_picture(tmp_path / "green.png", (0, 255, 0))
+    negative = green if kind == "picture" else "0 1 0"
+    plain = make_pictures(["1 0 0"], guidance_scale=2.0)
+    led = make_pictures(["1 0 0"], guidance_scale=2.0, negative=negative)
     green = [np.mean([p.image_u8[..., 1] for p in d.values()]) for d in (plain, led)]
     assert green[1] < green[0] - 20
-
-
-def test_pictures_are_those_of_the_model():
-    model = make_model(spread=0.5)
-    made = model(["1 0 0"], make_sampling(), num_samples=3, seed=7, rank=False)
-    pictures = draw(["1 0 0"], rank=False)
-    for number, picture in enumerate(pictures.values()):
-        assert "score" not in picture.labels
-        image = model.synthesise(made.w[0, number][None])
-        expected = image_to_uint8(torch.as_tensor(image))[0]
-        assert np.array_equal(picture.image_u8, expected)
 
 
 def write_picture(path, colour, size=(6, 4)):
     Image.new("RGB", size, colour).save(path)
     return str(path)
-
-
-def test_a_text_that_ends_as_a_picture_does_is_read(tmp_path):
-    path = write_picture(tmp_path / "face.PNG", (255, 51, 0))
-    expected = torch.tensor([1.0, -0.6, -1.0])[:, None, None].expand(3, 4, 4)
-    torch.testing.assert_close(read_query(path), expected)
-    assert read_query("a face like face.png but older").startswith("a face")
-
-
-@pytest.mark.parametrize("content", [None, b"no picture"])
-def test_a_picture_that_cannot_be_read_leaves_the_others(content, tmp_path):
-    path = tmp_path / "face.png"
-    if content:
-        path.write_bytes(content)
-    problems = find_problems(["1 0 0", str(path)], ColourEncoder())
-    assert list(problems) == [str(path)]
-    assert "must be a picture, but cannot be read" in problems[str(path)]
 
 
 def test_names_of_pictures_follow_their_content(tmp_path):
@@ -235,24 +219,3 @@ def test_names_of_pictures_follow_their_content(tmp_path):
     led = name_all(negative=str(tmp_path / "Face 1.png"))
     write_picture(tmp_path / "Face 1.png", "green")
     assert name_all(negative=str(tmp_path / "Face 1.png")) != led
-
-
-def test_variations_of_a_picture_are_those_of_the_image(tmp_path):
-    path = write_picture(tmp_path / "face.png", (255, 0, 128))
-    model = make_model(spread=0.5)
-    made = model([read_query(path)], make_sampling(), num_samples=3, seed=7, rank=True)
-    pictures = draw([path], rank=True)
-    for number, picture in enumerate(pictures.values()):
-        np.testing.assert_array_equal(picture.image_u8, made.images[0, number])
-        assert picture.labels["prompt"] == path
-        assert float(picture.labels["score"]) == pytest.approx(
-            made.scores[0, number], abs=1e-4
-        )
-
-
-def test_a_negative_prompt_may_be_a_picture(tmp_path):
-    green = write_picture(tmp_path / "green.png", (0, 255, 0))
-    plain = draw(["1 0 0"], guidance_scale=2.0)
-    led = draw(["1 0 0"], guidance_scale=2.0, negative=green)
-    levels = [np.mean([p.image_u8[..., 1] for p in d.values()]) for d in (plain, led)]
-    assert levels[1] < levels[0] - 20

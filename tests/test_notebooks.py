@@ -1,15 +1,14 @@
 """The notebooks, on what a tiny run leaves behind."""
 
-import sys
 from pathlib import Path
 
 import nbformat
-import processes
 import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
+from projects import ROOT, kedro
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CONFIG = "run: {params: {evaluation: {only: 'random_w, reference, clip2latent_fast'}}}"
 
 
@@ -31,7 +30,7 @@ def test_every_cell_runs_on_the_artifacts_of_a_run(project_path, monkeypatch):
     monkeypatch.setenv("KEDRO_DISABLE_TELEMETRY", "1")
     monkeypatch.delenv("MPLBACKEND", raising=False)  # the notebooks show figures
     Path("run.yml").write_text(CONFIG)
-    run = processes.run([sys.executable, "-m", "kedro", "run", "--config=run.yml"])
+    run = kedro("run", "--config=run.yml")
     assert run.returncode == 0, run.stderr
 
     folder = project_path / "notebooks"

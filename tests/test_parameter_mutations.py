@@ -71,7 +71,11 @@ def test_a_number_that_no_tensor_holds_is_refused(path, value):
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
-        ("evaluation.rows.x", {"method": []}, "evaluation.rows.x.method must be one"),
+        (
+            "evaluation.rows.x",
+            {"method": []},
+            "evaluation.rows.x.method must be a string",
+        ),
         (
             "inference.prompts",
             ["a", ["b"]],

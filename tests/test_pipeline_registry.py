@@ -1,19 +1,15 @@
-from pathlib import Path
-
 import pytest
-from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog
+from projects import open_config, walk
 
 from clip2latent_kedro.pipeline_registry import register_pipelines
-from clip2latent_kedro.settings import CONFIG_LOADER_ARGS
 
-CONF = Path(__file__).parents[1] / "conf"
 PIPELINES = register_pipelines()
 
 
 @pytest.fixture(scope="module")
 def loader():
-    return OmegaConfigLoader(str(CONF), env="base", **CONFIG_LOADER_ARGS)
+    return open_config()
 
 
 def test_default_goes_from_z_to_scores():
@@ -25,7 +21,7 @@ def test_default_goes_from_z_to_scores():
 @pytest.mark.parametrize("name", PIPELINES)
 def test_catalog_and_parameters_hold_what_a_pipeline_needs(name, loader):
     catalog = DataCatalog.from_config(loader["catalog"])
-    known = {f"params:{path}" for path in walk(loader["parameters"])}
+    known = {f"params:{path}" for path, _ in walk(loader["parameters"])}
     pipeline = PIPELINES[name]
     stored = {entry for entry in pipeline.inputs() if not entry.startswith("params:")}
     assert pipeline.inputs() - stored <= known
@@ -42,16 +38,6 @@ def test_every_catalog_entry_is_used(loader):
     [("ViT-B/32", "ViT-B-32"), ("ViT-L/14@336px", "ViT-L-14-336")],
 )
 def test_clip_variant_on_the_command_line_chooses_the_encoder(variant, model):
-    params = {"data": {"clip_variant": variant}}
-    loader = OmegaConfigLoader(
-        str(CONF), env="base", runtime_params=params, **CONFIG_LOADER_ARGS
-    )
-    options = loader["catalog"]["encoder"]["options"]
+    config = open_config(data={"clip_variant": variant})
+    options = config["catalog"]["encoder"]["options"]
     assert options["model"] == f"{model}-quickgelu"
-
-
-def walk(tree, prefix=""):
-    for name, value in tree.items():
-        yield f"{prefix}{name}"
-        if isinstance(value, dict):
-            yield from walk(value, f"{prefix}{name}.")

@@ -18,31 +18,42 @@ from clip2latent_kedro.provenance import (
     list_differences,
 )
 
-
-def test_each_setting_that_differs_is_named_with_both_values():
-    stored = {"seed": 0, "train": {"lr": 0.1, "bs": 8}, "gone": 1}
-    asked = {"seed": 0, "train": {"lr": 0.2, "bs": 8}, "new": [1]}
-    assert list_differences(stored, asked) == [
-        "gone (stored 1, asked None)",
-        "new (stored None, asked [1])",
-        "train.lr (stored 0.1, asked 0.2)",
-    ]
+TRAINED = {"seed": 0, "train": {"lr": 0.1, "bs": 8}, "gone": 1}
 
 
-def test_free_settings_and_all_below_them_may_differ():
-    stored = {"versions": {"torch": "1", "zarr": "2"}, "train": {"save_it": 1}}
-    asked = {"versions": {"torch": "3"}, "train": {"save_it": 2}}
-    assert list_differences(stored, asked, free={"versions", "train.save_it"}) == []
-    assert list_differences({"seeds": 1}, {"seeds": 2}, free={"seed"})
-
-
-def test_equal_settings_have_no_difference():
-    assert list_differences({"a": {"b": [1, 2]}}, {"a": {"b": [1, 2]}}) == []
-
-
-def test_a_digest_is_shown_by_its_start():
-    (phrase,) = list_differences({"code": "a" * 64}, {"code": "b" * 64})
-    assert phrase == "code (stored 'aaaaaaaaaaaa...', asked 'bbbbbbbbbbbb...')"
+@pytest.mark.parametrize(
+    ("stored", "asked", "free", "expected"),
+    [
+        (TRAINED, TRAINED, (), []),
+        (
+            TRAINED,
+            {"seed": 0, "train": {"lr": 0.2, "bs": 8}, "new": [1]},
+            (),
+            [
+                "gone (stored 1, asked None)",
+                "new (stored None, asked [1])",
+                "train.lr (stored 0.1, asked 0.2)",
+            ],
+        ),
+        (TRAINED, {"seed": 0, "train": {"lr": 1}}, ("train", "gone"), []),
+        (
+            TRAINED,
+            {**TRAINED, "gone": 2},
+            ("go",),
+            ["gone (stored 1, asked 2)"],
+        ),
+        (
+            {"code": "a" * 64},
+            {"code": "b" * 64},
+            (),
+            ["code (stored 'aaaaaaaaaaaa...', asked 'bbbbbbbbbbbb...')"],
+        ),
+    ],
+)
+def test_settings_that_differ_are_named_unless_they_are_free(
+    stored, asked, free, expected
+):
+    assert list_differences(stored, asked, free=set(free)) == expected
 
 
 PACKAGE = {
@@ -97,50 +108,50 @@ def digest(tmp_path, monkeypatch):
     return digest
 
 
-@pytest.mark.parametrize(
-    ("file", "old", "new"),
-    [
-        ("formula.py", "Return twice as much.", "Return 2 x."),
-        ("formula.py", '    """Return twice as much."""\n', ""),
-        ("formula.py", "# twice", "# two times"),
-        ("formula.py", "2 * x", "(2*x)"),
-        ("start.py", '"""Starts."""', "# nothing"),
-        ("apart.py", "1", "2"),
-    ],
-)
-def test_words_layout_and_other_modules_keep_a_digest(digest, file, old, new):
-    assert digest(file, old, new) == digest()
+SAME, MOVED = True, False
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new"),
+    ("file", "old", "new", "is_same"),
     [
-        ("formula.py", "2 * x", "3 * x"),
-        ("formula.py", "2 * x", "2.0 * x"),
-        ("start.py", "return Model()", "return None"),
-        ("late.py", "1", "2"),
-        ("named.py", "1", "2"),
-        ("kinds.py", '"a"', '"b"'),
+        ("formula.py", "Return twice as much.", "Return 2 x.", SAME),
+        ("formula.py", '    """Return twice as much."""\n', "", SAME),
+        ("formula.py", "# twice", "# two times", SAME),
+        ("formula.py", "2 * x", "(2*x)", SAME),
+        ("start.py", '"""Starts."""', "# nothing", SAME),
+        ("apart.py", "1", "2", SAME),
+        ("formula.py", "2 * x", "3 * x", MOVED),
+        ("formula.py", "2 * x", "2.0 * x", MOVED),
+        ("start.py", "return Model()", "return None", MOVED),
+        ("late.py", "1", "2", MOVED),
+        ("named.py", "1", "2", MOVED),
+        ("kinds.py", '"a"', '"b"', MOVED),
     ],
 )
-def test_code_that_is_imported_somewhere_moves_a_digest(digest, file, old, new):
-    assert digest(file, old, new) != digest()
+def test_code_that_is_imported_moves_a_digest_and_words_do_not(
+    digest, file, old, new, is_same
+):
+    assert (digest(file, old, new) == digest()) == is_same
 
 
-def test_a_model_brings_its_own_modules_and_those_of_its_loader(tmp_path, monkeypatch):
+class Holder:
+    """What holds models, in attributes and containers, and itself."""
+
+    __module__ = "somebodys.method"
+
+    def __init__(self, *parts):
+        self.itself, self.steps, self.stages = self, [1], {"last": [*parts]}
+        self.stages["all"] = self.stages
+
+
+def of_module(name, base=object):
+    return type("Part", (base,), {"__module__": name, "identity": None})()
+
+
+def test_a_model_brings_the_modules_of_all_in_it_and_of_its_loader(
+    tmp_path, monkeypatch
+):
     """A user's own package: its class, what wraps it, and its entry point."""
-
-    class Model:
-        __module__ = "keyed.models"
-        identity = None
-
-    class Wrapper:
-        __module__ = "somewhere"
-        identity = None
-
-        def __init__(self, model):
-            self.model = model
-
     installed = tmp_path / "keyed-1.0.dist-info"
     installed.mkdir()
     (installed / "METADATA").write_text("Name: keyed\nVersion: 1.0\n")
@@ -149,45 +160,11 @@ def test_a_model_brings_its_own_modules_and_those_of_its_loader(tmp_path, monkey
         "[another_program]\nelse = keyed.other:load\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    expected = {"somewhere", "keyed.models", "keyed.loading"}
-    assert provenance._modules_of(Wrapper(Wrapper(Model()))) == expected
-
-
-def test_what_holds_a_model_brings_the_modules_of_all_in_it():
-    """Of a prior the network, which it knows by an interface alone; once each."""
-
-    class Network(torch.nn.Module):
-        __module__ = f"{provenance.__package__}.prior.mlp"
-
-    class Prior(torch.nn.Module):
-        __module__ = f"{provenance.__package__}.prior.diffusion"
-
-        def __init__(self):
-            super().__init__()
-            self.networks = torch.nn.Sequential(Network())
-            self.linear = torch.nn.Linear(1, 1)
-
-    class Method:
-        __module__ = "somebodys.method"
-
-        def __init__(self):
-            self.prior, self.itself, self.steps = Prior(), self, [1]
-            self.stages = {"last": [Stage()]}
-            self.stages["all"] = self.stages
-
-    class Stage:
-        __module__ = "somebodys.stage"
-
-    assert provenance._modules_of(Method()) >= {
-        "somebodys.method",
-        "somebodys.stage",
-        Prior.__module__,
-        Network.__module__,
-    }
-    assert not any(
-        name.startswith(("torch", "builtins"))
-        for name in provenance._modules_of(Method())
-    )
+    network = f"{provenance.__package__}.prior.mlp"
+    inside = torch.nn.Sequential(of_module(network, torch.nn.Module))
+    inside.append(torch.nn.Linear(1, 1))
+    found = provenance._modules_of(Holder(Holder(of_module("keyed.models")), inside))
+    assert found == {"somebodys.method", "keyed.models", "keyed.loading", network}
 
 
 def test_equal_code_versions_and_device_are_equal_making():
@@ -212,6 +189,9 @@ def test_a_training_goes_on_under_other_code_and_says_so(caplog):
 COMPUTED_BY = {
     "pairs": ["pairs.generation", "generators.adapters", "encoders.compact_clip"],
     "rows": ["study.samples", "methods.clip2latent"],
+    "rows without a prior": ["study.samples", "methods.random_w", "methods.references"],
+    "generator images": ["study.distances"],
+    "seconds without a prior": ["study.timing", "methods.random_w"],
     "trials": ["study.engine", "methods.clip2latent"],
     "variants": ["study.ablation.plan"],
     "pictures": ["inference"],
@@ -223,7 +203,7 @@ COMPUTED_BY = {
     ("file", "moved"),
     [
         ("samplers/ddim.py", {"rows", "trials", "variants", "pictures"}),
-        ("prior/diffusion.py", COMPUTED_BY.keys() - {"pairs"}),
+        ("prior/diffusion.py", {"rows", "trials", "variants", "pictures", "trainings"}),
         ("generators/stylegan2_layers.py", {"pairs"}),
         ("study/scoring.py", {"trials", "variants"}),
         ("cli/overrides.py", set()),

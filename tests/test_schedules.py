@@ -65,26 +65,34 @@ def test_signal_falls_within_zero_and_one(name, num_timesteps):
     assert 0 < alpha_bar[-1] < alpha_bar[0] < 1
 
 
-def test_respacing_of_four_steps():
-    assert respaced_timesteps(1000, 4) == [750, 500, 250, 0]
-    assert respaced_timesteps(1000, 4, spacing="trailing") == [999, 749, 499, 249]
+FULL = list(range(999, -1, -1))
 
 
-@pytest.mark.parametrize("num_steps", [1, 3, 7, 10, 333, 999, 1000])
-def test_trailing_takes_any_number_of_distinct_steps(num_steps):
-    timesteps = respaced_timesteps(1000, num_steps, spacing="trailing")
+@pytest.mark.parametrize(
+    ("num_steps", "leading", "trailing"),
+    [(4, [750, 500, 250, 0], [999, 749, 499, 249]), (1000, FULL, FULL)],
+)
+def test_respacing_by_hand(num_steps, leading, trailing):
+    assert respaced_timesteps(1000, num_steps) == leading
+    assert respaced_timesteps(1000, num_steps, spacing="trailing") == trailing
 
-    assert len(timesteps) == num_steps
-    assert timesteps[0] == 999
-    assert timesteps[-1] >= 0
-    assert all(t > later for t, later in pairwise(timesteps))
 
-
-def test_all_steps_are_the_same_for_both_spacings():
-    full = list(range(999, -1, -1))
-
-    assert respaced_timesteps(1000, 1000) == full
-    assert respaced_timesteps(1000, 1000, spacing="trailing") == full
+@pytest.mark.parametrize("num_timesteps", [1, 2, 20, 1000])
+@pytest.mark.parametrize("spacing", ["trailing", *SCHEDULES])
+def test_any_number_of_distinct_steps_is_visited(spacing, num_timesteps):
+    """Trailing, or by Karras on each schedule: from pure noise downwards."""
+    visit = partial(respaced_timesteps, num_timesteps, spacing="trailing")
+    if spacing in SCHEDULES:
+        alpha_bar = SCHEDULES[spacing](max(20, num_timesteps))[:num_timesteps]
+        visit = partial(karras_timesteps, alpha_bar)
+    for num_steps in {1, 2, 3, 7, 333, num_timesteps - 1, num_timesteps}:
+        if not 1 <= num_steps <= num_timesteps:
+            continue
+        timesteps = visit(num_steps)
+        assert len(timesteps) == num_steps
+        assert timesteps[0] == num_timesteps - 1
+        assert timesteps[-1] >= 0
+        assert all(t > later for t, later in pairwise(timesteps))
 
 
 def test_steps_that_do_not_divide_are_explained():
@@ -117,21 +125,6 @@ def test_karras_is_even_in_the_seventh_root_of_the_noise(num_steps, most):
         root = most ** (1 / 7) + share * (least ** (1 / 7) - most ** (1 / 7))
         error = (sigma[t].log() - 7 * math.log(root)).abs()
         assert error <= gap[t - 1 : t + 1].max() / 2 + 1e-12
-
-
-@pytest.mark.parametrize("num_timesteps", [1, 2, 20, 1000])
-@pytest.mark.parametrize("name", SCHEDULES)
-def test_karras_takes_any_number_of_distinct_steps(name, num_timesteps):
-    alpha_bar = SCHEDULES[name](max(20, num_timesteps))[:num_timesteps]
-
-    for num_steps in {1, 2, 3, 7, num_timesteps - 1, num_timesteps}:
-        if not 1 <= num_steps <= num_timesteps:
-            continue
-        timesteps = karras_timesteps(alpha_bar, num_steps)
-        assert len(timesteps) == num_steps
-        assert timesteps[0] == num_timesteps - 1
-        assert timesteps[-1] >= 0
-        assert all(t > later for t, later in pairwise(timesteps))
 
 
 @pytest.mark.parametrize("num_steps", [0, 1001])

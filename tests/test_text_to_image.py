@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from linear_models import (
+from torch.nn import functional
+from world import (
     STATISTICS,
     ColourGenerator,
     make_model,
     make_prior,
     make_sampling,
 )
-from torch.nn import functional
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import image_to_uint8

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from linear_models import STATISTICS, ColourGenerator, make_prior, make_sampling
+from world import STATISTICS, ColourGenerator, make_prior, make_sampling
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import LatentGaussian, fit_gaussian
@@ -17,7 +17,7 @@ def make_gaussian(num_latents=2, w_dim=5):
     return fit_gaussian(2 + w @ mixing)
 
 
-def draw(num=60, spread=6.0, num_latents=2, w_dim=5):
+def sample_w(num=60, spread=6.0, num_latents=2, w_dim=5):
     """Points from about the mean of the Gaussian to far outside."""
     generator = torch.Generator().manual_seed(1)
     shape = (num, num_latents, w_dim)
@@ -32,7 +32,7 @@ def distances_on_the_way(w, centre, gaussian):
 
 
 def test_about_the_mean_the_distance_is_cut_to_the_radius():
-    gaussian, w = make_gaussian(), draw()
+    gaussian, w = make_gaussian(), sample_w()
     psi = psi_within_gaussian(w, gaussian.mean, gaussian, 0.9)
     before = gaussian.distance(w)
     expected = (gaussian.radius(0.9) / before).clamp_max(1)
@@ -46,7 +46,7 @@ def test_about_the_mean_the_distance_is_cut_to_the_radius():
 @pytest.mark.parametrize("offset", [0.0, 0.4, 3.0, 30.0])
 def test_about_any_centre_it_is_the_largest_psi_within_the_gaussian(offset):
     """Or, where no psi is within it, the one that comes closest."""
-    gaussian, w = make_gaussian(), draw()
+    gaussian, w = make_gaussian(), sample_w()
     centre = gaussian.mean.double() + offset * torch.linspace(-1, 1, 5).double()
     found = psi_within_gaussian(w, centre, gaussian, 0.8)
 
@@ -62,7 +62,7 @@ def test_about_any_centre_it_is_the_largest_psi_within_the_gaussian(offset):
 
 def test_a_w_inside_or_at_the_centre_is_left_alone():
     gaussian = make_gaussian()
-    inside = gaussian.mean[None].double() + 0.01 * draw(spread=0.1)
+    inside = gaussian.mean[None].double() + 0.01 * sample_w(spread=0.1)
     psi = psi_within_gaussian(inside, gaussian.mean, gaussian, 1.0)
     assert torch.equal(psi, torch.ones_like(psi))
     assert (
@@ -112,7 +112,7 @@ def test_auto_about_w_avg_stays_on_the_line_to_it():
 @pytest.mark.parametrize("truncation", ["fixed", "auto"])
 def test_layers_after_the_cutoff_are_left_alone(truncation):
     w = torch.tensor([[[3.0, -1, 2], [5, 5, 5]]])
-    gaussian = fit_gaussian(draw(num_latents=2, w_dim=3, spread=0.1))
+    gaussian = fit_gaussian(sample_w(num_latents=2, w_dim=3, spread=0.1))
     prior = make_prior(gaussian=gaussian, w_mean=torch.zeros(2, 3))
     settings = {"psi": 0.5, "truncation": truncation}
     whole, part = (
@@ -125,7 +125,7 @@ def test_layers_after_the_cutoff_are_left_alone(truncation):
 
 
 def test_no_truncation_changes_no_bit():
-    w = draw(num_latents=1, w_dim=3).float()
+    w = sample_w(num_latents=1, w_dim=3).float()
     assert torch.equal(truncated(w), w.expand(-1, 2, -1))
 
 

@@ -59,9 +59,7 @@ def viz(project_path):
     "options",
     [
         (),
-        ("--no-browser", "--port", "4999"),
         ("--port=4999",),
-        ("-e", "test"),
         ("-p", "training", "--env", "test"),
     ],
 )

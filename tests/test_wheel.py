@@ -9,7 +9,7 @@ from pathlib import Path
 import processes
 
 ROOT = Path(__file__).parents[1]
-WEIGHTS = Path("clip2latent_kedro/portraits/weights")
+WEIGHTS = Path("clip2latent_kedro/worlds/portraits/weights")
 SCRIPT = """
 import clip2latent_kedro
 from clip2latent_kedro.__main__ import main

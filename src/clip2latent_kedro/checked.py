@@ -37,7 +37,7 @@ PositiveInt = Annotated[int, Ge(1)]
 NonNegativeInt = Annotated[int, Ge(0)]
 PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
-Share = Annotated[float, Interval(ge=0, le=1)]
+Fraction = Annotated[float, Interval(ge=0, le=1)]
 Decay = Annotated[float, Interval(ge=0, lt=1)]
 Seed = Annotated[int, Le(inf)]  # hashed, so that it may be of any size
 
@@ -138,7 +138,7 @@ def change_settings(settings: T, changes: Mapping[str, Any]) -> T:
 
 
 def check_types(kind: type, values: Mapping[str, Any], path: str = "") -> None:
-    """Check the values that are a dataclass's, as far as there are any.
+    """Check the values of those fields of a dataclass that are given.
 
     Args:
         kind: The dataclass.

@@ -13,5 +13,5 @@ class InputError(ValueError):
 class MissingError(InputError):
     """There is nothing yet where a catalog entry or a path points.
 
-    An optional catalog entry (`datasets.OptionalDataset`) loads None then.
+    A catalog entry with `missing_ok: true` loads None then.
     """

@@ -182,7 +182,7 @@ def name_pictures(prompt: str, record: PictureRecord) -> list[str]:
 
     Args:
         prompt: A text, or the path of a picture.
-        record: Of `describe_pictures`.
+        record: What `describe_pictures` returned.
     """
     text = json.dumps(record, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]

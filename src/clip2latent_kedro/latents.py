@@ -116,8 +116,8 @@ def truncate(
         psi: 1 leaves w as it is, 0 gives the centre; one for all or [n].
         cutoff: Number of leading layers to truncate; all of them if None.
     """
-    share = torch.as_tensor(psi).to(w).expand(len(w))[:, None, None]
-    truncated = torch.lerp(centre.to(w).expand_as(w), w, share)  # psi 1 is exact
+    weight = torch.as_tensor(psi).to(w).expand(len(w))[:, None, None]
+    truncated = torch.lerp(centre.to(w).expand_as(w), w, weight)  # psi 1 is exact
     end = w.shape[1] if cutoff is None else cutoff
     return torch.cat([truncated[:, :end], w[:, end:]], dim=1)
 

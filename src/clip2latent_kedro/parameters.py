@@ -14,16 +14,11 @@ from clip2latent_kedro.checked import (
 )
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
-from clip2latent_kedro.methods import split_overrides
+from clip2latent_kedro.methods import make_settings, read_groups
 from clip2latent_kedro.methods.clip2gan import Clip2GanTrainingConfig
 from clip2latent_kedro.methods.lafite import LafiteTrainingConfig
-from clip2latent_kedro.methods.optimisation import OptimisationConfig
+from clip2latent_kedro.methods.optimisation.config import OptimisationParameters
 from clip2latent_kedro.pairs import DataConfig, GenerationConfig
-from clip2latent_kedro.portraits.clip import ClipFinetuneConfig, ClipTrainingConfig
-from clip2latent_kedro.portraits.generator import GeneratorConfig
-from clip2latent_kedro.portraits.judge import JudgeConfig
-from clip2latent_kedro.portraits.vae import VaeTrainingConfig
-from clip2latent_kedro.portraits.vae_flow import FlowTrainingConfig
 from clip2latent_kedro.prior.config import TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig
 from clip2latent_kedro.prior.distillation.config import DistillationConfig
@@ -34,8 +29,15 @@ from clip2latent_kedro.study.ablation.config import GROUPS, OWN, AblationConfig
 from clip2latent_kedro.study.config import EvaluationConfig, read_rows
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.validation import ValidationConfig
+from clip2latent_kedro.worlds.portraits.clip import (
+    ClipFinetuneConfig,
+    ClipTrainingConfig,
+)
+from clip2latent_kedro.worlds.portraits.generator import GeneratorConfig
+from clip2latent_kedro.worlds.portraits.judge import JudgeConfig
+from clip2latent_kedro.worlds.portraits.vae import FlowTrainingConfig, VaeTrainingConfig
 
-GONE = {"ablation.ensemble_size": "Priors are trained one by one: remove it."}
+GONE = {"ablation.ensemble_size": "Priors are trained side by side: remove it."}
 
 
 @dataclass(frozen=True)
@@ -61,17 +63,6 @@ class PortraitsParameters(Checked):
     generator: GeneratorConfig
     vae: VaeTrainingConfig
     vae_flow: FlowTrainingConfig
-
-
-@dataclass(frozen=True)
-class OptimisationParameters(Checked):
-    """`params:baselines.optimisation`: ways of searching for a latent."""
-
-    article: OptimisationConfig
-    plain: OptimisationConfig
-    strong: OptimisationConfig
-    styleclip: OptimisationConfig
-    refine: OptimisationConfig
 
 
 @dataclass(frozen=True)
@@ -127,31 +118,19 @@ def check_parameters(tree: Mapping[str, Any]) -> None:
         if setting in tree.get(group, {}):
             raise InputError(f"{name} is not a parameter any more. {advice}")
     parameters = read_settings(Parameters, tree)
-    for where, changes in _variants(parameters):
-        try:
-            change_settings(parameters, changes)
-        except InputError as error:
-            msg = f"In {where}, {error}"
-            raise InputError(msg) from None
-
-
-def _variants(parameters: Parameters) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the place of each variant, and what it changes of the parameters."""
+    groups = read_groups(parameters.sampling, parameters.baselines.optimisation)
     for name, row in read_rows(parameters.evaluation.rows).items():
-        group, changed = split_overrides(row.overrides, row.method)
-        if group is not None:
-            yield f"evaluation.rows.{name}", _within(group, changed)
+        make_settings(f"evaluation.rows.{name}", row.overrides, groups, row.method)
     for point in parameters.sweep.variants():
-        changed = split_overrides(point.overrides)[1]
-        yield f"sweep.grids.{point.group}", _within("sampling", changed)
+        make_settings(f"sweep.grids.{point.group}", point.overrides, groups)
     ablation = parameters.ablation
     for study in ablation.read_studies().values():
         budget = ablation.budget if study.retrains else {}
         for variant in study.variants():
             changed = {**budget, **variant.overrides}
             of_run = {n: changed[n] for n in changed if n not in GROUPS[OWN]}
-            yield f"ablation.studies.{study.name}", of_run
-
-
-def _within(group: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{group}.{name}": value for name, value in settings.items()}
+            try:
+                change_settings(parameters, of_run)
+            except InputError as error:
+                msg = f"In ablation.studies.{study.name}, {error}"
+                raise InputError(msg) from None

@@ -64,12 +64,12 @@ def digest_code(*roots: str) -> str:
         roots: Names of modules; the code of one without a source counts by its name.
     """
     trees: dict[str, str] = {}
-    due = list(roots)
-    while due:
-        name = due.pop()
+    queue = list(roots)
+    while queue:
+        name = queue.pop()
         if name not in trees:
             trees[name], imported = _read_module(name)
-            due += imported
+            queue += imported
     return hashlib.sha256(json.dumps(trees, sort_keys=True).encode()).hexdigest()
 
 
@@ -89,26 +89,6 @@ def read_training_seconds(weights: Path) -> float | None:
     except (ValueError, KeyError, TypeError) as error:
         msg = f"{beside} must hold training_seconds, got {error!r}. Remove it."
         raise InputError(msg) from error
-
-
-def find_current(
-    made_by: Mapping[str, Mapping[str, Any]], now: Mapping[str, Any], *, what: str
-) -> set[str]:
-    """Return the names of results that were made as now, and log why others are not.
-
-    Args:
-        made_by: How each was made (see `describe_provenance`).
-        now: How they would be made now.
-        what: They are, for the log.
-    """
-    reasons = {name: list_differences(made, now) for name, made in made_by.items()}
-    outdated = [found for found in reasons.values() if found]
-    if outdated:
-        phrases = sorted({phrase for found in outdated for phrase in found})
-        logger.warning(
-            "%d %s are computed again: %s.", len(outdated), what, ", ".join(phrases)
-        )
-    return {name for name, found in reasons.items() if not found}
 
 
 def extend_provenance(
@@ -142,7 +122,7 @@ def list_differences(
 
     Args:
         stored: Settings, nested.
-        asked: The same, of now.
+        asked: Settings of the run that begins, nested likewise.
         free: Dotted names that may differ, with all that is below them.
     """
     before, now = dict(_leaves(stored)), dict(_leaves(asked))
@@ -176,25 +156,25 @@ def _modules_of(model: object) -> set[str]:
     """
     packages = {__package__, type(model).__module__.partition(".")[0]}
     names, seen = set(), set()
-    due: list[object] = [model]
-    while due:
-        part = due.pop()
+    queue: list[object] = [model]
+    while queue:
+        part = queue.pop()
         if id(part) in seen:
             continue
         seen.add(id(part))
         if isinstance(part, Mapping):
-            due += part.values()
+            queue += part.values()
         elif isinstance(part, list | tuple | set | frozenset):
-            due += part
+            queue += part
         else:
             module = type(part).__module__
             package = module.partition(".")[0]
             if package in packages or hasattr(part, "identity"):
                 packages.add(package)
                 names.add(module)
-                due += getattr(part, "__dict__", {}).values()
+                queue += getattr(part, "__dict__", {}).values()
             elif hasattr(part, "_modules"):  # torch's own, such as a sequence
-                due.append(part._modules)
+                queue.append(part._modules)
     return names | {
         point.module
         for group in entry_points().groups
@@ -275,11 +255,11 @@ def _find_imports(tree: ast.Module, name: str, package: str) -> set[str]:
 
 def _walk(tree: ast.AST) -> Iterator[ast.AST]:
     """Yield all nodes but those under `if TYPE_CHECKING`, which compute nothing."""
-    due = [tree]
-    while due:
-        node = due.pop()
+    queue = [tree]
+    while queue:
+        node = queue.pop()
         yield node
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            due += node.orelse
+            queue += node.orelse
         else:
-            due += ast.iter_child_nodes(node)
+            queue += ast.iter_child_nodes(node)

@@ -162,7 +162,7 @@ class TextToImage:
             embedded: Queries, or plain embeddings of texts, [n, clip_dim].
             sampling: How latents are sampled.
             num_samples: Samples of each.
-            seed: Of `sample_w`.
+            seed: The one that `sample_w` is given; decides which images are mixed in.
 
         Returns:
             [n, width], or [n, num_samples, width] if samples differ in it.
@@ -190,7 +190,7 @@ class TextToImage:
         Args:
             condition: What `condition` returns, [n, width] or [n, num_samples, width].
             sampling: How latents are sampled.
-            num_samples: Of each condition.
+            num_samples: Samples of each condition.
             seed: Sample j of condition i depends on (seed, i, j) alone.
             negative: What guidance leads away from, likewise; one for all or n.
 

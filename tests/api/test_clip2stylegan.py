@@ -6,15 +6,15 @@ import numpy as np
 import processes
 import pytest
 import torch
-from linear_models import (
+from PIL import Image
+from torch.nn import functional
+from world import (
     STATISTICS,
     ColourEncoder,
     ColourGenerator,
     make_prior,
     make_sampling,
 )
-from PIL import Image
-from torch.nn import functional
 
 import clip2latent_kedro
 from clip2latent_kedro.api import Clip2StyleGAN
@@ -31,11 +31,12 @@ def make_api(spread=0.5, *, settings=None, **changes):
         ColourGenerator(),
         ColourEncoder(),
         make_prior(spread),
-        latent_repeats=[2],
         sampling=make_sampling(**(settings or {})),
         preprocess={},
         references=(None, None),
-        read_checkpoint=Checkpoint,  # never called
+        checkpoint=Checkpoint(
+            step=0, settings={"data": {"latent_repeats": [2]}}, statistics=None
+        ),
     )
     return Clip2StyleGAN(models, "cpu", **changes)
 

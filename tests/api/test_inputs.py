@@ -66,18 +66,6 @@ def test_a_file_runs_nothing(tmp_path):
         read(tmp_path / "zip.pt")
 
 
-def test_a_shape_that_the_file_does_not_hold_costs_nothing(tmp_path):
-    path = tmp_path / "age.npy"
-    np.save(path, np.zeros(3))
-    whole = path.read_bytes()
-    path.write_bytes(whole.replace(b"(3,), }" + 13 * b" ", b"(30000000000000,), }"))
-    assert path.read_bytes() != whole
-    with pytest.raises(
-        InputError, match=r"age.npy could not be read .* takes 240000000000000"
-    ):
-        read(path)
-
-
 @pytest.mark.parametrize("name", ["age.pt", "age.npy"])
 @pytest.mark.parametrize("content", [None, b"", b"not a tensor"])
 def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content):

@@ -7,8 +7,8 @@ import pytest
 import torch
 import yaml
 from omegaconf import OmegaConf
-from portraits_checkpoint import WEIGHTS, make_portraits_checkpoint
 from prior.published_toys import average_buffers
+from shipped import PORTRAITS, WEIGHTS, make_portraits_checkpoint
 
 from clip2latent_kedro.api import Clip2StyleGAN
 from clip2latent_kedro.errors import InputError
@@ -16,13 +16,10 @@ from clip2latent_kedro.prior.published import published_config, write_published
 
 PROMPTS = ["a photograph of an old man with a grey beard", "a young woman"]
 SETTINGS = {
-    "generator": {
-        "kind": "stylegan2",
-        "filepath": str(WEIGHTS / "generator.safetensors"),
-    },
-    "encoder": {"kind": "compact_clip", "filepath": str(WEIGHTS / "clip.safetensors")},
+    **PORTRAITS,
     "sampling": {"sampler": "ddpm", "num_steps": 4, "guidance_scale": 2.0},
 }
+UPSTREAM = {**SETTINGS, "sampling": {**SETTINGS["sampling"], "variance": "upstream"}}
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +65,15 @@ def test_the_original_call_with_the_original_yaml(published, expected, tmp_path)
         "clip_variant": str(WEIGHTS / "clip.safetensors"),
     }
     original |= {"device": "cuda:0", "wandb_project": "clip2latent", "resume": None}
+    original["model"]["diffusion"]["timesteps"] = "${model.network.num_timesteps}"
+    original["unused"] = "${oc.env:NO_SUCH_VARIABLE}"
     (tmp_path / "models").symlink_to(WEIGHTS)
     (tmp_path / "paper.yaml").write_text(yaml.safe_dump(original))
     model = Clip2StyleGAN(str(tmp_path / "paper.yaml"), "cpu", published)
     assert (model.sampling.num_steps, model.sampling.guidance_scale) == (20, 1.0)
-    upstream = {"sampling": {**SETTINGS["sampling"], "variance": "upstream"}}
-    reference = Clip2StyleGAN({**SETTINGS, **upstream}, "cpu", published)
     w = model(PROMPTS, 2, 2.0, 1.0, 5, return_w=True)[2]
-    assert torch.equal(w, reference(PROMPTS, 2, return_w=True)[2])
+    reference = Clip2StyleGAN(UPSTREAM, "cpu", published)(PROMPTS, 2, return_w=True)
+    assert torch.equal(w, reference[2])
     del original["data"]["sg_pkl"]
     with pytest.raises(InputError, match=r"must name the generator as data.sg_pkl, go"):
         Clip2StyleGAN(original, "cpu", published)
@@ -99,20 +97,6 @@ def test_a_configuration_may_be_an_object_of_omegaconf(published, expected):
     model = Clip2StyleGAN(own, "cpu", published)
     w = model(PROMPTS, 2, sampling=overrides, return_w=True)[2]
     assert torch.equal(w, expected)
-
-    original = published_config(make_portraits_checkpoint())
-    original["data"] |= {
-        "sg_pkl": str(WEIGHTS / "generator.safetensors"),
-        "clip_variant": "${encoder_file}",
-    }
-    original["model"]["diffusion"]["timesteps"] = "${model.network.num_timesteps}"
-    original["encoder_file"] = str(WEIGHTS / "clip.safetensors")
-    original["unused"] = "${oc.env:NO_SUCH_VARIABLE}"
-    model = Clip2StyleGAN(OmegaConf.create(original), "cpu", published)
-    w = model(PROMPTS, 2, 2.0, 1.0, 5, return_w=True)[2]
-    upstream = {"sampling": {**SETTINGS["sampling"], "variance": "upstream"}}
-    reference = Clip2StyleGAN({**SETTINGS, **upstream}, "cpu", published)
-    assert torch.equal(w, reference(PROMPTS, 2, return_w=True)[2])
 
 
 @pytest.mark.parametrize(

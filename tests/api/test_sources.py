@@ -20,7 +20,7 @@ from clip2latent_kedro.prior.checkpoint import (
 )
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
 
-WEIGHTS = Path(__file__).parents[2] / "src/clip2latent_kedro/portraits/weights"
+WEIGHTS = Path(__file__).parents[2] / "src/clip2latent_kedro/worlds/portraits/weights"
 PROMPTS = ["a photograph of an old man with a grey beard", "a young woman"]
 NETWORK = {
     "kind": "mlp",
@@ -136,9 +136,9 @@ def test_a_project_gives_models_sampling_and_bank(project_path, checkpoint):
 @pytest.mark.parametrize(
     ("cfg", "place", "message"),
     [
-        ({**SETTINGS, "judge": {}}, "x", "cfg must be a mapping of generator, encoder"),
-        ({"generator": SETTINGS["generator"]}, "x", "cfg must be a mapping .* got gen"),
-        ({**SETTINGS, "encoder": "clip"}, "x", r"cfg\['encoder'\] must .* got .clip."),
+        ({**SETTINGS, "judge": {}}, "x", r"cfg\.judge is not a parameter\."),
+        ({"generator": SETTINGS["generator"]}, "x", "cfg.encoder is missing"),
+        ({**SETTINGS, "encoder": "clip"}, "x", "cfg.encoder must .* got .clip."),
         (SETTINGS, None, "checkpoint must be a path or an address .* got None"),
         (SETTINGS, "no/such", "a file or an address, got 'no/such', which is none"),
         ("no/such/folder", None, "cfg must be the folder of a Kedro project"),
@@ -151,7 +151,7 @@ def test_what_cannot_be_used_is_named(cfg, place, message):
 
 def test_wrong_settings_of_sampling_are_named(checkpoint):
     few = {**SETTINGS, "sampling": {"sampler": "ddim"}}
-    with pytest.raises(InputError, match=r"cfg\['sampling'\] must be settings"):
+    with pytest.raises(InputError, match=r"sampling\.num_steps is missing"):
         Clip2StyleGAN(few, "cpu", checkpoint)
 
 

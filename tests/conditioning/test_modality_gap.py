@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from linear_models import IMAGE_MEAN, TEXT_MEAN, make_prior, make_sampling
 from torch.nn import functional
+from world import IMAGE_MEAN, TEXT_MEAN, make_prior, make_sampling
 
 from clip2latent_kedro.conditioning import (
     EmbeddedQueries,
@@ -46,13 +46,8 @@ def test_texts_that_are_images_moved_by_a_constant_come_back_to_the_images():
     torch.testing.assert_close(found, 2 * images)
 
 
-def test_a_shift_needs_both_means():
-    no_texts = EmbeddingStatistics(IMAGE_MEAN, 2.0)
-    with pytest.raises(InputError, match="mean of the text embeddings is not known"):
-        condition(prior=make_prior(embedding_statistics=no_texts), mean_shift=1.0)
+def test_without_statistics_a_text_stays_as_it_is():
     unknown = make_prior(embedding_statistics=None)
-    with pytest.raises(InputError, match="mean of the image embeddings is not known"):
-        condition(prior=unknown, mean_shift=1.0)
     torch.testing.assert_close(condition(prior=unknown), TEXT)
 
 
@@ -84,18 +79,6 @@ def test_texts_are_as_noisy_as_in_training_and_images_are_not(asked, told):
     assert found.shape == (2, 4)
     torch.testing.assert_close(found[:, 3], torch.tensor([told, 0.0]))
     assert condition_on_image(prior, IMAGE)[0, 3] == 0
-
-
-def test_a_noise_level_needs_a_prior_that_takes_it():
-    with pytest.raises(InputError, match="noise_level must be null for a prior that"):
-        condition(noise_level=0.5)
-
-
-def test_a_noise_level_is_one_that_training_had():
-    prior = make_prior(condition_inputs=("noise_level",), embed_noise_scale=0.75)
-    queries = EmbeddedQueries.of_texts(TEXT)
-    with pytest.raises(InputError, match=r"noise_level must be at most 0.75, which th"):
-        condition_on_queries(prior, queries, make_sampling(noise_level=0.8), **ONE)
 
 
 def bank(num_rows=40):
@@ -149,9 +132,30 @@ def test_retrieval_leaves_plain_images_alone():
     torch.testing.assert_close(found[0, :, 3], torch.full((4,), 0.75))
 
 
+NOISY = {"condition_inputs": ("noise_level",), "embed_noise_scale": 0.75}
+NO_TEXTS = {"embedding_statistics": EmbeddingStatistics(IMAGE_MEAN, 2.0)}
+
+
+@pytest.mark.parametrize(
+    ("prior", "settings", "message"),
+    [
+        (NO_TEXTS, {"mean_shift": 1.0}, "mean of the text embeddings is not known"),
+        (
+            {"embedding_statistics": None},
+            {"mean_shift": 1.0},
+            "mean of the image embeddings is not known",
+        ),
+        ({}, {"noise_level": 0.5}, "noise_level must be null for a prior that"),
+        (NOISY, {"noise_level": 0.8}, "noise_level must be at most 0.75, which th"),
+        ({}, {"retrieval_share": 0.5}, "retrieval_share must be 0 where there are"),
+    ],
+)
+def test_what_a_prior_cannot_do_is_refused(prior, settings, message):
+    with pytest.raises(InputError, match=message):
+        condition(prior=make_prior(**prior), **settings)
+
+
 def test_retrieval_needs_a_large_enough_bank():
-    with pytest.raises(InputError, match="retrieval_share must be 0 where there are"):
-        condition_on_queries(make_prior(), TEXT, retrieving(), **ONE)
     few = {"retrieval_bank": bank(4)}
     with pytest.raises(InputError, match=r"at most the 4 embeddings .* got 5"):
         condition_on_queries(make_prior(), TEXT, retrieving(), **ONE, **few)

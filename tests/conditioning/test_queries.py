@@ -1,7 +1,7 @@
 import pytest
 import torch
-from linear_models import ColourEncoder
 from torch.nn import functional
+from world import ColourEncoder
 
 from clip2latent_kedro.conditioning import EmbeddedQueries, embed_queries
 from clip2latent_kedro.errors import InputError

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 import zarr
-from linear_models import make_sampling
+from world import make_sampling
 
 from clip2latent_kedro.conditioning.retrieval import (
     dirichlet_weights,
@@ -26,12 +26,8 @@ def test_those_taken_are_the_nearest_and_then_the_farthest_from_any_taken():
     found = np.degrees(np.arctan2(chosen[0, :, 1], chosen[0, :, 0]))
     # 60 is 59 away, then -50 is 51, then -30 is 20, 42 is 18 and 10 is 9.
     np.testing.assert_allclose(found, [1, 60, -50, -30])
-
-
-def test_all_of_them_can_be_taken():
-    neighbours = angles(0, 3, 50, 20)
-    chosen = farthest_points(neighbours, 4)
-    assert {tuple(row) for row in chosen[0]} == {tuple(row) for row in neighbours[0]}
+    whole = farthest_points(neighbours, 6)[0]
+    assert {tuple(row) for row in whole} == {tuple(row) for row in neighbours[0]}
 
 
 def test_prompts_do_not_disturb_each_other():
@@ -62,18 +58,23 @@ def make_bank():
     return np.random.default_rng(0).standard_normal((300, 4)).astype(np.float32)
 
 
-def test_a_mix_is_of_the_chosen_neighbours_with_the_drawn_weights():
-    bank = make_bank()
+@pytest.mark.parametrize("spread", [1, 6])
+def test_a_mix_is_of_the_chosen_neighbours_with_the_drawn_weights(spread):
+    """A single neighbour leaves nothing to chance: one row is for all samples."""
+    bank, retrieval = make_bank(), {"retrieval_neighbours": 20}
     settings = make_sampling(
-        retrieval_neighbours=20, retrieval_spread=6, retrieval_concentration=0.5
+        **retrieval, retrieval_spread=spread, retrieval_concentration=0.5
     )
     found = mix_neighbours(DIRECTION, bank, settings, num_samples=7, seed=3)
 
     rows = bank / np.linalg.norm(bank, axis=1, keepdims=True)
-    weights = dirichlet_weights((3, 7, 6), 0.5, seed=3)
+    weights = np.ones((3, 1, 1))
+    if spread > 1:
+        weights = dirichlet_weights((3, 7, spread), 0.5, seed=3)
+    assert found.shape == (*weights.shape[:2], 4)
     for prompt, direction in enumerate(DIRECTION.numpy()):
         nearest = rows[np.argsort(-rows @ direction)[:20]]
-        mix = weights[prompt] @ farthest_points(nearest[None], 6)[0]
+        mix = weights[prompt] @ farthest_points(nearest[None], spread)[0]
         expected = mix / np.linalg.norm(mix, axis=1, keepdims=True)
         np.testing.assert_allclose(found[prompt], expected, atol=1e-5)
 
@@ -90,9 +91,3 @@ def test_a_bank_on_disk_gives_the_same(tmp_path):
         for kept in (bank, stored)
     )
     torch.testing.assert_close(first, second, rtol=0, atol=1e-6)
-
-
-def test_a_single_neighbour_leaves_nothing_to_chance():
-    settings = make_sampling(retrieval_neighbours=20)
-    found = mix_neighbours(DIRECTION, make_bank(), settings, num_samples=7, seed=3)
-    assert found.shape == (3, 1, 4)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,25 +57,17 @@ def case(request, tmp_path):
 def test_round_trip_and_overwrite(case):
     kind, data, path = case
     dataset = kind(filepath=path)
+    description = dataset._describe()
+    assert (str(description["filepath"]), description["protocol"]) == (path, "file")
     assert not dataset.exists()
-    dataset.save(data)
-    assert_same(dataset.load(), data)
-    dataset.save(data)
-    assert dataset.exists()
-    assert_same(dataset.load(), data)
-
-
-def test_nothing_else_is_left_behind(case, tmp_path):
-    kind, data, path = case
-    kind(filepath=path).save(data)
-    assert len(list((tmp_path / "new").iterdir())) == 1
-
-
-def test_missing(case):
-    kind, _, path = case
     with pytest.raises(DatasetError) as caught:
-        kind(filepath=path).load()
+        dataset.load()
     assert isinstance(caught.value.__cause__, FileNotFoundError)
+    for _ in range(2):
+        dataset.save(data)
+        assert dataset.exists()
+        assert_same(dataset.load(), data)
+    assert len(list(Path(path).parent.iterdir())) == 1  # nothing else is left behind
 
 
 def test_versions(case):
@@ -98,28 +91,17 @@ def test_remote(case):
     assert_same(dataset.load(), data)
 
 
-def test_describe(case):
-    kind, _, path = case
-    description = kind(filepath=path)._describe()
-    assert str(description["filepath"]) == path
-    assert description["protocol"] == "file"
-
-
 def test_page_is_previewed(tmp_path):
     dataset = HTMLReportDataset(filepath=str(tmp_path / "a.html"))
     dataset.save("<p>1</p>")
     assert dataset.preview() == "<p>1</p>"
 
 
-def test_picture_is_previewed_as_png(tmp_path):
+def test_picture_is_uint8_rgb_and_previewed_as_png(tmp_path):
     dataset = PicturesDataset(filepath=str(tmp_path / "a.png"))
     dataset.save(PICTURE)
     image = Image.open(io.BytesIO(base64.b64decode(dataset.preview())))
     np.testing.assert_array_equal(np.array(image), PICTURE)
-
-
-def test_picture_must_be_uint8_rgb(tmp_path):
-    dataset = PicturesDataset(filepath=str(tmp_path / "a.png"))
     with pytest.raises(DatasetError, match=r"uint8 \[h, w, 3\], got float64 \[2, 2\]"):
         dataset.save(np.eye(2))
 

@@ -57,32 +57,37 @@ def test_unknown_kind_is_refused_with_those_known(role):
         ModelDataset(role=role, kind="nothing").load()
 
 
-def test_unknown_role_is_refused():
-    with pytest.raises(InputError, match="role must be one of generator, encoder"):
-        ModelDataset(role="writer", kind="own")
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"role": "writer"}, "role must be one of generator, encoder"),
+        ({"download": {"sha": "0"}}, r"download.sha is not a parameter"),
+    ],
+)
+def test_wrong_settings_are_named(settings, message):
+    with pytest.raises(InputError, match=message):
+        ModelDataset(**{"role": "judge", "kind": "own", "filepath": "x", **settings})
 
 
 def test_missing_file(tmp_path):
-    dataset = ModelDataset(
-        role="judge", kind="portraits_judge", filepath=str(tmp_path / "no.safetensors")
-    )
+    path = str(tmp_path / "no.safetensors")
+    dataset = ModelDataset(role="judge", kind="portraits_judge", filepath=path)
     assert not dataset.exists()
     with pytest.raises(DatasetError) as caught:
         dataset.load()
     assert isinstance(caught.value.__cause__, InputError)
 
 
-def test_it_is_read_only():
-    dataset = ModelDataset(role="generator", kind="own")
+@pytest.mark.usefixtures("own_kind")
+def test_a_kind_without_a_file_needs_none_and_is_read_only():
+    dataset = ModelDataset(role="generator", kind="own", options={"a": 1})
+    described = {"role": "generator", "kind": "own", "filepath": None}
+    assert dataset._describe() == {**described, "options": {"a": 1}}
     assert dataset.exists()
-    with pytest.raises(DatasetError, match="generator is read-only"):
+    assert dataset.load().given == (None, {"a": 1})
+    assert dataset.fetch_files() == {}
+    with pytest.raises(DatasetError, match="read-only"):
         dataset.save("anything")
-
-
-def test_describe():
-    dataset = ModelDataset(role="encoder", kind="own", options={"a": 1})
-    expected = {"role": "encoder", "kind": "own", "filepath": None, "options": {"a": 1}}
-    assert dataset._describe() == expected
 
 
 @pytest.mark.usefixtures("own_kind")
@@ -107,18 +112,6 @@ def test_an_address_is_fetched_when_the_model_is_loaded(tmp_path):
     assert not far.exists()
     with pytest.raises(DatasetError, match=r"x.pkl is not on this machine"):
         far.load()
-
-
-@pytest.mark.usefixtures("own_kind")
-def test_a_kind_without_a_file_needs_none():
-    dataset = ModelDataset(role="generator", kind="own")
-    assert dataset.load().given == (None, {})
-    assert dataset.fetch_files() == {}
-
-
-def test_a_wrong_download_setting_is_named():
-    with pytest.raises(InputError, match=r"download has sha256.* got 'sha'"):
-        ModelDataset(role="judge", kind="own", filepath="x", download={"sha": "0"})
 
 
 def test_a_folder_is_listed_by_its_files(tmp_path):

@@ -40,18 +40,27 @@ def test_a_table_with_a_prefix(path, place):
     assert dataset._describe() == {"filepath": filepath, "prefix": "a photograph of "}
 
 
-def test_what_is_no_text_is_named(path):
-    table = PromptTableDataset(filepath=str(path.with_name("none.txt")))
-    assert not table.exists()
+@pytest.mark.parametrize(
+    ("kind", "content", "message"),
+    [
+        (PromptTableDataset, None, r"is expected to be a file, but"),
+        (PromptFileDataset, b"\xff\xfe", "must be a text file of prompts, but"),
+        (PromptTableDataset, b"\xff\xfe", "must be a text file of prompts, but"),
+        (PromptTableDataset, b"\n \n", "must have a prompt a line"),
+    ],
+)
+def test_what_is_no_text_is_named(kind, content, message, tmp_path):
+    path = tmp_path / "prompts.txt"
+    if content is not None:
+        path.write_bytes(content)
+    dataset = kind(filepath=str(path))
+    assert dataset.exists() == (content is not None)
+    with pytest.raises(DatasetError, match=message):
+        dataset.load()
+
+
+def test_a_table_of_no_file_is_empty_and_none_is_written(tmp_path):
+    table = PromptTableDataset(filepath=str(tmp_path / "none.txt"))
     assert table.preview()["data"] == []
-    with pytest.raises(DatasetError, match=r"none.txt is expected to be a file, but"):
-        table.load()
-    path.write_bytes(b"\xff\xfe")
-    for kind in (PromptFileDataset, PromptTableDataset):
-        with pytest.raises(DatasetError, match="must be a text file of prompts, but"):
-            kind(filepath=str(path)).load()
-    path.write_text("\n \n")
-    with pytest.raises(DatasetError, match="must have a prompt a line"):
-        PromptTableDataset(filepath=str(path)).load()
     with pytest.raises(DatasetError, match="read-only"):
-        PromptTableDataset(filepath=str(path)).save("anything")
+        table.save("anything")

@@ -88,7 +88,8 @@ def test_round_trip_in_any_order(path, dtype, limit):
     assert loaded.w.dtype == dtype
 
 
-def test_missing(pairs, progress):
+def test_missing(pairs, progress, path):
+    assert pairs._describe() == {"filepath": str(path), "role": "pairs"}
     assert not pairs.exists()
     assert progress.load() == PairProgress()
     with pytest.raises(DatasetError, match=r"no pairs at .*Run data_generation first"):
@@ -101,35 +102,21 @@ def test_unfinished_is_not_read_as_whole(pairs, progress):
     assert progress.load() == PairProgress(RECIPE, frozenset({0, 1}))
     with pytest.raises(DatasetError, match=r"2 of 3 shards are good.*damaged are 2"):
         pairs.load()
+    with pytest.raises(DatasetError, match="only reports progress"):
+        progress.save(make_shards()[2])
+    save_all(pairs, [make_shards()[2], PairShard(0, 0, TOTAL, {}, RECIPE)])
+    np.testing.assert_array_equal(pairs.load().w, join(make_shards()))
 
 
-def test_append_finishes_it(pairs, path):
-    shards = make_shards()
-    save_all(pairs, shards[:2])
-    ZarrPairsDataset(filepath=str(path)).save(shards[2])
-    assert pairs.exists()
-    np.testing.assert_array_equal(pairs.load().w, join(shards))
+DAMAGES = {
+    "flipped": lambda content: bytes([content[0] ^ 1]) + content[1:],
+    "cut": lambda content: content[:-7],
+    "empty": lambda content: b"",
+    "gone": None,
+}
 
 
-def flip_byte(file):
-    content = bytearray(file.read_bytes())
-    content[0] ^= 1
-    file.write_bytes(content)
-
-
-def truncate(file):
-    file.write_bytes(file.read_bytes()[:-7])
-
-
-def empty(file):
-    file.write_bytes(b"")
-
-
-def delete(file):
-    file.unlink()
-
-
-@pytest.mark.parametrize("damage", [flip_byte, truncate, empty, delete])
+@pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("array", ["w", "clip_embedding", "images", "checksum"])
 @pytest.mark.parametrize("index", [1, 2])
 def test_a_damaged_shard_is_named_and_made_again_alone(
@@ -138,7 +125,11 @@ def test_a_damaged_shard_is_named_and_made_again_alone(
     shards = make_shards(images=True)
     save_all(pairs, shards)
     chunk = path / array / "c" / str(index)
-    damage(next(file for file in (chunk, *chunk.rglob("*")) if file.is_file()))
+    file = next(file for file in (chunk, *chunk.rglob("*")) if file.is_file())
+    content = file.read_bytes()
+    file.unlink()
+    if DAMAGES[damage]:
+        file.write_bytes(DAMAGES[damage](content))
     assert not pairs.exists()
     assert progress.load().valid_shards == {0, 1, 2} - {index}
     with pytest.raises(DatasetError, match=f"2 of 3.*damaged are {index}. Run"):
@@ -211,17 +202,6 @@ def test_interrupted_replacement_is_no_store(pairs, progress, monkeypatch):
     assert progress.load() == PairProgress()
 
 
-def test_an_empty_shard_changes_nothing(pairs):
-    save_all(pairs, make_shards())
-    pairs.save(PairShard(0, 0, TOTAL, {}, RECIPE))
-    assert pairs.exists()
-
-
-def test_progress_cannot_be_saved(progress):
-    with pytest.raises(DatasetError, match="only reports progress"):
-        progress.save(make_shards()[0])
-
-
 def test_remote_store_with_storage_options():
     url = "memory://bucket/pairs.zarr"
     pairs = ZarrPairsDataset(filepath=url, credentials={"skip_instance_cache": False})
@@ -246,10 +226,6 @@ def test_preview_is_a_table_of_rows_and_statistics(pairs):
     np.testing.assert_allclose(table["data"][0][1], np.linalg.norm(w[0]), atol=1e-4)
     np.testing.assert_allclose(table["data"][2][2], w[:, 0].mean(), atol=1e-4)
     assert json.loads(json.dumps(table)) == table
-
-
-def test_describe(pairs, path):
-    assert pairs._describe() == {"filepath": str(path), "role": "pairs"}
 
 
 def test_a_store_that_is_moved_stays_good(pairs, path, tmp_path):

@@ -4,22 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from linear_models import ColourEncoder, make_model, make_sampling
 from torch.nn import functional as F
+from world import ColourEncoder, make_data, make_model, make_sampling
 
 from clip2latent_kedro.encoders import load_encoder
 from clip2latent_kedro.encoders.open_clip import choose_preprocess
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.pairs import DataConfig
 
-DATA = DataConfig(
-    bs=1,
-    embed_noise_scale=1.0,
-    clip_variant="any",
-    n_latents=1,
-    latent_dim=8,
-    latent_repeats=[1],
-)
+DATA = make_data()
 
 
 @pytest.fixture

@@ -203,8 +203,10 @@ def rosinality_image(state, z, num_layers):
 
     def convolved(name, x, w, **others):
         weight = t[f"{name}.conv.weight"][0]
-        pair = (t[f"{name}.conv.modulation.{part}"] for part in ("weight", "bias"))
-        style, scale = dense(w, *pair), 1 / sqrt(weight[0].numel())
+        modulation = (
+            t[f"{name}.conv.modulation.{part}"] for part in ("weight", "bias")
+        )
+        style, scale = dense(w, *modulation), 1 / sqrt(weight[0].numel())
         return modulated(x, scale * weight, style, **others)
 
     def styled(name, x, w, noise):

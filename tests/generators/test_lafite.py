@@ -109,8 +109,8 @@ def test_a_warm_start_can_learn_the_text(ways):
 
 def test_published_files_use_the_text_as_their_paper_says():
     config = LafiteConfig(512, 512, 512, channel_base=32768, channel_max=512)
-    assert config.way(256) == "concatenate"
-    assert config.way(512) == "scale"
+    assert config.mode(256) == "concatenate"
+    assert config.mode(512) == "scale"
     with torch.device("meta"):
         state = Lafite(config).state_dict()
     shapes = {name: list(value.shape) for name, value in state.items()}
@@ -142,7 +142,7 @@ def test_the_adapter_normalises_texts_and_gives_three_colours():
     torch.testing.assert_close(image[:, :1], network(z, text))
     w = network.mapping(z, 0.5)
     half = sampler.sample(z, text, psi=0.5, noise_mode="none")
-    torch.testing.assert_close(half[:, :1], network.draw(w, text, "none"))
+    torch.testing.assert_close(half[:, :1], network.synthesise(w, text, "none"))
 
 
 def test_a_class_is_drawn_as_its_label():

@@ -6,7 +6,7 @@ from kedro.framework.session import KedroSession
 from kedro.io import DatasetError
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.hooks.catalog import load_named_versions
+from clip2latent_kedro.hooks.catalog import CatalogHooks, load_named_versions
 
 FILES = ("prior", "prior_best", "student")
 
@@ -64,3 +64,10 @@ def test_a_version_that_is_not_there_is_no_absent_prior(open_catalog, entry):
     catalog = open_catalog()
     with pytest.raises(DatasetError, match="must be one of 2030, 2031, got '2029'"):
         catalog.load(entry, version="2029")
+
+
+def test_an_empty_mapping_is_no_longer_an_absent_model():
+    hook = CatalogHooks().after_catalog_created
+    hook(conf_catalog={"judge": {"type": "clip2latent_kedro.datasets.NothingDataset"}})
+    with pytest.raises(InputError, match=r"judge must not be an empty map.*Nothing"):
+        hook(conf_catalog={"judge": {"type": "MemoryDataset", "data": {}}})

@@ -95,11 +95,15 @@ def open_hooks(**parameters):
     return hooks
 
 
-@pytest.fixture
-def play(tmp_path, monkeypatch):
-    """Run the pipeline as Kedro's session does; return what wandb was given."""
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
+
+
+@pytest.fixture
+def play(tmp_path):
+    """Run the pipeline as Kedro's session does; return what wandb was given."""
     runs = []
 
     def play(stop_at=None, train=None, resume=True, **parameters):
@@ -180,10 +184,8 @@ def test_a_fresh_run_logs_all_its_rows(play, other):
 
 
 @pytest.fixture
-def log(tmp_path, monkeypatch):
+def log(tmp_path):
     """Save entries of a catalog in a run that is logged; return its folder."""
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("WANDB_SILENT", "true")
 
     def log(saved, **datasets):
         catalog, hooks = DataCatalog(datasets), open_hooks()
@@ -270,9 +272,6 @@ def test_whatever_can_be_looked_at_is_logged(log):
     assert drawn["drawn/captions"] == ["a man"]
     (path,) = folder.glob("wandb/offline-run-*/files/media/table/gaps*.json")
     assert json.loads(path.read_text())["data"] == [[0.5, "a", 1], [None, None, 2]]
-    pages = {p.read_text() for p in folder.glob("wandb/*/files/media/html/*.html")}
-    assert any("<pre>a &lt; b</pre>" in page for page in pages)
-    assert any("<p>scores</p>" in page for page in pages)
 
 
 def test_losses_of_a_training_without_checkpoints_are_curves_too(log):

@@ -8,7 +8,7 @@ of 3 normal numbers, and so the best answer is E[w | u] = s sqrt(8 / pi) u.
 from dataclasses import replace
 
 import torch
-from linear_models import ColourEncoder, ColourGenerator, make_colour_pairs
+from world import ColourEncoder, ColourGenerator, make_colour_pairs
 
 from clip2latent_kedro.latents import LatentStatistics, measure_statistics
 from clip2latent_kedro.methods.clip2gan import Clip2GanTrainingConfig, train_clip2gan

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 from generators.networks import make_stylegan2
-from linear_models import ColourEncoder
+from world import ColourEncoder
 
 from clip2latent_kedro.generators.adapters import StyleGANGenerator
 from clip2latent_kedro.interfaces import Identity

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from linear_models import (
+from methods.clip2gan_world import configure, make_pairs, statistics_of, train
+from safetensors.torch import save_file
+from torch.nn import functional as F
+from world import (
     IMAGE_MEAN,
     TEXT_MEAN,
     ColourEncoder,
     ColourGenerator,
     make_queries,
 )
-from methods.clip2gan_world import configure, make_pairs, statistics_of, train
-from safetensors.torch import save_file
-from torch.nn import functional as F
 
 from clip2latent_kedro.encoders import load_encoder
 from clip2latent_kedro.errors import InputError
@@ -26,10 +26,10 @@ from clip2latent_kedro.methods.clip2gan import (
     load_clip2gan,
     map_to_w,
 )
-from clip2latent_kedro.methods.method import LackingError
+from clip2latent_kedro.methods.method import UnavailableError
 from clip2latent_kedro.methods.models import Models
-from clip2latent_kedro.portraits.judge import load_judge
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
+from clip2latent_kedro.worlds.portraits.judge import load_judge
 
 ROOT = Path(__file__).parents[2]
 
@@ -166,20 +166,20 @@ def test_a_row_answers_each_prompt_with_its_one_w(model, bridge):
 @pytest.mark.parametrize("role", ["generator", "encoder"])
 def test_a_row_for_other_models_is_left_out(model, role):
     other = replace(model, **{f"{role}_identity": Identity("another", "99")})
-    with pytest.raises(LackingError, match=f"trained for the {role} another@99"):
+    with pytest.raises(UnavailableError, match=f"trained for the {role} another@99"):
         build(other)
 
 
 def test_a_row_whose_bridge_needs_more_is_left_out(state, tmp_path):
     path = write(tmp_path / "clip2gan.safetensors", state, text_mean=None)
     model = load_clip2gan(path, {})
-    with pytest.raises(LackingError, match=r"^bridge must be none"):
+    with pytest.raises(UnavailableError, match=r"^bridge must be none"):
         build(model, bridge="mean_shift")
     assert build(model).list_settings() == {"bridge": "none"}
 
 
 def test_the_shipped_model_belongs_to_the_shipped_ones_and_draws_what_is_asked():
-    weights = ROOT / "src/clip2latent_kedro/portraits/weights"
+    weights = ROOT / "src/clip2latent_kedro/worlds/portraits/weights"
     path = weights / "clip2gan.safetensors"
     assert path.stat().st_size <= 1_000_000
     model = load_clip2gan(path, {})

@@ -11,8 +11,8 @@ from kedro.runner import SequentialRunner
 from kedro.validation import ParameterValidator
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import CSVDataset
-from linear_models import ColourEncoder, ColourGenerator, ColourJudge
 from methods.clip2gan_world import CONFIG, make_pairs
+from world import ColourEncoder, ColourGenerator, ColourJudge
 
 from clip2latent_kedro.conditioning import mean_direction
 from clip2latent_kedro.datasets import ModelDataset, WeightsDataset

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from linear_models import ColourEncoder
 from methods.clip2gan_world import (
     SPREAD,
     configure,
@@ -15,6 +14,7 @@ from methods.clip2gan_world import (
 )
 from torch.nn import functional as F
 from training.test_fit import assert_same
+from world import ColourEncoder
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity

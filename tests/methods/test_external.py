@@ -6,12 +6,12 @@ import re
 import numpy as np
 import pytest
 import torch
-from linear_models import PROMPTS, make_queries
 from PIL import Image
+from world import PROMPTS, make_queries
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.methods.external import External, ExternalSettings
-from clip2latent_kedro.methods.method import LackingError
+from clip2latent_kedro.methods.method import UnavailableError
 
 TEXTS = [row["prompt"] for row in PROMPTS]
 
@@ -95,7 +95,7 @@ def test_a_wrong_folder_is_refused(folder, table, message):
 def test_a_folder_that_is_not_set_or_not_there(tmp_path):
     with pytest.raises(InputError, match=r"^folder must be a folder of pictures"):
         build("")
-    with pytest.raises(LackingError, match=r"which is not there. Put the pictures"):
+    with pytest.raises(UnavailableError, match=r"which is not there. Put the pictures"):
         build(tmp_path / "none")
 
 

@@ -3,11 +3,11 @@
 import pytest
 import torch
 from generators.networks import make_stylegan2
-from linear_models import ColourEncoder, ColourGenerator, ColourJudge
 from methods.lafite_world import configure, make_generator, make_pairs
 from safetensors.torch import save_file
 from torch.nn import functional as F
 from training.test_fit import assert_same
+from world import ColourEncoder, ColourGenerator, ColourJudge
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators import load_generator
@@ -109,9 +109,9 @@ def test_shifted_styles_are_those_of_shifted_latents():
     w, text = torch.randn(2, 4, 10), F.normalize(torch.randn(2, 3))
     offset = torch.randn(10)
     with torch.no_grad():
-        expected = network.draw(w + offset, text)
+        expected = network.synthesise(w + offset, text)
         shift_styles(network, offset)
-        torch.testing.assert_close(network.draw(w, text), expected)
+        torch.testing.assert_close(network.synthesise(w, text), expected)
 
 
 def test_the_mapping_learns_at_a_hundredth_whatever_its_multiplier():

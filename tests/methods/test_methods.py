@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from linear_models import (
+from world import (
     ColourEncoder,
     ColourGenerator,
     TwoFormsEncoder,
@@ -18,15 +18,15 @@ from linear_models import (
     make_sampling,
 )
 
-from clip2latent_kedro import portraits
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators import load_generator
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.methods import METHODS, make_settings
-from clip2latent_kedro.methods.method import LackingError
+from clip2latent_kedro.methods.method import UnavailableError
 from clip2latent_kedro.methods.models import Models
-from clip2latent_kedro.methods.optimisation import OptimisationConfig
+from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
+from clip2latent_kedro.worlds import portraits
 
 TRIED = [
     "clip2latent",
@@ -172,7 +172,7 @@ def test_a_sample_does_not_depend_on_the_others(models, name):
     ],
 )
 def test_what_the_domain_lacks_is_named(models, name, changes, message):
-    with pytest.raises(LackingError, match=message):
+    with pytest.raises(UnavailableError, match=message):
         build(replace(models, **changes), name)
 
 
@@ -199,7 +199,7 @@ def test_cfgpp_is_timed_with_the_scale_of_its_own(models):
 def test_retrieval_in_the_condition_needs_pairs_and_depends_on_them(models):
     without = replace(models, training_pairs=None)
     assert "training_pairs" not in build(without, "clip2latent").made_with
-    with pytest.raises(LackingError, match="data_generation"):
+    with pytest.raises(UnavailableError, match="data_generation"):
         build(without, "clip2latent", retrieval_share=0.5)
     made_with = build(models, "clip2latent", retrieval_share=0.5).made_with
     assert made_with["training_pairs"]["generator"] == "colours@00"
@@ -208,7 +208,7 @@ def test_retrieval_in_the_condition_needs_pairs_and_depends_on_them(models):
 def test_a_row_for_the_texts_of_another_encoder_is_left_out(models):
     encoder = ColourEncoder()
     encoder.identity = Identity("another", "55")
-    with pytest.raises(LackingError, match="must be given texts by colours"):
+    with pytest.raises(UnavailableError, match="must be given texts by colours"):
         build(replace(models, embedder=encoder), "lafite")
 
 
@@ -220,7 +220,7 @@ def test_how_images_are_scored_leaves_no_row_out(models, scored):
     scores = encoder.with_preprocess(scored)
     build(replace(models, encoder=scores, embedder=embeds), "lafite")
     other = encoder.with_preprocess("upstream")
-    with pytest.raises(LackingError, match="must be given texts by colours"):
+    with pytest.raises(UnavailableError, match="must be given texts by colours"):
         build(replace(models, encoder=scores, embedder=other), "lafite")
 
 
@@ -228,23 +228,27 @@ def test_a_shift_needs_the_means_of_the_prior(models):
     build(models, "clip2latent", mean_shift=0.0)
     prior = make_prior(0.5)
     prior.embedding_statistics = None
-    with pytest.raises(LackingError, match="does not know the means of images and te"):
+    with pytest.raises(
+        UnavailableError, match="does not know the means of images and te"
+    ):
         build(replace(models, priors={"prior": prior}), "clip2latent", mean_shift=1.0)
 
 
 def test_a_search_climbs_and_shows_its_way(models):
     queries = make_queries()
     method = build(models, "direct", variant="article")
-    samples, way = method.sample_with_trajectory(queries, num_samples=1, seed=0)
-    assert list(way.steps) == [0, 10, 40]
-    assert torch.equal(way.samples[-1], samples)
+    samples, trajectory = method.sample_with_trajectory(queries, num_samples=1, seed=0)
+    assert list(trajectory.steps) == [0, 10, 40]
+    assert torch.equal(trajectory.samples[-1], samples)
     # What is timed does not look at its way.
     _, way_of_timed = method.timed(2.0).sample_with_trajectory(
         queries, num_samples=1, seed=0
     )
     assert list(way_of_timed.steps) == []
     assert torch.equal(samples, method.sample(queries, num_samples=1, seed=0))
-    colours = way.samples[:, :, 0, 0]  # [3, 3 prompts, 3], and their own embeddings
+    colours = trajectory.samples[
+        :, :, 0, 0
+    ]  # [3, 3 prompts, 3], and their own embeddings
     cosine = torch.cosine_similarity(colours, queries.embedding[None], dim=-1).mean(1)
     assert cosine[0] < cosine[1] < cosine[2]
     assert cosine[2] > 0.9
@@ -381,5 +385,7 @@ def test_lafite_samples_each_text_with_noise_of_its_own(models):
 
 def test_a_missing_prior_names_the_pipeline_that_makes_it(models):
     for name, pipeline in (("prior_best", "training"), ("student", "distillation")):
-        with pytest.raises(LackingError, match=f"'{name}' .*pipeline {pipeline} first"):
+        with pytest.raises(
+            UnavailableError, match=f"'{name}' .*pipeline {pipeline} first"
+        ):
             models.find_prior(name)

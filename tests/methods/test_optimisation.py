@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from linear_models import ColourEncoder, ColourGenerator
 from torch import Tensor
 from torch.nn import functional
+from world import ColourEncoder, ColourGenerator
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.method import Queries
-from clip2latent_kedro.methods.optimisation import OptimisationConfig
+from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
 from clip2latent_kedro.methods.optimisation.coordinates import fit_generator_gaussian
 from clip2latent_kedro.methods.optimisation.loop import optimise_latents, ramp
 from clip2latent_kedro.methods.optimisation.method import Direct
@@ -116,11 +116,11 @@ def test_the_path_is_that_of_adamw_on_the_loss():
     config = make_config(num_steps=6, record_steps=[0, 1, 6], **settings)
     w = torch.tensor(start, dtype=torch.float32).expand(1, 2, 3)
 
-    found, way = refine(TEXTS[1:2], w, config)
+    found, trajectory = refine(TEXTS[1:2], w, config)
     expected = adam(lambda p: -gradient_of_cosine(p, text), start, steps=6, **settings)
 
     path = torch.tensor(np.stack([start, expected[0], expected[5]])).float()
-    torch.testing.assert_close(way.samples[:, 0, 0], path)
+    torch.testing.assert_close(trajectory.samples[:, 0, 0], path)
     torch.testing.assert_close(found[0, 1], path[-1])
 
 
@@ -159,10 +159,10 @@ def test_the_articles_search_is_that_of_its_code():
 
 
 def test_records_that_are_not_reached_are_left_out():
-    _, way = trace(make_config(num_steps=3, record_steps=[0, 2, 10]))
+    _, trajectory = trace(make_config(num_steps=3, record_steps=[0, 2, 10]))
 
-    assert way.steps == [0, 2]
-    assert way.samples.shape == (2, 3, 2, 2, 3)
+    assert trajectory.steps == [0, 2]
+    assert trajectory.samples.shape == (2, 3, 2, 2, 3)
 
 
 def test_the_average_lags_as_it_should():
@@ -201,12 +201,12 @@ def test_cutouts_of_a_plain_picture_change_nothing():
 def test_a_sample_does_not_depend_on_what_is_beside_it(changes):
     config = make_config(num_candidates=4, record_steps=[5], **changes)
 
-    together, way = trace(config, num_samples=3)
+    together, trajectory = trace(config, num_samples=3)
     one_by_one, own_way = trace(replace(config, batch_size=1), num_samples=3)
     fewer = search(config, texts=TEXTS[:2], num_samples=2)
 
     torch.testing.assert_close(one_by_one, together)
-    torch.testing.assert_close(own_way.samples, way.samples)
+    torch.testing.assert_close(own_way.samples, trajectory.samples)
     torch.testing.assert_close(fewer, together[:2, :2])
     assert not torch.allclose(search(config, seed=1), search(config))
 
@@ -233,11 +233,11 @@ def test_truncation_of_candidates_halves_them():
 def test_samples_of_a_fixed_start_are_equal(start):
     config = make_config(start=start, num_steps=2, record_steps=[0, 2])
 
-    found, way = trace(config, num_samples=3)
+    found, trajectory = trace(config, num_samples=3)
 
     expected = CLOUD.mean if start == "mean" else torch.zeros(2, 3)
-    torch.testing.assert_close(way.samples[0], expected.expand(3, 3, 2, 3))
-    assert torch.equal(way.samples[1], found)
+    torch.testing.assert_close(trajectory.samples[0], expected.expand(3, 3, 2, 3))
+    assert torch.equal(trajectory.samples[1], found)
     assert (found == found[:, :1]).all()
     assert not torch.equal(found[0], found[1])
 
@@ -270,10 +270,10 @@ def test_refinement_stays_in_the_cloud_and_near_its_start():
     start = torch.cat([inside, inside * 20])  # the last three far outside
     texts = TEXTS.repeat(2, 1)
 
-    _, way = refine(texts, start, config)
+    _, trajectory = refine(texts, start, config)
 
     radius = CLOUD.radius(0.9)
-    for w in way.samples:
+    for w in trajectory.samples:
         moved = CLOUD.whiten(w - start).square().mean(dim=(1, 2)).sqrt()
         assert (moved <= 0.8 + 1e-4).all()
         limit = CLOUD.distance(start).clamp_min(radius)

@@ -5,7 +5,9 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
-from linear_models import (
+from pipelines.world import BANK, run_pipeline, written
+from study.ablation_world import NUM_KEPT, make_base, make_config, make_train
+from world import (
     PROMPTS,
     ColourEncoder,
     ColourGenerator,
@@ -15,8 +17,6 @@ from linear_models import (
     make_evaluation,
     make_prior,
 )
-from pipelines.world import BANK, run_pipeline, written
-from study.ablation_world import NUM_KEPT, make_base, make_config, make_train
 
 from clip2latent_kedro.cli.comparison import Table, compare_tables
 from clip2latent_kedro.datasets import ArrayFolderDataset

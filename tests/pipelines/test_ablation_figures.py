@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from clip2latent_kedro.metrics.bootstrap import Interval
-from clip2latent_kedro.pipelines.ablation.figures import draw_strip, draw_study
+from clip2latent_kedro.pipelines.ablation.figures import plot_strip, plot_study
 from clip2latent_kedro.study.ablation.config import StudySpec
 from clip2latent_kedro.study.figures import DPI
 from clip2latent_kedro.study.tables import as_columns
@@ -15,7 +15,7 @@ WHITE = [255, 255, 255]
 
 def make_spec(values, axis="sampling.psi"):
     lines, apart = {"text": {}, "image": {"condition": "image"}}, {"apart": {}}
-    return StudySpec("name", "title", axis, values, {}, lines, apart)
+    return StudySpec("name", axis, values, "title", lines=lines, apart=apart)
 
 
 def make_table(spec):
@@ -35,7 +35,7 @@ def make_table(spec):
 )
 def test_scores_are_drawn_along_the_axis_line_by_line(values, places):
     spec = make_spec(values)
-    (axes,) = draw_study(make_table(spec), spec).axes
+    (axes,) = plot_study(make_table(spec), spec).axes
     drawn = [container[0] for container in axes.containers]
     assert [line.get_ydata().tolist()[1] for line in drawn] == [1, 3]
     assert drawn[0].get_ydata()[0] == 0
@@ -58,9 +58,9 @@ def test_pictures_stand_by_line_and_query_along_the_axis():
     pictures = np.random.default_rng(0).integers(0, 255, (6, 2, 1, 1, 3), np.uint8)
     shown = [*pictures[:2], np.empty((0,), np.uint8), *pictures[3:5]]
     queries = SimpleNamespace(texts=["a", "b", "not shown"])
-    asked_of = SimpleNamespace(texts=queries, images=queries, given=pictures[5])
-    asked = ["text", "text", "image", "image", "text"]
-    strip = draw_strip(make_table(spec), spec, shown, asked, asked_of)
+    all_queries = SimpleNamespace(texts=queries, images=queries, given=pictures[5])
+    conditions = ["text", "text", "image", "image", "text"]
+    strip = plot_strip(make_table(spec), spec, shown, conditions, all_queries)
     # Cells are one inch, after 2.2 of text and 0.45 of titles.
     y = (DPI * (0.45 + 0.5 + np.arange(4))).astype(int)
     x = (DPI * (2.2 + 0.5 + np.arange(4))).astype(int)
@@ -69,5 +69,7 @@ def test_pictures_stand_by_line_and_query_along_the_axis():
         *([WHITE, colours[0][n], colours[1][n], colours[4][n]] for n in range(2)),
         *([colours[5][n], WHITE, colours[3][n], WHITE] for n in range(2)),
     ]
-    nothing = draw_strip(make_table(spec), spec, [shown[2]] * 5, asked, asked_of)
+    nothing = plot_strip(
+        make_table(spec), spec, [shown[2]] * 5, conditions, all_queries
+    )
     assert nothing.shape == (1, 1, 3)

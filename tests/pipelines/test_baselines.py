@@ -11,8 +11,8 @@ from kedro.runner import SequentialRunner
 from kedro.validation import ParameterValidator
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import CSVDataset
-from linear_models import ColourEncoder, ColourJudge, TwoFormsEncoder
 from methods.lafite_world import CONFIG, make_generator, make_pairs
+from world import ColourEncoder, ColourJudge, TwoFormsEncoder
 
 from clip2latent_kedro.datasets import ModelDataset, WeightsDataset
 from clip2latent_kedro.errors import InputError

@@ -1,7 +1,7 @@
 """The pipeline, run by Kedro in a world of three colours."""
 
 import re
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
 from html import escape
 
@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from linear_models import (
+from pipelines.world import DATA, run_pipeline, written
+from world import (
     PROMPTS,
     ColourEncoder,
     ColourGenerator,
@@ -23,7 +24,6 @@ from linear_models import (
     make_queries,
     make_sampling,
 )
-from pipelines.world import DATA, run_pipeline, written
 
 from clip2latent_kedro.datasets import (
     ArrayFolderDataset,
@@ -34,7 +34,10 @@ from clip2latent_kedro.datasets import (
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import fit_gaussian
 from clip2latent_kedro.methods.nearest_pair import NearestPair
-from clip2latent_kedro.methods.optimisation import OptimisationConfig
+from clip2latent_kedro.methods.optimisation.config import (
+    OptimisationConfig,
+    OptimisationParameters,
+)
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.evaluation import create_pipeline
 from clip2latent_kedro.study.figures import read_intervals
@@ -94,7 +97,7 @@ def run_in(folder, *outputs, **changes):
         "clip2gan": None,
         "params:data": DataConfig(**DATA),
         "params:sampling": make_sampling(**SAMPLING),
-        "params:baselines": {},
+        "params:baselines.optimisation": make_searches(),
         "params:evaluation": make_evaluation(),
         "params:data_generation.psi": 1.0,
         "params:seed": 5,
@@ -454,12 +457,18 @@ def test_images_are_compared_with_the_generators_own(run, catalog):
     assert "fid" not in catalog.load("scores")
 
 
+def make_searches(**changes):
+    search = OptimisationConfig("mean", num_steps=1, lr=0.1)
+    names = [field.name for field in fields(OptimisationParameters)]
+    return {n: asdict(changes.get(n, search)) for n in names}
+
+
 def test_a_search_is_drawn_along_its_way(run):
     search = OptimisationConfig("best_of", num_steps=6, lr=0.1, record_steps=[0, 6])
     rows = {"fast": {}, "direct": {"method": "direct", "num_samples": 1}}
     config = make_evaluation(rows=rows, baseline="fast")
-    baselines = {"optimisation": {"strong": asdict(search)}}
-    catalog = run(**{"params:evaluation": config, "params:baselines": baselines})
+    searches = {"params:baselines.optimisation": make_searches(strong=search)}
+    catalog = run(**{"params:evaluation": config, **searches})
     curve = catalog.load("answers")["direct"][0]
     assert curve["curve_steps"].tolist() == [0, 6]
     assert curve["curve_clip_score"].shape == (2, 3, 1)

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
-from linear_models import (
+from PIL import Image
+from world import (
     ColourEncoder,
     ColourGenerator,
     make_colour_pairs,
     make_prior,
     make_sampling,
 )
-from PIL import Image
 
 from clip2latent_kedro.datasets import NothingDataset, PictureFolderDataset
 from clip2latent_kedro.errors import InputError

@@ -9,8 +9,8 @@ import yaml
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
-from portraits_checkpoint import load_portraits, make_portraits_checkpoint
 from prior.published_toys import EMA, average_buffers
+from shipped import load_portraits, make_portraits_checkpoint
 
 from clip2latent_kedro.api import Clip2StyleGAN
 from clip2latent_kedro.datasets import PriorDataset, PublishedDataset

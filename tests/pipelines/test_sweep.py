@@ -6,7 +6,8 @@ from dataclasses import asdict, replace
 import numpy as np
 import pandas as pd
 import pytest
-from linear_models import (
+from pipelines.world import BANK, DATA, run_pipeline, written
+from world import (
     PROMPTS,
     ColourEncoder,
     ColourGenerator,
@@ -17,7 +18,6 @@ from linear_models import (
     make_prior,
     make_sampling,
 )
-from pipelines.world import BANK, DATA, run_pipeline, written
 
 from clip2latent_kedro.cli.overrides import merge_overrides
 from clip2latent_kedro.datasets import ArrayFolderDataset

@@ -8,7 +8,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro.validation.parameter_validator import ParameterValidator
 from kedro_datasets.pandas import CSVDataset
-from linear_models import (
+from world import (
     PROMPTS,
     ColourEncoder,
     ColourGenerator,

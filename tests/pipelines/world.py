@@ -2,7 +2,7 @@
 
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
-from linear_models import PROMPTS
+from world import PROMPTS
 
 DATA = {
     "bs": 16,

@@ -6,7 +6,7 @@ import torch
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.pairs import TrainingPairs
-from clip2latent_kedro.prior.batches import PairBatches
+from clip2latent_kedro.pairs.batches import PairBatches
 
 from .toy import make_pairs
 

@@ -37,7 +37,7 @@ def make_network(**changes):
     return Dalle2Network(**{**settings, **changes}).double().requires_grad_(False)
 
 
-def draw(*shape):
+def random_tensor(*shape):
     return torch.randn(shape, dtype=torch.float64)
 
 
@@ -47,14 +47,14 @@ def test_only_the_four_tokens_of_the_method():
     network.network.causal_transformer.register_forward_hook(
         lambda module, inputs, output: shapes.append(inputs[0].shape)
     )
-    network(draw(3, 1, DIM), torch.arange(3), draw(3, DIM), None)
+    network(random_tensor(3, 1, DIM), torch.arange(3), random_tensor(3, DIM), None)
     assert shapes == [(3, 4, DIM)]
 
 
 @needs_dalle2
 def test_agrees_with_the_package_where_no_width_differs():
     network, package = make_network(), make_network().network
-    x_t, t, embedding = draw(4, 1, DIM), torch.arange(4), draw(4, DIM)
+    x_t, t, embedding = random_tensor(4, 1, DIM), torch.arange(4), random_tensor(4, DIM)
     shown = package(x_t[:, 0], t, text_embed=embedding)
     hidden = package(x_t[:, 0], t, text_embed=embedding, text_cond_drop_prob=1.0)
     keep = torch.tensor([True, False, False, True])
@@ -69,7 +69,11 @@ def test_guidance_hides_the_condition_alone():
     network, t = make_network(), 7
     statistics = LatentStatistics(torch.zeros(1, DIM), torch.ones(1, DIM))
     prior = DiffusionPrior(network, cosine_alpha_bar(20), statistics)
-    x_t, embedding, steps = draw(4, 1, DIM), draw(4, DIM), torch.full((4,), t)
+    x_t, embedding, steps = (
+        random_tensor(4, 1, DIM),
+        random_tensor(4, DIM),
+        torch.full((4,), t),
+    )
     guided = prior.denoiser(embedding, 3.0)(x_t, t)[:, 0]
 
     inputs = (x_t[:, 0], steps)
@@ -98,7 +102,9 @@ def test_every_trainable_weight_is_trained():
         frozen = name.endswith(("null_image_embed", "rotary_emb.freqs"))
         parameter.requires_grad_(not frozen)
     keep = torch.tensor([True, False])
-    network(draw(2, 2, 3), torch.arange(2), draw(2, 5), keep).square().sum().backward()
+    network(
+        random_tensor(2, 2, 3), torch.arange(2), random_tensor(2, 5), keep
+    ).square().sum().backward()
     for name, parameter in network.named_parameters():
         if parameter.requires_grad and parameter.numel():
             assert parameter.grad.abs().max() > 0, name

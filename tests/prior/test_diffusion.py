@@ -29,7 +29,7 @@ def make_prior(kind="clip2latent", **settings):
     return prior.double().requires_grad_(False)
 
 
-def draw(*shape):
+def random_tensor(*shape):
     return torch.randn(shape, dtype=torch.float64)
 
 
@@ -59,7 +59,7 @@ def test_embedding_noise_keeps_the_norm_and_has_the_expected_cosine(scale):
 
 
 def test_each_embedding_may_have_noise_of_its_own():
-    embedding, noise = 10 * draw(4, 64), draw(4, 64)
+    embedding, noise = 10 * random_tensor(4, 64), random_tensor(4, 64)
     levels = torch.tensor([[0.0], [0.5], [1.0], [3.0]], dtype=torch.float64)
     turned = perturb_embedding(embedding, levels, noise)
     for row, level in enumerate(levels[:, 0].tolist()):
@@ -95,8 +95,8 @@ def test_forward_process_has_the_marginals_of_the_schedule():
 @pytest.mark.parametrize("predicts_x0", [True, False])
 def test_guidance_is_the_two_passes_combined(kind, predicts_x0):
     prior = make_prior(kind, predict_x_start=predicts_x0, text_embed_scale=2.0)
-    x_t, t = draw(4, 2, 3), torch.full((4,), 11)
-    condition = prior.join_condition(draw(4, 5))
+    x_t, t = random_tensor(4, 2, 3), torch.full((4,), 11)
+    condition = prior.join_condition(random_tensor(4, 5))
     hide = torch.zeros(4, dtype=torch.bool)
     conditional = prior.predict_x0(x_t, t, condition)
     unconditional = prior.predict_x0(x_t, t, condition, hide)
@@ -111,14 +111,16 @@ def test_guidance_takes_one_pass(scale, rows, is_negative):
     """Of both branches at once, or of the one that counts."""
     prior = make_prior()
     passes = count_rows(prior)
-    negative = draw(3, 5) if is_negative else None
-    prior.denoiser(draw(3, 5), scale, negative=negative)(draw(6, 2, 3), 3)
+    negative = random_tensor(3, 5) if is_negative else None
+    prior.denoiser(random_tensor(3, 5), scale, negative=negative)(
+        random_tensor(6, 2, 3), 3
+    )
     assert passes == [rows]
 
 
 def test_guidance_may_differ_by_timestep():
     prior = make_prior()
-    x_t, condition = draw(4, 2, 3), draw(4, 5)
+    x_t, condition = random_tensor(4, 2, 3), random_tensor(4, 5)
     scales = {19: 1.0, 12: 3.5, 5: 0.0}
     passes = count_rows(prior)
     scheduled = prior.denoiser(condition, scales)
@@ -130,8 +132,8 @@ def test_guidance_may_differ_by_timestep():
 
 def test_negative_condition_stands_in_for_none():
     prior = make_prior()
-    x_t, t = draw(6, 2, 3), torch.full((2,), 11)
-    condition, negative = draw(2, 2, 5)
+    x_t, t = random_tensor(6, 2, 3), torch.full((2,), 11)
+    condition, negative = random_tensor(2, 2, 5)
     wanted = prior.predict_x0(x_t, t, condition)
     unwanted = prior.predict_x0(x_t, t, negative)
     for scale in (0.0, 0.5, 1.0, 3.0):
@@ -145,8 +147,8 @@ def test_negative_condition_stands_in_for_none():
 def test_distilled_prior_is_told_the_scale(inputs):
     """It is the last column, and takes one pass that hides nothing, at any scale."""
     prior = make_prior(condition_inputs=inputs)
-    x_t, t = draw(6, 2, 3), torch.full((2,), 11)
-    condition = prior.join_condition(draw(2, 5), noise_level=0.25)
+    x_t, t = random_tensor(6, 2, 3), torch.full((2,), 11)
+    condition = prior.join_condition(random_tensor(2, 5), noise_level=0.25)
     passes = count_rows(prior)
     for scale in (0.0, 1.0, 2.5):
         told = torch.cat([condition, torch.full((2, 1), scale).double()], dim=1)
@@ -161,11 +163,11 @@ def test_distilled_prior_is_told_the_scale(inputs):
 def test_distilled_prior_takes_no_negative_condition():
     prior = make_prior(condition_inputs=("guidance_scale",))
     with pytest.raises(InputError, match="guided while it samples, got a distilled"):
-        prior.denoiser(draw(2, 5), 2.0, negative=draw(2, 5))
+        prior.denoiser(random_tensor(2, 5), 2.0, negative=random_tensor(2, 5))
 
 
 def test_condition_has_the_inputs_of_the_network():
-    embedding, levels = draw(3, 5), torch.tensor([[0.0], [0.5], [2.0]])
+    embedding, levels = random_tensor(3, 5), torch.tensor([[0.0], [0.5], [2.0]])
     prior = make_prior(text_embed_scale=3.0)
     assert torch.equal(prior.join_condition(embedding, noise_level=7.0), 3 * embedding)
     prior = make_prior(text_embed_scale=3.0, condition_inputs=("noise_level",))
@@ -178,10 +180,10 @@ def test_condition_has_the_inputs_of_the_network():
 
 def test_noise_prediction_is_turned_into_x0():
     """A network that knows the noise gives x0 back, and its loss is zero."""
-    noise = draw(4, 2, 3)
+    noise = random_tensor(4, 2, 3)
     prior = make_prior(predict_x_start=False)
     prior.network = KnownOutput(noise)
-    x0, t = draw(4, 2, 3), torch.tensor([0, 3, 9, 18])
+    x0, t = random_tensor(4, 2, 3), torch.tensor([0, 3, 9, 18])
     condition = torch.ones(4, 5, dtype=torch.float64)
     x_t = prior.q_sample(x0, t, noise)
     torch.testing.assert_close(prior.predict_x0(x_t, t, condition), x0)
@@ -230,7 +232,7 @@ def test_a_condition_may_hold_for_several_latents_in_a_row(
     kind, predict_x_start, scale
 ):
     prior = make_prior(kind, predict_x_start=predict_x_start)
-    x_t, embedding = draw(6, 2, 3), draw(2, 5)
+    x_t, embedding = random_tensor(6, 2, 3), random_tensor(2, 5)
     shared = prior.denoiser(embedding, scale)(x_t, 7)
     own = prior.denoiser(embedding.repeat_interleave(3, dim=0), scale)(x_t, 7)
     torch.testing.assert_close(shared, own)

@@ -16,14 +16,14 @@ def build(kind, **changes):
     return network.double().requires_grad_(False)
 
 
-def draw(*shape):
+def random_tensor(*shape):
     return torch.randn(shape, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_batch_equals_single(kind):
     network = build(kind)
-    x_t, t, condition = draw(6, 2, 3), torch.arange(6), draw(6, 5)
+    x_t, t, condition = random_tensor(6, 2, 3), torch.arange(6), random_tensor(6, 5)
     keep = torch.tensor([True, False] * 3)
     batch = network(x_t, t, condition, keep)
     single = [
@@ -35,7 +35,11 @@ def test_batch_equals_single(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_condition_may_hold_for_several_latents_in_a_row(kind):
     network = build(kind)
-    x_t, t, condition = draw(6, 2, 3), torch.tensor([3, 8]), draw(2, 5)
+    x_t, t, condition = (
+        random_tensor(6, 2, 3),
+        torch.tensor([3, 8]),
+        random_tensor(2, 5),
+    )
     for keep in (None, torch.tensor([True, False])):
         own = [
             None if rows is None else rows.repeat_interleave(3, dim=0)
@@ -48,8 +52,8 @@ def test_a_condition_may_hold_for_several_latents_in_a_row(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_hidden_condition_is_not_seen(kind):
     network = build(kind)
-    x_t, t, hide = draw(4, 2, 3), torch.arange(4), torch.zeros(4).bool()
-    one, other = draw(2, 4, 5)
+    x_t, t, hide = random_tensor(4, 2, 3), torch.arange(4), torch.zeros(4).bool()
+    one, other = random_tensor(2, 4, 5)
     assert torch.equal(network(x_t, t, one, hide), network(x_t, t, other, hide))
     shown = network(x_t, t, one, None)
     torch.testing.assert_close(shown, network(x_t, t, one, ~hide))
@@ -60,8 +64,8 @@ def test_hidden_condition_is_not_seen(kind):
 def test_every_latent_depends_on_every_input(kind):
     """Also where the condition is hidden: guidance must not lose the noised latent."""
     network = build(kind)
-    x_t, t = draw(1, 2, 3).requires_grad_(), torch.tensor([7])
-    clip_embedding = draw(1, 5).requires_grad_()
+    x_t, t = random_tensor(1, 2, 3).requires_grad_(), torch.tensor([7])
+    clip_embedding = random_tensor(1, 5).requires_grad_()
     hidden = network(x_t, t, clip_embedding, torch.tensor([False]))
     shown = network(x_t, t, clip_embedding, None)
     assert (network(x_t, t + 1, clip_embedding, None) != shown).all()
@@ -76,7 +80,7 @@ def test_every_latent_depends_on_every_input(kind):
 
 def test_mlp_sees_only_the_direction_of_the_condition():
     network = build("mlp")
-    x_t, t, condition = draw(4, 2, 3), torch.arange(4), draw(4, 5)
+    x_t, t, condition = random_tensor(4, 2, 3), torch.arange(4), random_tensor(4, 5)
     scaled = network(x_t, t, 10 * condition, None)
     torch.testing.assert_close(scaled, network(x_t, t, condition, None))
 

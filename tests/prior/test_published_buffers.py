@@ -27,7 +27,7 @@ from clip2latent_kedro.prior.published_schedule import (
 )
 from clip2latent_kedro.prior.sampling import noise_streams, sample_prior
 from clip2latent_kedro.prior.transformer import RotaryEmbedding
-from clip2latent_kedro.samplers import SamplingConfig, sample
+from clip2latent_kedro.samplers import SamplingConfig, choose_sampler
 from clip2latent_kedro.schedules import cosine_alpha_bar, linear_alpha_bar
 
 from .published_toys import DIM, EMA, average_buffers, make_checkpoint
@@ -59,14 +59,9 @@ def upstream(num_steps, scale=1.0):
 
 def draw(prior, embedding, noises, num_steps, scale):
     start, *noise = noises
-    x0 = sample(
-        prior.denoiser(embedding, scale),
-        start,
-        prior.alpha_bar,
-        upstream(num_steps, scale),
-        iter(noise),
-        stored=prior.stored_schedule,
-    )
+    x0 = choose_sampler(
+        upstream(num_steps, scale), prior.alpha_bar, stored=prior.stored_schedule
+    )(prior.denoiser(embedding, scale), start, generator=iter(noise))
     return prior.statistics.denormalise(x0)
 
 

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from linear_models import make_prior, make_sampling
+from world import make_prior, make_sampling
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.sampling import adapt_sampling, noise_streams, sample_prior
@@ -14,7 +14,7 @@ def test_noise_is_standard_normal_and_a_stream_for_each_sample():
     correlation = torch.corrcoef(draws.transpose(0, 1).flatten(1))
     assert (correlation - torch.eye(3)).abs().max() < 0.07
     alone = noise_streams(0, [(1, 0)], (2, 50))
-    assert all(torch.equal(next(alone)[0], draw) for draw in draws[:, 2])
+    assert all(torch.equal(next(alone)[0], sample_w) for sample_w in draws[:, 2])
 
 
 def test_a_distilled_prior_answers_in_one_step_whatever_the_settings():
@@ -27,7 +27,7 @@ def test_a_distilled_prior_answers_in_one_step_whatever_the_settings():
     assert suited.psi == 0.7
 
 
-def draw(prior, *, negative=None, **changes):
+def sample_w(prior, *, negative=None, **changes):
     condition = prior.join_condition(torch.ones(1, 3))
     return sample_prior(
         prior,
@@ -70,22 +70,24 @@ def test_a_distilled_prior_is_asked_for_nothing_that_it_has_not_learned(
 ):
     settings = {"sampler": "ddim", "num_steps": 1, "guidance_scale": 2.0}
     with pytest.raises(InputError, match=message):
-        draw(make_student(), **{**settings, **changes})
+        sample_w(make_student(), **{**settings, **changes})
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "dpmpp_2m", "unipc"])
 def test_every_sampler_that_starts_at_pure_noise_takes_the_one_step(sampler):
     one = {"num_steps": 1, "guidance_scale": 2.0}
-    expected = draw(make_student(), sampler="ddim", **one)
-    torch.testing.assert_close(draw(make_student(), sampler=sampler, **one), expected)
+    expected = sample_w(make_student(), sampler="ddim", **one)
+    torch.testing.assert_close(
+        sample_w(make_student(), sampler=sampler, **one), expected
+    )
 
 
 def test_a_prior_that_always_saw_its_condition_cannot_be_guided_away_from_none():
     prior = make_prior(0.5)
     prior.guidance_range = (1.0, 1.0)
-    draw(prior, guidance_scale=1.0)
-    draw(prior, guidance_scale=2.0, negative=torch.zeros(1, 3))
+    sample_w(prior, guidance_scale=1.0)
+    sample_w(prior, guidance_scale=2.0, negative=torch.zeros(1, 3))
     with pytest.raises(
         InputError, match="must be 1 to 1 for this prior, by the cond_d"
     ):
-        draw(prior, guidance_scale=2.0)
+        sample_w(prior, guidance_scale=2.0)

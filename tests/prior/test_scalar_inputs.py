@@ -29,7 +29,7 @@ def build(kind, *, num_scalars=2, is_random=True):
     return network.double().requires_grad_(False)
 
 
-def draw(*shape):
+def random_tensor(*shape):
     return torch.randn(shape, dtype=torch.float64)
 
 
@@ -37,8 +37,12 @@ def draw(*shape):
 def test_new_inputs_change_nothing(kind):
     """So a network can take over the weights of one without them."""
     network = build(kind, is_random=False)
-    x_t, t, embedding = draw(4, 2, 3), torch.arange(4), draw(4, CLIP_DIM)
-    condition = torch.cat([embedding, 10 * draw(4, 2)], dim=1)
+    x_t, t, embedding = (
+        random_tensor(4, 2, 3),
+        torch.arange(4),
+        random_tensor(4, CLIP_DIM),
+    )
+    condition = torch.cat([embedding, 10 * random_tensor(4, 2)], dim=1)
     for keep in (None, torch.tensor([True, False, True, False])):
         bare = network.network(x_t, t, embedding, keep)
         assert torch.equal(network(x_t, t, condition, keep), bare)
@@ -47,8 +51,8 @@ def test_new_inputs_change_nothing(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_column_reaches_every_latent(kind):
     network = build(kind)
-    condition = draw(1, CLIP_DIM + 2).requires_grad_()
-    out = network(draw(1, 2, 3), torch.tensor([7]), condition, None)
+    condition = random_tensor(1, CLIP_DIM + 2).requires_grad_()
+    out = network(random_tensor(1, 2, 3), torch.tensor([7]), condition, None)
     for latent in range(2):
         (gradient,) = torch.autograd.grad(
             out[0, latent].sum(), condition, retain_graph=True
@@ -59,7 +63,7 @@ def test_every_column_reaches_every_latent(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradient_reaches_the_new_weights_from_the_start(kind):
     network = build(kind, is_random=False).requires_grad_(True)
-    inputs = draw(4, 2, 3), torch.arange(4), draw(4, CLIP_DIM + 2)
+    inputs = random_tensor(4, 2, 3), torch.arange(4), random_tensor(4, CLIP_DIM + 2)
     network(*inputs, None).square().sum().backward()
     assert network.project.weight.grad.abs().max() > 0
     nn.init.normal_(network.project.weight)  # as if after one step
@@ -70,11 +74,15 @@ def test_gradient_reaches_the_new_weights_from_the_start(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_hidden_are_embedding_and_scalars_alike(kind):
     network = build(kind)
-    x_t, t, condition = draw(4, 2, 3), torch.arange(4), draw(4, CLIP_DIM + 2)
+    x_t, t, condition = (
+        random_tensor(4, 2, 3),
+        torch.arange(4),
+        random_tensor(4, CLIP_DIM + 2),
+    )
     hide = torch.zeros(4, dtype=torch.bool)
     hidden = network(x_t, t, condition, hide)
-    assert torch.equal(network(x_t, t, draw(4, CLIP_DIM + 2), hide), hidden)
-    other = torch.cat([condition[:, :CLIP_DIM], draw(4, 2)], dim=1)
+    assert torch.equal(network(x_t, t, random_tensor(4, CLIP_DIM + 2), hide), hidden)
+    other = torch.cat([condition[:, :CLIP_DIM], random_tensor(4, 2)], dim=1)
     shown = network(x_t, t, condition, None)
     assert (network(x_t, t, other, None) - shown).abs().max() > 1e-3
 
@@ -82,7 +90,11 @@ def test_hidden_are_embedding_and_scalars_alike(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_condition_may_hold_for_several_latents_in_a_row(kind):
     network = build(kind)
-    x_t, t, condition = draw(6, 2, 3), torch.tensor([3, 8]), draw(2, CLIP_DIM + 2)
+    x_t, t, condition = (
+        random_tensor(6, 2, 3),
+        torch.tensor([3, 8]),
+        random_tensor(2, CLIP_DIM + 2),
+    )
     keep = torch.tensor([True, False])
     own = [rows.repeat_interleave(3, dim=0) for rows in (t, condition, keep)]
     torch.testing.assert_close(network(x_t, t, condition, keep), network(x_t, *own))

@@ -1,10 +1,10 @@
 """A file that claims a huge network is compared with its tensors, and nothing built."""
 
 import json
-import resource
 
 import pytest
 import torch
+from processes import little_memory
 from safetensors.torch import save_file
 from torch import nn
 
@@ -13,21 +13,14 @@ from clip2latent_kedro.generators.decoders import load_vae
 from clip2latent_kedro.generators.files import cached_stylegan
 from clip2latent_kedro.generators.safetensors_files import read_network
 from clip2latent_kedro.generators.state_dicts import read_state_dict
-from clip2latent_kedro.portraits.judge import load_judge
 from clip2latent_kedro.reading import load_network, parse_weights, read_weights
-
-_ROOM = 1 << 30
+from clip2latent_kedro.worlds.portraits.judge import load_judge
 
 
 @pytest.fixture(autouse=True)
-def little_memory():
-    """Let the process have a gigabyte more, and no more."""
-    with open("/proc/self/statm") as file:  # noqa: PTH123
-        used = int(file.read().split()[0]) * resource.getpagesize()
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (used + _ROOM, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, before)
+def _little_memory():
+    with little_memory(1 << 30):
+        yield
 
 
 class Counted(nn.Module):
@@ -102,54 +95,49 @@ def test_what_is_made_beside_the_weights_counts():
         load_network(Masked, {})
 
 
-SIZES = {"z_dim": 4, "w_dim": 4, "resolution": 8, "channel_base": 32, "channel_max": 4}
+STYLEGAN2 = {
+    "z_dim": 4,
+    "w_dim": 4,
+    "resolution": 8,
+    "channel_base": 32,
+    "channel_max": 4,
+}
+STYLEGAN3 = {
+    "z_dim": 4,
+    "c_dim": 0,
+    "w_dim": 4,
+    "img_resolution": 16,
+    "use_radial_filters": True,
+}
+JUDGE = {"width": 4, "steps": 1, "batch_size": 1, "lr": 1, "save_every": 1}
+FEW_LAYERS = {"num_layers": 2, "num_critical": 1, "filter_size": 64}
+CLAIMS = [
+    ("stylegan2", STYLEGAN2, {"z_dim": 10**5, "w_dim": 10**5}),
+    ("stylegan2", STYLEGAN2, {"channel_base": 10**9, "channel_max": 10**6}),
+    ("stylegan2", STYLEGAN2, {"mapping_layers": 10**10}),
+    ("stylegan2", STYLEGAN2, {"mapping_layers": 200, "mapping_features": 10**5}),
+    ("stylegan2", STYLEGAN2, {"resolution": 4096}),
+    ("stylegan2", STYLEGAN2, {"z_dim": "4"}),
+    ("stylegan3", STYLEGAN3, {"img_resolution": 4096, **FEW_LAYERS}),
+    ("stylegan3", STYLEGAN3, {"num_layers": 10**9}),
+    ("stylegan3", STYLEGAN3, {"filter_size": 10**9}),
+    ("stylegan3", STYLEGAN3, {"lrelu_upsampling": 10**9}),
+    ("stylegan3", STYLEGAN3, {"img_resolution": 2**40}),
+    ("judge", JUDGE, {"width": 80_000}),
+]
 
 
 @pytest.mark.parametrize(
-    "claim",
-    [
-        {"z_dim": 10**5, "w_dim": 10**5},
-        {"channel_base": 10**9, "channel_max": 10**6},
-        {"mapping_layers": 10**10},
-        {"mapping_layers": 200, "mapping_features": 10**5},
-        {"resolution": 4096},
-        {"z_dim": "4"},
-    ],
+    ("kind", "sizes", "claim"),
+    [*CLAIMS, *(("lafite", *rest) for kind, *rest in CLAIMS if kind == "stylegan2")],
 )
-@pytest.mark.parametrize("kind", ["stylegan2", "lafite"])
-def test_a_generator_that_claims_to_be_huge(kind, claim, tmp_path):
-    path = tmp_path / "g.safetensors"
-    config = json.dumps({**SIZES, **claim, "kind": kind})
-    save_file({"x": torch.zeros(1)}, path, {"config": config})
-    with pytest.raises(InputError, match="must be a safetensors file that fits"):
-        read_network(path)
-
-
-@pytest.mark.parametrize(
-    "claim",
-    [
-        {"img_resolution": 4096, "num_layers": 2, "num_critical": 1, "filter_size": 64},
-        {"num_layers": 10**9},
-        {"filter_size": 10**9},
-        {"lrelu_upsampling": 10**9},
-        {"img_resolution": 2**40},
-    ],
-)
-def test_a_stylegan3_that_claims_to_be_huge(claim, tmp_path):
-    path = tmp_path / "g.safetensors"
-    sizes = {"z_dim": 4, "c_dim": 0, "w_dim": 4, "img_resolution": 16}
-    config = {**sizes, **claim, "use_radial_filters": True, "kind": "stylegan3"}
+def test_a_network_that_claims_to_be_huge(kind, sizes, claim, tmp_path):
+    path = tmp_path / "network.safetensors"
+    config = sizes | claim | ({} if kind == "judge" else {"kind": kind})
     save_file({"x": torch.zeros(1)}, path, {"config": json.dumps(config)})
-    with pytest.raises(InputError, match="must be a safetensors file that fits"):
-        read_network(path)
-
-
-def test_a_judge_that_claims_to_be_huge(tmp_path):
-    path = tmp_path / "judge.safetensors"
-    config = {"width": 80_000, "steps": 1, "batch_size": 1, "lr": 1, "save_every": 1}
-    save_file({"x": torch.zeros(1)}, path, {"config": json.dumps(config)})
-    with pytest.raises(InputError, match="must hold a judge"):
-        load_judge(path, {})
+    message = "must be a safetensors file that fits|must hold a judge"
+    with pytest.raises(InputError, match=message):
+        load_judge(path, {}) if kind == "judge" else read_network(path)
 
 
 def test_tensors_that_tell_of_a_huge_network(tmp_path):

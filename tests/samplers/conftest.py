@@ -1,10 +1,15 @@
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from world import seeded
 
 from clip2latent_kedro.schedules import cosine_alpha_bar
+
+CONFORMANCE = Path(__file__).parents[3] / "shared" / "conformance"
 
 
 @dataclass(frozen=True)
@@ -30,11 +35,7 @@ class GaussianData:
 
 @dataclass(frozen=True)
 class MixtureData:
-    """Data of independent channels, each of three Gaussians, as well known.
-
-    The probability-flow ODE of one channel never lets two points pass each other, and
-    so keeps quantiles.
-    """
+    """Data of independent channels, each of three Gaussians, as well known."""
 
     alpha_bar: Tensor
     share = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
@@ -57,17 +58,6 @@ class MixtureData:
         standard = (x[..., None] - bar.sqrt() * self.mean) / std_t
         return (self.share * torch.special.ndtr(standard)).sum(dim=-1)
 
-    def ode_solution(self, x_t: Tensor, t: int) -> Tensor:
-        """Return the clean x of the same quantile, by bisection."""
-        quantile = self.cdf(x_t, self.alpha_bar[t])
-        low, high = torch.full_like(x_t, -10), torch.full_like(x_t, 10)
-        for _ in range(60):
-            middle = (low + high) / 2
-            is_below = self.cdf(middle, 1.0) < quantile
-            low = torch.where(is_below, middle, low)
-            high = torch.where(is_below, high, middle)
-        return (low + high) / 2
-
 
 def make_gaussian(alpha_bar: Tensor) -> GaussianData:
     return GaussianData(
@@ -75,6 +65,16 @@ def make_gaussian(alpha_bar: Tensor) -> GaussianData:
         std=torch.tensor([1.0, 0.5, 2.0], dtype=torch.float64),
         alpha_bar=alpha_bar,
     )
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """Outputs of the original, as tensors by name."""
+    path = CONFORMANCE / "prior_small64.golden.npz"
+    if not path.exists():
+        pytest.skip("no conformance files")
+    with np.load(path) as arrays:
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 @pytest.fixture
@@ -96,5 +96,4 @@ def even_gaussian():
 
 @pytest.fixture
 def start():
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(16, 3, generator=generator, dtype=torch.float64)
+    return torch.randn(16, 3, generator=seeded(), dtype=torch.float64)

@@ -2,25 +2,15 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from clip2latent_kedro.latents import repeat_latents, truncate
 from clip2latent_kedro.prior.checkpoint import prior_from_checkpoint
 from clip2latent_kedro.prior.published import read_published
-from clip2latent_kedro.samplers import SamplingConfig, sample
+from clip2latent_kedro.samplers import SamplingConfig, choose_sampler
 
 CONFORMANCE = Path(__file__).parents[3] / "shared" / "conformance"
-
-
-@pytest.fixture(scope="module")
-def golden():
-    path = CONFORMANCE / "prior_small64.golden.npz"
-    if not path.exists():
-        pytest.skip("no conformance files")
-    with np.load(path) as arrays:
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +42,8 @@ def test_four_steps_agree_with_the_original(golden, prior, guidance_scale, psi):
     )
     start, *noise = golden["sampler_noise_seq"][:, :, None]
 
-    x0 = sample(
-        prior.denoiser(golden["embed"], guidance_scale),
-        start,
-        prior.alpha_bar,
-        config,
-        iter(noise),
+    x0 = choose_sampler(config, prior.alpha_bar)(
+        prior.denoiser(golden["embed"], guidance_scale), start, generator=iter(noise)
     )
     w = truncate(prior.statistics.denormalise(x0), prior.w_mean, psi)
 

@@ -7,8 +7,8 @@ import torch
 from clip2latent_kedro.samplers import (
     SAMPLERS,
     SamplingConfig,
+    choose_sampler,
     plan_timesteps,
-    sample,
 )
 from clip2latent_kedro.samplers.config import SamplerName
 from clip2latent_kedro.samplers.ddpm import sample_ddpm
@@ -42,12 +42,8 @@ def test_each_sampler_visits_its_timesteps_once(gaussian, start, sampler, visite
         seen.append(t)
         return gaussian.denoise(x_t, t)
 
-    sample(
-        denoise,
-        start,
-        gaussian.alpha_bar,
-        replace(CONFIG, sampler=sampler),
-        seeded(),
+    choose_sampler(replace(CONFIG, sampler=sampler), gaussian.alpha_bar)(
+        denoise, start, generator=seeded()
     )
 
     assert seen == visited
@@ -77,12 +73,8 @@ def test_variance_reaches_ddpm(gaussian, start, variance):
         variance=variance,
     )
 
-    found = sample(
-        gaussian.denoise,
-        start,
-        gaussian.alpha_bar,
-        replace(CONFIG, variance=variance),
-        seeded(),
+    found = choose_sampler(replace(CONFIG, variance=variance), gaussian.alpha_bar)(
+        gaussian.denoise, start, generator=seeded()
     )
 
     assert torch.equal(found, expected)
@@ -93,7 +85,9 @@ def test_eta_reaches_ddim(gaussian, start):
 
     def draw(eta, seed):
         config = replace(CONFIG, sampler="ddim", eta=eta)
-        return sample(gaussian.denoise, start, gaussian.alpha_bar, config, seeded(seed))
+        return choose_sampler(config, gaussian.alpha_bar)(
+            gaussian.denoise, start, generator=seeded(seed)
+        )
 
     assert torch.equal(draw(0.0, 1), draw(0.0, 2))
     assert not torch.equal(draw(1.0, 1), draw(1.0, 2))
@@ -104,12 +98,8 @@ def test_sampling_records_no_gradient(gaussian, start):
     weight = torch.ones(3, dtype=torch.float64, requires_grad=True)
 
     for sampler in SAMPLERS:
-        x0 = sample(
-            lambda x_t, _t: weight * x_t,
-            start,
-            gaussian.alpha_bar,
-            replace(CONFIG, sampler=sampler),
-            seeded(),
+        x0 = choose_sampler(replace(CONFIG, sampler=sampler), gaussian.alpha_bar)(
+            lambda x_t, _t: weight * x_t, start, generator=seeded()
         )
         assert not x0.requires_grad
 

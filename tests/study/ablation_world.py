@@ -3,15 +3,15 @@
 from dataclasses import replace
 
 import torch
-from linear_models import (
+from prior.toy import make_data_config, make_diffusion_config, make_network_config
+from prior.toy import make_train_config as _make_train_config
+from world import (
     TurnedEncoder,
     make_colour_pairs,
     make_models,
     make_queries,
     make_sampling,
 )
-from prior.toy import make_data_config, make_diffusion_config, make_network_config
-from prior.toy import make_train_config as _make_train_config
 
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.study.ablation.config import OWN, AblationConfig, OwnConfig

@@ -63,9 +63,9 @@ def test_a_value_that_is_out_of_range_names_its_study():
 def test_equal_trainings_share_their_priors_and_the_first_pays(monkeypatch):
     trained = []
 
-    def train(pairs, groups, *, seed, **options):
+    def train(seed, *, groups, **options):
         trained.append((groups["data"].embed_noise_scale, seed))
-        return train_variant(pairs, groups, seed=seed, **options)
+        return train_variant(seed, groups=groups, **options)
 
     monkeypatch.setattr(plan_module, "train_variant", train)
     planned = plan({"noise": NOISE}, num_seeds=2, seed=7)
@@ -126,15 +126,19 @@ def test_pictures_are_drawn_again_of_their_embeddings():
 def test_a_prior_of_fewer_pairs_is_that_of_those_pairs_alone():
     ablation = make_ablation({"x": PSI})
     pairs = ablation.pairs
-    options = {"seed": 3, "device": "cpu", "text_mean": None}
-    few = train_variant(pairs, make_base(**{OWN: OwnConfig(num_pairs=50)}), **options)
+    options = {"device": "cpu", "text_mean": None}
+
+    def train(pairs, **changes):
+        return train_variant(3, pairs=pairs, groups=make_base(**changes), **options)
+
+    few = train(pairs, **{OWN: OwnConfig(num_pairs=50)})
     w, embedding = pairs.take(slice(0, 50))
     first = type(pairs)(w, embedding, {**pairs.recipe, "n_samples": 50})
-    alone = train_variant(first, make_base(), **options)
+    alone = train(first)
     for name, weight in few.network.state_dict().items():
         assert torch.equal(weight, alone.network.state_dict()[name])
     torch.testing.assert_close(few.w_mean, torch.from_numpy(w.mean(axis=0)))
-    other = train_variant(pairs, make_base(), **options)
+    other = train(pairs)
     assert not torch.equal(other.w_mean, few.w_mean)
     with pytest.raises(InputError, match="num_pairs must be at most the 190 pairs"):
-        train_variant(pairs, make_base(**{OWN: OwnConfig(num_pairs=191)}), **options)
+        train(pairs, **{OWN: OwnConfig(num_pairs=191)})

@@ -44,7 +44,7 @@ def test_lines_times_across_times_values_then_those_apart():
         "two, num_steps 3, psi 1.0",
         "auto",
     ]
-    assert [v.is_apart for v in variants] == [False] * 8 + [True]
+    assert [v.is_off_axis for v in variants] == [False] * 8 + [True]
     assert [v.value for v in variants] == [0.5, 1.0] * 4 + [None]
     assert variants[6].overrides == {  # the axis decides over the line
         "sampling.psi": 0.5,
@@ -76,15 +76,16 @@ def test_only_chooses_studies():
     ("study", "message"),
     [
         (3, r"studies\.x must be a group of parameters or null, got 3"),
-        ({**PSI, "line": {}}, r"studies\.x\.line is not a parameter\. Known here: ti"),
-        (
-            {"values": [1]},
-            r"studies\.x\.axis must be one of sampling\.sampler, .* None",
-        ),
-        ({**PSI, "axis": "sampling.ps"}, r"x\.axis must be one of .*'sampling\.ps'"),
-        ({**PSI, "values": 3}, r"x\.values must be a list of values to try, got 3"),
+        ({**PSI, "line": {}}, r"studies\.x\.line is not a parameter\. Did you mean"),
+        ({"values": [1]}, r"studies\.x\.axis is missing"),
+        ({**PSI, "values": []}, r"x\.values must be a list of values to try, got \[\]"),
+        ({**PSI, "axis": "sampling.ps"}, r"x\.axis must be one of .*\"sampling\.ps\""),
+        ({**PSI, "values": 3}, r"x\.values must be a list, got 3"),
         ({**PSI, "base": {"a.b": 1}}, r"x\.base\.a\.b is not a setting\. Known here"),
-        ({**PSI, "lines": {"l": 3}}, r"x\.lines\.l must be settings by name, got 3"),
+        (
+            {**PSI, "lines": {"l": 3}},
+            r"lines\.l must be a group of parameters, got 3",
+        ),
         ({**PSI, "apart": {"l": {"q": 1}}}, r"x\.apart\.l\.q is not a setting"),
         ({**PSI, "across": {"best_of": 2}}, r"x\.across\.best_of must be a list"),
         ({**PSI, "values": [1, 1]}, r"x must have variants of different names"),

@@ -7,7 +7,7 @@ from clip2latent_kedro.metrics.bootstrap import Interval
 from clip2latent_kedro.study.comparison import (
     bootstrap_scores,
     is_comparable,
-    tell_apart,
+    paired_difference,
 )
 
 RESAMPLING = {"num_resamples": 500, "confidence": 0.99, "seed": 0}
@@ -41,7 +41,7 @@ def test_a_difference_is_paired_and_widened_by_bonferroni(num_comparisons, quant
     """60 prompts that differ much more than the two variants, by +-1 about 0.5."""
     prompts = 9 * np.random.default_rng(0).normal(size=60)
     own = np.repeat([-1.0, 1.0], 30)
-    found = tell_apart(
+    found = paired_difference(
         prompts + own + 0.5, prompts, confidence=0.95, num_comparisons=num_comparisons
     )
     half = quantile / 59**0.5  # std(ddof=1) is sqrt(60 / 59), over sqrt(60)
@@ -52,14 +52,14 @@ def test_a_difference_is_paired_and_widened_by_bonferroni(num_comparisons, quant
 def test_few_pairs_tell_nothing_unless_they_are_seeds():
     """Three seeds: t(0.975, 2) is 4.3027."""
     one, other = [1.0, 2.0, 3.0], [0.0, 1.0, 1.0]
-    few = tell_apart(one, other, confidence=0.95)
+    few = paired_difference(one, other, confidence=0.95)
     assert (few.mean, few.low, few.high) == (pytest.approx(4 / 3), -np.inf, np.inf)
-    seeds = tell_apart(one, other, confidence=0.95, fewest=2)
+    seeds = paired_difference(one, other, confidence=0.95, fewest=2)
     half = 4.30265 * (1 / 3) ** 0.5 / 3**0.5
     assert (seeds.low, seeds.high) == pytest.approx(
         (4 / 3 - half, 4 / 3 + half), abs=1e-5
     )
-    lacking = tell_apart([np.nan, 1.0], [1.0, np.nan], confidence=0.95)
+    lacking = paired_difference([np.nan, 1.0], [1.0, np.nan], confidence=0.95)
     assert lacking is None
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from linear_models import TurnedEncoder, make_models
+from world import TurnedEncoder, make_models
 
 from clip2latent_kedro.metrics.frechet import frechet_distance
 from clip2latent_kedro.metrics.mmd import clip_mmd, kernel_distance

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from linear_models import (
+from world import (
     ColourEncoder,
     TurnedEncoder,
     make_method,
@@ -18,11 +18,11 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import fit_gaussian
 from clip2latent_kedro.study.engine import (
-    Planned,
+    PlannedVariant,
     Variant,
     describe_dependence,
     expand_grid,
-    find_due,
+    find_pending,
     measure_scores,
     run_study,
 )
@@ -36,7 +36,7 @@ SAMPLING = {"num_samples": 3, "stored_image_size": 64}
 def plan(label="a", compute=None, depends_on=None, **changes):
     depends_on = depends_on or {"made_by": {"code": "1"}, "psi": 1.0}
     compute = compute or (lambda: ({"x": np.ones(1)}, {}))
-    return Planned(Variant(label, {}), {}, depends_on, compute, **changes)
+    return PlannedVariant(Variant(label, {}), {}, depends_on, compute, **changes)
 
 
 def failing(error):
@@ -58,13 +58,13 @@ def test_a_result_of_the_same_is_kept_and_any_other_is_due_with_its_reason(caplo
         "old": ({}, {"psi": 1.0, "problem": None}),
         "gone": ({}, {"depends_on": same, "problem": None}),
     }
-    due = ["new", "code", "failed", "old"]
-    assert find_due(planned, stored, resume=True) == due
+    pending = ["new", "code", "failed", "old"]
+    assert find_pending(planned, stored, resume=True) == pending
     assert "1 of 5 results are stored already." in caplog.text
     said = "Due again: code, made_by.code (stored '0', asked '1')."
     assert said in caplog.text
     assert "Due again: old, stored in an older form." in caplog.text
-    assert find_due(planned, stored, resume=False) == list(planned)
+    assert find_pending(planned, stored, resume=False) == list(planned)
 
 
 def test_results_come_one_by_one_and_a_stopped_run_goes_on_to_the_same():
@@ -82,7 +82,7 @@ def test_results_come_one_by_one_and_a_stopped_run_goes_on_to_the_same():
     run.close()  # killed
 
     stored = dict(first)
-    for result in run_study(planned, find_due(planned, stored, resume=True)):
+    for result in run_study(planned, find_pending(planned, stored, resume=True)):
         stored |= result
     assert started == ["a", "bb", "ccc"]
     assert {n: int(arrays["x"]) for n, (arrays, _) in stored.items()} == {

@@ -2,7 +2,7 @@ import re
 
 import numpy as np
 import pytest
-from linear_models import (
+from world import (
     PROMPTS,
     ColourEncoder,
     ColourJudge,
@@ -19,26 +19,14 @@ from clip2latent_kedro.study.prompts import read_queries
     ("changes", "message"),
     [
         (
-            {"rows": {"fast": {"steps": 3}}},
-            "evaluation.rows.fast.steps is not a parameter. Known here: prior, sampler",
-        ),
-        (
-            {"rows": {"fast": {"prior": "teacher"}}},
-            "evaluation.rows.fast.prior must be one of prior, prior_best, student, got",
-        ),
-        (
             {"rows": {"fast": 3}},
             "rows.fast must be a group of parameters or null",
         ),
         ({"baseline": "best"}, "baseline must be one of the rows, random_w"),
         ({"only": "fast,slwo"}, "only must be names of rows, of random_w"),
         (
-            {"rows": {"a": {"method": "gan"}}},
-            "evaluation.rows.a.method must be one of clip2latent, random_w, reference",
-        ),
-        (
             {"rows": {"a": {"num_samples": True}}},
-            "evaluation.rows.a.num_samples must be 1 or more, got True.",
+            "evaluation.rows.a.num_samples must be a whole number, 1 or more, or null",
         ),
         ({"rows": {"a/b": {}}}, "must be named in letters, digits and _ + - alone"),
         ({"rows": {"generator_images": {}}}, "cannot be named generator_images"),

@@ -10,10 +10,10 @@ from clip2latent_kedro.study.figures import (
     DPI,
     Chart,
     Line,
-    draw_charts,
-    draw_grid,
+    plot_charts,
+    plot_grid,
     read_intervals,
-    spread_apart,
+    spread_labels,
 )
 
 RNG = np.random.default_rng(0)
@@ -25,8 +25,8 @@ def make_line(label, mean, x=None, half=0.1):
     return Line(label, x, mean, mean - half, mean + 2 * half)
 
 
-def draw(*lines, **changes):
-    figure = draw_charts([[Chart(lines, "x", "y", **changes)]])
+def plot_lines(*lines, **changes):
+    figure = plot_charts([[Chart(lines, "x", "y", **changes)]])
     (axes,) = figure.axes
     return axes
 
@@ -34,7 +34,7 @@ def draw(*lines, **changes):
 @pytest.mark.parametrize("num", [0, 1, 2, 30])
 def test_places_keep_their_order_and_their_distance(num):
     places = RNG.choice(RNG.uniform(size=5), num)
-    spread = spread_apart(places, 0.05)
+    spread = spread_labels(places, 0.05)
     order = np.argsort(places, kind="stable")
     gaps = np.diff(spread[order])
     assert (gaps >= min(0.05, 1 / max(1, num - 1)) - 1e-9).all()
@@ -43,13 +43,13 @@ def test_places_keep_their_order_and_their_distance(num):
 
 def test_places_that_are_far_apart_stay_where_they_are():
     places = np.array([0.9, 0.1, 0.5])
-    np.testing.assert_allclose(spread_apart(places, 0.05), places)
+    np.testing.assert_allclose(spread_labels(places, 0.05), places)
 
 
 def test_intervals_are_those_of_the_table():
     table = pd.DataFrame({"a": [1.0, 2.0], "a_low": [0.5, 1.0], "a_high": [3.0, 4.0]})
     line = Line("", [0, 1], *read_intervals(table, "a"))
-    ((mean, _, (bars,)),) = draw(line).containers
+    ((mean, _, (bars,)),) = plot_lines(line).containers
     assert np.array_equal(mean.get_ydata(), table["a"])
     ends = np.array([segment[:, 1] for segment in bars.get_segments()])
     np.testing.assert_allclose(ends, table[["a_low", "a_high"]])
@@ -60,7 +60,7 @@ def test_names_do_not_lie_on_each_other_and_point_to_the_last_point():
     means = RNG.normal(0.5, 1e-3, 20)
     lines = [make_line(f"method {n}", [mean], [0.01]) for n, mean in enumerate(means)]
     broken = make_line("broken off", [0.2, 0.4, np.nan], [0.01, 0.1, 1])
-    axes = draw(*lines, broken, make_line("", [0.3], [1]), is_log=True)
+    axes = plot_lines(*lines, broken, make_line("", [0.3], [1]), is_log=True)
     canvas = FigureCanvasAgg(axes.figure)
     canvas.draw()
     names = [one for one in axes.get_children() if isinstance(one, Annotation)]
@@ -84,7 +84,7 @@ def test_names_do_not_lie_on_each_other_and_point_to_the_last_point():
     ],
 )
 def test_numbers_are_drawn_to_scale_and_words_side_by_side(values, places, scale):
-    axes = draw(make_line("", [1, 2, 3]), values=values)
+    axes = plot_lines(make_line("", [1, 2, 3]), values=values)
     assert np.array_equal(axes.containers[0][0].get_xdata(), places)
     assert axes.get_xscale() == scale
     if isinstance(values[0], str):
@@ -92,7 +92,7 @@ def test_numbers_are_drawn_to_scale_and_words_side_by_side(values, places, scale
 
 
 def test_lines_over_words_stand_aside_of_each_other():
-    axes = draw(make_line("a", [1, 2]), make_line("b", [1, 2]), values=["p", "q"])
+    axes = plot_lines(make_line("a", [1, 2]), make_line("b", [1, 2]), values=["p", "q"])
     first, second = (container[0].get_xdata() for container in axes.containers)
     assert (first < [0, 1]).all()
     np.testing.assert_allclose(first + second, [0, 2])
@@ -100,7 +100,7 @@ def test_lines_over_words_stand_aside_of_each_other():
 
 def test_what_has_no_place_holds_all_along_the_chart():
     level = Line("apart", None, *np.array([[0.5], [0.4], [0.7]]))
-    axes = draw(make_line("a", [1.0]), level)
+    axes = plot_lines(make_line("a", [1.0]), level)
     (along,) = [line for line in axes.lines if line.get_linestyle() == "--"]
     assert along.get_ydata() == [0.5, 0.5]
     (band,) = axes.patches
@@ -112,17 +112,17 @@ def test_charts_stand_in_rows():
     places = [
         (place.rowspan.start, place.colspan.start)
         for place in (
-            axes.get_subplotspec() for axes in draw_charts([[chart] * 2, [chart]]).axes
+            axes.get_subplotspec() for axes in plot_charts([[chart] * 2, [chart]]).axes
         )
     ]
     assert places == [(0, 0), (0, 1), (1, 0)]
-    assert draw_charts([]).axes == []
+    assert plot_charts([]).axes == []
 
 
 def test_a_grid_shows_each_picture_in_its_cell():
     pictures = RNG.integers(0, 256, (2, 3, 1, 1, 3), np.uint8)  # columns x rows
     columns = {"one": pictures[0], "two": pictures[1]}
-    grid = draw_grid(["a", "b", "c"], columns)
+    grid = plot_grid(["a", "b", "c"], columns)
     # Cells are one inch, after 2.2 of text and 0.45 of titles.
     y = (DPI * (0.45 + 0.5 + np.arange(3))).astype(int)
     x = (DPI * (2.2 + 0.5 + np.arange(2))).astype(int)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from linear_models import (
+from world import (
     ColourEncoder,
     ColourGenerator,
     ColourJudge,
@@ -16,7 +16,7 @@ from linear_models import (
 )
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.methods.method import LackingError
+from clip2latent_kedro.methods.method import UnavailableError
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.provenance import list_differences
 from clip2latent_kedro.study.evaluation import plan_rows
@@ -97,7 +97,7 @@ def test_what_is_lacking_leaves_a_row_out_unless_it_is_asked_for(models, caplog)
     rows = {"floor": {"method": "random_w"}, "near": {"method": "nearest_pair"}}
     assert list(plan(models, rows=rows)) == ["floor"]
     assert "Without the row near: There are no training_pairs. Run the" in caplog.text
-    with pytest.raises(LackingError, match="training_pairs"):
+    with pytest.raises(UnavailableError, match="training_pairs"):
         plan(models, rows=rows, only="near")
     with pytest.raises(InputError, match=r"no row to compare. There are no training_"):
         plan(models, rows={"near": {"method": "nearest_pair"}})

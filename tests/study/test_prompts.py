@@ -9,7 +9,7 @@ from kedro.io import DataCatalog
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.settings import CONFIG_LOADER_ARGS
-from clip2latent_kedro.study.prompts import check_apart
+from clip2latent_kedro.study.prompts import check_disjoint
 
 LITTLE = {"a", "an", "the", "of", "in", "on", "at", "by", "with", "and", "is", "to"}
 CLOSEST = 0.8  # "... a bearded man with sunglasses", "... a man with sunglasses": 3/4
@@ -18,11 +18,11 @@ CLOSEST = 0.8  # "... a bearded man with sunglasses", "... a man with sunglasses
 @pytest.mark.parametrize("text", ["a man", "A man.", " a  man ", "a man!"])
 def test_the_same_text_is_found_however_it_is_written(text):
     with pytest.raises(InputError, match=re.escape(f"got {text!r} in both. Remove it")):
-        check_apart(["a woman", text], ["a boy", "a man"])
+        check_disjoint(["a woman", text], ["a boy", "a man"])
     with pytest.raises(InputError, match=r"in both and 1 more\. Remove"):
-        check_apart([text, text], ["a man"])
-    check_apart([f"{text} smiling"], ["a man"])
-    check_apart([text], [])
+        check_disjoint([text, text], ["a man"])
+    check_disjoint([f"{text} smiling"], ["a man"])
+    check_disjoint([text], [])
 
 
 def load_texts(project, env, name):
@@ -36,7 +36,7 @@ def test_prompts_of_every_world_are_far_from_its_bank(project_path, env):
     prompts, bank = (
         load_texts(project_path, env, name) for name in ("prompts", "prompt_bank")
     )
-    check_apart(prompts, bank)
+    check_disjoint(prompts, bank)
     words = [
         [set(re.findall(r"[\w-]+", text.lower())) - LITTLE for text in texts]
         for texts in (prompts, bank)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from linear_models import (
+from world import (
     ColourEncoder,
     ColourGenerator,
     make_method,

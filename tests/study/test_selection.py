@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.study.selection import choose_best
+from clip2latent_kedro.study.selection import choose_variant
 
 NAMES = ("accuracy", "clip_score", "clip_diversity")
 RNG = np.random.default_rng(0)
@@ -21,7 +21,7 @@ def variant(*means, spread=0.0):
 
 
 def choose(scores, clip_tolerance=0.0):
-    return choose_best(
+    return choose_variant(
         scores,
         clip_tolerance=clip_tolerance,
         confidence=0.95,

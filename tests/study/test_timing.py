@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from linear_models import (
+from world import (
     ColourEncoder,
     make_evaluation,
     make_method,

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from linear_models import (
+from torch.nn import functional
+from world import (
     STATISTICS,
     ColourGenerator,
     make_colour_pairs,
@@ -11,7 +12,6 @@ from linear_models import (
     make_prior,
     make_sampling,
 )
-from torch.nn import functional
 
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.study.validation import (

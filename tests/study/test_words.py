@@ -53,10 +53,10 @@ def test_ties_are_named_but_not_all_of_a_long_list():
 def test_texts_and_images_are_ranked_apart():
     text = describe_study(
         [
-            tried("s 0", [0.1, 0.2, 0.3], "text", asked="texts"),
-            tried("s 1", [0.4, 0.5, 0.61], "text", asked="texts"),
-            tried("s 0", [0.7, 0.8, 0.9], "image", asked="images"),
-            tried("s 1", [0.9, 1.0, 1.11], "image", asked="images"),
+            tried("s 0", [0.1, 0.2, 0.3], "text", condition="texts"),
+            tried("s 1", [0.4, 0.5, 0.61], "text", condition="texts"),
+            tried("s 0", [0.7, 0.8, 0.9], "image", condition="images"),
+            tried("s 1", [0.9, 1.0, 1.11], "image", condition="images"),
         ],
         0.95,
         0,

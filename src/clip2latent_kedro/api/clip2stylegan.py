@@ -84,7 +84,7 @@ class Clip2StyleGAN:
             models.generator,
             encoder,
             models.prior,
-            models.latent_repeats,
+            models.checkpoint.settings["data"]["latent_repeats"],
             latent_batch_size=latent_batch_size,
             image_batch_size=image_batch_size,
             device=pick_device(str(device)),
@@ -161,8 +161,8 @@ class Clip2StyleGAN:
 
         Args:
             repo_id: `owner/name`, made if need be.
-            include: See `save_pretrained`.
-            licence: See `save_pretrained`.
+            include: What is copied into it (see `save_pretrained`).
+            licence: Licence of the prior (see `save_pretrained`).
             private: Whether a new repository is for its owner alone.
             token: Of the account; None for the one that is logged in.
 

@@ -1,16 +1,15 @@
 """Where the models come from: a Kedro project, settings and files, or a folder."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from clip2latent_kedro.api.original import is_original, read_original
 from clip2latent_kedro.conditioning import RetrievalBank
 from clip2latent_kedro.downloads import fetch, is_address
-from clip2latent_kedro.encoders.open_clip import choose_preprocess
+from clip2latent_kedro.encoders.open_clip import Preprocess, choose_preprocess
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.pairs import DataConfig
@@ -35,12 +34,11 @@ from clip2latent_kedro.sharing import (
     ModelReference,
     SharedModel,
     load_models,
+    locate,
     read_reference,
 )
 
-_SETTINGS = ("generator", "encoder", "sampling")
 _ROLES = ("generator", "encoder")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -51,24 +49,21 @@ class LoadedModels:
         generator: w -> image.
         encoder: Text or image -> embedding, as it was loaded.
         prior: Embedding -> w.
-        latent_repeats: Layers of the generator that each latent of the prior stands
-            for.
+        checkpoint: Of the prior.
         sampling: How latents are sampled, unless a call says otherwise.
         preprocess: Of `PREPROCESS`, how the encoder reads images.
         references: How generator and encoder were loaded; None where the catalog
             does not tell.
-        read_checkpoint: Reads the checkpoint of the prior.
         find_bank: Returns the embeddings of training images, or None.
     """
 
     generator: Generator
     encoder: Encoder
     prior: DiffusionPrior
-    latent_repeats: Sequence[int]
+    checkpoint: Checkpoint
     sampling: SamplingConfig
     preprocess: Mapping[str, Any]
     references: Sequence[ModelReference | None]
-    read_checkpoint: Callable[[], Checkpoint]
     find_bank: Callable[[], RetrievalBank | None] = lambda: None
 
     def encoder_for(self, setting: str) -> Encoder:
@@ -92,8 +87,20 @@ class LoadedModels:
             raise InputError(msg)
         preprocess = {k: self.preprocess[k] for k in PREPROCESS if k in self.preprocess}
         generator, encoder = bound
-        checkpoint = self.read_checkpoint()
-        return SharedModel(checkpoint, generator, encoder, sampling, preprocess)
+        return SharedModel(self.checkpoint, generator, encoder, sampling, preprocess)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What is loaded where there is no Kedro project (see `Clip2StyleGAN`)."""
+
+    generator: ModelReference
+    encoder: ModelReference
+    sampling: SamplingConfig
+    data: Mapping[Literal["embed_preprocess", "score_preprocess"], Preprocess] = field(
+        default_factory=dict
+    )
+    config: Any = None
 
 
 def open_models(
@@ -119,7 +126,9 @@ def open_models(
             folder = path.parent
         cfg = read_yaml(path)
         if not isinstance(cfg, Mapping):
-            msg = f"{path} must hold {', '.join(_SETTINGS)}, got {str(cfg)[:80]!r}."
+            msg = (
+                f"{path} must hold generator, encoder, sampling, got {str(cfg)[:80]!r}."
+            )
             raise InputError(msg)
     return _from_settings(cfg, folder, checkpoint, buffers)
 
@@ -131,32 +140,13 @@ def open_shared(model: SharedModel) -> LoadedModels:
         InputError: If one cannot be loaded.
     """
     references = (model.generator, model.encoder)
-    return _with_prior(
-        load_models(*references),
-        lambda: model.checkpoint,
+    return LoadedModels(
+        *load_models(*references),
+        prior_from_checkpoint(model.checkpoint),
+        model.checkpoint,
         model.sampling,
         model.preprocess,
         references,
-    )
-
-
-def _with_prior(
-    models: tuple[Generator, Encoder],
-    read: Callable[[], Checkpoint],
-    sampling: SamplingConfig,
-    preprocess: Mapping[str, Any],
-    references: Sequence[ModelReference | None],
-) -> LoadedModels:
-    """Return models joined by the prior of a checkpoint."""
-    checkpoint = read()
-    return LoadedModels(
-        *models,
-        prior=prior_from_checkpoint(checkpoint),
-        latent_repeats=checkpoint.settings["data"]["latent_repeats"],
-        sampling=sampling,
-        preprocess=preprocess,
-        references=references,
-        read_checkpoint=read,
     )
 
 
@@ -206,20 +196,20 @@ def _from_project(
                 f"makes it."
             )
             raise InputError(msg)
-        models = LoadedModels(
-            generator,
-            encoder,
-            prior,
-            latent_repeats=data["latent_repeats"],
-            sampling=sampling,
-            preprocess=data,
-            references=references,
-            read_checkpoint=entry.load_checkpoint,  # type: ignore[union-attr]
-        )
+        found = entry.load_checkpoint()  # type: ignore[union-attr]
     else:
-        read = partial(_read_checkpoint, name, None, buffers, generator, embedder)
-        models = _with_prior((generator, encoder), read, sampling, data, references)
-    return replace(models, find_bank=lambda: load("training_pairs").clip_embedding)
+        found = _read_checkpoint(name, None, buffers, generator, embedder)
+        prior = prior_from_checkpoint(found)
+    return LoadedModels(
+        generator,
+        encoder,
+        prior,
+        found,
+        sampling,
+        data,
+        references,
+        find_bank=lambda: load("training_pairs").clip_embedding,
+    )
 
 
 def _from_settings(
@@ -231,12 +221,10 @@ def _from_settings(
     """Return models of files; relative paths start at `folder`."""
     if is_original(cfg):
         cfg = read_original(cfg, folder)
-    _check_keys("cfg", cfg, required=_SETTINGS, known=(*_SETTINGS, "data", "config"))
-    preprocess = cfg.get("data", {})
-    _check_keys("cfg['data']", preprocess, required=(), known=PREPROCESS)
-    sampling = _read("sampling", partial(read_settings, SamplingConfig), cfg)
-    read_model = partial(read_reference, folder=folder)
-    references = [_read(role, read_model, cfg) for role in _ROLES]
+    located = {role: locate(cfg[role], folder) for role in _ROLES if role in cfg}
+    settings = read_settings(_Settings, {**cfg, **located}, "cfg")
+    references = (settings.generator, settings.encoder)
+    preprocess = cast(Mapping[str, Any], settings.data)
     if checkpoint is None:
         msg = (
             "checkpoint must be a path or an address where cfg is no Kedro project, "
@@ -244,25 +232,21 @@ def _from_settings(
         )
         raise InputError(msg)
     _locate(str(checkpoint))
-    config = cfg.get("config")
+    config = settings.config
     if isinstance(config, str | Path) and not is_address(str(config)):
         config = str((folder / config).absolute())
     generator, encoder = load_models(*references)
     embedder = _read_images(encoder, preprocess, "embed_preprocess")
-    read = partial(
-        _read_checkpoint, str(checkpoint), config, buffers, generator, embedder
+    found = _read_checkpoint(str(checkpoint), config, buffers, generator, embedder)
+    return LoadedModels(
+        generator,
+        encoder,
+        prior_from_checkpoint(found),
+        found,
+        settings.sampling,
+        preprocess,
+        references,
     )
-    return _with_prior((generator, encoder), read, sampling, preprocess, references)
-
-
-def _read(name: str, read: Callable[[Any], T], cfg: Mapping[str, Any]) -> T:
-    """Return a section of a configuration, read."""
-    try:
-        return read(cfg[name])
-    except ValueError as error:
-        reason = str(error).rstrip(".")
-        msg = f"cfg[{name!r}] must be settings that can be read: {reason}."
-        raise InputError(msg) from error
 
 
 def _locate(place: str) -> None:
@@ -287,9 +271,9 @@ def _read_checkpoint(
     Args:
         place: Path or address.
         config: The YAML of an original one; None for the one beside it.
-        buffers: Of an original one, see `read_published`.
+        buffers: What is taken for its constants (see `read_published`).
         generator: What an original one is taken to be trained for.
-        encoder: Likewise.
+        encoder: The one whose embeddings an original one is taken to know.
     """
     if not is_published_file(Path(urlsplit(place).path)):
         return read_checkpoint(fetch(place))
@@ -322,13 +306,3 @@ def _described(described: Mapping[str, Any]) -> ModelReference | None:
         return None
     fields = ("kind", "filepath", "options")
     return read_reference({name: described[name] for name in fields}, Path())
-
-
-def _check_keys(
-    name: str, settings: Any, required: Sequence[str], known: Sequence[str]
-) -> None:
-    keys = set(settings) if isinstance(settings, Mapping) else set()
-    if not set(required) <= keys <= set(known):
-        found = ", ".join(map(str, sorted(keys, key=str))) or repr(settings)
-        msg = f"{name} must be a mapping of {', '.join(known)}, got {found}."
-        raise InputError(msg)

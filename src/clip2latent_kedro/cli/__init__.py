@@ -44,7 +44,7 @@ LOAD_VERSIONS_HELP = """Versions to load: ENTRY:VERSION, separated by commas. Ma
 repeated. All entries of the same file are loaded so."""
 
 
-class Refusal(click.ClickException):
+class CommandError(click.ClickException):
     """A sentence on stderr and exit code 2."""
 
     exit_code = 2
@@ -59,7 +59,7 @@ def refusing() -> Iterator[None]:
         sentence = explain(error)
         if sentence is None:
             raise
-        raise Refusal(sentence) from error
+        raise CommandError(sentence) from error
 
 
 def run_or_refuse(**options: Any) -> Any:

@@ -18,7 +18,7 @@ from clip2latent_kedro.study.comparison import (
     FEWEST_PROMPTS,
     MEASURED_BY,
     is_comparable,
-    tell_apart,
+    paired_difference,
 )
 
 Key = tuple[str, ...]
@@ -32,7 +32,7 @@ class Table:
     Attributes:
         means: Its rows are named by the columns of text that it begins with; a score
             is a column NAME beside NAME_low and NAME_high.
-        by_prompt: The same scores of each `method`, `prompt_index` and `prompt`; None
+        by_prompt: The scores of each `method`, `prompt_index` and `prompt`; None
             if the table has no such other.
     """
 
@@ -70,7 +70,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class TableComparison:
     """Two versions of a table of scores.
 
     Attributes:
@@ -112,7 +112,9 @@ class Comparison:
         )
 
 
-def compare_tables(before: Table, after: Table, *, confidence: float) -> Comparison:
+def compare_tables(
+    before: Table, after: Table, *, confidence: float
+) -> TableComparison:
     """Return what has changed between two tables of means with intervals.
 
     Args:
@@ -153,7 +155,7 @@ def compare_tables(before: Table, after: Table, *, confidence: float) -> Compari
         if difference.low > 0 or difference.high < 0:
             was, now = (_ends(rows[key], score)[0] for rows in (old, new))
             changes.append(Change(key, score, was, now, difference, is_paired))
-    return Comparison(
+    return TableComparison(
         changes,
         len(compared),
         num_paired,
@@ -194,7 +196,9 @@ def _pair(
     )
     if not new.index.equals(old.index):
         return None
-    return tell_apart(new.to_numpy(float), old.to_numpy(float), confidence=confidence)
+    return paired_difference(
+        new.to_numpy(float), old.to_numpy(float), confidence=confidence
+    )
 
 
 def _unpaired(

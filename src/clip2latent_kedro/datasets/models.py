@@ -2,23 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal, NoReturn
-
-from kedro.io import AbstractDataset, DatasetError
+from typing import Any, Literal
 
 from clip2latent_kedro import downloads
-from clip2latent_kedro.datasets.optional import none_if_missing
+from clip2latent_kedro.datasets.optional import ReadOnlyDataset, none_if_missing
 from clip2latent_kedro.downloads import FetchedFile, Source
 from clip2latent_kedro.encoders import ENCODERS, encoder_addresses
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.files import hash_file
 from clip2latent_kedro.generators import GENERATORS
 from clip2latent_kedro.generators.adapters import converted_file
 from clip2latent_kedro.generators.text_adapter import TextGenerator
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.methods.clip2gan import load_clip2gan
-from clip2latent_kedro.portraits.features import load_judge_features
-from clip2latent_kedro.portraits.judge import load_judge
 from clip2latent_kedro.registry import Loader, find_loader
+from clip2latent_kedro.worlds.portraits.judge import load_judge, load_judge_features
 
 # What a role must offer, and the kinds of it that the project brings.
 _ROLES: dict[str, tuple[Any, Mapping[str, Loader]]] = {
@@ -31,7 +29,7 @@ _ROLES: dict[str, tuple[Any, Mapping[str, Loader]]] = {
 _CONVERTED_KINDS = ("stylegan", "lafite")
 
 
-class ModelDataset(AbstractDataset[NoReturn, Any]):
+class ModelDataset(ReadOnlyDataset):
     """Loads a frozen model by role and kind.
 
     The kind is a name that the role's registry knows, a user's entry points
@@ -124,15 +122,10 @@ class ModelDataset(AbstractDataset[NoReturn, Any]):
                 files["converted"] = replace(
                     weights,
                     path=path,
-                    sha256=downloads.hash_file(path),
+                    sha256=hash_file(path),
                     num_bytes=path.stat().st_size,
                 )
         return files
-
-    def save(self, data: NoReturn) -> NoReturn:
-        """Raise: models are made by the `portraits` pipeline or come from outside."""
-        msg = f"A {self._role} is read-only here, it cannot be saved."
-        raise DatasetError(msg)
 
     def _source(self) -> Source | None:
         """Return the source of the weights; None if the kind needs none."""

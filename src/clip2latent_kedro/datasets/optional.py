@@ -13,7 +13,16 @@ from kedro.io import AbstractDataset, DatasetError
 from clip2latent_kedro.errors import MissingError
 
 
-class NothingDataset(AbstractDataset[NoReturn, None]):
+class ReadOnlyDataset(AbstractDataset[NoReturn, Any]):
+    """Base of the entries that only load."""
+
+    def save(self, data: NoReturn) -> NoReturn:
+        """Raise: what it loads comes from elsewhere."""
+        msg = f"{self} is read-only here, it cannot be saved."
+        raise DatasetError(msg)
+
+
+class NothingDataset(ReadOnlyDataset):
     """Loads None, in the place of what a domain does not have."""
 
     def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
@@ -26,11 +35,6 @@ class NothingDataset(AbstractDataset[NoReturn, None]):
 
     def load(self) -> None:
         """Return None."""
-
-    def save(self, data: NoReturn) -> NoReturn:
-        """Raise: there is no place."""
-        msg = "The catalog has no place for it: its entry is a NothingDataset."
-        raise DatasetError(msg)
 
     def _exists(self) -> bool:
         return True

@@ -1,12 +1,12 @@
 """Text files of prompts, one a line."""
 
-from typing import Any, NoReturn
+from typing import Any
 
 import pandas as pd
-from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
 from clip2latent_kedro import downloads
+from clip2latent_kedro.datasets.optional import ReadOnlyDataset
 from clip2latent_kedro.downloads import FetchedFile
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.reading import read_text
@@ -14,7 +14,7 @@ from clip2latent_kedro.reading import read_text
 _MAX_LETTERS = 10_000  # of a prompt; an encoder reads a few hundred
 
 
-class PromptFileDataset(AbstractDataset[NoReturn, Any]):
+class PromptFileDataset(ReadOnlyDataset):
     """Loads the text of a UTF-8 file, here or fetched from an address; or None."""
 
     def __init__(
@@ -61,11 +61,6 @@ class PromptFileDataset(AbstractDataset[NoReturn, Any]):
         return (
             {} if self._source is None else {"text": downloads.fetch_file(self._source)}
         )
-
-    def save(self, data: NoReturn) -> NoReturn:
-        """Raise: prompts are a user's own."""
-        msg = "A file of prompts is read-only here."
-        raise DatasetError(msg)
 
     def _exists(self) -> bool:
         return self._source is None or downloads.find(self._source) is not None

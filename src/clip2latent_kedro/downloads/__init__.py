@@ -5,7 +5,6 @@ from clip2latent_kedro.downloads.fetching import (
     fetch,
     fetch_file,
     find,
-    hash_file,
     offline_switch,
 )
 from clip2latent_kedro.downloads.source import (
@@ -22,7 +21,6 @@ __all__ = [
     "fetch",
     "fetch_file",
     "find",
-    "hash_file",
     "is_address",
     "offline_switch",
     "read_source",

@@ -1,7 +1,6 @@
 """Files by their address, fetched once, into a cache where each is named by it."""
 
 import errno
-import hashlib
 import logging
 import os
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from clip2latent_kedro.downloads.source import Licence, Source
 from clip2latent_kedro.downloads.transfer import beside, transfer
 from clip2latent_kedro.errors import InputError, MissingError
+from clip2latent_kedro.files import hash_file
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class FetchedFile:
 
     @property
     def licence(self) -> Licence | None:
-        """Of the file, where it is known."""
+        """The licence of the file; None where it is not known."""
         return self.source.licence
 
 
@@ -115,12 +115,6 @@ def offline_switch() -> str | None:
         if os.environ.get(name, "").lower() in _TRUE:
             return f"{name}={os.environ[name]}"
     return None
-
-
-def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _as_source(source: Source | str) -> Source:

@@ -3,20 +3,21 @@
 import hashlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from clip2latent_kedro.errors import InputError
+from annotated_types import Ge, Le
+
+from clip2latent_kedro.checked import Checked, Rule, read_settings
 
 HUGGING_FACE = "https://huggingface.co"
 _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 _DIGEST = re.compile(r"^[0-9a-f]{64}$")
-# What a catalog entry may say under `download`.
-_SETTINGS = ("sha256", "num_bytes", "licence", "mirrors", "cache_folder", "offline")
 
 
 def is_address(place: str) -> bool:
@@ -38,7 +39,7 @@ class Licence:
 
 
 @dataclass(frozen=True)
-class Source:
+class Source(Checked):
     """Where a file is to be had, how to know it, and where it is kept.
 
     Attributes:
@@ -56,33 +57,19 @@ class Source:
 
     place: str
     sha256: str | None = None
-    num_bytes: int | None = None
+    num_bytes: Annotated[int, Ge(0), Le(inf)] | None = None
     mirrors: Sequence[str] = ()
     licence: Licence | None = None
     cache_folder: Path | None = None
     offline: bool = False
 
-    def __post_init__(self) -> None:
-        """Check what can be mistyped."""
-        if not self.place:
-            msg = "A file to fetch needs an address or a path, got an empty text."
-            raise InputError(msg)
-        if self.sha256 is not None and not _DIGEST.match(str(self.sha256)):
-            msg = (
-                f"sha256 of {self.place} must be 64 hexadecimal digits in lower case, "
-                f"got {self.sha256!r}."
-            )
-            raise InputError(msg)
-        if self.num_bytes is not None and self.num_bytes < 0:
-            msg = f"num_bytes of {self.place} must be 0 or more, got {self.num_bytes}."
-            raise InputError(msg)
-        for mirror in self.mirrors:
-            if not is_address(mirror):
-                msg = (
-                    f"mirrors of {self.place} must be addresses such as https://..., "
-                    f"got {mirror!r}."
-                )
-                raise InputError(msg)
+    def rules(self) -> Iterator[Rule]:
+        """Yield what can be mistyped."""
+        yield bool(self.place), "place", "an address or a path"
+        is_digest = self.sha256 is None or _DIGEST.match(self.sha256) is not None
+        yield is_digest, "sha256", "64 hexadecimal digits in lower case"
+        are_addresses = all(map(is_address, self.mirrors))
+        yield are_addresses, "mirrors", "addresses such as https://..."
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -150,31 +137,18 @@ def read_source(
         InputError: If a setting is unknown or wrong.
     """
     known = dict(settings or {})
-    if unknown := sorted(set(known) - set(_SETTINGS)):
-        msg = f"download has {', '.join(_SETTINGS)}, got {unknown[0]!r}. Remove it."
-        raise InputError(msg)
-    licence, mirrors = known.pop("licence", None), known.pop("mirrors", None) or ()
-    folder = known.pop("cache_folder", None)
-    if licence is not None and set(licence) != {"name", "address"}:
-        msg = f"download.licence must have a name and an address, got {licence!r}."
-        raise InputError(msg)
-    if isinstance(mirrors, str):
-        msg = (
-            f"download.mirrors must be a list of addresses, or a mapping of their "
-            f"starts, got {mirrors!r}."
-        )
-        raise InputError(msg)
-    if isinstance(mirrors, Mapping):
+    if isinstance(mirrors := known.get("mirrors") or [], Mapping):
         mirrors = [
             there + address.removeprefix(here)
             for address in (place, *alternatives)
             for here, there in mirrors.items()
             if address.startswith(here)
         ]
-    return Source(
-        place,
-        mirrors=(*alternatives, *mirrors),
-        licence=None if licence is None else Licence(**licence),
-        cache_folder=None if folder is None else Path(folder),
-        **known,
-    )
+    if isinstance(folder := known.get("cache_folder"), str):
+        known["cache_folder"] = Path(folder)
+    if isinstance(mirrors, list | tuple):
+        mirrors = (*alternatives, *mirrors)
+    if (licence := known.get("licence")) is not None:
+        known["licence"] = read_settings(Licence, licence, "download.licence")
+    known |= {"place": place, "mirrors": mirrors}
+    return read_settings(Source, known, "download")

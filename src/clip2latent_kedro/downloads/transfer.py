@@ -41,7 +41,7 @@ def transfer(address: str, part: Path) -> None:
     """Move what is missing of a file to its partial file, which then is whole.
 
     Args:
-        address: Of the file.
+        address: Address of the file.
         part: The partial file, there or not.
 
     Raises:

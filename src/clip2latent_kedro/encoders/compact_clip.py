@@ -19,11 +19,11 @@ from torch import Tensor
 
 from clip2latent_kedro.checked import (
     Checked,
+    Fraction,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     Rule,
-    Share,
 )
 from clip2latent_kedro.encoders.open_clip import OpenClipEncoder
 from clip2latent_kedro.errors import InputError
@@ -63,7 +63,7 @@ class CompactClipConfig(Checked):
     vision: dict[str, Any]
     text: dict[str, Any]
     tokens: list[NonNegativeInt]
-    image_mean: Annotated[list[Share], Len(3, 3)]
+    image_mean: Annotated[list[Fraction], Len(3, 3)]
     image_std: Annotated[list[PositiveFloat], Len(3, 3)]
 
     def rules(self) -> Iterator[Rule]:

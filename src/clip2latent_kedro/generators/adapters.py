@@ -16,8 +16,8 @@ from clip2latent_kedro.generators.files import cached_stylegan
 from clip2latent_kedro.generators.lafite import Lafite
 from clip2latent_kedro.generators.safetensors_files import (
     Network,
+    find_kind,
     is_safetensors,
-    kind_of,
     read_network,
 )
 from clip2latent_kedro.generators.stylegan2 import StyleGAN2
@@ -164,8 +164,8 @@ class DecoderGenerator(FrozenNetwork):
         Args:
             decoder: From [n, z_dim] to images of one or three colours in [-1, 1].
             z_dim: Channels of z and of w.
-            resolution: Of the images.
-            identity: Of the weights.
+            resolution: Pixels a side of the images.
+            identity: Identity of the weights.
             flow: From z to w; None for w = z.
         """
         super().__init__(decoder, identity)
@@ -228,7 +228,7 @@ def converted_file(path: Path | None, options: Mapping[str, Any]) -> Path | None
 
     Args:
         path: A file of any known format, or none.
-        options: See `load_stylegan`.
+        options: Those of `load_stylegan`.
 
     Raises:
         InputError: If the file is refused, or the result cannot be stored.
@@ -256,11 +256,11 @@ def open_network(path: Path | None, kind: str | None) -> tuple[Network, Identity
         kind: What it must hold; anything if None.
 
     Raises:
-        InputError: See `read_network`.
+        InputError: Where `read_network` raises it.
     """
     network = read_network(path, kind)
     assert path is not None
-    return network, Identity(kind_of(network), hash_file(path))
+    return network, Identity(find_kind(network), hash_file(path))
 
 
 def check_class_label(class_label: object, num_classes: int) -> None:

@@ -78,7 +78,7 @@ class BigGanGenerator(FrozenNetwork):
             network: With its weights loaded.
             embeddings: Of the classes, [num_classes, z_dim].
             identity: Of the weights; truncation and class are added to its name.
-            options: See `BigGanOptions`.
+            options: Those of `BigGanOptions`.
 
         Raises:
             InputError: If there is no such class.
@@ -130,8 +130,8 @@ def truncated_normal(z: Tensor) -> Tensor:
     Phi(x) = Phi(-2) + Phi(z) (Phi(2) - Phi(-2)), with Phi the normal distribution.
     """
     low, high = torch.special.ndtr(z.new_tensor([-_NOISE_LIMIT, _NOISE_LIMIT]).double())
-    share = low + torch.special.ndtr(z.double()) * (high - low)
-    folded: Tensor = torch.special.ndtri(share).to(z)
+    probability = low + torch.special.ndtr(z.double()) * (high - low)
+    folded: Tensor = torch.special.ndtri(probability).to(z)
     return folded
 
 
@@ -150,9 +150,9 @@ def load_biggan(path: Path | None, options: Mapping[str, Any]) -> BigGanGenerato
     chosen = read_settings(BigGanOptions, options, "options")
     tensors, _ = read_state_dict(path)
     assert path is not None
-    told = _read_config(path, chosen)
+    raw = _read_config(path, chosen)
     try:
-        network, embeddings = build_biggan(tensors, told, chosen.truncation)
+        network, embeddings = build_biggan(tensors, raw, chosen.truncation)
     except KeyError as error:
         msg = (
             f"{path} must hold a BigGAN-deep as pytorch-pretrained-BigGAN stores it, "
@@ -168,13 +168,13 @@ def load_biggan(path: Path | None, options: Mapping[str, Any]) -> BigGanGenerato
 
 
 def build_biggan(
-    tensors: Mapping[str, Tensor], told: Mapping[str, Any], truncation: float
+    tensors: Mapping[str, Tensor], raw: Mapping[str, Any], truncation: float
 ) -> tuple[BigGan, Tensor]:
     """Return network and embeddings, [num_classes, z_dim], of a state dict.
 
     Args:
         tensors: Names as in pytorch-pretrained-BigGAN.
-        told: Its config.json; empty if there is none.
+        raw: Its config.json; empty if there is none.
         truncation: Which statistics to take.
 
     Raises:
@@ -200,7 +200,7 @@ def build_biggan(
     state = {name.removeprefix("generator."): value for name, value in folded.items()}
     for name in ("conv_to_rgb.weight", "conv_to_rgb.bias"):
         state[name] = state[name][:_COLOURS]  # the others are never seen
-    config = _config_of(state, embeddings, told)
+    config = _config_of(state, embeddings, raw)
     state["bn.num_batches_tracked"] = torch.tensor(0)
     return load_network(lambda: BigGan(config), state), embeddings
 
@@ -235,14 +235,14 @@ def at_truncation(statistics: Tensor, truncation: float) -> Tensor:
 
 
 def _config_of(
-    state: Mapping[str, Tensor], embeddings: Tensor, told: Mapping[str, Any]
+    state: Mapping[str, Tensor], embeddings: Tensor, raw: Mapping[str, Any]
 ) -> BigGanConfig:
     """Return the sizes that the tensors tell, and the rest as published or told."""
     numbers = {int(m[1]) for name in state if (m := re.match(r"layers\.(\d+)\.", name))}
     is_block = {n: f"layers.{n}.conv_0.weight" in state for n in sorted(numbers)}
     places = [number for number, block in is_block.items() if block]
     others = [number for number, block in is_block.items() if not block]
-    layers = told.get("layers")
+    layers = raw.get("layers")
     if layers is not None and len(layers) != len(places):
         msg = f"its config has {len(layers)} blocks, the file {len(places)}"
         raise ValueError(msg)
@@ -258,11 +258,11 @@ def _config_of(
         num_classes=num_classes,
         blocks=tuple(blocks),
         attention=others[0] if others else None,
-        eps=float(told.get("eps", _EPS)),
+        eps=float(raw.get("eps", _EPS)),
     )
-    if told.get("output_dim", config.resolution) != config.resolution:
+    if raw.get("output_dim", config.resolution) != config.resolution:
         msg = (
-            f"it draws {config.resolution} pixels, its config says {told['output_dim']}"
+            f"it draws {config.resolution} pixels, its config says {raw['output_dim']}"
         )
         raise ValueError(msg)
     return config

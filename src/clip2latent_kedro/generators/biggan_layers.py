@@ -2,7 +2,7 @@
 
 Layers and names follow the graph that DeepMind published, as pytorch-pretrained-BigGAN
 stores its weights. Spectral norms and the statistics of the batch norms are constants
-here: see `biggan.read_biggan`, which works them out once.
+here: see `biggan.build_biggan`, which works them out once.
 """
 
 from collections.abc import Sequence
@@ -75,7 +75,7 @@ class ConditionedNorm(nn.Module):
         self.offset = nn.Linear(w_dim, channels, bias=False)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """Return [n, channels, h, w] of the same, for w [n, w_dim]."""
+        """Return x, [n, channels, h, w], normalised, then styled by w, [n, w_dim]."""
         gain = (1 + self.scale(w)) * (self.var + self.eps).rsqrt()  # [n, channels]
         shift = self.offset(w) - self.mean * gain
         return torch.addcmul(shift[..., None, None], x, gain[..., None, None])
@@ -124,7 +124,7 @@ class SelfAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return [n, channels, h, w] of the same."""
+        """Return x, [n, channels, h, w], with what its pixels see of each other."""
         query = self.snconv1x1_theta(x).flatten(2).transpose(1, 2)
         key = F.max_pool2d(self.snconv1x1_phi(x), 2).flatten(2).transpose(1, 2)
         value = F.max_pool2d(self.snconv1x1_g(x), 2).flatten(2).transpose(1, 2)

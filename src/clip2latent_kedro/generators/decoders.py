@@ -90,11 +90,11 @@ def load_vae(path: Path | None, options: Mapping[str, Any]) -> DecoderGenerator:
         if not name.startswith("encoder.")
     }
     config = _read_vae_config(tensors, path)
-    told = metadata.get("config")
-    if told is not None and told != describe_vae(config):
+    stated = metadata.get("config")
+    if stated is not None and stated != describe_vae(config):
         msg = (
             f"{path} holds a VAE of {describe_vae(config)}, but its metadata say "
-            f"{told[:80]}. Export it again."
+            f"{stated[:80]}. Export it again."
         )
         raise InputError(msg)
     moving = {

@@ -70,11 +70,11 @@ class LafiteConfig(StyleGAN2Config):
     def __post_init__(self) -> None:
         """Check the additions too, and name every block in `text_layers`."""
         super().__post_init__()
-        ways: dict[str, TextLayers] = {
+        modes: dict[str, TextLayers] = {
             str(r): "concatenate" if r <= _LARGEST_CONCATENATED else "scale"
             for r in self.block_resolutions
         }
-        object.__setattr__(self, "text_layers", ways | dict(self.text_layers or {}))
+        object.__setattr__(self, "text_layers", modes | dict(self.text_layers or {}))
 
     def rules(self) -> Iterator[Rule]:
         """Yield that only blocks use the text that there are."""
@@ -83,7 +83,7 @@ class LafiteConfig(StyleGAN2Config):
         expected = f"ways by resolution, among {', '.join(known)}"
         yield set(self.text_layers or {}) <= set(known), "text_layers", expected
 
-    def way(self, resolution: int) -> TextLayers:
+    def mode(self, resolution: int) -> TextLayers:
         """Return how the block of a resolution uses the text."""
         assert self.text_layers is not None
         return self.text_layers[str(resolution)]
@@ -100,27 +100,27 @@ class TextStyle(nn.Module):
     scale_layer_2: FullyConnected
     bias_layer_2: FullyConnected
 
-    def __init__(self, channels: int, way: TextLayers, config: LafiteConfig) -> None:
+    def __init__(self, channels: int, mode: TextLayers, config: LafiteConfig) -> None:
         """Build with random weights.
 
         Args:
-            channels: Of the style.
-            way: See the module's description.
-            config: Of the generator.
+            channels: Channels of the style.
+            mode: See the module's description.
+            config: Sizes of the generator.
         """
         super().__init__()
-        self.way = way
+        self.mode = mode
         self.w_dim = config.w_dim
         dims = (config.text_dim, config.text_hidden, config.text_features)
         w_dim, features, lr = config.w_dim, config.text_features, config.text_lr
-        if way != "concatenate":
+        if mode != "concatenate":
             self.affine = FullyConnected(w_dim, channels, bias_init=1.0)
-        if way in ("concatenate", "add"):
+        if mode in ("concatenate", "add"):
             self.pre_0 = FullyConnected(dims[0], dims[1], lr=lr)
             self.pre_1 = FullyConnected(dims[1], dims[2], lr=lr)
-            num_in = features + (w_dim if way == "concatenate" else 0)
+            num_in = features + (w_dim if mode == "concatenate" else 0)
             self.affine_0 = FullyConnected(num_in, channels, bias_init=1.0)
-        elif way == "scale":
+        elif mode == "scale":
             for name in ("scale_layer", "bias_layer"):
                 for index in range(2):
                     layer = FullyConnected(dims[index], dims[index + 1], lr=lr)
@@ -130,14 +130,14 @@ class TextStyle(nn.Module):
     def forward(self, w_and_text: Tensor) -> Tensor:
         """Return styles, [n, channels], of [n, w_dim + text_dim]."""
         w, text = w_and_text[:, : self.w_dim], w_and_text[:, self.w_dim :]
-        if self.way == "concatenate":
+        if self.mode == "concatenate":
             features = torch.cat([self._features("pre", text), w], dim=1)
             style: Tensor = self.affine_0(features)
             return style
         style = self.affine(w)
-        if self.way == "add":
+        if self.mode == "add":
             style = style + self.affine_0(self._features("pre", text))
-        elif self.way == "scale":
+        elif self.mode == "scale":
             scale = self.scale_layer_2(self._features("scale_layer", text))
             bias = self.bias_layer_2(self._features("bias_layer", text))
             style = style * scale + bias
@@ -154,7 +154,7 @@ class TextStyle(nn.Module):
 
         What the text adds has the weight 0 and can be learnt from there.
         """
-        if self.way == "concatenate":
+        if self.mode == "concatenate":
             num = self.w_dim
             gain = affine.weight_gain / self.affine_0.weight_gain
             self.affine_0.weight[:, :-num] = 0
@@ -162,10 +162,10 @@ class TextStyle(nn.Module):
             self.affine_0.bias.copy_(affine.bias)
             return
         self.affine.load_state_dict(affine.state_dict())
-        if self.way == "add":
+        if self.mode == "add":
             nn.init.zeros_(self.affine_0.weight)
             nn.init.zeros_(self.affine_0.bias)
-        elif self.way == "scale":
+        elif self.mode == "scale":
             for layer in (self.scale_layer_2, self.bias_layer_2):
                 nn.init.zeros_(layer.weight)
             nn.init.ones_(self.scale_layer_2.bias)
@@ -187,17 +187,19 @@ class Lafite(nn.Module):
         self.synthesis = SynthesisNetwork(config)
         for resolution, _, layer in self._styled_layers():
             channels = layer.affine.weight.shape[0]
-            layer.affine = TextStyle(channels, config.way(resolution), config)
+            layer.affine = TextStyle(channels, config.mode(resolution), config)
         self.register_state_dict_post_hook(_publish_names)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_accept_published_names)  # type: ignore[no-untyped-call]
 
-    def draw(self, w: Tensor, text: Tensor, noise_mode: NoiseMode = "const") -> Tensor:
+    def synthesise(
+        self, w: Tensor, text: Tensor, noise_mode: NoiseMode = "const"
+    ) -> Tensor:
         """Return images, [n, img_channels, resolution, resolution], about [-1, 1].
 
         Args:
             w: [n, num_ws, w_dim].
             text: Embeddings of unit length, [n, text_dim].
-            noise_mode: See `SynthesisNetwork`.
+            noise_mode: Which noise is added (see `SynthesisNetwork`).
         """
         text = text[:, None].expand(-1, w.shape[1], -1)
         image: Tensor = self.synthesis(torch.cat([w, text], dim=2), noise_mode)
@@ -214,10 +216,10 @@ class Lafite(nn.Module):
             psi: Truncation of w.
             c: Labels of a conditional generator.
         """
-        return self.draw(self.mapping(z, psi, c=c), text)
+        return self.synthesise(self.mapping(z, psi, c=c), text)
 
     def start_from(self, network: StyleGAN2) -> None:
-        """Take over a StyleGAN2 of the same size: its images, whatever the text is."""
+        """Take over the weights of a StyleGAN2, whose images no text then changes."""
         own, others = self.state_dict(), network.state_dict()
         shared = {name: value for name, value in others.items() if name in own}
         self.load_state_dict({**own, **shared})

@@ -32,8 +32,8 @@ from clip2latent_kedro.reading import (
 __all__ = [
     "NETWORKS",
     "Network",
+    "find_kind",
     "is_safetensors",
-    "kind_of",
     "lafite_weights",
     "read_network",
     "stylegan2_weights",
@@ -49,7 +49,7 @@ NETWORKS: dict[str, tuple[Callable[[Any], Network], type[Any]]] = {
 }
 
 
-def kind_of(network: Network) -> str:
+def find_kind(network: Network) -> str:
     """Return the name of a network's kind in `NETWORKS`."""
     return next(kind for kind, (made, _) in NETWORKS.items() if type(network) is made)
 

@@ -89,7 +89,7 @@ def fit_network(
     Args:
         build: Returns a new network.
         tensors: Its state dict; counters of batch norms are passed over.
-        path: Of the file, for the message.
+        path: Where the file is, for the message.
         kind: What it seems to be, for the message.
 
     Raises:

@@ -29,7 +29,7 @@ from clip2latent_kedro.interfaces import NoiseMode
 
 MAX_ELEMENTS = 2**21  # of a feature map in the cache: 8 MiB in single precision
 
-Drawn = tuple[Tensor, Tensor | None]  # features; the image so far
+BlockOutput = tuple[Tensor, Tensor | None]  # features; the image so far
 
 
 class MappingNetwork(nn.Module):
@@ -41,7 +41,7 @@ class MappingNetwork(nn.Module):
     w_avg: Tensor
 
     def __init__(self, config: StyleGAN2Config | StyleGAN3Config) -> None:
-        """Build with random weights; StyleGAN3's arithmetic is the same."""
+        """Build with random weights; StyleGAN3 has the same mapping network."""
         super().__init__()
         self.num_layers = config.mapping_layers
         self.num_ws = config.num_ws
@@ -134,15 +134,15 @@ class SynthesisBlock(nn.Module):
         w: Tensor,
         noise_mode: NoiseMode,
         rows: slice = slice(None),
-    ) -> Drawn:
+    ) -> BlockOutput:
         """Return features and the image so far, None before the first colours.
 
         Args:
             x: Features of the block before; None for the first.
             image: Its image; None if it has none.
             w: One row for each layer, [n, 2 or 3, w_dim], the colours' last.
-            noise_mode: See `SynthesisNetwork`.
-            rows: Of the result, if x is a strip (see `draw`).
+            noise_mode: Which noise is added (see `SynthesisNetwork`).
+            rows: Of the result, if x is a strip (see `forward_in_pieces`).
         """
         if x is None:
             x = self.const.expand(len(w), -1, -1, -1)
@@ -161,10 +161,10 @@ class SynthesisBlock(nn.Module):
             image = colours if image is None else image + colours
         return x, image
 
-    def draw(
+    def forward_in_pieces(
         self, x: Tensor | None, image: Tensor | None, w: Tensor, noise_mode: NoiseMode
-    ) -> Drawn:
-        """Return the same, made in pieces that stay in a processor's cache.
+    ) -> BlockOutput:
+        """Return what `forward` does, made in pieces that stay in a processor's cache.
 
         At high resolutions a CPU spends more time on moving feature maps than on
         arithmetic. So it makes a few samples at a time and, where even one is too
@@ -174,7 +174,7 @@ class SynthesisBlock(nn.Module):
         """
         is_whole = x is None or x.device.type != "cpu" or torch.is_grad_enabled()
         if is_whole or torch.compiler.is_compiling():
-            whole: Drawn = self(x, image, w, noise_mode)
+            whole: BlockOutput = self(x, image, w, noise_mode)
             return whole
         assert x is not None
         batch, step = max(1, MAX_ELEMENTS // self.num_elements), x.shape[2]
@@ -185,13 +185,13 @@ class SynthesisBlock(nn.Module):
             part = slice(first, first + batch)
             inputs = x[part], None if image is None else image[part], w[part]
             strips = [
-                self._draw_strip(*inputs, noise_mode, top, top + step)
+                self._forward_strip(*inputs, noise_mode, top, top + step)
                 for top in range(0, x.shape[2], step)
             ]
             batches.append(_join(strips, dim=2))
         return _join(batches, dim=0)
 
-    def _draw_strip(
+    def _forward_strip(
         self,
         x: Tensor,
         image: Tensor | None,
@@ -199,7 +199,7 @@ class SynthesisBlock(nn.Module):
         noise_mode: NoiseMode,
         top: int,
         bottom: int,
-    ) -> Drawn:
+    ) -> BlockOutput:
         """Return the rows that are made of rows [top, bottom) of the input.
 
         It is read with a margin: what the padding at its cut edges spoils lies within
@@ -219,7 +219,7 @@ class SynthesisBlock(nn.Module):
         return features[:, :, kept], colours
 
 
-def _join(pieces: list[Drawn], dim: int) -> Drawn:
+def _join(pieces: list[BlockOutput], dim: int) -> BlockOutput:
     if len(pieces) == 1:
         return pieces[0]
     colours = [image for _, image in pieces if image is not None]
@@ -262,7 +262,7 @@ class SynthesisNetwork(nn.Module):
             block = self.get_submodule(f"b{resolution}")
             assert isinstance(block, SynthesisBlock)
             w_block = w[:, layer : layer + num]
-            x, image = block.draw(x, image, w_block, noise_mode)
+            x, image = block.forward_in_pieces(x, image, w_block, noise_mode)
             layer += num - 1
             if resolution == last:
                 break

@@ -96,7 +96,7 @@ class SynthesisLayer(nn.Module):
         Args:
             x: [n, channels_in, h, w], half as high and wide if this up-samples.
             w: [n, w_dim].
-            noise_mode: See `SynthesisNetwork`.
+            noise_mode: Which noise is added (see `SynthesisNetwork`).
             rows: Of the noise map, if x is a strip.
         """
         with torch.autocast(x.device.type, enabled=False):
@@ -215,7 +215,7 @@ def upsampling_convolution(x: Tensor, weight: Tensor, filter_: Tensor) -> Tensor
     Args:
         x: [n, channels_in, h, w].
         weight: [channels_out, channels_in, 3, 3].
-        filter_: Of `fir_filter`.
+        filter_: What `fir_filter` returned.
 
     Returns:
         [n, channels_out, 2h, 2w].

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from clip2latent_kedro.generators.stylegan2 import MappingNetwork
 from clip2latent_kedro.generators.stylegan3_config import StyleGAN3Config
-from clip2latent_kedro.generators.stylegan3_layers import FourierInput, SynthesisLayer
+from clip2latent_kedro.generators.stylegan3_layers import FourierInput, StyleGAN3Layer
 from clip2latent_kedro.interfaces import NoiseMode
 
 
-class SynthesisNetwork(nn.Module):
+class StyleGAN3Synthesis(nn.Module):
     """w -> image: Fourier features, layers of rising bandwidth, colours."""
 
     def __init__(self, config: StyleGAN3Config) -> None:
@@ -25,7 +25,7 @@ class SynthesisNetwork(nn.Module):
         self.input = FourierInput(config.w_dim, signals[0])
         self.layer_names = []
         for index, target in enumerate(signals):
-            layer = SynthesisLayer(
+            layer = StyleGAN3Layer(
                 signals[max(index - 1, 0)],
                 target,
                 config,
@@ -64,4 +64,4 @@ class StyleGAN3(nn.Module):
         super().__init__()
         self.config = config
         self.mapping = MappingNetwork(config)
-        self.synthesis = SynthesisNetwork(config)
+        self.synthesis = StyleGAN3Synthesis(config)

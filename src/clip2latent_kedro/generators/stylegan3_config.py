@@ -28,7 +28,7 @@ class Signal:
     Frequencies are in cycles per image, rates in samples per image.
 
     Attributes:
-        channels: Of the feature map.
+        channels: Channels of the feature map.
         size: Its height and width, the margin around the image included.
         rate: Sampling rate, a power of 2.
         cutoff: Where the band ends, f_c.
@@ -53,8 +53,8 @@ class StyleGAN3Config(Checked):
         z_dim: Channels of z.
         c_dim: Channels of the class label; 0 if there is none.
         w_dim: Channels of w.
-        img_resolution: Of the image, at least 4.
-        img_channels: Of the image.
+        img_resolution: Pixels a side of the image, at least 4.
+        img_channels: Channels of the image.
         mapping_layers: Fully connected layers from z to w.
         mapping_lr: Learning-rate multiplier of the mapping, part of its weights.
         channel_base: A layer of cutoff f_c has `channel_base / (2 f_c)` channels,
@@ -63,7 +63,7 @@ class StyleGAN3Config(Checked):
         num_critical: Last layers that are critically sampled.
         first_cutoff: Cutoff of the first layer; that of the last is Nyquist's.
         first_stopband: Where the first layer's stopband begins, at the least.
-        last_stopband_rel: The same of the last layer, relative to its cutoff.
+        last_stopband_rel: Where the last layer's begins, relative to its cutoff.
         margin_size: Samples around the image, on each side.
         output_scale: Factor of the image.
         conv_kernel: Size of the convolutions.

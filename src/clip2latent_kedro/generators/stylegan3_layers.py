@@ -73,7 +73,7 @@ class FourierInput(nn.Module):
         return features.contiguous() if w.is_cuda else features
 
 
-class SynthesisLayer(nn.Module):
+class StyleGAN3Layer(nn.Module):
     """Modulated convolution, then a leaky ReLU between filters; or colours."""
 
     magnitude_ema: Tensor
@@ -94,7 +94,7 @@ class SynthesisLayer(nn.Module):
         Args:
             source: The layer's input.
             target: Its output.
-            config: Of the network.
+            config: Sizes of the network.
             critical: Critically sampled; filters in lines, even if the others' are
                 radial.
             colours: Convolve with 1 x 1, without demodulation and filters.

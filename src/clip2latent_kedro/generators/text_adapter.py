@@ -49,7 +49,7 @@ class TextGenerator(ClassMapping):
             z: [n, z_dim].
             text_embedding: CLIP's, of any length, [n, text_dim].
             psi: Truncation of w.
-            noise_mode: See `Generator.synthesis`.
+            noise_mode: Which noise is added (see `Generator.synthesis`).
 
         Raises:
             InputError: If the embedding is of another size than the network's.
@@ -62,7 +62,7 @@ class TextGenerator(ClassMapping):
             )
             raise InputError(msg)
         w, text = self.mapping(z, psi=psi), F.normalize(text_embedding, dim=1)
-        image: Tensor = self.network.draw(w, text, noise_mode)
+        image: Tensor = self.network.synthesise(w, text, noise_mode)
         return image.expand(-1, 3, -1, -1)
 
     def check_encoder(self, identity: Identity) -> None:

@@ -137,6 +137,6 @@ class FlowLayer(nn.Module):
         self.contract = nn.Linear(2 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return [n, width] of the same."""
+        """Return x, [n, width], with what the layer adds to it."""
         added: Tensor = self.contract(F.silu(self.expand(self.norm(x))))
         return x + added

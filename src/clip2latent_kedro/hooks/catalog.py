@@ -25,13 +25,23 @@ class CatalogHooks:
 
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
-        """Refuse a version in the catalog, which Kedro would pass over."""
+        """Refuse a version in the catalog, which Kedro would pass over.
+
+        And an empty mapping, which once stood for what a domain does not have.
+        """
         for entry, config in conf_catalog.items():
             if isinstance(config, dict) and "version" in config:
                 msg = (
                     f"The catalog entry {entry} must not set a version, got "
                     f"{config['version']!r}. Name it by "
                     f"--load-versions={entry}:VERSION."
+                )
+                raise InputError(msg)
+            if isinstance(config, dict) and config.get("data") == {}:
+                msg = (
+                    f"The catalog entry {entry} must not be an empty mapping. If the "
+                    f"domain has none, write {entry}: {{ type: "
+                    f"clip2latent_kedro.datasets.NothingDataset }}."
                 )
                 raise InputError(msg)
 

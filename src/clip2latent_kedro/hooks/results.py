@@ -18,7 +18,7 @@ class ResultHooks:
 
     @hook_impl
     def before_pipeline_run(self) -> None:
-        """Forget an earlier run of the same process."""
+        """Forget what an earlier run of this process has saved."""
         self._saved.clear()
 
     @hook_impl

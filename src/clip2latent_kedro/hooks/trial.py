@@ -10,7 +10,7 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.study.prompts import embed_queries, rows_of
+from clip2latent_kedro.study.prompts import embed_rows, rows_of
 from clip2latent_kedro.study.trial import NUM_TRIED, try_models, try_texts
 
 MADE = {"training_pairs", "prior_checkpoint"}  # what takes long to make
@@ -56,7 +56,7 @@ class TrialHooks:
             return
         evaluation: EvaluationConfig = catalog.load("params:evaluation")
         rows = rows_of(load("prompts"))
-        prompts = embed_queries(rows, models, num_prompts=evaluation.num_prompts)
+        prompts = embed_rows(rows, models, num_prompts=evaluation.num_prompts)
         texts = [evaluation.timing_prompt, *prompts.texts]
         for encoder in filter(None, (models.encoder, models.held_out)):
             try_texts(encoder, texts)

@@ -167,7 +167,7 @@ def open_run(**settings: Any) -> Any:
     """Return a new wandb run; never ask anything.
 
     Args:
-        settings: Of `wandb.init`.
+        settings: Arguments of `wandb.init`.
 
     Raises:
         InputError: If nobody is logged in, the key or another of wandb's own settings
@@ -196,7 +196,7 @@ def artifact_type(dataset: Any) -> str | None:
 
 
 def to_table(data: pd.DataFrame) -> Any:
-    """Return a wandb table of the same cells; those without a value are empty."""
+    """Return a table as one of wandb's; cells without a value are empty."""
     import wandb
 
     rows = data.astype(object).to_numpy()

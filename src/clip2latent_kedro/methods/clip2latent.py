@@ -7,7 +7,7 @@ from torch import Tensor
 
 from clip2latent_kedro.conditioning import condition_on_image
 from clip2latent_kedro.methods.digests import digest_prior
-from clip2latent_kedro.methods.method import LackingError, Method, Queries
+from clip2latent_kedro.methods.method import Method, Queries, UnavailableError
 from clip2latent_kedro.methods.models import Models, PriorName
 from clip2latent_kedro.prior.sampling import check_sampling
 from clip2latent_kedro.samplers import SamplingConfig
@@ -47,7 +47,7 @@ class Clip2Latent(Method):
         """Return clip2latent with one of the priors.
 
         Raises:
-            LackingError: If the prior has not been made, or does not know the means
+            UnavailableError: If the prior has not been made, or does not know the means
                 that a shift takes, or there is nothing to retrieve from.
             InputError: If the settings do not suit the prior.
         """
@@ -58,7 +58,7 @@ class Clip2Latent(Method):
                 f"texts, so that a mean_shift is not possible. Train a prior by the "
                 f"pipeline training."
             )
-            raise LackingError(msg)
+            raise UnavailableError(msg)
         made_with: dict[str, Any] = {settings.prior: digest_prior(prior)}
         if settings.retrieval_share > 0:
             made_with["training_pairs"] = dict(models.find_pairs().recipe)
@@ -85,7 +85,7 @@ class Clip2Latent(Method):
         return self.model.synthesise(samples)
 
     def timed(self, guidance_scale: float) -> Method:
-        """Return the same with another guidance; CFG++ has a scale of its own."""
+        """Return the method with another guidance; CFG++ keeps its own scale."""
         if self.settings.guidance == "cfgpp":
             return self
         settings = replace(self.settings, guidance_scale=guidance_scale)

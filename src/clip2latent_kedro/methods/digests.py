@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.prior.diffusion import DiffusionPrior
+if TYPE_CHECKING:
+    from clip2latent_kedro.prior.diffusion import DiffusionPrior
 
 
 def digest_arrays(arrays: Mapping[str, np.ndarray | Tensor]) -> str:
@@ -20,7 +22,7 @@ def digest_arrays(arrays: Mapping[str, np.ndarray | Tensor]) -> str:
     return digest.hexdigest()
 
 
-def digest_prior(prior: DiffusionPrior) -> str:
+def digest_prior(prior: "DiffusionPrior") -> str:
     """Return a SHA-256 (hex) of all that decides what a prior samples."""
     statistics = prior.embedding_statistics
     tensors: dict[str, Tensor | None] = {

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import torch
@@ -20,8 +20,10 @@ from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import read_picture, uint8_to_image
-from clip2latent_kedro.methods.method import LackingError, Method, Queries
-from clip2latent_kedro.methods.models import Models
+from clip2latent_kedro.methods.method import Method, Queries, UnavailableError
+
+if TYPE_CHECKING:
+    from clip2latent_kedro.methods.models import Models
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +57,12 @@ class External(Method):
 
     @classmethod
     def build(
-        cls, settings: ExternalSettings, models: Models, queries: Queries
+        cls, settings: ExternalSettings, models: "Models", queries: Queries
     ) -> Self:
         """Return another system's pictures, of the prompts that it has.
 
         Raises:
-            LackingError: If there is no such folder.
+            UnavailableError: If there is no such folder.
             InputError: If the folder is not set, its table is wrong, a picture is not
                 there, or none is of these prompts.
         """
@@ -70,8 +72,8 @@ class External(Method):
         folder = Path(settings.folder)
         if not folder.is_dir():
             msg = f"folder is {folder}, which is not there. Put the pictures there."
-            raise LackingError(msg)
-        by_prompt = read_folder(folder)
+            raise UnavailableError(msg)
+        by_prompt = read_pictures(folder)
         texts = [text.strip() for text in queries.texts]
         prompts = [number for number, text in enumerate(texts) if text in by_prompt]
         if not prompts:
@@ -136,7 +138,7 @@ class External(Method):
         """Return None: the pictures are there already."""
 
 
-def read_folder(folder: Path) -> dict[str, list[Path]]:
+def read_pictures(folder: Path) -> dict[str, list[Path]]:
     """Return the pictures of each prompt.
 
     Args:

@@ -1,7 +1,7 @@
 """The generator's own bound: what it draws of portraits that fit the prompt."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -9,12 +9,14 @@ from torch import Tensor
 
 from clip2latent_kedro.methods.digests import digest_arrays
 from clip2latent_kedro.methods.method import (
-    LackingError,
     LatentMethod,
     NoSettings,
     Queries,
+    UnavailableError,
 )
-from clip2latent_kedro.methods.models import Models
+
+if TYPE_CHECKING:
+    from clip2latent_kedro.methods.models import Models
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +33,11 @@ class GeneratorBound(LatentMethod):
     z: np.ndarray
 
     @classmethod
-    def build(cls, settings: NoSettings, models: Models, queries: Queries) -> Self:
+    def build(cls, settings: NoSettings, models: "Models", queries: Queries) -> Self:
         """Return the generator's bound.
 
         Raises:
-            LackingError: If the domain knows no z that fit the prompts and this
+            UnavailableError: If the domain knows no z that fit the prompts and this
                 generator.
         """
         z, num_prompts = models.reference_z, len(queries.texts)
@@ -43,7 +45,7 @@ class GeneratorBound(LatentMethod):
             msg = (
                 "The catalog has no reference_z. Add z that stand for what prompts say."
             )
-            raise LackingError(msg)
+            raise UnavailableError(msg)
         z_dim = models.generator.z_dim
         if z.ndim != 3 or len(z) < num_prompts or z.shape[1] < 1 or z.shape[2] != z_dim:
             msg = (
@@ -51,7 +53,7 @@ class GeneratorBound(LatentMethod):
                 f"{z_dim}], got {list(z.shape)}. Make them for this generator and "
                 f"these prompts, or put a NothingDataset in the catalog."
             )
-            raise LackingError(msg)
+            raise UnavailableError(msg)
         made_with = {"reference_z": digest_arrays({"z": z})}
         return cls(generator=models.generator, z=z, made_with=made_with)
 

@@ -29,7 +29,7 @@ def measure_samples(
         text_embedding: [num_prompts, clip_dim].
         stated: Value indices, [num_prompts, num_attributes], -1 where left open.
         encoder: On the device of the images.
-        judge: Likewise; None if there is none.
+        judge: On the device of the images; None if there is none.
     """
     num_samples = images.shape[1]
     flat = images.flatten(0, 1)

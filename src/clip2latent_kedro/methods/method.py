@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from clip2latent_kedro.methods.models import Models
 
 
-class LackingError(InputError):
+class UnavailableError(InputError):
     """The domain does not have what a method needs; the message says what brings it."""
 
 
-def not_trained(name: str) -> LackingError:
+def not_trained(name: str) -> UnavailableError:
     """Return the error for a method that must be trained first, by its entry."""
-    return LackingError(
+    return UnavailableError(
         f"There is no {name}. Point the catalog entry {name} at its file, which the "
         f"pipeline baselines makes."
     )
@@ -82,12 +82,12 @@ class Method(ABC):
 
     Attributes:
         Settings: A frozen, validated dataclass. Its fields are all that a row of the
-            evaluation, a trial of a sweep or a variant of an ablation can set.
+            evaluation, a variant of a sweep or one of an ablation can set.
         parameters: The group of the parameter tree that `Settings` extends and that
             gives its values, such as `sampling`, in which `{variant}` stands for
             the value of one of the method's own settings; None without such a group.
         gives_w: Whether samples are w, [num_prompts, num_samples, num_ws, w_dim].
-        settings: Of this one.
+        settings: The settings of this one, an instance of `Settings`.
         made_with: Digests or recipes of what decides its samples beside the generator
             and the encoder, as plain JSON.
         prompts: Numbers of the prompts that it has samples of; None for all.
@@ -119,7 +119,7 @@ class Method(ABC):
             queries: All prompts that it will be asked.
 
         Raises:
-            LackingError: If the domain lacks something that the method takes.
+            UnavailableError: If the domain lacks something that the method takes.
             InputError: If the settings do not suit the models; the caller says whose
                 settings they are.
         """
@@ -143,7 +143,7 @@ class Method(ABC):
         return self.sample(queries, num_samples=num_samples, seed=seed), None
 
     def timed(self, guidance_scale: float) -> "Method | None":
-        """Return what is timed in place of this: the same without records and bars.
+        """Return the method that is timed: this one without its curve and its bars.
 
         Args:
             guidance_scale: Of the timing's protocol, if the method has such a setting.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
-from clip2latent_kedro.methods.method import LackingError
+from clip2latent_kedro.methods.method import UnavailableError
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.samplers import SamplingConfig
@@ -95,19 +95,19 @@ class Models:
         """Return a prior by name.
 
         Raises:
-            LackingError: If it is not there; the message names what makes it.
+            UnavailableError: If it is not there; the message names what makes it.
         """
         if name not in self.priors:
             msg = (
                 f"The prior {name!r} has not been made yet. Run the pipeline "
                 f"{_MADE_BY[name]} first."
             )
-            raise LackingError(msg)
+            raise UnavailableError(msg)
         return self.priors[name]
 
     def find_pairs(self) -> TrainingPairs:
-        """Return the training pairs, or raise `LackingError`."""
+        """Return the training pairs, or raise `UnavailableError`."""
         if self.training_pairs is None:
             msg = "There are no training_pairs. Run the pipeline data_generation first."
-            raise LackingError(msg)
+            raise UnavailableError(msg)
         return self.training_pairs

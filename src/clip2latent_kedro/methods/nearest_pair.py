@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 import torch
@@ -11,9 +11,11 @@ from torch import Tensor
 from clip2latent_kedro.latents import repeat_latents
 from clip2latent_kedro.methods.checks import check_made_with
 from clip2latent_kedro.methods.method import LatentMethod, NoSettings, Queries
-from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.metrics.retrieval import nearest_rows
 from clip2latent_kedro.pairs import TrainingPairs
+
+if TYPE_CHECKING:
+    from clip2latent_kedro.methods.models import Models
 
 CHUNK_SIZE = 16_384  # pairs compared at a time
 
@@ -31,11 +33,11 @@ class NearestPair(LatentMethod):
     latent_repeats: Sequence[int]
 
     @classmethod
-    def build(cls, settings: NoSettings, models: Models, queries: Queries) -> Self:
+    def build(cls, settings: NoSettings, models: "Models", queries: Queries) -> Self:
         """Return retrieval.
 
         Raises:
-            LackingError: If there are no pairs.
+            UnavailableError: If there are no pairs.
             InputError: If they are another generator's.
         """
         pairs = models.find_pairs()

@@ -1,14 +1,16 @@
 """The floor: w at random, whatever the text says."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor
 
 from clip2latent_kedro.methods.method import LatentMethod, NoSettings, Queries
-from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.runtime import make_generator
+
+if TYPE_CHECKING:
+    from clip2latent_kedro.methods.models import Models
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +18,7 @@ class RandomW(LatentMethod):
     """z ~ N(0, I) through the mapping network, without truncation."""
 
     @classmethod
-    def build(cls, settings: NoSettings, models: Models, queries: Queries) -> Self:
+    def build(cls, settings: NoSettings, models: "Models", queries: Queries) -> Self:
         """Return the floor, which any domain has."""
         return cls(generator=models.generator)
 

@@ -1,7 +1,7 @@
 """The ceiling: pictures that are known to show what the prompt says."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import torch
@@ -9,8 +9,15 @@ from torch import Tensor
 
 from clip2latent_kedro.images import uint8_to_image
 from clip2latent_kedro.methods.digests import digest_arrays
-from clip2latent_kedro.methods.method import LackingError, Method, NoSettings, Queries
-from clip2latent_kedro.methods.models import Models
+from clip2latent_kedro.methods.method import (
+    Method,
+    NoSettings,
+    Queries,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    from clip2latent_kedro.methods.models import Models
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +33,11 @@ class References(Method):
     images: np.ndarray
 
     @classmethod
-    def build(cls, settings: NoSettings, models: Models, queries: Queries) -> Self:
+    def build(cls, settings: NoSettings, models: "Models", queries: Queries) -> Self:
         """Return the ceiling.
 
         Raises:
-            LackingError: If the domain has no such pictures of these prompts.
+            UnavailableError: If the domain has no such pictures of these prompts.
         """
         images, num_prompts = models.reference_images, len(queries.texts)
         if images is None:
@@ -38,7 +45,7 @@ class References(Method):
                 "The catalog has no reference_images. Add pictures that fit each "
                 "prompt."
             )
-            raise LackingError(msg)
+            raise UnavailableError(msg)
         is_u8 = images.dtype == np.uint8 and images.ndim == 5 and images.shape[4] == 3
         if not is_u8 or len(images) < num_prompts or 0 in images.shape:
             msg = (
@@ -47,7 +54,7 @@ class References(Method):
                 f"Make them from the same table of prompts, or put a NothingDataset "
                 f"in the catalog."
             )
-            raise LackingError(msg)
+            raise UnavailableError(msg)
         digest = digest_arrays({"images": images})
         return cls(images=images, made_with={"reference_images": digest})
 

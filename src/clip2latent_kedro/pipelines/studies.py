@@ -13,7 +13,12 @@ from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.study.engine import Planned, Stored, find_due, run_study
+from clip2latent_kedro.study.engine import (
+    PlannedVariant,
+    StoredResult,
+    find_pending,
+    run_study,
+)
 
 Arrays = dict[str, np.ndarray]
 
@@ -61,7 +66,7 @@ def add_priors(
     """Add the priors to the frozen models, with the pairs to retrieve from.
 
     Args:
-        models: Of `gather_models`.
+        models: What `gather_models` returned.
         prior: Averaged weights.
         prior_best: Those that validated best; None if there are none.
         student: One-step prior; None if there is none.
@@ -89,7 +94,7 @@ def add_references(
     """Add what only the comparison of methods has.
 
     Args:
-        models: Of `add_priors`.
+        models: What `add_priors` returned.
         reference_images: `images`, uint8 [num_prompts, num_references, h, w, 3];
             None if there are none.
         reference_z: `z`, [num_prompts, num_references, z_dim]; likewise.
@@ -106,8 +111,8 @@ def add_references(
 
 
 def run_variants(
-    variants: list[Planned], progress: Mapping[str, Stored], resume: bool
-) -> Iterator[dict[str, Stored]]:
+    variants: list[PlannedVariant], progress: Mapping[str, StoredResult], resume: bool
+) -> Iterator[dict[str, StoredResult]]:
     """Run each variant that is due, and yield its result as it comes, by its key.
 
     Args:
@@ -117,4 +122,4 @@ def run_variants(
     """
     first = {one.key: one for one in reversed(variants)}
     planned = {one.key: first[one.key] for one in variants}
-    yield from run_study(planned, find_due(planned, progress, resume=resume))
+    yield from run_study(planned, find_pending(planned, progress, resume=resume))

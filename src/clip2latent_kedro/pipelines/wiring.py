@@ -9,12 +9,12 @@ from kedro.pipeline import Node
 _OF_THEIR_NAME = (
     *("seed", "device", "resume", "data", "data_generation", "train", "validation"),
     *("sampling", "distillation", "evaluation", "sweep", "ablation", "inference"),
-    "baselines",
 )
 PARAMETERS = {
     **{name: f"params:{name}" for name in _OF_THEIR_NAME},
     "network": "params:model.network",
     "diffusion": "params:model.diffusion",
+    "optimisation": "params:baselines.optimisation",
     "num_validation_prompts": "params:validation.num_prompts",
 }
 """Arguments that are parameters, and where these stand in the parameter tree."""
@@ -34,7 +34,7 @@ def wire(
         function: Each argument takes the parameter that `PARAMETERS` has for its name,
             or else the catalog entry of its name.
         outputs: Catalog entries, in the order of what the function returns.
-        name: Of the node; None for the function's own.
+        name: Name of the node; None for the function's own.
         renames: Catalog entries of the arguments that take another one.
 
     Raises:

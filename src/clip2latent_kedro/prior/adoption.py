@@ -37,11 +37,11 @@ def adopt_prior(
     warning is logged if they lie elsewhere than the w that the prior was trained on.
 
     Args:
-        checkpoint: Of `read_published`.
+        checkpoint: What `read_published` returned.
         generator: The one that the prior was trained for.
-        encoder: Likewise.
+        encoder: The one whose embeddings the prior takes.
         data: Groups of latents.
-        seed: Of the run.
+        seed: Seed of the run.
         device: Where to compute.
 
     Raises:

@@ -71,7 +71,7 @@ class Checkpoint(TrainingState):
     buffers: dict[str, Tensor] = field(default_factory=dict)
 
     def with_state(self, state: TrainingState) -> "Checkpoint":
-        """Return the same after another state of its training."""
+        """Return the checkpoint of another state of this training."""
         names = [part.name for part in fields(TrainingState)]
         return replace(self, **{name: getattr(state, name) for name in names})
 
@@ -118,12 +118,12 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
         "best_step": checkpoint.best_step,
         "history": checkpoint.history,
         "embedding_norm": None if embedding is None else embedding.norm,
-        "generator": _plain(checkpoint.generator_identity),
-        "encoder": _plain(checkpoint.encoder_identity),
+        "generator": checkpoint.generator_identity,
+        "encoder": checkpoint.encoder_identity,
         "settings": checkpoint.settings,
         "seconds": checkpoint.seconds,
     }
-    metadata = {"format": FORMAT, "header": json.dumps(header)}
+    metadata = {"format": FORMAT, "header": json.dumps(header, default=vars)}
 
     with replacing(path) as partial:
         save_file(tensors, partial, metadata=metadata)
@@ -283,10 +283,6 @@ def _guidance_range(settings: Mapping[str, Any]) -> tuple[float, float]:
         return low, high
     hidden = settings["model"]["diffusion"]["cond_drop_prob"]
     return {0: (1.0, 1.0), 1: (0.0, 0.0)}.get(hidden, every)
-
-
-def _plain(identity: Identity | None) -> dict[str, str] | None:
-    return None if identity is None else dict(vars(identity))
 
 
 def _identity(plain: Mapping[str, str] | None) -> Identity | None:

@@ -6,11 +6,11 @@ from typing import Any
 
 from clip2latent_kedro.checked import (
     Checked,
+    Fraction,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    Share,
 )
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionConfig
@@ -33,7 +33,7 @@ class TrainConfig(Checked):
         lr: Learning rate.
         lr_decay: How it falls towards `max_it`; `none` as in the original.
         warmup_it: Steps over which it rises linearly, on top of that; 0 for none.
-        weight_decay: Of AdamW, on weights of two or more axes.
+        weight_decay: Weight decay of AdamW, on weights of two or more axes.
         clip_grad: Largest norm of the gradient of all weights; None for no limit.
         accumulate: Parts that a batch is split into, to save memory; the gradient
             is that of the whole batch.
@@ -60,7 +60,7 @@ class TrainConfig(Checked):
     precision: Precision
     compile: bool
     ema_update_every: PositiveInt
-    ema_beta: Share
+    ema_beta: Fraction
     ema_power: PositiveFloat
     znorm_latent: bool
     buffer_pairs: PositiveInt

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from clip2latent_kedro.checked import Checked, PositiveFloat, Share
+from clip2latent_kedro.checked import Checked, Fraction, PositiveFloat
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentGaussian, LatentStatistics
@@ -31,7 +31,7 @@ class DiffusionConfig(Checked):
         predict_x_start: Predict x0; otherwise the noise.
     """
 
-    cond_drop_prob: Share
+    cond_drop_prob: Fraction
     image_embed_scale: PositiveFloat
     text_embed_scale: PositiveFloat
     beta_schedule: Literal["cosine", "linear"]
@@ -94,7 +94,7 @@ class DiffusionPrior(nn.Module):
     """p(x0 | clip_embedding): a network, its noise schedule, and its origin.
 
     Attributes:
-        network: A `PriorNetwork`.
+        network: Called as `build_network` says.
         alpha_bar: Cumulative signal levels, [T] float64.
         statistics: Between raw w and the prior's x0 (see `prior_space`).
         w_mean: Mean of w over the training data, [num_latents, w_dim]; truncation

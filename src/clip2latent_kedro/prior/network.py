@@ -3,35 +3,16 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Interval, MultipleOf
-from torch import Tensor, nn
+from torch import nn
 
 from clip2latent_kedro.checked import Checked, PositiveInt, Rule
 from clip2latent_kedro.prior.dalle2 import Dalle2Network
 from clip2latent_kedro.prior.mlp import MLPNetwork
 from clip2latent_kedro.prior.scalar_inputs import ScalarInputs
 from clip2latent_kedro.prior.transformer import TransformerNetwork
-
-
-class PriorNetwork(Protocol):
-    """What a prior's network computes (each one is also an `nn.Module`)."""
-
-    def __call__(
-        self, x_t: Tensor, t: Tensor, condition: Tensor, keep: Tensor | None
-    ) -> Tensor:
-        """Return the prediction (x0, or the noise), [n, num_latents, latent_dim].
-
-        Args:
-            x_t: Noised latents, [n, num_latents, latent_dim], normalised.
-            t: Timesteps, [m] int64.
-            condition: CLIP embedding and perhaps scalars, [m, clip_dim + k]; each
-                holds for n / m latents in a row.
-            keep: False replaces the condition by the null condition, [m] bool;
-                None keeps all.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -110,7 +91,13 @@ def build_network(
     clip_dim: int,
     num_scalars: int = 0,
 ) -> nn.Module:
-    """Return a new network, a `PriorNetwork`, with random weights.
+    """Return a new network with random weights.
+
+    It is called with noised latents x_t, [n, num_latents, latent_dim], normalised;
+    timesteps t, [m] int64; the CLIP embedding and perhaps scalars, [m, clip_dim + k],
+    each for n / m latents in a row; and `keep`, [m] bool or None, False in which
+    replaces the condition by the null condition. It returns its prediction of x0, or
+    of the noise, [n, num_latents, latent_dim].
 
     Args:
         config: `params:model.network`.

@@ -108,7 +108,7 @@ def complete_settings(
     Args:
         config: Of `check_config`; empty if there is none.
         name: Of where it is from, for messages.
-        measured: Of `measure_network`.
+        measured: What `measure_network` returned.
         betas: Of the noise schedule, [T].
         is_normalised: Whether the weights come with statistics of w.
 

@@ -59,7 +59,7 @@ def measure_network(copy: Mapping[str, Tensor], path: Path) -> dict[str, int]:
     """Return what the shapes of a copy decide: the network's sizes, and `n_latents`.
 
     Args:
-        copy: Of `split_copies`.
+        copy: One that `split_copies` returned.
         path: Of its file, for messages.
 
     Raises:
@@ -104,7 +104,7 @@ def check_copy(
 
     Args:
         prefix: Of its keys.
-        copy: Of `split_copies`.
+        copy: One that `split_copies` returned.
         network: Its configuration.
         num_latents: Latents of the prior.
         alpha_bar: The noise schedule, [T] float64.

@@ -17,7 +17,7 @@ from torch import Tensor
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.runtime import derive_seed
-from clip2latent_kedro.samplers import SamplingConfig, sample
+from clip2latent_kedro.samplers import SamplingConfig, choose_sampler
 from clip2latent_kedro.samplers.guidance import guidance_scales
 
 ONE_STEP: dict[str, Any] = {"sampler": "ddim", "num_steps": 1, "guidance": "cfg"}
@@ -32,14 +32,14 @@ def adapt_sampling(prior: DiffusionPrior, sampling: SamplingConfig) -> SamplingC
 
 
 def check_sampling(
-    prior: DiffusionPrior, sampling: SamplingConfig, *, is_led_away: bool = False
+    prior: DiffusionPrior, sampling: SamplingConfig, *, has_negative: bool = False
 ) -> None:
     """Check that settings ask a prior for nothing that it has not learned.
 
     Args:
         prior: Distilled or not.
         sampling: `params:sampling`.
-        is_led_away: Whether there is a negative condition, in place of none.
+        has_negative: Whether there is a negative condition, in place of none.
 
     Raises:
         InputError: If a distilled prior is to visit another timestep than its last, or
@@ -61,7 +61,7 @@ def check_sampling(
         )
         raise InputError(msg)
     low, high = prior.guidance_range
-    if not is_led_away and not all(low <= scale <= high for scale in scales.values()):
+    if not has_negative and not all(low <= scale <= high for scale in scales.values()):
         learned = "guidance_range" if prior.is_distilled else "cond_drop_prob"
         msg = (
             f"sampling.guidance_scale must be {low:g} to {high:g} for this prior, by "
@@ -89,7 +89,7 @@ def sample_prior(
         condition: Of `prior.join_condition`, [n, width], or one for each sample,
             [n, num_samples, width].
         sampling: `params:sampling`.
-        num_samples: Of each condition.
+        num_samples: Samples of each condition.
         seed: Sample j of condition i depends on (seed, i, j) alone.
         batch_size: Latents denoised at a time, or those of one condition if more.
         negative: What guidance leads away from, likewise; one for all or n.
@@ -97,10 +97,11 @@ def sample_prior(
     Raises:
         InputError: If the settings do not suit the prior.
     """
-    check_sampling(prior, sampling, is_led_away=negative is not None)
+    check_sampling(prior, sampling, has_negative=negative is not None)
     scales = guidance_scales(prior.alpha_bar, sampling)
     if negative is not None:
         condition, negative = _align(condition, negative)
+    sampler = choose_sampler(sampling, prior.alpha_bar, stored=prior.stored_schedule)
     batches = []
     conditions_at_once = max(1, batch_size // num_samples)
     for rows in torch.split(torch.arange(len(condition)), conditions_at_once):
@@ -112,14 +113,7 @@ def sample_prior(
             scales,
             negative=None if negative is None else negative[rows].flatten(0, -2),
         )
-        x0 = sample(
-            denoise,
-            x_T,
-            prior.alpha_bar,
-            sampling,
-            noise,
-            stored=prior.stored_schedule,
-        )
+        x0 = sampler(denoise, x_T, generator=noise)
         batches.append(prior.statistics.denormalise(x0))
     w = torch.cat(batches)
     return w.view(len(condition), num_samples, *w.shape[1:])
@@ -142,7 +136,7 @@ def noise_streams(
     """Yield unit Gaussian noise, [num_streams, *shape], without end: x_T first.
 
     Args:
-        seed: Of the run.
+        seed: Seed of the run.
         streams: (prompt, sample) numbers, each a stream of its own.
         shape: Of one latent, (num_latents, latent_dim).
     """

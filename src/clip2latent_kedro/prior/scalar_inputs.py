@@ -18,7 +18,7 @@ class ScalarInputs(nn.Module):
     """A prior network whose embedding e becomes e + |e| v(scalars); v is 0 at first.
 
     Attributes:
-        network: A `PriorNetwork`.
+        network: Called as `build_network` says.
         clip_dim: Width of the embedding; the columns after it are scalars.
     """
 

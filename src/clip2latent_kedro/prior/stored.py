@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from clip2latent_kedro.latents import LatentGaussian
-from clip2latent_kedro.pairs import DataConfig
+from clip2latent_kedro.pairs import DataConfig, GenerationConfig
 from clip2latent_kedro.prior.config import TrainConfig
-from clip2latent_kedro.prior.diffusion import DiffusionConfig
+from clip2latent_kedro.prior.diffusion import DiffusionConfig, EmbeddingStatistics
+from clip2latent_kedro.prior.distillation.config import DistillationConfig
 from clip2latent_kedro.prior.network import (
     NetworkConfig,
     build_network,
@@ -18,6 +18,7 @@ from clip2latent_kedro.prior.network import (
 )
 from clip2latent_kedro.prior.published_schedule import SAMPLED_BUFFERS
 from clip2latent_kedro.reading import check_fit, check_types, read_settings
+from clip2latent_kedro.training import TrainingState
 
 if TYPE_CHECKING:
     from clip2latent_kedro.prior.checkpoint import Checkpoint
@@ -30,13 +31,12 @@ def check_checkpoint(checkpoint: "Checkpoint") -> None:
         ValueError: Or another error of data that are not laid out so, if it is not.
     """
     settings = checkpoint.settings
+    check_types(TrainingState, vars(checkpoint))
     _check_history(checkpoint)
     network = read_settings(NetworkConfig, settings["model"]["network"])
     read_settings(DiffusionConfig, settings["model"]["diffusion"])
     _check_buffers(checkpoint.buffers, network.num_timesteps)
     _check_settings(settings, num_latents=len(checkpoint.statistics.mean))
-    seconds = checkpoint.seconds
-    _require(seconds is None or _is_number(seconds), "seconds", seconds)
     for name, tensor, shape in _shapes(checkpoint):
         _require(tuple(tensor.shape) == shape, name, list(tensor.shape))
         _require(_is_finite(tensor), name, "numbers that are not finite")
@@ -61,15 +61,9 @@ def check_checkpoint(checkpoint: "Checkpoint") -> None:
 
 
 def _check_history(checkpoint: "Checkpoint") -> None:
-    for name in ("step", "best_step"):
-        _require(_is_count(getattr(checkpoint, name), least=0), name, "another")
-    history = checkpoint.history
-    _require(isinstance(history, list), "history", history)
-    for row in history:
-        is_row = isinstance(row, dict) and _is_count(row.get("step"), least=0)
-        is_row = is_row and all(isinstance(x, int | float) for x in row.values())
-        _require(is_row, "a row of history", row)
-    best = [row for row in history if row["step"] == checkpoint.best_step]
+    for row in checkpoint.history:
+        _require(row["step"] >= 0, "step in a row of history", row)
+    best = [row for row in checkpoint.history if row["step"] == checkpoint.best_step]
     is_known = len(best) == 1 and bool(checkpoint.best)
     _require(not checkpoint.best_step or is_known, "best_step", checkpoint.best_step)
 
@@ -80,24 +74,15 @@ def _check_settings(settings: Mapping[str, Any], num_latents: int) -> None:
     repeats, noise = data["latent_repeats"], data["embed_noise_scale"]
     used = {"latent_repeats": repeats, "embed_noise_scale": noise}
     check_types(DataConfig, used)
+    _require(len(repeats) == num_latents, "data.latent_repeats", repeats)
     check_types(TrainConfig, train)
-    are_counts = len(repeats) == num_latents and min(repeats) >= 1
-    _require(are_counts, "data.latent_repeats", repeats)
-    _require(noise >= 0, "data.embed_noise_scale", noise)
     _require("znorm_latent" in train, "train.znorm_latent", "nothing")
-    if "distillation" in settings:
-        max_it = settings["distillation"].get("max_it", 1)
-        _require(_is_count(max_it), "distillation.max_it", max_it)
-        scales = settings["distillation"].get("guidance_range", [0, 0])
-        is_range = isinstance(scales, list) and len(scales) == 2
-        is_range = is_range and all(map(_is_number, scales))
-        _require(is_range, "distillation.guidance_range", scales)
+    check_types(DistillationConfig, settings.get("distillation", {}))
+    if "pairs" in settings:
+        check_types(GenerationConfig, {"n_samples": settings["pairs"]["n_samples"]})
     made_by = settings.get("made_by", [])
     is_list = isinstance(made_by, list) and all(isinstance(m, dict) for m in made_by)
     _require(is_list, "made_by", made_by)
-    if "pairs" in settings:
-        num_pairs = settings["pairs"]["n_samples"]
-        _require(_is_count(num_pairs), "pairs.n_samples", num_pairs)
 
 
 def _check_buffers(buffers: Mapping[str, Tensor], num_timesteps: int) -> None:
@@ -123,7 +108,7 @@ def _shapes(
     yield "statistics.std", checkpoint.statistics.std, latent
     embedding = checkpoint.embedding_statistics
     if embedding is not None:
-        _require(_is_number(embedding.norm), "embedding_norm", embedding.norm)
+        check_types(EmbeddingStatistics, {"norm": embedding.norm})
         yield "embedding_mean", embedding.mean, (checkpoint.clip_dim,)
         if embedding.text_mean is not None:
             yield "text_mean", embedding.text_mean, (checkpoint.clip_dim,)
@@ -139,15 +124,6 @@ def _require(is_right: bool, name: str, got: object) -> None:
     if not is_right:
         msg = f"it cannot have {str(got)[:80]!r} as {name}"
         raise ValueError(msg)
-
-
-def _is_number(value: object) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and isfinite(value)  # type: ignore[arg-type]
-
-
-def _is_count(value: object, least: int = 1) -> bool:
-    return type(value) is int and value >= least
 
 
 def _is_finite(tensor: Tensor) -> bool:

@@ -12,7 +12,7 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics, fit_gaussian
 from clip2latent_kedro.pairs import TrainingPairs
-from clip2latent_kedro.prior.batches import PairBatches
+from clip2latent_kedro.pairs.batches import PairBatches
 from clip2latent_kedro.prior.checkpoint import Checkpoint, build_prior
 from clip2latent_kedro.prior.config import PriorSettings
 from clip2latent_kedro.prior.diffusion import (
@@ -146,9 +146,9 @@ def prior_task(
         settings: Of its training.
         batches: Step -> x0 [n, num_latents, latent_dim] and clip_embedding
             [n, clip_dim], on the device.
-        held_out: The same of pairs that are never trained on, on any device; there may
-            be none.
-        validate: As for `train_prior`.
+        held_out: x0 and clip_embedding of pairs that no step sees, on any device; may
+            be of no pairs.
+        validate: Called with the averaged prior every `val_it` steps; None for nothing.
     """
     train, seed = settings.train, settings.seed
     device = str(prior.alpha_bar.device)

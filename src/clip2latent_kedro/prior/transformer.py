@@ -59,7 +59,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     Args:
         x: Queries or keys, [..., num_tokens, dim_head].
         cos: [num_tokens, rotary_dim / 2].
-        sin: The same shape.
+        sin: [num_tokens, rotary_dim / 2].
     """
     rotary_dim = 2 * cos.shape[-1]
     even, odd = x[..., 0:rotary_dim:2], x[..., 1:rotary_dim:2]

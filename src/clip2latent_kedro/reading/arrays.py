@@ -35,7 +35,7 @@ def read_npy(path: Path) -> Array:
     Raises:
         InputError: If it is not there, or is no array of numbers as large as it says.
     """
-    with _told(path, ".npy file of numbers"):
+    with _as_input_error(path, ".npy file of numbers"):
         check_is_file(path)
         with path.open("rb") as file:
             _check_header(file, path.stat().st_size)
@@ -51,14 +51,14 @@ def read_npz(
 
     Args:
         file: Path or content.
-        name: Of the file, for the message.
+        name: Name of the file, for the message.
         only: Names of those that are wanted, each of which must be there; None for
             all.
 
     Raises:
         InputError: If it is not there, or is no archive of plain arrays.
     """
-    with _told(name, ".npz file of plain arrays"):
+    with _as_input_error(name, ".npz file of plain arrays"):
         if isinstance(file, Path):
             check_is_file(file)
         with zipfile.ZipFile(file) as archive:
@@ -71,9 +71,9 @@ def array_names(path: Path) -> list[str]:
     """Return the names of the arrays in an `.npz` file.
 
     Raises:
-        InputError: See `read_npz`.
+        InputError: Where `read_npz` raises it.
     """
-    with _told(path, ".npz file of plain arrays"):
+    with _as_input_error(path, ".npz file of plain arrays"):
         check_is_file(path)
         with zipfile.ZipFile(path) as archive:
             return list(_names(archive))
@@ -118,7 +118,7 @@ def _check_header(file: IO[bytes], num_bytes: int) -> None:
 
 
 @contextmanager
-def _told(name: str | Path, expected: str) -> Iterator[None]:
+def _as_input_error(name: str | Path, expected: str) -> Iterator[None]:
     """Raise `InputError`, in one sentence, of whatever a file of arrays raises."""
     try:
         yield

@@ -67,7 +67,7 @@ class ArrayRecord:
     """An array whose contents come as its state.
 
     Attributes:
-        budget: Of the whole file.
+        budget: What the whole file may still take.
         array: A view of the file's bytes; None before the state came.
     """
 

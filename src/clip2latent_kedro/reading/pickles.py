@@ -79,7 +79,7 @@ class Instance:
     """An object of a class on the list, without its class.
 
     Attributes:
-        name: Of the class.
+        name: Name of the class.
         state: Its attributes.
     """
 
@@ -145,7 +145,7 @@ class Machine:
             file: At the start of the pickle; afterwards it is behind it.
             names: The closed list: dotted names, and what they stand for. What can be
                 called is, when the pickle calls it; anything else is a constant.
-            budget: Of the whole file.
+            budget: What the whole file may still take.
             load_persistent: What resolves a reference to outside the pickle; None
                 refuses them.
         """

@@ -46,7 +46,7 @@ class Storage:
     """Numbers of one dtype, in a row.
 
     Attributes:
-        dtype: Of each.
+        dtype: Type of each number.
         num: How many.
         data: Their bytes in the file; None until they are found there.
     """
@@ -71,10 +71,10 @@ class TensorRecord:
 
     Attributes:
         storage: Where the numbers are.
-        offset: Of the first.
+        offset: Place of the first number.
         sizes: Its shape.
         strides: Steps between neighbours along each axis, in numbers.
-        budget: Of the whole file.
+        budget: What the whole file may still take.
     """
 
     storage: Storage
@@ -158,7 +158,7 @@ def read_legacy(data: memoryview, names: Mapping[str, Any], budget: Budget) -> A
     Args:
         data: The container.
         names: The closed list of the object's pickle; the others have none.
-        budget: Of the whole file.
+        budget: What the whole file may still take.
 
     Raises:
         Refusal: If it is not such a container, or the object is refused.

@@ -62,7 +62,7 @@ def read_weights(
 def parse_weights(
     content: bytes, name: str, *, mend: str = "Get it again."
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the same of the content of a file; the name is for the message."""
+    """Return tensors and metadata of the content of a file, named in messages."""
     try:
         tensors = _real(safetensors.torch.load(content))
         # The file starts with the length of its JSON header, then the header.
@@ -107,7 +107,7 @@ def load_network(
             weights; it then stays as it was built.
 
     Raises:
-        ValueError: See `check_fit`.
+        ValueError: Where `check_fit` raises it.
     """
     check_fit(build, weights, is_made=is_made)
     network = build()
@@ -126,8 +126,8 @@ def check_fit(
 
     Args:
         build: See `load_network`.
-        weights: Likewise.
-        is_made: Likewise.
+        weights: State dict that the network is to take.
+        is_made: Whether a tensor may be missing from the weights (see `load_network`).
 
     Raises:
         ValueError: If names, shapes or kinds of numbers differ, or the network would be
@@ -168,8 +168,8 @@ def compare_tensors(
 
     Args:
         expected: By name, on any device.
-        given: Likewise.
-        is_made: See `load_network`.
+        given: Those that there are, by name, on any device.
+        is_made: Whether an expected tensor may be missing (see `load_network`).
 
     Raises:
         ValueError: If they differ; the message names the first that does.
@@ -189,8 +189,8 @@ def compare_tensors(
 
 
 def _is_alike(one: Tensor, other: Tensor) -> bool:
-    kinds = {(x.is_floating_point(), x.is_complex()) for x in (one, other)}
-    return one.shape == other.shape and len(kinds) == 1
+    number_types = {(x.is_floating_point(), x.is_complex()) for x in (one, other)}
+    return one.shape == other.shape and len(number_types) == 1
 
 
 def _describe(tensor: Tensor) -> str:

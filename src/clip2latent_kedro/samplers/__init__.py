@@ -2,13 +2,13 @@
 
 from clip2latent_kedro.samplers.config import SamplingConfig
 from clip2latent_kedro.samplers.noise import Denoiser, NoiseSource
-from clip2latent_kedro.samplers.sampling import SAMPLERS, plan_timesteps, sample
+from clip2latent_kedro.samplers.sampling import SAMPLERS, choose_sampler, plan_timesteps
 
 __all__ = [
     "SAMPLERS",
     "Denoiser",
     "NoiseSource",
     "SamplingConfig",
+    "choose_sampler",
     "plan_timesteps",
-    "sample",
 ]

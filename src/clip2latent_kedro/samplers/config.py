@@ -8,12 +8,12 @@ from annotated_types import Len
 
 from clip2latent_kedro.checked import (
     Checked,
+    Fraction,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     Rule,
-    Share,
 )
 
 SamplerName = Literal["ddpm", "ddim", "dpmpp_2m", "unipc"]
@@ -66,20 +66,20 @@ class SamplingConfig(Checked):
     num_steps: PositiveInt
     guidance_scale: NonNegativeFloat
     spacing: Spacing = "uniform"
-    eta: Share = 0.0
+    eta: Fraction = 0.0
     variance: Variance = "corrected"
     guidance: Guidance = "cfg"
-    guidance_interval: Annotated[list[Share], Len(2, 2)] = field(
+    guidance_interval: Annotated[list[Fraction], Len(2, 2)] = field(
         default_factory=lambda: [0.0, 1.0]
     )
     psi: NonNegativeFloat = 1.0
     truncation: Truncation = "fixed"
     truncation_centre: TruncationCentre = "data_mean"
     truncation_cutoff: NonNegativeInt | None = None
-    truncation_quantile: Share = 1.0
-    mean_shift: Share = 0.0
+    truncation_quantile: Fraction = 1.0
+    mean_shift: Fraction = 0.0
     noise_level: NonNegativeFloat | None = None
-    retrieval_share: Share = 0.0
+    retrieval_share: Fraction = 0.0
     retrieval_neighbours: PositiveInt = 1
     retrieval_spread: PositiveInt = 1
     retrieval_concentration: PositiveFloat = 1.0

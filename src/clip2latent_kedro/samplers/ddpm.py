@@ -63,7 +63,7 @@ def ddpm_posterior(
         x0: Predicted clean latents, [n, num_latents, d], normalised.
         x_t: Noised latents, [n, num_latents, d].
         alpha_bar_t: Cumulative signal level at t, scalar in (0, 1).
-        alpha_bar_prev: The same at the step's end; larger, at most 1.
+        alpha_bar_prev: Cumulative signal level at the step's end; larger, at most 1.
 
     Returns:
         Mean [n, num_latents, d] and standard deviation (scalar).

@@ -1,6 +1,7 @@
 """From the settings to the sampler that they name."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,6 @@ from clip2latent_kedro.samplers.config import SamplingConfig
 from clip2latent_kedro.samplers.ddim import sample_ddim
 from clip2latent_kedro.samplers.ddpm import sample_ddpm
 from clip2latent_kedro.samplers.dpmpp import sample_dpmpp_2m
-from clip2latent_kedro.samplers.noise import Denoiser, NoiseSource
 from clip2latent_kedro.samplers.unipc import sample_unipc
 from clip2latent_kedro.schedules import karras_timesteps, respaced_timesteps
 
@@ -44,46 +44,33 @@ def plan_timesteps(config: SamplingConfig, alpha_bar: Tensor) -> list[int]:
     )
 
 
-def sample(
-    denoise: Denoiser,
-    x_T: Tensor,
-    alpha_bar: Tensor,
+def choose_sampler(
     config: SamplingConfig,
-    generator: NoiseSource,
+    alpha_bar: Tensor,
     *,
     stored: tuple[Tensor, Tensor] | None = None,
-) -> Tensor:
-    """Return x0 drawn with the configured sampler.
+) -> Callable[..., Tensor]:
+    """Return the configured sampler, called as `(denoise, x_T, generator=...)`.
 
-    Guidance lies in `denoise`; the condition and truncation are the caller's.
+    It returns x0, [n, num_latents, d], normalised, of a denoiser (x_t, t) ->
+    prediction of x0, of pure noise x_T, likewise, and of the noise of the stochastic
+    samplers. Guidance lies in `denoise`; the condition and truncation are the caller's.
 
     Args:
-        denoise: (x_t, t) -> prediction of x0.
-        x_T: Pure noise, [n, num_latents, d].
-        alpha_bar: Cumulative signal levels that the prior was trained with, [T].
         config: How latents are sampled.
-        generator: Noise of the stochastic samplers.
+        alpha_bar: Cumulative signal levels that the prior was trained with, [T].
         stored: `DiffusionPrior.stored_schedule`.
-
-    Returns:
-        Samples, [n, num_latents, d], normalised.
 
     Raises:
         InputError: If `num_steps` does not suit the prior's timesteps.
     """
-    timesteps = plan_timesteps(config, alpha_bar)
     own_settings: dict[str, dict[str, Any]] = {
         "ddpm": {"variance": config.variance, "stored": stored},
         "ddim": {"eta": config.eta},
-        "dpmpp_2m": {},
-        "unipc": {},
     }
-    with torch.no_grad():
-        return SAMPLERS[config.sampler](
-            denoise,
-            x_T,
-            timesteps,
-            alpha_bar,
-            generator=generator,
-            **own_settings[config.sampler],
-        )
+    return partial(
+        torch.no_grad()(SAMPLERS[config.sampler]),
+        timesteps=plan_timesteps(config, alpha_bar),
+        alpha_bar=alpha_bar,
+        **own_settings.get(config.sampler, {}),
+    )

@@ -10,6 +10,7 @@ from clip2latent_kedro.sharing.model import (
     PREPROCESS,
     ModelReference,
     SharedModel,
+    locate,
     read_reference,
 )
 from clip2latent_kedro.sharing.repository import find_folder, upload_folder
@@ -21,6 +22,7 @@ __all__ = [
     "SharedModel",
     "find_folder",
     "load_models",
+    "locate",
     "read_folder",
     "read_reference",
     "upload_folder",

@@ -20,6 +20,7 @@ from clip2latent_kedro.generators import load_generator
 from clip2latent_kedro.generators.files import cached_stylegan
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.prior.checkpoint import (
+    export_weights,
     read_checkpoint,
     write_checkpoint,
 )
@@ -72,8 +73,7 @@ def write_folder(
         "sampling": asdict(model.sampling),
         "data": dict(model.preprocess),
     }
-    slim = replace(model.checkpoint, network={}, optimizer={}, best={}, best_step=0)
-    write_checkpoint(folder / MODEL_FILE, slim)
+    write_checkpoint(folder / MODEL_FILE, export_weights(model.checkpoint, "ema"))
     texts = {
         CONFIG_FILE: json.dumps(config, indent=2) + "\n",
         CARD_FILE: write_card(model, licence=licence),

@@ -31,30 +31,37 @@ class ModelReference:
     identity: Identity | None = None
 
 
-def read_reference(plain: Any, folder: Path) -> ModelReference:
-    """Return the reference that a file or a caller states.
+def locate(plain: Any, folder: Path) -> Any:
+    """Return what a file or a caller states of a model, with an absolute path.
 
     Args:
-        plain: Fields of `ModelReference`, as JSON has them.
+        plain: Fields of `ModelReference`, as JSON has them; anything else stays.
         folder: Where a relative path starts; an address and an absolute path stay
             what they are.
 
     Raises:
+        ValueError: If its identity is none.
+    """
+    if not isinstance(plain, Mapping):
+        return plain
+    identity, place = plain.get("identity"), plain.get("filepath")
+    if isinstance(place, Path) or (isinstance(place, str) and not is_address(place)):
+        place = str((folder / place).absolute())
+    return {
+        **plain,
+        "filepath": place,
+        "options": plain.get("options") or {},
+        "identity": identity and read_settings(Identity, identity),
+    }
+
+
+def read_reference(plain: Any, folder: Path) -> ModelReference:
+    """Return the reference that a file states (see `locate`).
+
+    Raises:
         ValueError: If it states no model.
     """
-    if isinstance(plain, Mapping):
-        identity, place = plain.get("identity"), plain.get("filepath")
-        if isinstance(place, Path) or (
-            isinstance(place, str) and not is_address(place)
-        ):
-            place = str((folder / place).absolute())
-        plain = {
-            **plain,
-            "filepath": place,
-            "options": plain.get("options") or {},
-            "identity": identity and read_settings(Identity, identity),
-        }
-    return read_settings(ModelReference, plain)
+    return read_settings(ModelReference, locate(plain, folder))
 
 
 @dataclass(frozen=True)

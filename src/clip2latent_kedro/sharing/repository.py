@@ -53,7 +53,7 @@ def upload_folder(
     """Put a folder into a repository, made if need be, and return its address.
 
     Args:
-        folder: Of `write_folder`.
+        folder: The one that `write_folder` has written.
         repo_id: `owner/name`.
         private: Whether a new repository is for its owner alone.
         token: Of the account; None for the one that the client is logged in with.

@@ -6,10 +6,10 @@ are one engine with different variants:
     written     `Variant`: a label, a method and what it changes of the parameters.
                 Rows of `params:evaluation`, points of the grids of `params:sweep`,
                 lines and axes of `params:ablation` (config, sweep, ablation/config).
-    planned     `Planned`: all settings, everything that the result depends on
+    planned     `PlannedVariant`: all settings, everything that the result depends on
                 (settings, digests of models, prompts, seed, code: `depends_on`), and
                 what computes it (evaluation, sweep, ablation/plan).
-    due         `find_due`: what is stored and depends on the same is kept.
+    due         `find_pending`: what is stored and depends on the same is kept.
     run         `run_study`: arrays and a record of each variant, stored as they come;
                 a variant that fails by its settings, numbers or memory is a record
                 with its problem.

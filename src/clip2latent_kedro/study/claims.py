@@ -15,7 +15,7 @@ import numpy as np
 
 from clip2latent_kedro.metrics.bootstrap import Interval
 from clip2latent_kedro.metrics.student_t import t_interval
-from clip2latent_kedro.study.comparison import tell_apart
+from clip2latent_kedro.study.comparison import paired_difference
 
 Verdict = Literal["holds", "does not hold", "cannot be told"]
 ABOVE = 0.01  # of a score: up to this above it is not above it
@@ -194,8 +194,8 @@ def describe_claims(claims: Sequence[Claim], confidence: float) -> str:
     """Return how sure the claims are, all together, in words.
 
     Args:
-        claims: Of `judge_claims`.
-        confidence: As there.
+        claims: What `judge_claims` returned.
+        confidence: That a claim which holds or does not hold is right.
     """
     return (
         f"Claims that were looked at: {len(claims)}, all of which were fixed before "
@@ -243,7 +243,7 @@ def _judge(rule: Rule, row: Scored, other: Scored, confidence: float) -> Claim |
     """Return what comes of a rule; None without the figures that it needs."""
 
     def compare(score: str, num_parts: int = 1) -> Interval | None:
-        return tell_apart(
+        return paired_difference(
             row.scores[score],
             other.scores[score],
             confidence=confidence,
@@ -282,11 +282,11 @@ def _judge(rule: Rule, row: Scored, other: Scored, confidence: float) -> Claim |
         sentence += f"; it takes {took} where that takes {took_other}"
         if rule.time is not None:
             word, most = rule.time
-            share = _time_share(
+            ratio = _time_ratio(
                 row.seconds, other.seconds, 1 - (1 - confidence) / num_parts
             )
-            parts.append(Part(share, most, is_above=False))
-            sentence += f", a share of {share:.3g}, where {word} is at most {most:g}"
+            parts.append(Part(ratio, most, is_above=False))
+            sentence += f", a share of {ratio:.3g}, where {word} is at most {most:g}"
     caveats = dict.fromkeys([*row.caveats, *other.caveats])
     return Claim(
         rule.title.format(row=row, other=other),
@@ -295,7 +295,7 @@ def _judge(rule: Rule, row: Scored, other: Scored, confidence: float) -> Claim |
     )
 
 
-def _time_share(
+def _time_ratio(
     seconds: Sequence[float], others: Sequence[float], confidence: float
 ) -> Interval:
     """Return one time as a share of another, between the ends of both intervals."""

@@ -54,7 +54,7 @@ def bootstrap_scores(
     }
 
 
-def tell_apart(
+def paired_difference(
     values: np.ndarray | Sequence[float],
     baseline: np.ndarray | Sequence[float],
     *,
@@ -69,7 +69,7 @@ def tell_apart(
 
     Args:
         values: One a prompt, or one a seed; NaN where there is none, [n].
-        baseline: Likewise, of the same prompts or seeds.
+        baseline: Values of the other variant, of the same prompts or seeds, [n].
         confidence: That all the comparisons are right together.
         num_comparisons: How many are made; each has its part of the error
             (Bonferroni).
@@ -89,7 +89,7 @@ def tell_apart(
 
 
 def is_comparable(score: str, num_samples: int, other_num_samples: int) -> bool:
-    """Return whether a score of two variants means the same.
+    """Return whether a score of two variants is the same quantity.
 
     The best of more samples is higher for no other reason.
 

@@ -7,12 +7,18 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Interval
 
-from clip2latent_kedro.checked import Checked, NonNegativeFloat, PositiveInt, Rule
+from clip2latent_kedro.checked import (
+    Checked,
+    NonNegativeFloat,
+    PositiveInt,
+    Rule,
+    check_types,
+)
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.methods import DEFAULT_METHOD, check_overrides
 from clip2latent_kedro.study.engine import Variant
 
 GENERATOR_IMAGES = "generator_images"  # stored beside the rows, under a name of its own
+OF_ROWS = ("method", "num_samples", "num_prompts")  # beside settings of the method
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ class EvaluationConfig(Checked):
     rows: dict[str, dict[str, Any] | None]
 
     def rules(self) -> Iterator[Rule]:
-        """Yield that rows are of known kinds and settings, and names are theirs."""
+        """Yield that names are those of rows."""
         yield bool(self.timing_prompt.strip()), "timing_prompt", "some text"
         rows = read_rows(self.rows)
         known = f"one of the rows, {', '.join(rows)}, or null"
@@ -88,8 +94,10 @@ class EvaluationConfig(Checked):
 def read_rows(written: Mapping[str, object]) -> dict[str, Variant]:
     """Return the rows of `params:evaluation.rows`; one that is null is left out.
 
+    Methods and their settings are checked by `methods.make_settings`.
+
     Raises:
-        InputError: If a name, a method, a setting or a count is not possible.
+        InputError: If a name or a count is not possible.
     """
     return {
         name: _read_row(name, settings)
@@ -112,14 +120,7 @@ def _read_row(name: str, written: object) -> Variant:
     if not isinstance(written, Mapping):
         msg = f"{where} must be settings by name, got {written!r}."
         raise InputError(msg)
-    overrides = dict(written)
-    counts = {
-        count: overrides.pop(count, None) for count in ("num_samples", "num_prompts")
-    }
-    for count, value in counts.items():
-        if value is not None and not (type(value) is int and value >= 1):
-            msg = f"{where}.{count} must be 1 or more, got {value!r}."
-            raise InputError(msg)
-    method = overrides.pop("method", DEFAULT_METHOD)
-    check_overrides(where, overrides, method)
-    return Variant(name, overrides, method, **counts)
+    own = {part: written[part] for part in OF_ROWS if part in written}
+    check_types(Variant, own, where)
+    overrides = {part: value for part, value in written.items() if part not in own}
+    return Variant(name, overrides, **own)

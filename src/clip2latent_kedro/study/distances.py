@@ -1,13 +1,17 @@
 """A row's images as a whole against those that the generator draws of random w."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
-from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.metrics.frechet import frechet_distance
 from clip2latent_kedro.metrics.mmd import clip_mmd, kernel_distance
 from clip2latent_kedro.progress import progress_bar
 from clip2latent_kedro.runtime import make_generator
+
+if TYPE_CHECKING:
+    from clip2latent_kedro.methods.models import Models
 
 DISTANCES = {
     "kid": "Unbiased MMD^2 of the features under a cubic kernel, ± standard error",
@@ -18,7 +22,7 @@ DISTANCES = {
 
 @torch.no_grad()
 def embed_generator_images(
-    models: Models, num_images: int, *, psi: float, seed: int
+    models: "Models", num_images: int, *, psi: float, seed: int
 ) -> dict[str, np.ndarray]:
     """Return features of images of w drawn as the training pairs were.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from clip2latent_kedro.checked import PositiveInt
 from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.method import Method, Queries
 from clip2latent_kedro.methods.models import Models
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 SHOWN = 3  # names in a line of the log
 Overrides = Mapping[str, Any]
 """Names of settings and their values, over the parameters."""
-Stored = tuple[Samples, Mapping[str, Any]]
+StoredResult = tuple[Samples, Mapping[str, Any]]
 """Arrays by name, and their record: `depends_on`, `problem`, `seconds`, and others."""
 
 
@@ -40,7 +41,7 @@ class Variant:
         group: The grid or the study that it belongs to; "" where there is only one.
         line: Which line of a figure it is on; "" where there is only one.
         value: Where on the axis of the figure; None for a variant apart from it.
-        is_apart: Whether it has no place on the axis.
+        is_off_axis: Whether it has no place on the axis.
         num_samples: Images of each prompt; None for those of the protocol.
         num_prompts: The first prompts; None for all.
     """
@@ -51,13 +52,13 @@ class Variant:
     group: str = ""
     line: str = ""
     value: Any = None
-    is_apart: bool = False
-    num_samples: int | None = None
-    num_prompts: int | None = None
+    is_off_axis: bool = False
+    num_samples: PositiveInt | None = None
+    num_prompts: PositiveInt | None = None
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedVariant:
     """A variant that is ready to run.
 
     Attributes:
@@ -74,14 +75,14 @@ class Planned:
     variant: Variant
     settings: Mapping[str, Any]
     depends_on: Mapping[str, Any]
-    compute: Callable[[], Stored]
+    compute: Callable[[], StoredResult]
     method: Method | None = None
     prompts: np.ndarray = field(default_factory=lambda: np.empty(0, int))
     together: str = ""
 
     @property
     def key(self) -> str:
-        """A name for the result: equal names mean the same but for `made_by`."""
+        """A name for the result: results of one name differ in `made_by` alone."""
         settings = {k: v for k, v in self.depends_on.items() if k != "made_by"}
         text = json.dumps(_canonical(settings), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -132,8 +133,11 @@ def describe_scorers(models: Models) -> dict[str, str | None]:
     }
 
 
-def find_due(
-    planned: Mapping[str, Planned], stored: Mapping[str, Stored], *, resume: bool
+def find_pending(
+    planned: Mapping[str, PlannedVariant],
+    stored: Mapping[str, StoredResult],
+    *,
+    resume: bool,
 ) -> list[str]:
     """Return the names of the results to compute, and log why if they are there.
 
@@ -180,8 +184,8 @@ def find_changed(
 
 
 def run_study(
-    planned: Mapping[str, Planned], due: Collection[str]
-) -> Iterator[dict[str, Stored]]:
+    planned: Mapping[str, PlannedVariant], pending: Collection[str]
+) -> Iterator[dict[str, StoredResult]]:
     """Yield the result of each variant as it comes, to be stored at once.
 
     A variant that fails by its settings, numbers or memory does not stop the others:
@@ -190,12 +194,12 @@ def run_study(
 
     Args:
         planned: Variants by the name of their result.
-        due: Those that have to be computed (see `find_due`).
+        pending: Those that have to be computed (see `find_pending`).
     """
     yield {}  # a folder, even if there is nothing to add
-    batches = list(dict.fromkeys(planned[name].together for name in due))
-    in_order = sorted(due, key=lambda name: batches.index(planned[name].together))
-    with progress_bar("variants", total=len(due), unit="variants") as advance:
+    batches = list(dict.fromkeys(planned[name].together for name in pending))
+    in_order = sorted(pending, key=lambda name: batches.index(planned[name].together))
+    with progress_bar("variants", total=len(pending), unit="variants") as advance:
         for name in in_order:
             one = planned[name]
             began = time.perf_counter()

@@ -10,13 +10,13 @@ import numpy as np
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.methods import METHODS, make_settings
-from clip2latent_kedro.methods.method import LackingError, Method, Queries
+from clip2latent_kedro.methods.method import Method, Queries, UnavailableError
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.study.config import EvaluationConfig
 from clip2latent_kedro.study.distances import embed_generator_images
 from clip2latent_kedro.study.engine import (
-    Planned,
-    Stored,
+    PlannedVariant,
+    StoredResult,
     Variant,
     describe_dependence,
 )
@@ -32,7 +32,7 @@ def plan_rows(
     queries: Queries,
     *,
     seed: int,
-) -> tuple[dict[str, Planned], dict[str, str]]:
+) -> tuple[dict[str, PlannedVariant], dict[str, str]]:
     """Return the rows that this domain can have, and why it lacks the others, by name.
 
     Args:
@@ -46,7 +46,7 @@ def plan_rows(
         InputError: If a row is wrong, if one that `only` names is lacking something,
             or if none is left.
     """
-    planned: dict[str, Planned] = {}
+    planned: dict[str, PlannedVariant] = {}
     lacking: dict[str, str] = {}
     for name, variant in config.read_rows().items():
         where = f"evaluation.rows.{name}"
@@ -56,7 +56,7 @@ def plan_rows(
             method = METHODS[variant.method].build(settings, models, queries)
             where = f"evaluation.timing_guidance_scale, {name}"
             method.timed(config.timing_guidance_scale)
-        except LackingError as error:
+        except UnavailableError as error:
             if name in config.chosen_names:
                 raise
             lacking[name] = str(error)
@@ -77,7 +77,7 @@ def plan_rows(
 
 def plan_generator_images(
     config: EvaluationConfig, models: Models, queries: Queries, *, psi: float, seed: int
-) -> Planned:
+) -> PlannedVariant:
     """Return what the generator draws of random w, to be stored beside the rows.
 
     Args:
@@ -90,7 +90,7 @@ def plan_generator_images(
     num_images = config.generator_images
     assert num_images is not None
 
-    def compute() -> Stored:
+    def compute() -> StoredResult:
         return embed_generator_images(models, num_images, psi=psi, seed=seed), {}
 
     depends_on = describe_dependence(
@@ -101,7 +101,7 @@ def plan_generator_images(
         "clip2latent_kedro.study.distances",
         seed=seed,
     )
-    return Planned(Variant("generator images", {}), {}, depends_on, compute)
+    return PlannedVariant(Variant("generator images", {}), {}, depends_on, compute)
 
 
 def _plan_row(
@@ -111,7 +111,7 @@ def _plan_row(
     models: Models,
     queries: Queries,
     seed: int,
-) -> Planned:
+) -> PlannedVariant:
     num_prompts = len(queries.texts)
     numbers = range(num_prompts) if method.prompts is None else method.prompts
     asked = [n for n in numbers if n < (variant.num_prompts or num_prompts)]
@@ -137,19 +137,19 @@ def _plan_row(
         **protocol,
     )
     prompts = np.array(asked)
-    compute = partial(_answer, method, queries, models, prompts, protocol)
-    return Planned(
+    compute = partial(_sample_row, method, queries, models, prompts, protocol)
+    return PlannedVariant(
         variant, depends_on["settings"], depends_on, compute, method, prompts
     )
 
 
-def _answer(
+def _sample_row(
     method: Method,
     queries: Queries,
     models: Models,
     prompts: np.ndarray,
     protocol: Mapping[str, Any],
-) -> Stored:
+) -> StoredResult:
     """Return the samples of a row, with the numbers of their prompts."""
     asked = queries.take(prompts.tolist())
     return {**sample_images(method, asked, models, **protocol), "prompts": prompts}, {}

@@ -57,9 +57,9 @@ class Chart:
 
     Attributes:
         lines: Of which each but a single one is named beside the chart.
-        xlabel: Below.
-        ylabel: On the left.
-        title: Above.
+        xlabel: Title of the axis below.
+        ylabel: Title of the axis on the left.
+        title: Title above the chart.
         values: What the axis moves along: numbers are drawn to scale, others side by
             side; None if the lines have places of their own.
         is_log: Whether such places are drawn in powers.
@@ -73,7 +73,7 @@ class Chart:
     is_log: bool = False
 
 
-def draw_grid(prompts: Sequence[str], columns: Mapping[str, np.ndarray]) -> np.ndarray:
+def plot_grid(prompts: Sequence[str], columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return a grid of pictures with the prompts on the left, uint8 [h, w, 3].
 
     Args:
@@ -110,7 +110,7 @@ def draw_grid(prompts: Sequence[str], columns: Mapping[str, np.ndarray]) -> np.n
     return render_figure(figure)
 
 
-def draw_charts(rows: Sequence[Sequence[Chart]]) -> "Figure":
+def plot_charts(rows: Sequence[Sequence[Chart]]) -> "Figure":
     """Return charts in rows, each with the names of its lines on the right."""
     from matplotlib.figure import Figure
 
@@ -122,7 +122,7 @@ def draw_charts(rows: Sequence[Sequence[Chart]]) -> "Figure":
             axes = figure.add_subplot(
                 len(rows), num_columns, row * num_columns + column + 1
             )
-            _draw_chart(axes, chart)
+            _plot_chart(axes, chart)
     return figure
 
 
@@ -134,7 +134,7 @@ def read_intervals(
     return mean, low, high
 
 
-def spread_apart(places: np.ndarray, gap: float) -> np.ndarray:
+def spread_labels(places: np.ndarray, gap: float) -> np.ndarray:
     """Return places in [0, 1] near the given ones, no two of them nearer than a gap.
 
     Args:
@@ -164,7 +164,7 @@ def render_figure(figure: "Figure") -> np.ndarray:
     return picture
 
 
-def _draw_chart(axes: "Axes", chart: Chart) -> None:
+def _plot_chart(axes: "Axes", chart: Chart) -> None:
     from matplotlib.ticker import MaxNLocator
 
     values = chart.values or ()
@@ -226,7 +226,7 @@ def _name_lines(axes: "Axes", ends: Sequence[tuple[str, str, float, float]]) -> 
     names = [textwrap.fill(name, 32) for name, *_ in ends]
     tallest = max((name.count("\n") + 1 for name in names), default=1)
     heights = np.array([(y - low) / (high - low) for *_, y in ends])
-    places = spread_apart(heights, tallest * LABEL_HEIGHT / HEIGHT)
+    places = spread_labels(heights, tallest * LABEL_HEIGHT / HEIGHT)
     for name, (_, colour, x, y), place in zip(names, ends, places, strict=True):
         is_level = np.isnan(x)
         axes.annotate(

@@ -4,30 +4,22 @@ import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from clip2latent_kedro.interfaces import Encoder, Generator, Judge
+from clip2latent_kedro.methods.models import Models
 
 PACKAGES = ("clip2latent-kedro", "torch", "numpy", "kedro")
 
 
-def describe_origin(
-    generator: Generator,
-    encoder: Encoder,
-    held_out: Encoder | None,
-    judge: Judge | None,
-    **own: str,
-) -> dict[str, str]:
+def describe_origin(models: Models, **own: str) -> dict[str, str]:
     """Return facts by name, for people.
 
     Args:
-        generator: Of all images.
-        encoder: The one that ranks.
-        held_out: The one that only scores; None if there is none.
-        judge: None if there is none.
+        models: What samples and scores.
         own: What else a report rests on, `_` for blanks.
     """
+    held_out, judge = models.held_out, models.judge
     return {
-        "generator": str(generator.identity),
-        "encoder": str(encoder.identity),
+        "generator": str(models.generator.identity),
+        "encoder": str(models.encoder.identity),
         "held-out encoder": "none" if held_out is None else str(held_out.identity),
         "judge": "none" if judge is None else str(judge.identity),
         **{name.replace("_", " "): fact for name, fact in own.items()},

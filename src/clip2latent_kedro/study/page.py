@@ -55,12 +55,12 @@ def to_html(title: str, introduction: str, sections: Sequence[Section]) -> str:
         introduction: A paragraph; "" for none.
         sections: In order.
     """
-    told = [section for section in sections if section]
+    shown = [section for section in sections if section]
     parts = [f"<h1>{escape(title)}</h1>", f"<p>{escape(introduction)}</p>", "<ul>"]
-    for number, section in enumerate(told):
+    for number, section in enumerate(shown):
         parts.append(f'<li><a href="#s{number}">{escape(section.heading)}</a></li>')
     parts.append("</ul>")
-    for number, section in enumerate(told):
+    for number, section in enumerate(shown):
         parts.append(f'<h2 id="s{number}">{escape(section.heading)}</h2>')
         parts += [f"<p>{escape(text)}</p>" for text in section.paragraphs]
         if section.points:
@@ -78,7 +78,7 @@ def to_html(title: str, introduction: str, sections: Sequence[Section]) -> str:
 
 
 def to_markdown(title: str, introduction: str, sections: Sequence[Section]) -> str:
-    """Return the same without pictures; arguments are those of `to_html`."""
+    """Return the page as Markdown, without pictures (arguments as of `to_html`)."""
     parts = [f"# {title}", introduction]
     for section in sections:
         tables = [markdown_table(t).strip() for t in section.tables if len(t) > 1]

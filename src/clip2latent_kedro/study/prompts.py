@@ -86,10 +86,10 @@ def read_bank(
             f"validation does not use, got {num_prompts}."
         )
         raise InputError(msg)
-    return embed_queries(rows, models, num_prompts=num_prompts)
+    return embed_rows(rows, models, num_prompts=num_prompts)
 
 
-def embed_queries(
+def embed_rows(
     table: Sequence[Mapping[Any, str]], models: Models, *, num_prompts: int | None
 ) -> Queries:
     """Return the first prompts of a table, embedded by the encoders of a domain."""
@@ -103,7 +103,7 @@ def embed_queries(
     )
 
 
-def check_apart(prompts: Iterable[str], prompt_bank: Iterable[str]) -> None:
+def check_disjoint(prompts: Iterable[str], prompt_bank: Iterable[str]) -> None:
     """Check that no text of the comparison is one by which settings are chosen.
 
     Args:

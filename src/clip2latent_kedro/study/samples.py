@@ -1,6 +1,7 @@
 """From prompts to what is stored and scored of a method's images, batch by batch."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -9,9 +10,11 @@ from torch.nn import functional
 
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.methods.method import Method, Queries, Trajectory
-from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.metrics.clip_score import clip_scores
 from clip2latent_kedro.metrics.diversity import pixel_distances
+
+if TYPE_CHECKING:
+    from clip2latent_kedro.methods.models import Models
 
 Samples = Mapping[str, np.ndarray]
 """Arrays by name (see `sample_images`), which may be read when they are asked for."""
@@ -21,7 +24,7 @@ Samples = Mapping[str, np.ndarray]
 def sample_images(
     method: Method,
     queries: Queries,
-    models: Models,
+    models: "Models",
     *,
     num_samples: int,
     seed: int,
@@ -89,7 +92,7 @@ def sample_images(
 
 
 def _score_trajectory(
-    method: Method, trajectory: Trajectory, queries: Queries, models: Models
+    method: Method, trajectory: Trajectory, queries: Queries, models: "Models"
 ) -> dict[str, np.ndarray]:
     """Return the cosines of every image on the way with its text, and after what."""
     by_query = trajectory.samples.shape[:3]  # [k, num_prompts, num_samples]

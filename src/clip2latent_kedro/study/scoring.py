@@ -40,7 +40,7 @@ def score_prompts(
     distance of what has no w.
 
     Args:
-        samples: Of `sample_images`.
+        samples: What `sample_images` returned.
         queries: What was asked.
         gaussian: Of the training data; None leaves the distance out.
         latent_repeats: Layers that each latent of the Gaussian stands for.

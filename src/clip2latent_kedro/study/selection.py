@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.study.comparison import tell_apart
+from clip2latent_kedro.study.comparison import paired_difference
 
 CRITERIA = ("accuracy", "clip_score", "clip_diversity")
 RULE = (
@@ -34,7 +34,7 @@ class Choice:
     num_comparisons: int
 
 
-def choose_best(
+def choose_variant(
     scores: Mapping[str, Mapping[str, np.ndarray]],
     *,
     clip_tolerance: float,
@@ -71,7 +71,7 @@ def choose_best(
         others = [key for key in left if key != leader]
         kept = {leader}
         for key in others:
-            ahead = tell_apart(
+            ahead = paired_difference(
                 lead,
                 scores[key][criterion],
                 confidence=confidence,

@@ -1,7 +1,7 @@
 """A sweep: many ways of sampling on the same prompts with the same seeds."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Annotated, Any
 
@@ -9,14 +9,14 @@ from annotated_types import Ge
 
 from clip2latent_kedro.checked import Checked, NonNegativeFloat, PositiveInt, Rule
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.methods import check_overrides, make_settings
-from clip2latent_kedro.methods.clip2latent import Clip2Latent
+from clip2latent_kedro.methods import make_settings
+from clip2latent_kedro.methods.clip2latent import Clip2Latent, Clip2LatentSettings
 from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.engine import (
-    Planned,
-    Stored,
+    PlannedVariant,
+    StoredResult,
     Variant,
     describe_dependence,
     expand_grid,
@@ -45,12 +45,11 @@ class SweepConfig(Checked):
     clip_tolerance: NonNegativeFloat
 
     def rules(self) -> Iterator[Rule]:
-        """Yield that there are values to try; settings are those that there are."""
-        check_overrides("sweep.fixed", dict.fromkeys(self.fixed, "prior"))
-        for name, grid in self.grids.items():
+        """Yield that there are values to try, and that what is fixed can be set."""
+        known = [field.name for field in fields(Clip2LatentSettings)]
+        yield set(self.fixed) <= {*known}, "fixed", f"names of {', '.join(known)}"
+        for grid in self.grids.values():
             yield all(grid.values()), "grids", "lists of values to try"
-            for overrides in expand_grid(grid):
-                check_overrides(f"sweep.grids.{name}", overrides)
 
     def variants(self) -> Iterator[Variant]:
         """Yield every point of every grid, in their order."""
@@ -68,7 +67,7 @@ def plan_sweep(
     *,
     seed: int,
     stored_image_size: int,
-) -> list[Planned]:
+) -> list[PlannedVariant]:
     """Return every variant, in the order of the grids.
 
     Args:
@@ -107,7 +106,7 @@ def plan_sweep(
         )
         compute = partial(_measure, method, queries, models, seed=seed, **protocol)
         planned.append(
-            Planned(variant, depends_on["settings"], depends_on, compute, found)
+            PlannedVariant(variant, depends_on["settings"], depends_on, compute, found)
         )
     return planned
 
@@ -120,7 +119,7 @@ def _measure(
     seed: int,
     num_samples: int,
     stored_image_size: int,
-) -> Stored:
+) -> StoredResult:
     """Return the scores of a variant; one that cannot be had raises why."""
     if isinstance(method, InputError):
         raise method
@@ -133,10 +132,3 @@ def _measure(
         stored_image_size=stored_image_size,
     )
     return found[1], {}
-
-
-def changes_any(
-    settings: Mapping[str, Any], base: Mapping[str, Any], names: Iterable[str]
-) -> bool:
-    """Return whether settings differ from the base in any of some names."""
-    return any(settings[name] != base[name] for name in names)

@@ -8,6 +8,7 @@ which is all that a method with one answer to a prompt has.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -16,7 +17,9 @@ from torch.nn import functional
 from clip2latent_kedro.interfaces import Encoder
 from clip2latent_kedro.methods.method import Method, Queries
 from clip2latent_kedro.progress import progress_bar
-from clip2latent_kedro.study.config import EvaluationConfig
+
+if TYPE_CHECKING:  # else the seconds of all rows would hang on every method's code
+    from clip2latent_kedro.study.config import EvaluationConfig
 
 STAGES = {
     "prior": "Text encoder and everything up to w",
@@ -52,7 +55,7 @@ class _Course:
     def is_over(self) -> bool:
         return len(self.times) >= self.warmups + self.repeats
 
-    def fit(self, config: EvaluationConfig) -> None:
+    def fit(self, config: "EvaluationConfig") -> None:
         """Plan as many runs as there is time for, by the fastest so far."""
         took = min(map(sum, self.times))
         if took > config.timing_seconds:
@@ -75,7 +78,7 @@ def time_rows(
     methods: Mapping[str, Method],
     queries: Queries,
     encoder: Encoder,
-    config: EvaluationConfig,
+    config: "EvaluationConfig",
     *,
     seed: int,
     clock: Callable[[], float] = time.perf_counter,
@@ -135,7 +138,7 @@ def _time_once(
     course: _Course,
     queries: Queries,
     encoder: Encoder,
-    config: EvaluationConfig,
+    config: "EvaluationConfig",
     seed: int,
     clock: Callable[[], float],
 ) -> tuple[float, ...]:

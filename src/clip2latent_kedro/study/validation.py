@@ -28,7 +28,7 @@ from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.prior.training import Validation
 from clip2latent_kedro.runtime import derive_seed
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study.figures import DPI, draw_grid
+from clip2latent_kedro.study.figures import DPI, plot_grid
 from clip2latent_kedro.study.samples import shrink_images
 from clip2latent_kedro.text_to_image import GeneratedImages, TextToImage
 from clip2latent_kedro.training import LOSS_SCORE
@@ -102,7 +102,7 @@ class Validator:
                 that training never sees; the first `num_images` are used.
             prompts: Texts, of which the first `num_prompts` are used.
             sampling: `params:sampling`, but for its guidance.
-            seed: Of the run.
+            seed: Seed of the run.
         """
         w, image_embedding = (part[: config.num_images] for part in held_out)
         self._given_w = repeat_latents(w, models.latent_repeats).to(models.device)
@@ -150,7 +150,7 @@ class Validator:
             grids.append(self._image_grid(model, again))
         if not grids or find_spec("matplotlib") is None:
             return Validation(scores)
-        pictures = [draw_grid(*grid) for grid in grids]
+        pictures = [plot_grid(*grid) for grid in grids]
         return Validation(scores, _stacked(pictures))
 
     def _illustrate(self, model: TextToImage, guidance_scale: float) -> GeneratedImages:

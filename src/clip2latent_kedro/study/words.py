@@ -11,7 +11,7 @@ import numpy as np
 
 from clip2latent_kedro.metrics.bootstrap import Interval
 from clip2latent_kedro.metrics.student_t import t_interval
-from clip2latent_kedro.study.comparison import tell_apart
+from clip2latent_kedro.study.comparison import paired_difference
 
 NAMES = {
     "clip_score": "CLIP score",
@@ -32,15 +32,15 @@ class SeedScores:
         line: Its line; "" if there is only one.
         label: Of the variant.
         scores: By name, a number for each seed; the seeds are those of all variants.
-        is_apart: Whether it has no place on the axis.
-        asked: What the pictures were drawn of; only equals are ranked together.
+        is_off_axis: Whether it has no place on the axis.
+        condition: What the pictures were drawn of; only equals are ranked together.
     """
 
     line: str
     label: str
     scores: Mapping[str, Sequence[float]]
-    is_apart: bool = False
-    asked: str = ""
+    is_off_axis: bool = False
+    condition: str = ""
 
 
 def describe_study(
@@ -56,22 +56,24 @@ def describe_study(
     """
     sentences = []
     num_comparisons = 0
-    every = list(dict.fromkeys(variant.asked for variant in variants))
-    for asked in every:
-        where = f"Given {asked}, the" if len(every) > 1 else "The"
+    every = list(dict.fromkeys(variant.condition for variant in variants))
+    for condition in every:
+        where = f"Given {condition}, the" if len(every) > 1 else "The"
         for name in RANKED:
-            scored = [v for v in variants if name in v.scores and v.asked == asked]
+            scored = [
+                v for v in variants if name in v.scores and v.condition == condition
+            ]
             if len(scored) > 1:
                 best = _describe_best(scored, name, confidence)
                 sentences.append(f"{where} {NAMES[name]} is highest at {best}")
                 num_comparisons += len(scored) - 1
-    for line in dict.fromkeys(v.line for v in variants if not v.is_apart):
-        members = [v for v in variants if v.line == line and not v.is_apart]
-        if len(members) > 1:
+    for line in dict.fromkeys(v.line for v in variants if not v.is_off_axis):
+        on_line = [v for v in variants if v.line == line and not v.is_off_axis]
+        if len(on_line) > 1:
             names = [
-                n for n in NAMES if n in members[0].scores and n in members[-1].scores
+                n for n in NAMES if n in on_line[0].scores and n in on_line[-1].scores
             ]
-            sentences.append(_describe_change(members, names, confidence))
+            sentences.append(_describe_change(on_line, names, confidence))
             num_comparisons += len(names)
     if num_comparisons:
         number = _count(num_comparisons, "comparison")
@@ -132,7 +134,7 @@ def _difference(
     one: SeedScores, other: SeedScores, name: str, confidence: float, num_parts: int
 ) -> Interval:
     """Return the difference of two variants, paired by seed, as one of several."""
-    difference = tell_apart(
+    difference = paired_difference(
         one.scores[name],
         other.scores[name],
         confidence=confidence,

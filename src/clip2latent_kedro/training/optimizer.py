@@ -28,7 +28,7 @@ def split_by_axes(
 
     Args:
         named: Names and parameters.
-        weight_decay: Of those of two or more axes.
+        weight_decay: Weight decay of those of two or more axes.
     """
     groups: list[dict[str, Any]] = [
         {"params": [], "weight_decay": weight_decay},

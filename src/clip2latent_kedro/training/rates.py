@@ -62,5 +62,5 @@ def ema_decay(update: int, *, beta: float, power: float) -> float:
 
 
 def ramped_ema_decay(update: int, *, beta: float) -> float:
-    """Return the same as TensorFlow ramps it: min(beta, update / (9 + update))."""
+    """Return the decay that TensorFlow ramps: min(beta, update / (9 + update))."""
     return min(beta, update / (9 + update))

@@ -6,11 +6,13 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import torch
+from annotated_types import Le
 from torch import Tensor
 
+from clip2latent_kedro.checked import NonNegativeInt
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.provenance import extend_provenance, list_differences
 
@@ -18,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 Weights = tuple[Mapping[str, Tensor], Mapping[str, str]]
 """Tensors and strings, as a safetensors file holds them."""
+
+Score = Annotated[float, Le(inf)]  # of any size
 
 _GROUPS = ("network", "ema", "optimizer", "best")
 # When something is stored or measured does not decide what is learned.
@@ -35,7 +39,7 @@ class TrainingState:
         step: Training steps done.
         network: State dict of everything that learns.
         ema: State dict of the averaged network.
-        optimizer: Of `optimizer_tensors`.
+        optimizer: What `optimizer_tensors` returned.
         best: State dict of the averaged network where validation was best; empty
             before there is one.
         best_step: The step of it, 0 before.
@@ -47,13 +51,13 @@ class TrainingState:
             unknown.
     """
 
-    step: int
+    step: NonNegativeInt
     network: dict[str, Tensor] = field(default_factory=dict)
     ema: dict[str, Tensor] = field(default_factory=dict)
     optimizer: dict[str, Tensor] = field(default_factory=dict)
     best: dict[str, Tensor] = field(default_factory=dict)
-    best_step: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
+    best_step: NonNegativeInt = 0
+    history: list[dict[str, Score]] = field(default_factory=list)
     settings: dict[str, Any]
     seconds: float | None = field(default=None, compare=False)
 

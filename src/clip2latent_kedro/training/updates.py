@@ -91,9 +91,9 @@ class Updates:
         optimizer.zero_grad()
         total = torch.zeros((), device=self._device)
         moves = False
-        for part, share in _split(batch, task.accumulate):
+        for part, fraction in _split(batch, task.accumulate):
             with arithmetic(task.precision, str(self._device)):
-                loss = objective.loss(**part) * share
+                loss = objective.loss(**part) * fraction
             if loss.requires_grad:
                 self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
                 moves = True

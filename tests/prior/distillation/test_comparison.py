@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from clip2latent_kedro.prior.distillation.comparison import Comparison
+from clip2latent_kedro.prior.distillation.comparison import StudentComparison
 
 from .worlds import STD, LinearStudent, make_student, make_teacher
 
@@ -9,7 +9,7 @@ from .worlds import STD, LinearStudent, make_student, make_teacher
 def make_comparison(num):
     teacher = make_teacher(teacher_steps=100)
     embedding = torch.randn(num, 16, generator=torch.Generator().manual_seed(3))
-    return Comparison(teacher, embedding)
+    return StudentComparison(teacher, embedding)
 
 
 def make_linear(spread, follow):

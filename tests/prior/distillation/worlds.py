@@ -5,7 +5,7 @@ from torch import nn
 
 from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.pairs import TrainingPairs
-from clip2latent_kedro.prior.batches import PairBatches
+from clip2latent_kedro.pairs.batches import PairBatches
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.prior.distillation.config import DistillationConfig
 from clip2latent_kedro.prior.distillation.teacher import Teacher

@@ -84,7 +84,7 @@ def cached_stylegan(source: Path, folder: Path) -> Path:
             and that of the code.
 
     Raises:
-        InputError: See `convert_stylegan`.
+        InputError: Where `convert_stylegan` raises it.
     """
     check_size(source, _EXPECTED)
     digest = hash_file(source)

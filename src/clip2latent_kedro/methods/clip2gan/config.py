@@ -27,11 +27,11 @@ class Clip2GanTrainingConfig(Checked):
         bs: Pairs a step, of which the latents are compared.
         image_bs: The first of them, of which images are drawn too.
         lr: Peak learning rate of AdamW.
-        weight_decay: Of its weights.
+        weight_decay: Weight decay of its weights.
         embed_noise_scale: Norm of the noise on a unit embedding in training; 0 is
             the paper's way.
-        latent_weight: Of the distance of the latents.
-        pixel_weight: Of the distance of the images.
+        latent_weight: Weight of the distance of the latents.
+        pixel_weight: Weight of the distance of the images.
         clip_weight: Of the angle between the embeddings of the images.
         low_pass: Pixels a side of the squares whose means are compared; 1 compares
             the pixels themselves.

@@ -12,7 +12,7 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator, Identity
 from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.methods.clip2gan.config import Clip2GanTrainingConfig
-from clip2latent_kedro.methods.clip2gan.mapper import Clip2Gan, MappingNetwork
+from clip2latent_kedro.methods.clip2gan.mapper import Clip2Gan, LatentMapper
 from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
 from clip2latent_kedro.provenance import read_training_seconds
 from clip2latent_kedro.reading import (
@@ -41,13 +41,13 @@ def export_clip2gan(
     The averaged weights in half precision, what they are normalised by in full.
 
     Args:
-        state: Of `train_clip2gan`.
-        generator: As there.
-        encoder: As there.
-        statistics: As there.
-        embedding_statistics: Of the pairs' embeddings, and of texts.
+        state: A state that `train_clip2gan` has yielded.
+        generator: The one whose w the network has learned.
+        encoder: The one whose embeddings the network takes.
+        statistics: Mean and standard deviation of the pairs' w.
+        embedding_statistics: Means of the pairs' embeddings and of those of texts.
         latent_repeats: Layers that each latent of the pairs stands for.
-        config: As there.
+        config: The settings of the training.
     """
     tensors = {f"network.{name}": state.ema[name].half() for name in state.ema}
     tensors |= {"w_mean": statistics.mean, "w_std": statistics.std}
@@ -121,7 +121,7 @@ def _unpack(
         if name.startswith("network.")
     }
     sizes = header["network"]
-    network = load_network(lambda: MappingNetwork(**sizes), weights)
+    network = load_network(lambda: LatentMapper(**sizes), weights)
     latent = (sizes["num_latents"], sizes["w_dim"])
     embedding = (sizes["clip_dim"],)
     of_others: dict[str, tuple[int, ...]] = {"w_mean": latent, "w_std": latent}

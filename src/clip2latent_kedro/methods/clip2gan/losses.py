@@ -15,8 +15,8 @@ def latent_distance(w: Tensor, target: Tensor, gaussian: LatentGaussian) -> Tens
 
     Args:
         w: [n, num_latents, w_dim].
-        target: Likewise.
-        gaussian: Of all w.
+        target: The w to come near to, of the same shape.
+        gaussian: Fitted to the w of all pairs.
     """
     return gaussian.whiten(w - target).square().mean()
 
@@ -26,7 +26,7 @@ def pixel_distance(image: Tensor, target: Tensor, low_pass: int) -> Tensor:
 
     Args:
         image: [n, 3, h, w] in [-1, 1].
-        target: Likewise.
+        target: The images to come near to, of the same shape and range.
         low_pass: Pixels a side of the squares whose means are compared.
     """
     difference = F.avg_pool2d(image - target, low_pass, ceil_mode=True)

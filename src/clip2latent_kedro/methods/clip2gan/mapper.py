@@ -23,7 +23,7 @@ Bridge = Literal["none", "mean_shift"]
 BRIDGES: tuple[Bridge, ...] = get_args(Bridge)
 
 
-class ResidualBlock(nn.Module):
+class MapperBlock(nn.Module):
     """x + Linear(SiLU(Linear(LN(x)))); first it is just x."""
 
     def __init__(self, dim: int) -> None:
@@ -41,7 +41,7 @@ class ResidualBlock(nn.Module):
         return updated
 
 
-class MappingNetwork(nn.Module):
+class LatentMapper(nn.Module):
     """Embedding -> normalised latents, by residual blocks; its first output is 0."""
 
     def __init__(
@@ -51,7 +51,7 @@ class MappingNetwork(nn.Module):
         super().__init__()
         self.latent_shape = num_latents, w_dim
         self.embed = nn.Linear(clip_dim, dim)
-        self.blocks = nn.ModuleList(ResidualBlock(dim) for _ in range(depth))
+        self.blocks = nn.ModuleList(MapperBlock(dim) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
         self.project = nn.Linear(dim, num_latents * w_dim)
         nn.init.zeros_(self.project.weight)
@@ -79,13 +79,13 @@ class Clip2Gan:
         statistics: Between x0 and w.
         embedding_statistics: Of the images that it learned from, and of texts.
         latent_repeats: Layers of the generator that each latent stands for.
-        identity: Of the file that it is in.
+        identity: Identity of the file that it is in.
         generator_identity: Whose w it gives.
         encoder_identity: Whose embeddings it takes.
         training_seconds: What its training took; None if unknown.
     """
 
-    network: MappingNetwork
+    network: LatentMapper
     statistics: LatentStatistics
     embedding_statistics: EmbeddingStatistics
     latent_repeats: Sequence[int]

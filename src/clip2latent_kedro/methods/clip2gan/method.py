@@ -1,18 +1,20 @@
 """CLIP2GAN: one w for each text, by a mapping network trained on images."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from torch import Tensor
 
 from clip2latent_kedro.methods.clip2gan.mapper import Bridge, Clip2Gan, map_to_w
 from clip2latent_kedro.methods.method import (
-    LackingError,
     LatentMethod,
     Queries,
+    UnavailableError,
     not_trained,
 )
-from clip2latent_kedro.methods.models import Models
+
+if TYPE_CHECKING:
+    from clip2latent_kedro.methods.models import Models
 
 CAVEAT = (
     "CLIP2GAN is known by its abstract alone: network, noise and mean shift are ours. "
@@ -47,12 +49,12 @@ class Clip2GanMethod(LatentMethod):
 
     @classmethod
     def build(
-        cls, settings: Clip2GanSettings, models: Models, queries: Queries
+        cls, settings: Clip2GanSettings, models: "Models", queries: Queries
     ) -> Self:
         """Return CLIP2GAN.
 
         Raises:
-            LackingError: If none has been trained for this generator and this encoder,
+            UnavailableError: If none has been trained for this generator and encoder,
                 or the bridge needs a mean that it does not know.
         """
         model = models.clip2gan
@@ -68,14 +70,14 @@ class Clip2GanMethod(LatentMethod):
                     f"the pipeline baselines, or point the catalog entry clip2gan at "
                     f"another."
                 )
-                raise LackingError(msg)
+                raise UnavailableError(msg)
         knows_texts = model.embedding_statistics.text_mean is not None
         if settings.bridge == "mean_shift" and not knows_texts:
             msg = (
                 "bridge must be none for a clip2gan that does not know the mean of "
                 "texts. Give it a prompt_bank, or set bridge: none."
             )
-            raise LackingError(msg)
+            raise UnavailableError(msg)
         return cls(
             generator=models.generator,
             model=model,

@@ -22,9 +22,9 @@ from clip2latent_kedro.methods.clip2gan.losses import (
     latent_distance,
     pixel_distance,
 )
-from clip2latent_kedro.methods.clip2gan.mapper import MappingNetwork
+from clip2latent_kedro.methods.clip2gan.mapper import LatentMapper
 from clip2latent_kedro.pairs import TrainingPairs
-from clip2latent_kedro.prior.batches import PairBatches
+from clip2latent_kedro.pairs.batches import PairBatches
 from clip2latent_kedro.prior.diffusion import perturb_embedding
 from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import derive_seed, make_generator, seeded_weights
@@ -178,7 +178,7 @@ class Reconstruction:
 
     def loss(
         self,
-        network: MappingNetwork,
+        network: LatentMapper,
         *,
         noisy: Tensor,
         x0: Tensor,
@@ -205,7 +205,7 @@ class Reconstruction:
 
     @torch.no_grad()
     def measure(
-        self, network: MappingNetwork, x0: Tensor, clip_embedding: Tensor
+        self, network: LatentMapper, x0: Tensor, clip_embedding: Tensor
     ) -> dict[str, float]:
         """Return the distances of latents, pixels and embeddings (see `losses`).
 
@@ -247,11 +247,11 @@ def build_mapping(
     config: Clip2GanTrainingConfig,
     *,
     seed: int,
-) -> MappingNetwork:
+) -> LatentMapper:
     """Return a network with random weights, on the CPU."""
     num_latents, w_dim = statistics.mean.shape
     with seeded_weights(derive_seed(seed, "weights")):
-        return MappingNetwork(
+        return LatentMapper(
             clip_dim=clip_dim,
             num_latents=num_latents,
             w_dim=w_dim,

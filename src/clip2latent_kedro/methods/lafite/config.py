@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from clip2latent_kedro.checked import (
     Checked,
     Decay,
+    Fraction,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    Share,
 )
 from clip2latent_kedro.methods.lafite.losses import Form
 from clip2latent_kedro.training.rates import LrDecay
@@ -23,7 +23,7 @@ class LafiteTrainingConfig(Checked):
         text_features: Channels that a layer makes of the text, 512 there.
         text_lr: Learning-rate multiplier in the layers before, 0.01 there.
         channel_base: Of the discriminator, see `DiscriminatorConfig`.
-        channel_max: Likewise.
+        channel_max: Most channels of a layer of the discriminator.
         max_it: Training steps.
         discriminator_first: The first of them, in which only the discriminator learns:
             a random one would lead a trained generator astray.
@@ -36,13 +36,13 @@ class LafiteTrainingConfig(Checked):
         noise_share: Share of noise in an image's embedding that stands for a text.
         itd: Weight of the contrast between text and the discriminator's features.
         itc: Weight of the contrast between text and CLIP's embedding of the image.
-        temperature: Of both contrasts.
-        lam: See `contrastive_loss`.
+        temperature: Temperature of both contrasts.
+        lam: Weight of images that look for their text (see `contrastive_loss`).
         form: `released` or `corrected`, see `losses`.
         r1_gamma: Weight of the gradient penalty.
         r1_every: Steps between two penalties, each that much heavier.
         ema_beta: Largest decay of the averaged generator.
-        ema_power: See `ema_decay`.
+        ema_power: How fast the decay rises to it (see `ema_decay`).
         save_it: Steps between two saved states.
     """
 
@@ -62,7 +62,7 @@ class LafiteTrainingConfig(Checked):
     itd: NonNegativeFloat
     itc: NonNegativeFloat
     temperature: PositiveFloat
-    lam: Share
+    lam: Fraction
     form: Form
     r1_gamma: NonNegativeFloat
     r1_every: PositiveInt

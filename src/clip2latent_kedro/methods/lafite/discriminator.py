@@ -94,7 +94,7 @@ class EqualConvolution(nn.Module):
         return F.conv2d(x, weight, self.bias, stride=1 if is_pointwise else 2)
 
 
-class ResidualBlock(nn.Module):
+class DiscriminatorBlock(nn.Module):
     """Two convolutions to half the resolution, and a way around them."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
@@ -128,7 +128,7 @@ class Discriminator(nn.Module):
         self.from_rgb = EqualConvolution(config.img_channels, channels[0], 1)
         self.blocks = nn.Sequential(
             *(
-                ResidualBlock(channels[index], channels[index + 1])
+                DiscriminatorBlock(channels[index], channels[index + 1])
                 for index in range(len(sizes) - 1)
             )
         )

@@ -54,7 +54,7 @@ def conditional_logits(
         logits: Of the images alone, [n].
         features: [n, d].
         text: [n, d], unit length.
-        form: See above.
+        form: `corrected` as in the paper, or `released` as in the published code.
     """
     products = (features * text).sum(dim=1)
     return logits + (products.sum() if form == "released" else products)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import product
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -10,14 +10,16 @@ from torch import Tensor
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.text_adapter import TextGenerator
 from clip2latent_kedro.methods.method import (
-    LackingError,
     Method,
     NoSettings,
     Queries,
+    UnavailableError,
     not_trained,
 )
-from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.prior.sampling import noise_streams
+
+if TYPE_CHECKING:
+    from clip2latent_kedro.methods.models import Models
 
 ORIGINAL_IMAGES = 390_000 * 64  # that the original's training sees
 
@@ -35,11 +37,11 @@ class LafiteMethod(Method):
     model: TextGenerator
 
     @classmethod
-    def build(cls, settings: NoSettings, models: Models, queries: Queries) -> Self:
+    def build(cls, settings: NoSettings, models: "Models", queries: Queries) -> Self:
         """Return LAFITE.
 
         Raises:
-            LackingError: If none has been trained or loaded for such embeddings.
+            UnavailableError: If none has been trained or loaded for such embeddings.
         """
         model, encoder = models.lafite, models.embedder
         if model is None:
@@ -50,11 +52,11 @@ class LafiteMethod(Method):
                 f"{encoder.identity} gives {encoder.embed_dim}. Run the pipeline "
                 f"baselines, or point the catalog entry lafite at another."
             )
-            raise LackingError(msg)
+            raise UnavailableError(msg)
         try:
             model.check_encoder(encoder.identity)
         except InputError as error:
-            raise LackingError(str(error)) from None
+            raise UnavailableError(str(error)) from None
         seen = model.training_images
         had = (
             "How many images the training of this LAFITE has seen is not in its file"
@@ -94,7 +96,7 @@ def sample_lafite(
     Args:
         model: On the device of the embeddings.
         text_embedding: CLIP's, of any length, [n, text_dim].
-        num_samples: Of each text.
+        num_samples: Samples of each text.
         seed: z of sample j of text i depends on (seed, i, j) alone.
         batch_size: Images synthesised at a time.
     """

@@ -35,7 +35,7 @@ def build_networks(
         generator: The domain's, an unconditional StyleGAN2 of three colours.
         encoder: Whose embeddings of texts they will see.
         config: `params:baselines.lafite`.
-        seed: Of the random weights.
+        seed: Seed of the random weights.
 
     Raises:
         InputError: If the generator is another.
@@ -94,7 +94,7 @@ def shift_styles(lafite: Lafite, offset: Tensor) -> None:
     """
     for module in lafite.modules():
         if isinstance(module, TextStyle):
-            layer = module.affine_0 if module.way == "concatenate" else module.affine
+            layer = module.affine_0 if module.mode == "concatenate" else module.affine
             weight = layer.weight[:, -len(offset) :] * layer.weight_gain
             layer.bias.add_(weight @ offset)
 

@@ -28,7 +28,7 @@ from clip2latent_kedro.methods.lafite.networks import (
     shift_styles,
 )
 from clip2latent_kedro.pairs import TrainingPairs
-from clip2latent_kedro.prior.batches import PairBatches
+from clip2latent_kedro.pairs.batches import PairBatches
 from clip2latent_kedro.prior.diffusion import perturb_embedding
 from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import make_generator
@@ -198,7 +198,7 @@ class Losses:
         self._discriminator.requires_grad_(False)
         with torch.set_grad_enabled(batch.step > config.discriminator_first):
             w = self._lafite.mapping(batch.z) - self._lafite.mapping.w_avg
-            fake = self._lafite.draw(w, text)
+            fake = self._lafite.synthesise(w, text)
             logits, features = self._judge(fake, text)
             adversarial = F.softplus(-logits).mean()
             clip = self._contrast(self._encoder.encode_image(fake), text)
@@ -249,7 +249,7 @@ class Losses:
         )
 
 
-def pseudo_text(clip_embedding: Tensor, noise: Tensor, share: float) -> Tensor:
+def pseudo_text(clip_embedding: Tensor, noise: Tensor, fraction: float) -> Tensor:
     """Return what stands for texts of images: h, unit length, [n, clip_dim].
 
     h = normalise((1 - share) e / |e| + share n / |n|) (Zhou et al. 2021, Equation 1,
@@ -258,9 +258,9 @@ def pseudo_text(clip_embedding: Tensor, noise: Tensor, share: float) -> Tensor:
     Args:
         clip_embedding: Of the images, e, [n, clip_dim].
         noise: Standard normal, n, [n, clip_dim].
-        share: In [0, 1).
+        fraction: In [0, 1).
     """
-    noisy = perturb_embedding(clip_embedding, share / (1 - share), noise)
+    noisy = perturb_embedding(clip_embedding, fraction / (1 - fraction), noise)
     return F.normalize(noisy, dim=1)
 
 
@@ -275,11 +275,11 @@ def export_lafite(
     """Return the averaged generator as `load_lafite` reads it, with its mean of w.
 
     Args:
-        state: Of `train_lafite`.
-        generator: As there.
-        encoder: As there.
-        config: As there.
-        seed: Of the z that the mean is taken over.
+        state: A state that `train_lafite` has yielded.
+        generator: The one that the training started from.
+        encoder: The one whose embeddings the networks take.
+        config: The settings of the training.
+        seed: Decides the z that the mean of w is taken over.
     """
     lafite = averaged_lafite(state, generator, encoder, config)
     z = torch.randn(
@@ -298,7 +298,7 @@ def averaged_lafite(
     encoder: Encoder,
     config: LafiteTrainingConfig,
 ) -> Lafite:
-    """Return the averaged generator of a state, frozen; arguments as above."""
+    """Return the averaged generator of a state that `train_lafite` yields, frozen."""
     lafite, _ = build_networks(generator, encoder, config, seed=0)
     lafite.load_state_dict(state.ema)
     shift_styles(lafite, -lafite.mapping.w_avg)

@@ -3,7 +3,3 @@
 One loop (`loop`), whose start, coordinates, loss, views and bounds are settings
 (`config`); the methods that it makes are in `method`.
 """
-
-from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
-
-__all__ = ["OptimisationConfig"]

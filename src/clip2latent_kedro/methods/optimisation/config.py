@@ -9,12 +9,12 @@ from annotated_types import Interval, Len
 from clip2latent_kedro.checked import (
     Checked,
     Decay,
+    Fraction,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     Rule,
-    Share,
 )
 
 Start = Literal["zero", "mean", "best_of", "samples"]
@@ -40,7 +40,7 @@ class OptimisationConfig(Checked):
         loss: 1 / cosine, 1 - cosine or half the squared angle (see `losses`).
         num_candidates: Random w of each sample to choose from, for `best_of`.
         candidate_psi: Their truncation.
-        betas: Of AdamW, two numbers from 0 to below 1.
+        betas: Decays of the two moments in AdamW, from 0 to below 1.
         weight_decay: Of AdamW; pulls to the coordinates' origin, which is the mean
             of w unless they are `raw`.
         warmup: Share of the steps in which the learning rate rises, linearly.
@@ -76,15 +76,15 @@ class OptimisationConfig(Checked):
         default_factory=lambda: [0.9, 0.999]
     )
     weight_decay: NonNegativeFloat = 0.0
-    warmup: Share = 0.0
-    rampdown: Share = 0.0
+    warmup: Fraction = 0.0
+    rampdown: Fraction = 0.0
     ema_decay: Decay = 0.0
     resize: Resize = "encoder"
     num_cutouts: NonNegativeInt = 0
     cutout_least: Annotated[float, Interval(gt=0, le=1)] = 0.5
     cutout_power: PositiveFloat = 1.0
     l2_lambda: NonNegativeFloat = 0.0
-    cloud_quantile: Share | None = None
+    cloud_quantile: Fraction | None = None
     trust_radius: NonNegativeFloat | None = None
     batch_size: PositiveInt = 64
     checkpoint_synthesis: bool = False
@@ -94,3 +94,14 @@ class OptimisationConfig(Checked):
         """Yield that the recorded steps rise."""
         steps = self.record_steps
         yield steps == sorted(set(steps)), "record_steps", "rising"
+
+
+@dataclass(frozen=True)
+class OptimisationParameters(Checked):
+    """`params:baselines.optimisation`: the ways of searching."""
+
+    article: OptimisationConfig
+    plain: OptimisationConfig
+    strong: OptimisationConfig
+    styleclip: OptimisationConfig
+    refine: OptimisationConfig

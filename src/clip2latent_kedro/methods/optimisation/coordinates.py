@@ -125,7 +125,7 @@ def repeat_gaussian(
 def select_rows(
     gaussian: LatentGaussian, rows: Sequence[int], like: Tensor
 ) -> LatentGaussian:
-    """Return the Gaussian of some layers, its radii the same, where `like` is."""
+    """Return the Gaussian of some layers, with its radii, on the device of `like`."""
     mean, axes, std = (
         values[list(rows)].to(like)
         for values in (gaussian.mean, gaussian.axes, gaussian.std)
@@ -149,5 +149,5 @@ def limit_distance(
     """
     offset = w - centre
     distance = gaussian.whiten(offset).square().mean(dim=(1, 2)).sqrt()
-    share = (limit / distance.clamp_min(1e-12)).clamp(max=1)
-    return centre + share[:, None, None] * offset
+    scale = (limit / distance.clamp_min(1e-12)).clamp(max=1)
+    return centre + scale[:, None, None] * offset

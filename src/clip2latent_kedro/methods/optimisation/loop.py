@@ -18,7 +18,7 @@ from clip2latent_kedro.methods.optimisation.coordinates import (
     select_rows,
     shared_layers,
 )
-from clip2latent_kedro.methods.optimisation.objective import Objective
+from clip2latent_kedro.methods.optimisation.objective import SearchObjective
 from clip2latent_kedro.progress import progress_bar
 
 
@@ -40,7 +40,7 @@ def optimise_latents(
 
     Args:
         generator: On the device of `start`. Its weights stay as they are.
-        encoder: Likewise.
+        encoder: On that device too; its weights stay as they are.
         target: Embedding of what each row should show, [n, clip_dim], of any length.
         start: [n, num_ws, w_dim], or [n, 1, w_dim] for all layers.
         config: How to search; its `start` is not looked at.
@@ -59,7 +59,7 @@ def optimise_latents(
     target = target.float()
     layers = shared_layers(start) if config.space == "w" else [1] * generator.num_ws
     gaussian = select_rows(gaussian, group_starts(layers), like=start)
-    objective = Objective(generator, encoder, config, seed)
+    objective = SearchObjective(generator, encoder, config, seed)
     steps = [step for step in config.record_steps if step <= config.num_steps]
     found = torch.empty_like(start)
     trajectory = start.new_empty(len(steps), *start.shape)
@@ -83,7 +83,7 @@ def optimise_latents(
 
 
 def _search(
-    objective: Objective,
+    objective: SearchObjective,
     start: Tensor,
     target: Tensor,
     gaussian: LatentGaussian,

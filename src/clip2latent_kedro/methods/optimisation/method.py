@@ -19,10 +19,10 @@ from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.clip2latent import Clip2Latent, Clip2LatentSettings
 from clip2latent_kedro.methods.method import (
-    LackingError,
     LatentMethod,
     Queries,
     Trajectory,
+    UnavailableError,
 )
 from clip2latent_kedro.methods.models import Models, PriorName
 from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
@@ -100,7 +100,7 @@ class Optimisation(LatentMethod):
         with torch.no_grad():
             num_searches = 1 if self.is_deterministic else num_samples
             start = self.sample_starts(queries, num_samples=num_searches, seed=seed)
-        w, way = optimise_latents(
+        w, trajectory = optimise_latents(
             self.generator,
             self.encoder,
             queries.embedding.repeat_interleave(num_searches, dim=0),
@@ -111,14 +111,14 @@ class Optimisation(LatentMethod):
             progress=type(self).__name__.lower() if self.has_bar else None,
         )
         each = (num_samples, *w.shape[1:])
-        recorded = way.samples.view(len(way.steps), *start.shape)
+        recorded = trajectory.samples.view(len(trajectory.steps), *start.shape)
         return (
             w.view(start.shape).expand(-1, *each),
-            replace(way, samples=recorded.expand(-1, -1, *each)),
+            replace(trajectory, samples=recorded.expand(-1, -1, *each)),
         )
 
     def timed(self, guidance_scale: float) -> Self:
-        """Return the same, which does not look at its way and has no bar."""
+        """Return the search without its curve and its progress bar."""
         settings = replace(self.settings, record_steps=[])
         return replace(self, settings=settings, has_bar=False)
 
@@ -213,12 +213,12 @@ class Refinement(Optimisation):
         """Return refinement of one prior's samples.
 
         Raises:
-            LackingError: If the prior has not been made, or there is no way to sample.
+            UnavailableError: If there is no prior, or no way to sample.
         """
         prior = models.find_prior(settings.prior)
         if models.sampling is None:
             msg = "There are no parameters sampling. Add them to conf/."
-            raise LackingError(msg)
+            raise UnavailableError(msg)
         sampling = adapt_sampling(prior, models.sampling)
         start = Clip2Latent.build(
             Clip2LatentSettings(**vars(sampling), prior=settings.prior), models, queries
@@ -265,12 +265,12 @@ def best_candidates(
 
     Args:
         generator: On the device of the embeddings.
-        encoder: Likewise.
+        encoder: On the device of the embeddings.
         text_embedding: [n, clip_dim], of any length.
         config: `num_candidates` for each sample, which has candidates of its own,
             their truncation `candidate_psi`; and `batch_size`, images at a time, or
             those of one sample if more.
-        num_samples: Of each text.
+        num_samples: How many w are returned of each text.
         seed: Sample j of text i depends on (seed, i, j) alone.
     """
     direction = functional.normalize(text_embedding.float(), dim=-1)

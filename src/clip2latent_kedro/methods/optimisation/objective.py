@@ -28,13 +28,13 @@ Window = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Objective:
+class SearchObjective:
     """What is minimised, for texts that are embedded.
 
     Attributes:
         generator: w -> image.
         encoder: Image -> embedding.
-        config: Of the search.
+        config: The settings of the search, which name the loss and the cutouts.
         seed: Decides the cutouts of each step, which all samples share.
     """
 
@@ -130,7 +130,7 @@ def input_size(encoder: Encoder, resolution: int) -> int:
 
     Args:
         encoder: Some have an `image_size`, [height, width].
-        resolution: Of the pictures.
+        resolution: Pixels a side of the pictures.
     """
     height_width = getattr(encoder, "image_size", None)
     return resolution if height_width is None else min(height_width)
@@ -181,8 +181,8 @@ def random_windows(
         config.num_cutouts, 3, generator=random
     ).tolist():
         least = config.cutout_least
-        share = least + (1 - least) * size**config.cutout_power
-        side = max(1, round(share * resolution))
+        fraction = least + (1 - least) * size**config.cutout_power
+        side = max(1, round(fraction * resolution))
         free = resolution - side + 1
         windows.append((int(down * free), int(right * free), side))
     return windows

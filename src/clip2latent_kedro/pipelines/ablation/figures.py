@@ -15,8 +15,8 @@ from clip2latent_kedro.study.ablation.plan import SCORES, AblationQueries
 from clip2latent_kedro.study.figures import (
     Chart,
     Line,
-    draw_charts,
-    draw_grid,
+    plot_charts,
+    plot_grid,
     read_intervals,
 )
 from clip2latent_kedro.study.tables import TITLES
@@ -25,7 +25,7 @@ COLUMNS = 3  # charts in a row
 WHITE = 255
 
 
-def draw_study(table: pd.DataFrame, spec: StudySpec) -> Figure:
+def plot_study(table: pd.DataFrame, spec: StudySpec) -> Figure:
     """Return a chart of each score against the axis, with intervals over seeds.
 
     Args:
@@ -48,17 +48,17 @@ def draw_study(table: pd.DataFrame, spec: StudySpec) -> Figure:
             if len(rows):
                 lines.append(Line(label, None, *read_intervals(rows, name)))
         charts.append(Chart(lines, spec.axis, TITLES[name], values=values))
-    return draw_charts(
+    return plot_charts(
         [charts[n : n + COLUMNS] for n in range(0, len(charts), COLUMNS)]
     )
 
 
-def draw_strip(
+def plot_strip(
     table: pd.DataFrame,
     spec: StudySpec,
     pictures: Sequence[np.ndarray],
-    asked: Sequence[str],
-    asked_of: AblationQueries,
+    conditions: Sequence[str],
+    all_queries: AblationQueries,
 ) -> np.ndarray:
     """Return pictures of the same seeds along the axis, uint8 [h, w, 3].
 
@@ -66,8 +66,8 @@ def draw_strip(
         table: The rows of the study, of `tabulate`.
         spec: The study.
         pictures: Of each variant uint8 [num_prompts, h, w, 3]; none where it failed.
-        asked: What each was drawn of, `text` or `image`.
-        asked_of: What there was to draw of.
+        conditions: What each was drawn of, `text` or `image`.
+        all_queries: What there was to draw of.
 
     Returns:
         Rows of line x query, a column for each value, then those apart; the pictures
@@ -86,16 +86,16 @@ def draw_strip(
     }
     for label, cell in zip(spec.apart, cells[num_placed:], strict=True):
         columns[label] = [cell, *[blank] * (len(spec.lines) - 1)]
-    of_lines = asked[:num_placed:num_values]
+    of_lines = conditions[:num_placed:num_values]
     if "image" in of_lines:
-        given = [asked_of.given if line == "image" else blank for line in of_lines]
+        given = [all_queries.given if line == "image" else blank for line in of_lines]
         columns = {"given": given, **columns}
     prompts = []
     for line, condition in zip(spec.lines, of_lines, strict=True):
-        queries = asked_of.texts if condition == "text" else asked_of.images
+        queries = all_queries.texts if condition == "text" else all_queries.images
         texts = queries.texts[: len(blank)]
         prompts += [f"{line}: {text}" if line else text for text in texts]
-    return draw_grid(prompts, {k: np.concatenate(v) for k, v in columns.items()})
+    return plot_grid(prompts, {k: np.concatenate(v) for k, v in columns.items()})
 
 
 def _name_values(spec: StudySpec, table: pd.DataFrame) -> list[str]:

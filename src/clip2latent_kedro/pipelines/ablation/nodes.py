@@ -12,6 +12,7 @@ from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.config import TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig, DiffusionPrior
 from clip2latent_kedro.prior.network import NetworkConfig
+from clip2latent_kedro.processes import count_processes
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.ablation.config import OWN, AblationConfig, OwnConfig
 from clip2latent_kedro.study.ablation.plan import (
@@ -20,7 +21,7 @@ from clip2latent_kedro.study.ablation.plan import (
     read_pictures,
 )
 from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.study.engine import Planned
+from clip2latent_kedro.study.engine import PlannedVariant
 from clip2latent_kedro.study.prompts import read_bank
 
 Groups = dict[str, Any]
@@ -36,17 +37,17 @@ def prepare(
     evaluation: EvaluationConfig,
     num_validation_prompts: int,
     seed: int,
-) -> tuple[Ablation, list[Planned]]:
+) -> tuple[Ablation, list[PlannedVariant]]:
     """Gather what all variants have in common, and plan them.
 
     Args:
         prompt_bank: A column `prompt`, and one for each attribute that is stated.
-        models: Of `gather_models`.
+        models: What `gather_models` returned.
         prior: Averaged weights, for variants that are not trained for.
         training_pairs: All; the last ones are the pictures that are asked for.
         base: Of `gather_settings`; says how many pairs are kept from training.
         ablation: The protocol.
-        evaluation: Of which the size of stored images is read.
+        evaluation: Gives the size of stored images.
         num_validation_prompts: The first prompts of the bank, which are left to the
             validation.
         seed: The first of the seeds.
@@ -88,6 +89,7 @@ def prepare(
         AblationQueries(texts, images, given),
         seed=seed,
         stored_image_size=evaluation.stored_image_size,
+        num_processes=count_processes(models.device, ablation.num_seeds),
     )
     return setup, setup.plan(base)
 

@@ -9,12 +9,16 @@ import numpy as np
 import pandas as pd
 
 from clip2latent_kedro.metrics.student_t import t_interval
-from clip2latent_kedro.pipelines.ablation.figures import draw_strip, draw_study
+from clip2latent_kedro.pipelines.ablation.figures import plot_strip, plot_study
 from clip2latent_kedro.pipelines.ablation.nodes import Groups
 from clip2latent_kedro.runtime import describe_machine
 from clip2latent_kedro.study.ablation.config import OWN, AblationConfig, StudySpec
 from clip2latent_kedro.study.ablation.plan import SCORES, Ablation
-from clip2latent_kedro.study.engine import Planned, Stored, describe_scorers
+from clip2latent_kedro.study.engine import (
+    PlannedVariant,
+    StoredResult,
+    describe_scorers,
+)
 from clip2latent_kedro.study.figures import render_figure
 from clip2latent_kedro.study.origin import describe_origin
 from clip2latent_kedro.study.page import Section, to_html, to_markdown
@@ -42,8 +46,8 @@ BUDGET = (
 
 
 def tabulate(
-    results: Mapping[str, Stored],
-    variants: list[Planned],
+    results: Mapping[str, StoredResult],
+    variants: list[PlannedVariant],
     setup: Ablation,
     ablation: AblationConfig,
 ) -> pd.DataFrame:
@@ -51,8 +55,8 @@ def tabulate(
 
     Args:
         results: All that are stored.
-        variants: Of `plan`.
-        setup: Of `prepare`.
+        variants: What `plan` returned.
+        setup: What `prepare` returned.
         ablation: `params:ablation`.
 
     Returns:
@@ -95,44 +99,44 @@ def tabulate(
 
 def report_studies(
     scores: pd.DataFrame,
-    results: Mapping[str, Stored],
-    variants: list[Planned],
+    results: Mapping[str, StoredResult],
+    variants: list[PlannedVariant],
     setup: Ablation,
     ablation: AblationConfig,
 ) -> Files:
     """Return table, figure, pictures and paragraph of each study, by file name.
 
     Args:
-        scores: Of `tabulate`.
+        scores: What `tabulate` returned.
         results: All that are stored.
-        variants: Of `plan`.
-        setup: Of `prepare`.
+        variants: What `plan` returned.
+        setup: What `prepare` returned.
         ablation: `params:ablation`.
     """
     files: Files = {}
     for name, spec in ablation.read_studies().items():
-        members = [one for one in variants if one.variant.group == name]
-        found = [results[one.key] for one in members]
+        of_study = [one for one in variants if one.variant.group == name]
+        found = [results[one.key] for one in of_study]
         table = scores[scores["study"] == name]
-        asked = [one.settings["condition"] for one in members]
+        conditions = [one.settings["condition"] for one in of_study]
         pictures = [arrays.get("pictures", np.empty(0)) for arrays, _ in found]
         of_seeds = [
             SeedScores(
                 one.variant.line,
                 one.variant.label,
                 average_prompts(arrays, SCORES),
-                one.variant.is_apart,
+                one.variant.is_off_axis,
                 f"{one.settings['condition']}s",
             )
-            for one, (arrays, record) in zip(members, found, strict=True)
+            for one, (arrays, record) in zip(of_study, found, strict=True)
             if record["problem"] is None
         ]
-        num_failed = len(members) - len(of_seeds)
+        num_failed = len(of_study) - len(of_seeds)
         said = describe_study(of_seeds, ablation.confidence, num_failed)
         files[f"{name}.csv"] = table.to_csv(index=False)
-        files[f"{name}.png"] = render_figure(draw_study(table, spec))
-        files[f"{name}_pictures.png"] = draw_strip(
-            table, spec, pictures, asked, setup.queries
+        files[f"{name}.png"] = render_figure(plot_study(table, spec))
+        files[f"{name}_pictures.png"] = plot_strip(
+            table, spec, pictures, conditions, setup.queries
         )
         files[f"{name}.md"] = f"{said}\n"
     return files
@@ -149,10 +153,10 @@ def write_report(
     """Return the report as HTML, and without pictures in Markdown.
 
     Args:
-        studies: Of `report_studies`.
-        scores: Of `tabulate`.
-        setup: Of `prepare`.
-        base: Of `gather_settings`.
+        studies: What `report_studies` returned.
+        scores: What `tabulate` returned.
+        setup: What `prepare` returned.
+        base: What `gather_settings` returned.
         ablation: `params:ablation`.
         seed: `params:seed`.
     """
@@ -172,10 +176,7 @@ def write_report(
     results = scores.drop_duplicates("result")
     seconds = results[["seconds", "training_seconds"]].sum()
     facts = describe_origin(
-        setup.models.generator,
-        setup.models.encoder,
-        setup.models.held_out,
-        setup.models.judge,
+        setup.models,
         pairs_to_train_on=f"{len(setup.pairs):,}",
         queries=f"{ablation.num_prompts} prompts, or as many pictures; "
         f"{ablation.num_samples} images of each",

@@ -127,7 +127,7 @@ def fit_clip2gan(
     yield from map(pack_state, states)
 
 
-def ship_lafite(
+def finalise_lafite(
     state: Weights,
     generator: Generator,
     encoder: Encoder,
@@ -139,11 +139,11 @@ def ship_lafite(
 
     Args:
         state: The last of `fit_lafite`.
-        generator: As there.
-        encoder: As there.
-        data: As there.
-        config: As there.
-        seed: As there.
+        generator: The one that LAFITE started from.
+        encoder: The one whose embeddings LAFITE takes.
+        data: How the encoder reads images.
+        config: The settings of its training.
+        seed: Decides the z that the mean of w is taken over.
     """
     reached = unpack_state(state)
     weights = export_lafite(
@@ -152,7 +152,7 @@ def ship_lafite(
     return weights, {"training_seconds": reached.seconds}
 
 
-def ship_clip2gan(
+def finalise_clip2gan(
     state: Weights,
     generator: Generator,
     encoder: Encoder,
@@ -166,13 +166,13 @@ def ship_clip2gan(
 
     Args:
         state: The last of `fit_clip2gan`.
-        generator: As there.
-        encoder: As there.
-        training_pairs: As there.
-        latent_statistics: As there.
+        generator: The one whose w CLIP2GAN has learned.
+        encoder: The one whose embeddings CLIP2GAN takes.
+        training_pairs: The pairs that it was trained on.
+        latent_statistics: Of those pairs (see `pairs.summarise_pairs`).
         text_mean: Of `measure_text_mean`; empty where there are no texts.
-        data: As there.
-        config: As there.
+        data: How the encoder reads images, and layers of each latent.
+        config: The settings of its training.
     """
     trained = summarise_trained(latent_statistics, training_pairs, config.val_pairs)
     embedding_statistics = EmbeddingStatistics(
@@ -193,20 +193,12 @@ def ship_clip2gan(
     return weights, {"training_seconds": reached.seconds}
 
 
-def collect_lafite_history(state: Weights) -> pd.DataFrame:
-    """Return the losses, a row for each stored state: the means since the one before.
+def collect_history(state: Weights) -> pd.DataFrame:
+    """Return what a training tells of itself, a row for each stored state.
 
     Args:
-        state: The last of `fit_lafite`.
-    """
-    return pd.DataFrame(unpack_state(state).history)
-
-
-def collect_clip2gan_history(state: Weights) -> pd.DataFrame:
-    """Return what was measured, a row for each stored state.
-
-    Args:
-        state: The last of `fit_clip2gan`.
+        state: The last of `fit_lafite`, whose losses are means since the state before,
+            or of `fit_clip2gan`, which are measured.
     """
     return pd.DataFrame(unpack_state(state).history)
 
@@ -231,7 +223,7 @@ def measure_lafite(
         prompt_bank: None of them is among those of the evaluation.
         data: How the encoder reads images.
         num_prompts: The first of the bank.
-        num_samples: Of each.
+        num_samples: Samples of each.
         seed: Decides z.
         device: Where to compute.
 

@@ -22,12 +22,18 @@ def create_lafite_pipeline() -> Pipeline:
                 nodes.fit_lafite, "lafite_state", progress="lafite_progress", **config
             ),
             wire(
-                nodes.ship_lafite,
+                nodes.finalise_lafite,
                 ["lafite_trained@weights", "lafite_training"],
+                name="ship_lafite",
                 **config,
                 **state,
             ),
-            wire(nodes.collect_lafite_history, "lafite_history", **state),
+            wire(
+                nodes.collect_history,
+                "lafite_history",
+                name="collect_lafite_history",
+                **state,
+            ),
             wire(
                 nodes.measure_lafite,
                 ["lafite_quality", "lafite_samples"],
@@ -57,13 +63,19 @@ def create_clip2gan_pipeline() -> Pipeline:
                 name="measure_clip2gan_text_mean",
             ),
             wire(
-                nodes.ship_clip2gan,
+                nodes.finalise_clip2gan,
                 ["clip2gan_trained@weights", "clip2gan_training"],
+                name="ship_clip2gan",
                 text_mean="clip2gan_text_mean",
                 **config,
                 **state,
             ),
-            wire(nodes.collect_clip2gan_history, "clip2gan_history", **state),
+            wire(
+                nodes.collect_history,
+                "clip2gan_history",
+                name="collect_clip2gan_history",
+                **state,
+            ),
             wire(
                 nodes.measure_clip2gan,
                 ["clip2gan_quality", "clip2gan_samples"],

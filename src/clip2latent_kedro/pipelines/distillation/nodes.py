@@ -68,7 +68,7 @@ def plot_distillation_history(distillation_history: pd.DataFrame) -> Figure:
     """Return the comparisons with the teacher over the steps, in two panels.
 
     Args:
-        distillation_history: Of `collect_distillation_history`.
+        distillation_history: What `collect_distillation_history` returned.
     """
     figure = Figure(figsize=(10, 4), layout="constrained")
     labels = {

@@ -6,17 +6,24 @@ from typing import Any
 
 import pandas as pd
 
+from clip2latent_kedro.checked import read_settings
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.methods import read_groups
 from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.methods.models import Models
+from clip2latent_kedro.methods.optimisation.config import OptimisationParameters
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.config import GENERATOR_IMAGES, EvaluationConfig
-from clip2latent_kedro.study.engine import Planned, Stored, find_due, run_study
+from clip2latent_kedro.study.engine import (
+    PlannedVariant,
+    StoredResult,
+    find_pending,
+    run_study,
+)
 from clip2latent_kedro.study.evaluation import plan_generator_images, plan_rows
-from clip2latent_kedro.study.prompts import check_apart, embed_queries, rows_of
+from clip2latent_kedro.study.prompts import check_disjoint, embed_rows, rows_of
 
-Rows = dict[str, Planned]
+Rows = dict[str, PlannedVariant]
 
 
 def embed_prompts(
@@ -31,34 +38,34 @@ def embed_prompts(
         prompts: A column `prompt`, and one for each attribute that is stated.
         prompt_bank: What settings are chosen on, and so must not be among them;
             nothing if there is none.
-        models: Of `gather_models`.
+        models: What `gather_models` returned.
         evaluation: How many prompts.
     """
     rows = rows_of(prompts)
     bank = [row["prompt"] for row in rows_of(prompt_bank)]
-    check_apart([row["prompt"] for row in rows], bank)
-    return embed_queries(rows, models, num_prompts=evaluation.num_prompts)
+    check_disjoint([row["prompt"] for row in rows], bank)
+    return embed_rows(rows, models, num_prompts=evaluation.num_prompts)
 
 
 def plan(
     models: Models,
     queries: Queries,
     sampling: SamplingConfig,
-    baselines: dict[str, Any],
+    optimisation: dict[str, Any],
     evaluation: EvaluationConfig,
     seed: int,
 ) -> tuple[Rows, dict[str, str]]:
     """Build the rows of the comparison, and say why others cannot be had.
 
     Args:
-        models: Of `add_references`.
+        models: What `add_references` returned.
         queries: Prompts.
         sampling: Defaults of rows of clip2latent.
-        baselines: Of which the ways of searching are read.
+        optimisation: Defaults of rows that search.
         evaluation: Rows and protocol.
-        seed: Of the run.
+        seed: Seed of the run.
     """
-    groups = read_groups(sampling, baselines)
+    groups = read_groups(sampling, read_settings(OptimisationParameters, optimisation))
     models = replace(models, sampling=sampling)
     return plan_rows(evaluation, groups, models, queries, seed=seed)
 
@@ -67,22 +74,22 @@ def answer_prompts(
     rows: Rows,
     models: Models,
     queries: Queries,
-    progress: Mapping[str, Stored],
+    progress: Mapping[str, StoredResult],
     evaluation: EvaluationConfig,
     psi: float,
     seed: int,
     resume: bool,
-) -> Iterator[dict[str, Stored]]:
+) -> Iterator[dict[str, StoredResult]]:
     """Sample each row that is due, and yield its images as they come.
 
     Args:
-        rows: Of `plan`.
-        models: Of `add_references`.
+        rows: What `plan` returned.
+        models: What `add_references` returned.
         queries: Prompts.
         progress: What is stored; what depends on the same is kept.
         evaluation: The protocol.
         psi: Truncation of the training pairs.
-        seed: Of the run.
+        seed: Seed of the run.
         resume: False computes everything again.
 
     Yields:
@@ -95,17 +102,17 @@ def answer_prompts(
             evaluation, models, queries, psi=psi, seed=seed
         )
         planned = {GENERATOR_IMAGES: of_generator, **planned}
-    yield from run_study(planned, find_due(planned, progress, resume=resume))
+    yield from run_study(planned, find_pending(planned, progress, resume=resume))
 
 
 def leave_out_failed(
-    rows: Rows, lacking: dict[str, str], answers: Mapping[str, Stored]
+    rows: Rows, lacking: dict[str, str], answers: Mapping[str, StoredResult]
 ) -> tuple[Rows, dict[str, str]]:
     """Return the rows that have images, and why each other row has none.
 
     Args:
-        rows: Of `plan`.
-        lacking: Of `plan`.
+        rows: What `plan` returned.
+        lacking: Why others cannot be had, of `plan`.
         answers: All that are stored.
 
     Raises:
@@ -122,5 +129,5 @@ def leave_out_failed(
             f"or image_batch_size."
         )
         raise InputError(msg)
-    answered = {name: row for name, row in rows.items() if name not in failed}
-    return answered, {**lacking, **failed}
+    sampled = {name: row for name, row in rows.items() if name not in failed}
+    return sampled, {**lacking, **failed}

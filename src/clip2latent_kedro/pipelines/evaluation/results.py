@@ -21,12 +21,12 @@ from clip2latent_kedro.pipelines.evaluation.sections import (
 )
 from clip2latent_kedro.study.claims import Scored
 from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.study.engine import Stored
+from clip2latent_kedro.study.engine import StoredResult
 from clip2latent_kedro.study.figures import (
     Chart,
     Line,
-    draw_charts,
-    draw_grid,
+    plot_charts,
+    plot_grid,
     read_intervals,
     render_figure,
 )
@@ -41,7 +41,7 @@ MARKERS = "osD^v<>Pp*Xhd"
 
 
 def draw_samples(
-    answers: Mapping[str, Stored],
+    answers: Mapping[str, StoredResult],
     rows: Rows,
     queries: Queries,
     evaluation: EvaluationConfig,
@@ -50,7 +50,7 @@ def draw_samples(
 
     Args:
         answers: All that are stored.
-        rows: Of `leave_out_failed`.
+        rows: What `leave_out_failed` returned.
         queries: Prompts.
         evaluation: `params:evaluation`.
 
@@ -73,29 +73,29 @@ def draw_samples(
             numbers = np.arange(len(images))[shown]
             column[prompts[shown]] = images[numbers, number[shown]]
             columns[title] = column
-    return draw_grid(queries.texts[:num_prompts], columns)
+    return plot_grid(queries.texts[:num_prompts], columns)
 
 
 def plot_scores(
-    scores: pd.DataFrame, answers: Mapping[str, Stored], rows: Rows
+    scores: pd.DataFrame, answers: Mapping[str, StoredResult], rows: Rows
 ) -> np.ndarray:
     """Return scores against seconds and steps as a picture, uint8 [h, w, 3].
 
     Args:
-        scores: Of `summarise`.
+        scores: What `summarise` returned.
         answers: All that are stored.
-        rows: Of `leave_out_failed`.
+        rows: What `leave_out_failed` returned.
     """
     every = {name: answers[name][0] for name in rows}
     curves = {name: arrays for name, arrays in every.items() if "curve_steps" in arrays}
-    return render_figure(draw_scores(scores, curves))
+    return render_figure(plot_score_charts(scores, curves))
 
 
-def draw_scores(scores: pd.DataFrame, curves: Mapping[str, Samples]) -> Figure:
+def plot_score_charts(scores: pd.DataFrame, curves: Mapping[str, Samples]) -> Figure:
     """Return charts of the scores against seconds for an image, and against steps.
 
     Args:
-        scores: Of `summarise`.
+        scores: What `summarise` returned.
         curves: Of rows that go step by step.
     """
     scores = scores.astype({"method": str})
@@ -133,7 +133,7 @@ def draw_scores(scores: pd.DataFrame, curves: Mapping[str, Samples]) -> Figure:
     if lines:
         ylabel = f"{TITLES['clip_score']} (dashed: {TITLES['held_out_score']})"
         charts.append(Chart(lines, "steps", ylabel))
-    return draw_charts([charts])
+    return plot_charts([charts])
 
 
 def write_report(
@@ -153,25 +153,22 @@ def write_report(
     """Return the report as HTML, and without pictures in Markdown.
 
     Args:
-        scores: Of `summarise`.
-        scores_by_prompt: Of `score_answers`.
-        differences: Of `compare_rows`.
-        modality_gap: Of `measure_gap`.
-        timings: Of `collect_timings`.
-        pictures: Of `draw_samples`.
-        plots: Of `plot_scores`.
-        rows: Of `leave_out_failed`.
-        left_out: Of `leave_out_failed`.
-        models: Of `add_references`.
+        scores: What `summarise` returned.
+        scores_by_prompt: What `score_answers` returned.
+        differences: What `compare_rows` returned.
+        modality_gap: What `measure_gap` returned.
+        timings: What `collect_timings` returned.
+        pictures: What `draw_samples` returned.
+        plots: What `plot_scores` returned.
+        rows: What `leave_out_failed` returned.
+        left_out: Why rows have no images, of `leave_out_failed`.
+        models: What `add_references` returned.
         evaluation: `params:evaluation`.
         seed: `params:seed`.
     """
     pairs = models.training_pairs
     facts = describe_origin(
-        models.generator,
-        models.encoder,
-        models.held_out,
-        models.judge,
+        models,
         training_pairs="none" if pairs is None else f"{len(pairs):,}",
         seed=str(seed),
         intervals=f"{evaluation.confidence:.0%}, bootstrap over prompts",

@@ -13,14 +13,14 @@ from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.metrics.modality_gap import ModalityGap
 from clip2latent_kedro.pipelines.evaluation.nodes import Rows
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study.bridging import measure_bridges
 from clip2latent_kedro.study.comparison import (
     bootstrap_scores,
     is_comparable,
 )
 from clip2latent_kedro.study.config import GENERATOR_IMAGES, EvaluationConfig
 from clip2latent_kedro.study.distances import measure_distances
-from clip2latent_kedro.study.engine import Stored, describe_scorers
+from clip2latent_kedro.study.engine import StoredResult, describe_scorers
+from clip2latent_kedro.study.gaps import measure_gaps
 from clip2latent_kedro.study.samples import Samples
 from clip2latent_kedro.study.scoring import SCORES, score_prompts
 from clip2latent_kedro.study.tables import as_columns
@@ -30,13 +30,13 @@ logger = logging.getLogger(__name__)
 
 
 def score_answers(
-    answers: Mapping[str, Stored], rows: Rows, queries: Queries, models: Models
+    answers: Mapping[str, StoredResult], rows: Rows, queries: Queries, models: Models
 ) -> pd.DataFrame:
     """Score the images of each row and prompt, in a table.
 
     Args:
         answers: All that are stored.
-        rows: Of `leave_out_failed`.
+        rows: What `leave_out_failed` returned.
         queries: Prompts.
         models: Of `add_references`; the prior knows the Gaussian of the training data.
     """
@@ -58,13 +58,13 @@ def score_answers(
 
 
 def measure_row_distances(
-    answers: Mapping[str, Stored], rows: Rows, evaluation: EvaluationConfig
+    answers: Mapping[str, StoredResult], rows: Rows, evaluation: EvaluationConfig
 ) -> pd.DataFrame:
     """Return the distances of each row's images from the generator's own.
 
     Args:
         answers: All that are stored.
-        rows: Of `leave_out_failed`.
+        rows: What `leave_out_failed` returned.
         evaluation: The protocol.
 
     Returns:
@@ -92,7 +92,7 @@ def measure_row_distances(
 
 
 def measure_gap(
-    answers: Mapping[str, Stored],
+    answers: Mapping[str, StoredResult],
     rows: Rows,
     queries: Queries,
     models: Models,
@@ -107,7 +107,7 @@ def measure_gap(
         queries: Prompts.
         models: Of `add_references`; the prior bridges texts by what it knows.
         sampling: How texts are bridged.
-        seed: Of the run.
+        seed: Seed of the run.
 
     Returns:
         A row for each bridge (see `metrics.modality_gap`); none without references
@@ -118,7 +118,7 @@ def measure_gap(
     if not references or models.training_pairs is None:
         return pd.DataFrame(columns=columns)
     name = references[0]
-    gaps = measure_bridges(
+    gaps = measure_gaps(
         models.find_prior("prior").to(models.device),
         queries.take(rows[name].prompts.tolist()),
         answers[name][0]["image_embedding"],
@@ -142,13 +142,13 @@ def summarise(
     """Return one row for each method: means, intervals, distances, seconds.
 
     Args:
-        scores_by_prompt: Of `score_answers`.
-        distances: Of `measure_row_distances`.
-        timings: Of `collect_timings`.
-        rows: Of `leave_out_failed`.
+        scores_by_prompt: What `score_answers` returned.
+        distances: What `measure_row_distances` returned.
+        timings: What `collect_timings` returned.
+        rows: What `leave_out_failed` returned.
         models: Of `add_references`, which score.
         evaluation: The protocol.
-        seed: Of the run.
+        seed: Seed of the run.
 
     Returns:
         For each score its mean, `_low` and `_high`, empty where it does not apply;
@@ -199,9 +199,9 @@ def compare_rows(
     """Return how far each row is from the baseline, paired by prompt.
 
     Args:
-        scores_by_prompt: Of `score_answers`.
+        scores_by_prompt: What `score_answers` returned.
         evaluation: The protocol.
-        seed: Of the run.
+        seed: Seed of the run.
 
     Returns:
         For each score the mean difference, `_low` and `_high`, empty where it does
@@ -238,7 +238,7 @@ def densify(scores_by_prompt: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
     """Return the scores of each method, NaN for a prompt that it was not asked.
 
     Args:
-        scores_by_prompt: Of `score_answers`.
+        scores_by_prompt: What `score_answers` returned.
 
     Returns:
         By method and score, [num_prompts].

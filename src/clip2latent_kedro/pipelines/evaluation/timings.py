@@ -32,13 +32,13 @@ def time_methods(
     """Time each row that is made from text and is due, and yield its seconds.
 
     Args:
-        rows: Of `leave_out_failed`.
-        models: Of `add_references`.
+        rows: What `leave_out_failed` returned.
+        models: What `add_references` returned.
         queries: Prompts.
         progress: Seconds that are stored; those of the same row, protocol and machine
             are kept.
         evaluation: What is timed.
-        seed: Of the run.
+        seed: Seed of the run.
         resume: False times everything again.
 
     Yields:
@@ -62,15 +62,15 @@ def time_methods(
                 "machine": machine,
             }
         )
-    due = find_changed(asked, progress if resume else {})
+    pending = find_changed(asked, progress if resume else {})
     logger.info(
         "Timing 1 and %d images of %r by %d rows.",
         evaluation.timing_images,
         evaluation.timing_prompt,
-        len(due),
+        len(pending),
     )
     yield {}  # a folder, even if there is nothing to add
-    methods = _timed_methods({name: rows[name] for name in due}, evaluation)
+    methods = _timed_methods({name: rows[name] for name in pending}, evaluation)
     for name, seconds in time_rows(
         methods, queries, models.encoder, evaluation, seed=seed
     ):
@@ -84,7 +84,7 @@ def collect_timings(
 
     Args:
         timed: All that are stored.
-        rows: Of `leave_out_failed`.
+        rows: What `leave_out_failed` returned.
         evaluation: What is timed.
     """
     found = {name: timed[name] for name in _timed_methods(rows, evaluation)}

@@ -14,7 +14,6 @@ from clip2latent_kedro.inference import (
     LabelledPicture,
     PictureReaders,
     PictureRecord,
-    describe_pictures,
     find_problems,
     generate_pictures,
     name_pictures,
@@ -25,7 +24,7 @@ from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study.figures import draw_grid
+from clip2latent_kedro.study.figures import plot_grid
 from clip2latent_kedro.text_to_image import TextToImage
 
 logger = logging.getLogger(__name__)
@@ -61,32 +60,26 @@ def accept_prompts(
 
 
 def gather(
-    prompts: list[str],
     generator: Generator,
     encoder: Encoder,
     prior: DiffusionPrior,
     training_pairs: TrainingPairs | None,
     data: DataConfig,
-    sampling: SamplingConfig,
     inference: InferenceConfig,
-    seed: int,
     device: str,
-) -> tuple[TextToImage, dict[str, PictureRecord]]:
-    """Return the method, and all that the pictures of each prompt depend on.
+) -> TextToImage:
+    """Return the method.
 
     Args:
-        prompts: Accepted ones.
         generator: w -> image.
         encoder: Text or picture -> embedding.
         prior: Embedding -> w.
-        training_pairs: What `sampling` may retrieve from; None if there are none.
+        training_pairs: What samples may be retrieved from; None if there are none.
         data: How many layers a latent stands for, and how images are read.
-        sampling: How latents are sampled, which the names of pictures depend on.
         inference: Number of pictures and sizes of batches.
-        seed: Of the run; the names of pictures depend on it.
         device: Where to compute.
     """
-    model = TextToImage(
+    return TextToImage(
         generator,
         data.embedder(encoder),
         prior,
@@ -97,10 +90,6 @@ def gather(
         retrieval_bank=training_pairs.clip_embedding if training_pairs else None,
         scorer=data.scorer(encoder),
     )
-    records = describe_pictures(
-        model, prompts, sampling, inference, seed=seed, pairs=training_pairs or None
-    )
-    return model, records
 
 
 def generate(
@@ -150,7 +139,7 @@ def collect(
         pictures: All that are in the folder, by name.
         records: What the pictures of each prompt depend on, and are named by.
         problems: Why prompts were refused, by prompt.
-        seed: Of the run, for the table.
+        seed: Seed of the run, for the table.
 
     Returns:
         The grid, uint8 [h, w, 3], of the first prompts, a given picture before its
@@ -184,7 +173,7 @@ def collect(
     if any(map(is_picture, shown)):
         given = [_given(prompt, stacked.shape[2]) for prompt in shown]
         cells = {"given": np.array(given), **cells}
-    grid = draw_grid(shown, cells)
+    grid = plot_grid(shown, cells)
     return grid, pd.DataFrame(rows, columns=columns).convert_dtypes()
 
 

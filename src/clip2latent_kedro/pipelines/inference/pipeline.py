@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
+from clip2latent_kedro.inference import describe_pictures
 from clip2latent_kedro.pipelines.inference.nodes import (
     accept_prompts,
     collect,
@@ -22,11 +23,18 @@ def create_pipeline() -> Pipeline:
             ),
             wire(
                 gather,
-                ["inference_model", "inference_records"],
+                "inference_model",
                 name="gather_inference_model",
-                prompts="inference_prompts",
                 prior="inference_prior",
                 training_pairs="inference_bank",
+            ),
+            wire(
+                describe_pictures,
+                "inference_records",
+                model="inference_model",
+                prompts="inference_prompts",
+                config="params:inference",
+                pairs="inference_bank",
             ),
             wire(
                 generate,

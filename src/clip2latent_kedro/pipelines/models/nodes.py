@@ -63,8 +63,8 @@ def list_files(files: Files) -> pd.DataFrame:
         for part, file in parts.items():
             licence = file.licence and file.licence.name
             address = file.licence and file.licence.address
-            told = (file.address, str(file.path), file.sha256, file.num_bytes)
-            rows.append((entry, part, *told, licence, address))
+            facts = (file.address, str(file.path), file.sha256, file.num_bytes)
+            rows.append((entry, part, *facts, licence, address))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -1,52 +1,14 @@
 """Nodes of `portraits`."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import wraps
+from typing import Any, get_type_hints
 
 import numpy as np
 import pandas as pd
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
-from clip2latent_kedro.pipelines.portraits.card import write_card
-from clip2latent_kedro.portraits.attributes import ATTRIBUTES
-from clip2latent_kedro.portraits.captions import Caption, held_out_prompts
-from clip2latent_kedro.portraits.clip import (
-    ClipFinetuneConfig,
-    ClipTrainingConfig,
-    export_clip,
-)
-from clip2latent_kedro.portraits.clip_training import clip_task, finetune_task
-from clip2latent_kedro.portraits.generator import (
-    GeneratorConfig,
-    export_generator,
-    generator_task,
-)
-from clip2latent_kedro.portraits.judge import JudgeConfig, export_judge, judge_task
-from clip2latent_kedro.portraits.prompts import (
-    bank_prompts,
-    draw_reference_z,
-    render_references,
-)
-from clip2latent_kedro.portraits.quality import (
-    compare_pictures,
-    measure_generator,
-    measure_judge,
-    measure_reconstruction,
-    measure_retrieval,
-)
-from clip2latent_kedro.portraits.training import train_model
-from clip2latent_kedro.portraits.vae import (
-    VaeTrainingConfig,
-    averaged_vae,
-    vae_task,
-)
-from clip2latent_kedro.portraits.vae_flow import (
-    FlowTrainingConfig,
-    export_vae,
-    flow_task,
-)
 from clip2latent_kedro.runtime import derive_seed, describe_machine, pick_device
 from clip2latent_kedro.training import Task
 from clip2latent_kedro.training.state import (
@@ -55,145 +17,76 @@ from clip2latent_kedro.training.state import (
     stored_state,
     unpack_state,
 )
+from clip2latent_kedro.worlds.portraits.attributes import ATTRIBUTES
+from clip2latent_kedro.worlds.portraits.captions import Caption, held_out_prompts
+from clip2latent_kedro.worlds.portraits.prompts import (
+    bank_prompts,
+    render_references,
+    sample_reference_z,
+)
+from clip2latent_kedro.worlds.portraits.quality import (
+    measure_pictures,
+    measure_retrieval,
+)
+from clip2latent_kedro.worlds.portraits.training import train_model
+from clip2latent_kedro.worlds.portraits.vae import VaeTrainingConfig, averaged_vae
 
 Pictures = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+# The second half of a model's training -> the model that it counts for.
+_SECOND_HALVES = {"clip_finetune": "clip", "vae_flow": "vae"}
 
 
-def fit_judge(
-    config: JudgeConfig,
-    seed: int,
-    device: str,
-    resume: bool,
-    progress: Weights | InputError,
-) -> Iterator[Weights]:
-    """Yield states of the judge's training, each to be stored at once."""
-    yield from _fit("judge", judge_task, config, seed, device, resume, progress)
-
-
-def fit_clip(
-    config: ClipTrainingConfig,
-    seed: int,
-    device: str,
-    resume: bool,
-    progress: Weights | InputError,
-) -> Iterator[Weights]:
-    """Yield states of the CLIP model's training, each to be stored at once."""
-    yield from _fit("clip", clip_task, config, seed, device, resume, progress)
-
-
-def fit_clip_closer(
-    config: ClipFinetuneConfig,
-    seed: int,
-    device: str,
-    resume: bool,
-    progress: Weights | InputError,
-    trained: Weights,
-    architecture: ClipTrainingConfig,
-) -> Iterator[Weights]:
-    """Yield states of the CLIP model's second training.
+def fit_by(
+    task: Callable[..., Task], name: str, *, stream: str = ""
+) -> Callable[..., Iterator[Weights]]:
+    """Return the node function that trains a model, each state to be stored at once.
 
     Args:
-        config: `params:portraits.clip_finetune`.
-        seed: `params:seed`.
-        device: `params:device`.
-        resume: `params:resume`.
-        progress: What an earlier run left.
-        trained: The last state of the first training.
-        architecture: `params:portraits.clip`.
+        task: See `train_model`.
+        name: Of the model, in the parameters and the catalog.
+        stream: Name of random numbers of its own; empty for those of the seed.
     """
-    given = unpack_state(trained), architecture
-    yield from _fit(
-        "clip_finetune", finetune_task, config, seed, device, resume, progress, *given
-    )
+
+    def fit_model(
+        config: Any,
+        seed: int,
+        device: str,
+        resume: bool,
+        progress: Weights | InputError,
+        trained: Weights | None = None,
+        architecture: Any = None,
+    ) -> Iterator[Weights]:
+        given = () if trained is None else (unpack_state(trained), architecture)
+        states = train_model(
+            name,
+            task,
+            config,
+            *given,
+            seed=derive_seed(seed, stream) if stream else seed,
+            device=pick_device(device),
+            start=stored_state(progress) if resume else None,
+        )
+        yield from map(pack_state, states)
+
+    # Kedro makes settings of parameters by the types that a node asks for.
+    types = get_type_hints(task)
+    kept = types.keys() & {"config", "architecture"}
+    fit_model.__annotations__ |= {argument: types[argument] for argument in kept}
+    return fit_model
 
 
-def fit_held_out_clip(
-    config: ClipTrainingConfig,
-    seed: int,
-    device: str,
-    resume: bool,
-    progress: Weights | InputError,
-) -> Iterator[Weights]:
-    """Yield states of the training of a CLIP model that shares nothing with the other.
-
-    Its weights, pictures and captions are drawn from a seed of its own.
-    """
-    own_seed = derive_seed(seed, "held_out_clip")
-    name = "clip_held_out"
-    yield from _fit(name, clip_task, config, own_seed, device, resume, progress)
-
-
-def fit_generator(
-    config: GeneratorConfig,
-    seed: int,
-    device: str,
-    resume: bool,
-    progress: Weights | InputError,
-) -> Iterator[Weights]:
-    """Yield states of the generator's training, each to be stored at once."""
-    yield from _fit("generator", generator_task, config, seed, device, resume, progress)
-
-
-def fit_vae(
-    config: VaeTrainingConfig,
-    seed: int,
-    device: str,
-    resume: bool,
-    progress: Weights | InputError,
-) -> Iterator[Weights]:
-    """Yield states of the VAE's training, each to be stored at once."""
-    yield from _fit("vae", vae_task, config, seed, device, resume, progress)
-
-
-def fit_vae_flow(
-    config: FlowTrainingConfig,
-    seed: int,
-    device: str,
-    resume: bool,
-    progress: Weights | InputError,
-    trained: Weights,
-    architecture: VaeTrainingConfig,
-) -> Iterator[Weights]:
-    """Yield states of the training of the flow to the VAE's codes.
+def ship_by(export: Callable[..., Weights]) -> Callable[..., Weights]:
+    """Return the node function that makes a model's weights as they are used.
 
     Args:
-        config: `params:portraits.vae_flow`.
-        seed: `params:seed`.
-        device: `params:device`.
-        resume: `params:resume`.
-        progress: What an earlier run left.
-        trained: The last state of the VAE.
-        architecture: `params:portraits.vae`.
+        export: (last states of trainings and settings) -> tensors and metadata.
     """
-    given = unpack_state(trained), architecture
-    yield from _fit(
-        "vae_flow", flow_task, config, seed, device, resume, progress, *given
-    )
 
+    @wraps(export)  # Kedro makes settings of parameters by its types
+    def ship_model(*given: Any) -> Weights:
+        return export(*(unpack_state(x) if isinstance(x, tuple) else x for x in given))
 
-def ship_judge(state: Weights, config: JudgeConfig) -> Weights:
-    """Return the judge's weights as they are used."""
-    return export_judge(unpack_state(state), config)
-
-
-def ship_clip(state: Weights, config: ClipTrainingConfig) -> Weights:
-    """Return the CLIP model's weights as they are used."""
-    return export_clip(unpack_state(state), config)
-
-
-def ship_generator(state: Weights, config: GeneratorConfig) -> Weights:
-    """Return the generator's weights as they are used."""
-    return export_generator(unpack_state(state), config)
-
-
-def ship_vae(
-    state: Weights,
-    architecture: VaeTrainingConfig,
-    flow_state: Weights,
-    flow: FlowTrainingConfig,
-) -> Weights:
-    """Return the weights of the VAE's decoder and of its flow as they are used."""
-    return export_vae(unpack_state(state), unpack_state(flow_state), architecture, flow)
+    return ship_model
 
 
 def choose_prompts(
@@ -213,7 +106,7 @@ def choose_prompts(
     """
     captions = held_out_prompts(num_prompts, seed)
     references = {"images": render_references(captions, num_references, seed)}
-    z = {"z": draw_reference_z(captions, num_references, seed)}
+    z = {"z": sample_reference_z(captions, num_references, seed)}
     return _tabulate(captions), references, z
 
 
@@ -223,15 +116,33 @@ def fill_prompt_bank(
     """Return captions for everything that must not see the evaluation's prompts.
 
     Args:
-        prompts: Of `choose_prompts`.
+        prompts: What `choose_prompts` returned.
         num_bank_prompts: `params:portraits.num_bank_prompts`.
         seed: `params:seed`.
 
     Returns:
         A table like that of `choose_prompts`, with other texts.
     """
-    captions = bank_prompts(num_bank_prompts, seed, apart_from=list(prompts["prompt"]))
+    captions = bank_prompts(num_bank_prompts, seed, excluded=list(prompts["prompt"]))
     return _tabulate(captions)
+
+
+def _tabulate(captions: list[Caption]) -> pd.DataFrame:
+    rows = [{"prompt": caption.text, **caption.stated} for caption in captions]
+    return pd.DataFrame(rows, columns=["prompt", *ATTRIBUTES])
+
+
+def collect_seconds(**states: Weights) -> dict[str, float]:
+    """Return how long the training of each model took, in seconds.
+
+    Args:
+        states: The last state of each training, by its name in the parameters.
+    """
+    seconds: dict[str, float] = {}
+    for name, state in states.items():
+        model = _SECOND_HALVES.get(name, name)
+        seconds[model] = seconds.get(model, 0) + (unpack_state(state).seconds or 0.0)
+    return seconds
 
 
 def measure_models(
@@ -252,51 +163,23 @@ def measure_models(
         num: `params:portraits.num_measured`, portraits to measure with.
         seed: `params:seed`; the portraits are not those of the training.
     """
-    judged = measure_judge(judge, seed=seed, num=num)
-    generated, psnr = measure_generator(generator, judge, seed=seed, num=num)
+    on_renders, _ = measure_pictures(lambda z, image: image, judge, seed=seed, num=num)
+    on_made, psnr = measure_pictures(
+        lambda z, image: generator.synthesis(generator.mapping(z)),
+        judge,
+        seed=seed,
+        num=num,
+    )
     return {
-        "judge_accuracy": judged | {"mean": float(np.mean(list(judged.values())))},
-        "generator_accuracy": generated
-        | {"mean": float(np.mean(list(generated.values())))},
+        "judge_accuracy": on_renders,
+        "generator_accuracy": on_made,
         "generator_psnr_db": psnr,
-        "clip_recall_at_1_in_256": measure_retrieval(encoder, seed=seed),
+        **measure_clip(encoder, seed),
         "training_seconds": states,
         "num_measured": num,
         "seed": seed,
         "machine": describe_machine(),
     }
-
-
-def collect_seconds(
-    judge: Weights,
-    clip: Weights,
-    clip_finetune: Weights,
-    generator: Weights,
-    clip_held_out: Weights,
-    vae: Weights,
-    vae_flow: Weights,
-) -> dict[str, float]:
-    """Return how long the training of each model took, in seconds."""
-    trainings = {
-        "judge": [judge],
-        "clip": [clip, clip_finetune],
-        "generator": [generator],
-        "clip_held_out": [clip_held_out],
-        "vae": [vae, vae_flow],
-    }
-    return {
-        name: sum(unpack_state(state).seconds or 0.0 for state in states)
-        for name, states in trainings.items()
-    }
-
-
-def draw_comparison(generator: Generator, seed: int) -> Pictures:
-    """Return a picture of 48 renders, each above what the generator makes of it."""
-    pairs = image_to_uint8(compare_pictures(generator, seed=seed, num=48))
-    height, width = pairs.shape[2:4]
-    rows = pairs.reshape(2, 4, 12, height, width, 3)
-    tiles = rows.transpose(1, 0, 3, 2, 4, 5)  # [4, 2, h, 12, w, 3]
-    return tiles.reshape(8 * height, 12 * width, 3)
 
 
 def measure_autoencoder(
@@ -316,52 +199,20 @@ def measure_autoencoder(
         seed: `params:seed`; the portraits are not those of the training.
     """
     model = averaged_vae(unpack_state(state), architecture)
-    accuracy, psnr = measure_reconstruction(
-        lambda image: model.decoder(model.encoder(image)[0]), judge, seed=seed, num=num
+    accuracy, psnr = measure_pictures(
+        lambda z, image: model.decoder(model.encoder(image)[0]),
+        judge,
+        seed=seed,
+        num=num,
     )
-    return {
-        "accuracy": accuracy | {"mean": float(np.mean(list(accuracy.values())))},
-        "psnr_db": psnr,
-    }
+    return {"accuracy": accuracy, "psnr_db": psnr}
 
 
-def measure_held_out_clip(encoder: Encoder, seed: int) -> dict[str, Any]:
-    """Return how well the held-out CLIP finds texts and images.
+def measure_clip(encoder: Encoder, seed: int) -> dict[str, Any]:
+    """Return how well a CLIP model finds texts and images.
 
     Args:
         encoder: The trained model.
         seed: `params:seed`; the portraits are not those of the training.
     """
     return {"clip_recall_at_1_in_256": measure_retrieval(encoder, seed=seed)}
-
-
-def write_model_card(
-    quality: dict[str, Any],
-    held_out_quality: dict[str, Any],
-    vae_quality: dict[str, Any],
-) -> str:
-    """Return the model card, Markdown, of what was measured."""
-    return write_card(quality, held_out_quality, vae_quality)
-
-
-def _tabulate(captions: list[Caption]) -> pd.DataFrame:
-    rows = [{"prompt": caption.text, **caption.stated} for caption in captions]
-    return pd.DataFrame(rows, columns=["prompt", *ATTRIBUTES])
-
-
-def _fit(
-    name: str,
-    task: Callable[..., Task],
-    config: Any,
-    seed: int,
-    device: str,
-    resume: bool,
-    progress: Weights | InputError,
-    *given: Any,
-) -> Iterator[Weights]:
-    start = stored_state(progress) if resume else None
-    device = pick_device(device)
-    states = train_model(
-        name, task, config, *given, seed=seed, device=device, start=start
-    )
-    yield from map(pack_state, states)

@@ -1,58 +1,80 @@
 """Wiring of `portraits`."""
 
 from collections.abc import Callable
-from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
 from clip2latent_kedro.pipelines.portraits import nodes
+from clip2latent_kedro.pipelines.portraits.card import write_model_card
 from clip2latent_kedro.pipelines.wiring import wire
+from clip2latent_kedro.training import Task
+from clip2latent_kedro.training.state import Weights
+from clip2latent_kedro.worlds.portraits.clip import (
+    clip_task,
+    export_clip,
+    finetune_task,
+)
+from clip2latent_kedro.worlds.portraits.generator import (
+    export_generator,
+    generator_task,
+)
+from clip2latent_kedro.worlds.portraits.judge import export_judge, judge_task
+from clip2latent_kedro.worlds.portraits.quality import draw_comparison
+from clip2latent_kedro.worlds.portraits.vae import export_vae, flow_task, vae_task
+
+_TRAININGS = (
+    *("judge", "clip", "clip_finetune", "generator", "clip_held_out"),
+    *("vae", "vae_flow"),
+)
 
 
 def create_pipeline() -> Pipeline:
     """Return the training of judge, CLIP and generator, then their measurement."""
-    return _training() + _shipping() + _measuring()
+    return _training() + _finalising() + _measuring()
 
 
 def _training() -> Pipeline:
+    clip, vae = (f"params:portraits.{name}" for name in ("clip", "vae"))
     return Pipeline(
         [
-            _fit("judge", nodes.fit_judge),
-            _fit("clip", nodes.fit_clip),
-            _fit(
-                "clip_finetune",
-                nodes.fit_clip_closer,
-                trained="portraits_clip_state",
-                architecture="params:portraits.clip",
-            ),
-            _fit("clip_held_out", nodes.fit_held_out_clip),
-            _fit("generator", nodes.fit_generator),
-            _fit("vae", nodes.fit_vae),
-            _fit(
-                "vae_flow",
-                nodes.fit_vae_flow,
-                trained="portraits_vae_state",
-                architecture="params:portraits.vae",
-            ),
+            _fit("judge", judge_task),
+            _fit("clip", clip_task),
+            _fit("clip_finetune", finetune_task, "portraits_clip_state", clip),
+            # It shares no picture and no caption with the other.
+            _fit("clip_held_out", clip_task, stream="held_out_clip"),
+            _fit("generator", generator_task),
+            _fit("vae", vae_task),
+            _fit("vae_flow", flow_task, "portraits_vae_state", vae),
         ]
     )
 
 
-def _shipping() -> Pipeline:
+def _fit(name: str, task: Callable[..., Task], *given: str, stream: str = "") -> Node:
+    return Node(
+        nodes.fit_by(task, name, stream=stream),
+        [
+            f"params:portraits.{name}",
+            "params:seed",
+            "params:device",
+            "params:resume",
+            f"portraits_{name}_progress",
+            *given,
+        ],
+        f"portraits_{name}_state",
+        name=f"fit_{name}",
+    )
+
+
+def _finalising() -> Pipeline:
     return Pipeline(
         [
-            _ship("judge", nodes.ship_judge, training="judge"),
-            _ship("clip", nodes.ship_clip, training="clip_finetune"),
-            _ship("clip_held_out", nodes.ship_clip, training="clip_held_out"),
-            _ship("generator", nodes.ship_generator, training="generator"),
-            wire(
-                nodes.ship_vae,
-                "portraits_vae_weights",
-                state="portraits_vae_state",
-                architecture="params:portraits.vae",
-                flow_state="portraits_vae_flow_state",
-                flow="params:portraits.vae_flow",
+            _finalise("judge@weights", export_judge, judge="judge"),
+            _finalise("clip@weights", export_clip, clip_finetune="clip"),
+            _finalise(
+                "clip_held_out@weights", export_clip, clip_held_out="clip_held_out"
             ),
+            _finalise("generator@weights", export_generator, generator="generator"),
+            _finalise("vae_weights", export_vae, vae="vae", vae_flow="vae_flow"),
             wire(
                 nodes.choose_prompts,
                 ["portraits_prompts", "portraits_references", "portraits_reference_z"],
@@ -69,23 +91,36 @@ def _shipping() -> Pipeline:
     )
 
 
+def _finalise(entry: str, export: Callable[..., Weights], **trainings: str) -> Node:
+    """Return a node that exports the last states of trainings with settings of theirs.
+
+    Args:
+        entry: The catalog entry, without `portraits_`.
+        export: (states, settings) -> weights.
+        trainings: Settings that each is exported with.
+    """
+    states = [f"portraits_{name}_state" for name in trainings]
+    settings = [f"params:portraits.{name}" for name in trainings.values()]
+    name = entry.removesuffix("@weights").removesuffix("_weights")
+    return Node(
+        nodes.ship_by(export),
+        states + settings,
+        f"portraits_{entry}",
+        name=f"ship_{name}",
+    )
+
+
 def _measuring() -> Pipeline:
     generator = {"generator": "portraits_generator@model"}
     judge = {"judge": "portraits_judge@model"}
     num = {"num": "params:portraits.num_measured"}
     return Pipeline(
         [
-            wire(
+            Node(
                 nodes.collect_seconds,
+                {name: f"portraits_{name}_state" for name in _TRAININGS},
                 "portraits_training_seconds",
                 name="collect_training_seconds",
-                judge="portraits_judge_state",
-                clip="portraits_clip_state",
-                clip_finetune="portraits_clip_finetune_state",
-                generator="portraits_generator_state",
-                clip_held_out="portraits_clip_held_out_state",
-                vae="portraits_vae_state",
-                vae_flow="portraits_vae_flow_state",
             ),
             wire(
                 nodes.measure_models,
@@ -97,7 +132,7 @@ def _measuring() -> Pipeline:
                 **generator,
                 **num,
             ),
-            wire(nodes.draw_comparison, "portraits_comparison", **generator),
+            wire(draw_comparison, "portraits_comparison", **generator),
             wire(
                 nodes.measure_autoencoder,
                 "portraits_vae_quality",
@@ -108,37 +143,17 @@ def _measuring() -> Pipeline:
                 **num,
             ),
             wire(
-                nodes.measure_held_out_clip,
+                nodes.measure_clip,
                 "portraits_clip_held_out_quality",
+                name="measure_held_out_clip",
                 encoder="portraits_clip_held_out@model",
             ),
             wire(
-                nodes.write_model_card,
+                write_model_card,
                 "portraits_card",
                 quality="portraits_quality",
                 held_out_quality="portraits_clip_held_out_quality",
                 vae_quality="portraits_vae_quality",
             ),
         ]
-    )
-
-
-def _fit(name: str, fit: Callable[..., Any], **renames: str) -> Node:
-    return wire(
-        fit,
-        f"portraits_{name}_state",
-        name=f"fit_{name}",
-        config=f"params:portraits.{name}",
-        progress=f"portraits_{name}_progress",
-        **renames,
-    )
-
-
-def _ship(name: str, ship: Callable[..., Any], *, training: str) -> Node:
-    return wire(
-        ship,
-        f"portraits_{name}@weights",
-        name=f"ship_{name}",
-        state=f"portraits_{training}_state",
-        config=f"params:portraits.{name}",
     )

@@ -28,9 +28,9 @@ def adopt(
     """Return a published checkpoint as the prior of this environment.
 
     Args:
-        published_checkpoint: As it was read.
+        published_checkpoint: As `read_published` returns it, bound to no models yet.
         generator: The one that it was trained for.
-        encoder: Likewise.
+        encoder: The one whose embeddings it takes.
         data: Layers that its latents stand for, and how images are read.
         seed: Of the random w that the generator's own distribution is measured on.
         device: Where these are computed.
@@ -78,7 +78,7 @@ def assemble_folder(
     Args:
         exported_prior: The checkpoint of the entry `prior`.
         generator: The one that it was trained for.
-        encoder: Likewise.
+        encoder: The one whose embeddings it takes.
         model_references: Kind, file and options of the two in the catalog, by role.
         data: How images are read.
         sampling: How latents are sampled, unless a call says otherwise.

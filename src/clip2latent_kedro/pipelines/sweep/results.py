@@ -16,21 +16,21 @@ from clip2latent_kedro.study.comparison import bootstrap_scores
 from clip2latent_kedro.study.config import EvaluationConfig
 from clip2latent_kedro.study.engine import (
     Overrides,
-    Planned,
-    Stored,
+    PlannedVariant,
+    StoredResult,
     as_json,
     describe_scorers,
 )
 from clip2latent_kedro.study.figures import (
     Chart,
     Line,
-    draw_charts,
+    plot_charts,
     read_intervals,
 )
 from clip2latent_kedro.study.page import markdown_table
 from clip2latent_kedro.study.scoring import SCORES
-from clip2latent_kedro.study.selection import RULE, choose_best
-from clip2latent_kedro.study.sweep import SweepConfig, changes_any
+from clip2latent_kedro.study.selection import RULE, choose_variant
+from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.tables import TITLES, as_columns, score_cells
 
 logger = logging.getLogger(__name__)
@@ -39,8 +39,8 @@ PLOTTED = ("accuracy", "clip_score", "clip_diversity")
 
 
 def tabulate(
-    results: Mapping[str, Stored],
-    variants: list[Planned],
+    results: Mapping[str, StoredResult],
+    variants: list[PlannedVariant],
     models: Models,
     evaluation: EvaluationConfig,
     sweep: SweepConfig,
@@ -50,11 +50,11 @@ def tabulate(
 
     Args:
         results: All that are stored.
-        variants: Of `plan`.
-        models: Of `add_priors`.
-        evaluation: Of which the settings of intervals are read.
+        variants: What `plan` returned.
+        models: What `add_priors` returned.
+        evaluation: Gives the settings of intervals.
         sweep: What is tried.
-        seed: Of the run.
+        seed: Seed of the run.
 
     Returns:
         `grid`, `variant`, the value of each setting that the grid sweeps; for each
@@ -88,8 +88,8 @@ def tabulate(
 
 
 def choose(
-    results: Mapping[str, Stored],
-    variants: list[Planned],
+    results: Mapping[str, StoredResult],
+    variants: list[PlannedVariant],
     sampling: SamplingConfig,
     sweep: SweepConfig,
     evaluation: EvaluationConfig,
@@ -99,11 +99,11 @@ def choose(
 
     Args:
         results: All that are stored.
-        variants: Of `plan`.
+        variants: What `plan` returned.
         sampling: The base.
         sweep: What the best may not change or give up.
-        evaluation: Of which the settings of intervals are read.
-        seed: Of the run.
+        evaluation: Gives the settings of intervals.
+        seed: Seed of the run.
 
     Returns:
         `run` makes it the settings of a run, `kedro run --config=FILE`; `rule`,
@@ -116,9 +116,9 @@ def choose(
     eligible = {
         one.key: _scores(results[one.key])
         for one in variants
-        if not changes_any(one.settings, base, sweep.fixed)
+        if all(one.settings[name] == base[name] for name in sweep.fixed)
     }
-    choice = choose_best(
+    choice = choose_variant(
         {key: scores for key, scores in eligible.items() if scores},
         clip_tolerance=sweep.clip_tolerance,
         confidence=evaluation.confidence,
@@ -157,17 +157,17 @@ def write_table(sweep_scores: pd.DataFrame) -> str:
     """Return the scores as Markdown, with the problems of variants that failed.
 
     Args:
-        sweep_scores: Of `tabulate`.
+        sweep_scores: What `tabulate` returned.
     """
     return markdown_table(score_cells(sweep_scores, ["grid", "variant"]))
 
 
-def plot(sweep_scores: pd.DataFrame, variants: list[Planned]) -> Figure:
+def plot(sweep_scores: pd.DataFrame, variants: list[PlannedVariant]) -> Figure:
     """Return each grid's scores against the values that it sweeps.
 
     Args:
-        sweep_scores: Of `tabulate`.
-        variants: Of `plan`.
+        sweep_scores: What `tabulate` returned.
+        variants: What `plan` returned.
 
     Returns:
         A row of charts for each grid of which two points or more have been scored.
@@ -177,7 +177,7 @@ def plot(sweep_scores: pd.DataFrame, variants: list[Planned]) -> Figure:
     for row, one in enumerate(variants):
         if pd.isna(sweep_scores["problem"].iloc[row]):
             points.setdefault(one.variant.group, {})[row] = one.variant.overrides
-    return draw_charts(
+    return plot_charts(
         [
             _chart_grid(grid, sweep_scores.iloc[[*of_row]], [*of_row.values()], shown)
             for grid, of_row in points.items()
@@ -219,13 +219,13 @@ def _chart_grid(
     ]
 
 
-def _scores(result: Stored) -> dict[str, Any]:
+def _scores(result: StoredResult) -> dict[str, Any]:
     """Return the scores of a variant by prompt, [num_prompts]; none if it failed."""
     return {name: result[0][name][0] for name in SCORES if name in result[0]}
 
 
 def _summarise(
-    result: Stored, evaluation: EvaluationConfig, seed: int
+    result: StoredResult, evaluation: EvaluationConfig, seed: int
 ) -> dict[str, Interval]:
     return bootstrap_scores(
         _scores(result),

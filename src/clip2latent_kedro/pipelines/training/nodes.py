@@ -100,7 +100,7 @@ def prepare_validation(
         encoder: The one of the training pairs.
         training_pairs: The last `train.val_pairs` of them are held out.
         prompt_bank: A column `prompt`; None if there are no texts.
-        prior_settings: Of `gather_settings`.
+        prior_settings: What `gather_settings` returned.
         validation: What it is tried on.
         sampling: How it samples, but for the guidance.
         data_generation: Its batch size is that of images here too.
@@ -144,9 +144,9 @@ def train(
     Args:
         training_pairs: w and clip_embedding.
         latent_statistics: Of the pairs (see `pairs.summarise_pairs`).
-        text_mean: Of `measure_text_mean`.
-        validator: Of `prepare_validation`.
-        prior_settings: Of `gather_settings`.
+        text_mean: What `measure_text_mean` returned.
+        validator: What `prepare_validation` returned.
+        prior_settings: What `gather_settings` returned.
         device: Where to compute.
         resume: False starts afresh.
         progress: What an earlier run left; None if nothing.
@@ -206,7 +206,7 @@ def plot_history(training_history: pd.DataFrame) -> Figure:
     """Return losses and scores over the steps, as a figure of two panels.
 
     Args:
-        training_history: Of `collect_history`.
+        training_history: What `collect_history` returned.
     """
     figure = Figure(figsize=(10, 4), layout="constrained")
     losses, scores = figure.subplots(1, 2)

@@ -12,7 +12,7 @@ from clip2latent_kedro.training import LOSS_SCORE
 NUM_CONDITIONS = 256
 
 
-class Comparison:
+class StudentComparison:
     """Compares samples of student and teacher, at the same conditions each time."""
 
     def __init__(self, teacher: Teacher, clip_embedding: Tensor) -> None:

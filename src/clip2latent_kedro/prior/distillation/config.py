@@ -8,11 +8,11 @@ from annotated_types import Ge, Len
 
 from clip2latent_kedro.checked import (
     Checked,
+    Fraction,
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     Rule,
-    Share,
 )
 from clip2latent_kedro.training.rates import LrDecay
 
@@ -32,7 +32,7 @@ class DistillationConfig(Checked):
         num_samples: Latents of each of them.
         lr: Learning rate.
         lr_decay: How it falls towards `max_it`.
-        weight_decay: Of AdamW, on weights of two or more axes.
+        weight_decay: Weight decay of AdamW, on weights of two or more axes.
         ema_beta: Largest decay of an update of the averaged weights, one a step.
         ema_power: How fast the decay comes there (see `rates.ema_decay`).
         warm_start: Begin with the teacher's weights; otherwise with random ones.
@@ -53,11 +53,11 @@ class DistillationConfig(Checked):
     lr: PositiveFloat
     lr_decay: LrDecay
     weight_decay: NonNegativeFloat
-    ema_beta: Share
+    ema_beta: Fraction
     ema_power: PositiveFloat
     warm_start: bool
     guidance_range: Annotated[list[NonNegativeFloat], Len(2, 2)]
-    mix: Share
+    mix: Fraction
     teacher_steps: PositiveInt
     pool_batches: PositiveInt
     pool_uses: PositiveInt

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from clip2latent_kedro.prior.batches import PairBatches
+from clip2latent_kedro.pairs.batches import PairBatches
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.prior.distillation.energy import by_condition, energy_score
 from clip2latent_kedro.prior.distillation.student import one_step
@@ -54,7 +54,7 @@ class Distillation(ABC):
 
         Args:
             student: To be trained.
-            average: The same with averaged weights, which take no gradient.
+            average: The student with averaged weights, which take no gradient.
             step: From 1 on.
         """
 
@@ -99,7 +99,7 @@ class Consistency(Distillation):
     """
 
     def __init__(self, teacher: Teacher, batches: PairBatches) -> None:
-        """Plan the steps of the teacher; arguments as above."""
+        """Plan the teacher's steps, across which the student is to agree."""
         super().__init__(teacher, batches)
         alpha_bar = teacher.prior.alpha_bar
         timesteps = respaced_timesteps(
@@ -155,7 +155,7 @@ def pseudo_huber(x: Tensor, y: Tensor) -> Tensor:
 
     Args:
         x: [n, num_latents, latent_dim].
-        y: Likewise.
+        y: What x is to come near to, of the same shape.
     """
     size = x[0].numel()
     c = HUBER * size**0.5

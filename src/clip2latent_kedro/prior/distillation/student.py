@@ -25,7 +25,7 @@ def build_student(
             says nothing of it at T - 1, where x_T is nothing else.
         warm_start: Begin as the teacher is without guidance; it then does not yet
             look at the guidance scale.
-        seed: Of the other weights.
+        seed: Seed of the other weights.
 
     Raises:
         InputError: If it is to begin as a teacher that predicts the noise.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from clip2latent_kedro.prior.batches import PairBatches
+from clip2latent_kedro.pairs.batches import PairBatches
 from clip2latent_kedro.prior.diffusion import DiffusionPrior, perturb_embedding
 from clip2latent_kedro.prior.distillation.config import DistillationConfig
 from clip2latent_kedro.runtime import make_generator
@@ -37,7 +37,7 @@ class Teacher:
     Attributes:
         prior: On its device, its weights fixed.
         config: `params:distillation`.
-        seed: Of the run.
+        seed: Seed of the run.
     """
 
     prior: DiffusionPrior

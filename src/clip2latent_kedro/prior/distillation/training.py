@@ -10,10 +10,10 @@ import torch
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.pairs import TrainingPairs
-from clip2latent_kedro.prior.batches import PairBatches
+from clip2latent_kedro.pairs.batches import PairBatches
 from clip2latent_kedro.prior.checkpoint import Checkpoint, prior_from_checkpoint
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
-from clip2latent_kedro.prior.distillation.comparison import Comparison
+from clip2latent_kedro.prior.distillation.comparison import StudentComparison
 from clip2latent_kedro.prior.distillation.config import DistillationConfig
 from clip2latent_kedro.prior.distillation.objectives import OBJECTIVES, Distillation
 from clip2latent_kedro.prior.distillation.student import build_student, digest_weights
@@ -76,7 +76,7 @@ def distill_prior(
         return student_task(
             student.to(device),
             OBJECTIVES[distillation.objective](asked, batches),
-            Comparison(asked, torch.from_numpy(embedding).to(device)),
+            StudentComparison(asked, torch.from_numpy(embedding).to(device)),
         )
 
     run = Run(
@@ -92,7 +92,7 @@ def distill_prior(
 
 
 def student_task(
-    student: DiffusionPrior, objective: Distillation, comparison: Comparison
+    student: DiffusionPrior, objective: Distillation, comparison: StudentComparison
 ) -> Task:
     """Return what `fit` trains.
 

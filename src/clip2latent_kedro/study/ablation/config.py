@@ -1,8 +1,8 @@
 """Which ablations there are: `params:ablation`."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Interval
@@ -13,6 +13,7 @@ from clip2latent_kedro.checked import (
     Rule,
     change_settings,
     check_types,
+    read_settings,
 )
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.config import TrainConfig
@@ -44,12 +45,12 @@ class OwnConfig(Checked):
 OWN = ""  # the group of what only an ablation can set
 NO_DIFFERENCE = ("val_it", "val_pairs", "best_by", "save_it")  # to averaged weights
 GROUPS: dict[str, list[str]] = {
-    "sampling": [field.name for field in fields(SamplingConfig)],
+    "sampling": [f.name for f in fields(SamplingConfig)],
     "data": ["bs", "embed_noise_scale"],
-    "model.network": [field.name for field in fields(NetworkConfig)],
-    "model.diffusion": [field.name for field in fields(DiffusionConfig)],
+    "model.network": [f.name for f in fields(NetworkConfig)],
+    "model.diffusion": [f.name for f in fields(DiffusionConfig)],
     "train": [f.name for f in fields(TrainConfig) if f.name not in NO_DIFFERENCE],
-    OWN: [field.name for field in fields(OwnConfig)],
+    OWN: [f.name for f in fields(OwnConfig)],
 }
 KNOWN = [f"{g}.{name}".lstrip(".") for g, names in GROUPS.items() for name in names]
 
@@ -84,26 +85,39 @@ def describe_override(name: str, value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class StudySpec:
+class StudySpec(Checked):
     """One ablation, as `params:ablation.studies` has it.
 
     Attributes:
         name: Of the study, and of its files.
-        title: For people.
         axis: The setting that is moved.
         values: Its values, in order.
+        title: For people.
         base: What all variants change.
         lines: What the variants of each line change, by name.
+        across: Values of settings, each combination of which makes lines of its own.
         apart: Variants without a place on the axis, by name.
     """
 
     name: str
-    title: str
     axis: str
     values: list[Any]
-    base: dict[str, Any]
-    lines: dict[str, dict[str, Any]]
-    apart: dict[str, dict[str, Any]]
+    title: str
+    base: dict[str, Any] = field(default_factory=dict)
+    lines: dict[str, dict[str, Any]] = field(default_factory=dict)
+    across: dict[str, list[Any]] = field(default_factory=dict)
+    apart: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def rules(self) -> Iterator[Rule]:
+        """Yield that settings are those that there are, with values to try."""
+        yield self.axis in KNOWN, "axis", f"one of {', '.join(KNOWN)}"
+        for written in (self.values, *self.across.values()):
+            yield bool(written), "values", "a list of values to try"
+        parts = {"base": self.base, "across": self.across}
+        parts |= {f"lines.{name}": own for name, own in self.lines.items()}
+        parts |= {f"apart.{name}": own for name, own in self.apart.items()}
+        for part, own in parts.items():
+            _check_names(f"ablation.studies.{self.name}.{part}", own)
 
     @property
     def retrains(self) -> bool:
@@ -124,7 +138,7 @@ class StudySpec:
                 )
         for name, settings in self.apart.items():
             overrides = {**self.base, **settings}
-            yield Variant(name, overrides, group=self.name, line=name, is_apart=True)
+            yield Variant(name, overrides, group=self.name, line=name, is_off_axis=True)
 
 
 @dataclass(frozen=True)
@@ -155,7 +169,7 @@ class AblationConfig(Checked):
 
     def rules(self) -> Iterator[Rule]:
         """Yield that the budget is training's, and that names are those of studies."""
-        _read_overrides("ablation.budget", self.budget)
+        _check_names("ablation.budget", self.budget)
         for name in self.budget:
             if not needs_training(name):
                 msg = (
@@ -188,28 +202,11 @@ def _read_study(name: str, written: object) -> StudySpec:
             f"alone, since its files are called so, got {name!r}."
         )
         raise InputError(msg)
-    study = _read_mapping(where, written)
-    parts = ("title", "axis", "values", "base", "lines", "across", "apart")
-    for key in study:
-        if key not in parts:
-            msg = f"{where}.{key} is not a parameter. Known here: {', '.join(parts)}."
-            raise InputError(msg)
-    axis, values = study.get("axis"), study.get("values")
-    if axis not in KNOWN:
-        msg = f"{where}.axis must be one of {', '.join(KNOWN)}, got {axis!r}."
-        raise InputError(msg)
-    if not isinstance(values, list) or not values:
-        msg = f"{where}.values must be a list of values to try, got {values!r}."
-        raise InputError(msg)
-    spec = StudySpec(
-        name,
-        str(study.get("title", name.replace("_", " "))),
-        axis,
-        values,
-        base=_read_overrides(f"{where}.base", study.get("base", {})),
-        lines=_read_lines(where, study),
-        apart=_read_named(f"{where}.apart", study.get("apart", {})),
-    )
+    if isinstance(written, Mapping):
+        named = {part: _drop_null(written.get(part, {})) for part in ("lines", "apart")}
+        written = {"title": name.replace("_", " "), **written, **named, "name": name}
+    spec = read_settings(StudySpec, written, where)
+    spec = replace(spec, lines=_multiply_lines(spec), across={})
     for variant in spec.variants():
         own = {n: v for n, v in variant.overrides.items() if n in GROUPS[OWN]}
         check_types(OwnConfig, own, where)
@@ -220,42 +217,25 @@ def _read_study(name: str, written: object) -> StudySpec:
     return spec
 
 
-def _read_lines(where: str, study: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _multiply_lines(spec: StudySpec) -> dict[str, dict[str, Any]]:
     """Return the lines as written, each times every combination of `across`."""
-    lines = _read_named(f"{where}.lines", study.get("lines", {})) or {"": {}}
-    across = _read_overrides(f"{where}.across", study.get("across", {}))
-    for name, values in across.items():
-        if not isinstance(values, list) or not values:
-            msg = f"{where}.across.{name} must be a list of values, got {values!r}."
-            raise InputError(msg)
     found = {}
-    for line, overrides in lines.items():
-        for point in expand_grid(across):
+    for line, overrides in (spec.lines or {"": {}}).items():
+        for point in expand_grid(spec.across):
             parts = [line, *(describe_override(*setting) for setting in point.items())]
             found[", ".join(part for part in parts if part)] = {**overrides, **point}
     return found
 
 
-def _read_named(where: str, written: object) -> dict[str, dict[str, Any]]:
-    """Return overrides by the name of what has them; null leaves one out."""
-    return {
-        name: _read_overrides(f"{where}.{name}", overrides)
-        for name, overrides in _read_mapping(where, written).items()
-        if overrides is not None
-    }
+def _drop_null(part: object) -> object:
+    """Return a part of a study without what is null; that leaves a variant out."""
+    if not isinstance(part, Mapping):
+        return part
+    return {name: value for name, value in part.items() if value is not None}
 
 
-def _read_overrides(where: str, written: object) -> dict[str, Any]:
-    overrides = _read_mapping(where, written)
+def _check_names(where: str, overrides: Iterable[str]) -> None:
     for name in overrides:
         if name not in KNOWN:
             msg = f"{where}.{name} is not a setting. Known here: {', '.join(KNOWN)}."
             raise InputError(msg)
-    return overrides
-
-
-def _read_mapping(where: str, written: object) -> dict[str, Any]:
-    if not isinstance(written, Mapping):
-        msg = f"{where} must be settings by name, got {written!r}."
-        raise InputError(msg)
-    return dict(written)

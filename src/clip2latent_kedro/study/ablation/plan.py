@@ -31,6 +31,7 @@ from clip2latent_kedro.prior.checkpoint import prior_from_checkpoint
 from clip2latent_kedro.prior.config import PriorSettings
 from clip2latent_kedro.prior.diffusion import DiffusionPrior, EmbeddingStatistics
 from clip2latent_kedro.prior.training import GAUSSIAN_SAMPLES, train_prior
+from clip2latent_kedro.processes import Processes
 from clip2latent_kedro.runtime import is_known_failure
 from clip2latent_kedro.study.ablation.config import (
     NO_DIFFERENCE,
@@ -40,8 +41,8 @@ from clip2latent_kedro.study.ablation.config import (
     change_groups,
 )
 from clip2latent_kedro.study.engine import (
-    Planned,
-    Stored,
+    PlannedVariant,
+    StoredResult,
     describe_dependence,
     measure_scores,
 )
@@ -80,6 +81,7 @@ class Ablation:
         *,
         seed: int,
         stored_image_size: int,
+        num_processes: int = 0,
     ) -> None:
         """Measure the training data.
 
@@ -90,6 +92,7 @@ class Ablation:
             queries: What is asked.
             seed: The first of the seeds.
             stored_image_size: Largest side of images in memory.
+            num_processes: In which the priors of the seeds are trained side by side.
         """
         assert models.training_pairs is not None
         self.pairs = models.training_pairs
@@ -102,11 +105,12 @@ class Ablation:
         statistics = prior.embedding_statistics
         self._prior_digest = digest_prior(prior)
         self._text_mean = None if statistics is None else statistics.text_mean
+        self._processes = Processes(num_processes)
         self._training_seconds = 0.0
         self._trained: tuple[str, list[DiffusionPrior] | Exception] = "", []
         self._measured: dict[str, dict[int, dict[str, np.ndarray]]] = {}
 
-    def plan(self, base: Groups) -> list[Planned]:
+    def plan(self, base: Groups) -> list[PlannedVariant]:
         """Return every variant, in the order of the studies.
 
         Args:
@@ -133,7 +137,7 @@ class Ablation:
                 compute = partial(self._compute, groups, training, samples, shared)
                 settings = depends_on["settings"]
                 planned.append(
-                    Planned(
+                    PlannedVariant(
                         variant, settings, depends_on, compute, together=_name(training)
                     )
                 )
@@ -177,7 +181,7 @@ class Ablation:
         training: Mapping[str, Any] | None,
         samples: str,
         choices: set[int],
-    ) -> Stored:
+    ) -> StoredResult:
         """Return scores by seed and prompt, and pictures; the first to train pays."""
         before = self._training_seconds
         if samples not in self._measured:
@@ -209,16 +213,14 @@ class Ablation:
             began = time.perf_counter()
             found: list[DiffusionPrior] | Exception
             try:
-                found = [
-                    train_variant(
-                        self.pairs,
-                        groups,
-                        seed=seed,
-                        device=self.models.device,
-                        text_mean=self._text_mean,
-                    )
-                    for seed in self._seeds
-                ]
+                train = partial(
+                    train_variant,
+                    pairs=self.pairs,
+                    groups=groups,
+                    device=self.models.device,
+                    text_mean=self._text_mean,
+                )
+                found = list(self._processes.map(train, self._seeds))
             except Exception as error:
                 if not is_known_failure(error):
                     raise
@@ -239,19 +241,19 @@ class Ablation:
 
 
 def train_variant(
+    seed: int,
+    *,
     pairs: TrainingPairs,
     groups: Groups,
-    *,
-    seed: int,
     device: str,
     text_mean: Tensor | None,
 ) -> DiffusionPrior:
     """Return the prior of a variant, averaged weights.
 
     Args:
+        seed: Of first weights, batches and noise.
         pairs: All of them may be trained on.
         groups: Settings of the variant.
-        seed: Of first weights, batches and noise.
         device: Where to compute.
         text_mean: Mean of unit-length embeddings of texts, [clip_dim], which the prior
             keeps; None if unknown.

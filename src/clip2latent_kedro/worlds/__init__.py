@@ -1,0 +1,1 @@
+"""Embedded domains, with their own models: nothing but their pipelines needs them."""

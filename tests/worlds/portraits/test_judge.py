@@ -1,0 +1,54 @@
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.interfaces import Judge
+from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.worlds.portraits.attributes import (
+    ATTRIBUTES,
+    labels_of,
+    sample_z,
+)
+from clip2latent_kedro.worlds.portraits.judge import (
+    JudgeConfig,
+    disturb,
+    export_judge,
+    judge_task,
+    load_judge,
+)
+from clip2latent_kedro.worlds.portraits.renderer import render
+from clip2latent_kedro.worlds.portraits.training import train_model
+
+TINY = JudgeConfig(width=8, steps=4, batch_size=16, lr=1e-3, save_every=2)
+
+
+def test_a_trained_judge_can_be_stored_and_read_back(tmp_path):
+    *_, state = train_model("judge", judge_task, TINY, seed=0, device="cpu")
+    weights, metadata = export_judge(state, TINY)
+    save_file(weights, tmp_path / "judge.safetensors", metadata)
+    judge = load_judge(tmp_path / "judge.safetensors", {})
+    assert isinstance(judge, Judge)
+    z = sample_z(9, make_generator(0))
+    labels = judge.classify(render(z))
+    assert labels.shape == labels_of(z).shape
+    sizes = torch.tensor([len(values) for values in ATTRIBUTES.values()])
+    assert bool((labels < sizes).all())
+
+
+def test_disturbance_is_mild_and_new_for_each_picture():
+    image = render(sample_z(64, make_generator(0)))
+    disturbed = disturb(image, make_generator(1))
+    error = (disturbed - image).square().mean((1, 2, 3)).sqrt()
+    assert disturbed.shape == image.shape
+    assert error.min() > 0
+    assert error.median() < 0.5
+    assert error.unique().numel() == 64
+
+
+def test_a_file_that_is_no_judge_is_refused(tmp_path):
+    with pytest.raises(InputError, match="where there is no file"):
+        load_judge(tmp_path / "none.safetensors", {})
+    save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors")
+    with pytest.raises(InputError, match="must hold a judge"):
+        load_judge(tmp_path / "x.safetensors", {})
