@@ -14,7 +14,7 @@ PACKAGE = ROOT / "tests" / "own_models"
 PAGE = (ROOT / "docs" / "own_models.md").read_text()
 BLOBS = {"kind": "blobs"}
 EIGHT = {"kind": "eight"}
-NONE = {"type": "MemoryDataset", "data": {}}
+NONE = {"type": "clip2latent_kedro.datasets.NothingDataset"}
 MY_DECODER = """
 class MyDecoder(torch.nn.Linear):
     def __init__(self):
