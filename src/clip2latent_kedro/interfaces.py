@@ -58,6 +58,47 @@ class Generator(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class StyleLayer:
+    """One part of the space S: what a layer's affine transform makes of its w.
+
+    Attributes:
+        name: Of the layer in the network, such as `b8.conv1` or `L3_52_512`.
+        num_channels: Styles of the layer.
+        w_index: Row of w that it is made of.
+        kind: `features` of a convolution; `colours` (ToRGB); `pose`, where StyleGAN3
+            puts its Fourier features.
+    """
+
+    name: str
+    num_channels: int
+    w_index: int
+    kind: Literal["features", "colours", "pose"] = "features"
+
+
+@runtime_checkable
+class StyledGenerator(Generator, Protocol):
+    """A generator with a space S (Wu et al. 2021, arXiv 2011.12799).
+
+    `synthesis(w)` is `synthesis_from_styles(styles(w))`, bit for bit.
+    """
+
+    style_layers: Sequence[StyleLayer]
+
+    def styles(self, w: Tensor) -> Tensor:
+        """Return S, [n, num_channels], of w [n, num_ws, w_dim].
+
+        Layers stand one after another, in the order of `style_layers`.
+        """
+        ...
+
+    def synthesis_from_styles(
+        self, styles: Tensor, *, noise_mode: NoiseMode = "const"
+    ) -> Tensor:
+        """Return images, [n, 3, resolution, resolution] in [-1, 1], of S."""
+        ...
+
+
 @runtime_checkable
 class Encoder(Protocol):
     """A joint embedding of images and texts, such as CLIP.
@@ -101,4 +142,17 @@ class Judge(Protocol):
 
     def to(self, device: str) -> "Judge":
         """Move to a device and return self."""
+        ...
+
+
+@runtime_checkable
+class CertainJudge(Judge, Protocol):
+    """A judge that also says how sure it is, by calibrated probabilities."""
+
+    def probabilities(self, image: Tensor) -> Sequence[Tensor]:
+        """Return for each of `attributes` the values' probabilities, [n, num_values].
+
+        Images, [n, 3, h, w], in [-1, 1]. Of those of which it says p, a share of about
+        p is right.
+        """
         ...

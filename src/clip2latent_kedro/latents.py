@@ -17,6 +17,19 @@ STD_FLOOR = 0.1  # smallest standard deviation along an axis, against the larges
 
 
 @dataclass(frozen=True)
+class Latents:
+    """What decides images: w, and what is added to the styles that w gives.
+
+    Attributes:
+        w: [n, num_ws, w_dim].
+        style_offset: In the space S, [n, num_channels]; None for none.
+    """
+
+    w: Tensor
+    style_offset: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class LatentStatistics:
     """Mean and standard deviation of each channel of w.
 

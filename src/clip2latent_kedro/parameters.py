@@ -12,6 +12,7 @@ from clip2latent_kedro.checked import (
     change_settings,
     read_settings,
 )
+from clip2latent_kedro.editing.edit import EditTarget
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
 from clip2latent_kedro.methods import make_settings, read_groups
@@ -77,6 +78,17 @@ class BaselinesParameters(Checked):
 
 
 @dataclass(frozen=True)
+class EditingParameters(Checked):
+    """`params:editing`: changes of pictures after they were sampled."""
+
+    targets: dict[str, EditTarget]
+
+    def rules(self) -> Iterator[Rule]:
+        """Yield that there is a target."""
+        yield bool(self.targets), "targets", "one target or more"
+
+
+@dataclass(frozen=True)
 class Parameters(Checked):
     """Everything that `conf/` and `--params` can set."""
 
@@ -97,6 +109,7 @@ class Parameters(Checked):
     inference: InferenceConfig
     portraits: PortraitsParameters
     baselines: BaselinesParameters
+    editing: EditingParameters
 
     def rules(self) -> Iterator[Rule]:
         """Yield that the device is there, and that a validation finds its best."""

@@ -1,0 +1,11 @@
+"""Ways of changing a picture after it was sampled, one file or folder each.
+
+A way is its settings, its preparation for a target, and how it is applied at a strength
+(see `edit`).
+"""
+
+from clip2latent_kedro.editing.edit import EditMethod, EditTarget, Source
+
+EDIT_METHODS: dict[str, type[EditMethod]] = {}
+
+__all__ = ["EDIT_METHODS", "EditMethod", "EditTarget", "Source"]

@@ -1,0 +1,1 @@
+"""Directions of w: given, learned, and how they are applied."""

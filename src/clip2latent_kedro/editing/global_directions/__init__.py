@@ -1,0 +1,1 @@
+"""StyleCLIP's global directions in the space S."""

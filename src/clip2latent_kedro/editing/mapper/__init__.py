@@ -1,0 +1,1 @@
+"""StyleCLIP's latent mapper."""

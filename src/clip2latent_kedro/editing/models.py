@@ -1,0 +1,47 @@
+"""All that edits are prepared and applied with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from clip2latent_kedro.editing.directions.direction import Direction
+from clip2latent_kedro.editing.global_directions.relevance import ChannelRelevance
+from clip2latent_kedro.editing.mapper.mapper import StyleMapper
+from clip2latent_kedro.interfaces import Encoder, Generator
+from clip2latent_kedro.methods.models import Models
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditingModels:
+    """The models of a domain, and what has been learned for editing with them.
+
+    Attributes:
+        models: Generator, encoders, judge, priors; on one device.
+        identity_encoder: Image -> features that tell who is in it; None if there is
+            none.
+        directions: Directions of w, by name.
+        channel_relevance: What each channel of S does to CLIP's embedding; None before
+            it is measured.
+        mappers: StyleCLIP's latent mappers, by the name of their target.
+    """
+
+    models: Models
+    identity_encoder: Encoder | None = None
+    directions: Mapping[str, Direction] = field(default_factory=dict)
+    channel_relevance: ChannelRelevance | None = None
+    mappers: Mapping[str, StyleMapper] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Move all models to the device."""
+        for model in (self.identity_encoder, *self.mappers.values()):
+            if model is not None:
+                model.to(self.device)
+
+    @property
+    def device(self) -> str:
+        """Where to compute."""
+        return self.models.device
+
+    @property
+    def generator(self) -> Generator:
+        """The generator of the domain."""
+        return self.models.generator
