@@ -2,7 +2,7 @@
 
 from clip2latent_kedro.pairs.config import DataConfig, GenerationConfig
 from clip2latent_kedro.pairs.contents import (
-    PairProgress,
+    ShardProgress,
     PairShard,
     TrainingPairs,
     summarise_pairs,
@@ -18,7 +18,7 @@ from clip2latent_kedro.pairs.recipe import (
 __all__ = [
     "DataConfig",
     "GenerationConfig",
-    "PairProgress",
+    "ShardProgress",
     "PairShard",
     "TrainingPairs",
     "check_layers",
