@@ -14,6 +14,7 @@ from clip2latent_kedro.interfaces import CertainJudge
 from clip2latent_kedro.latents import Latents
 from clip2latent_kedro.runtime import make_generator
 
+BLOCK = 64  # w drawn at once
 MOST_DRAWN = 50  # times as many w as are wanted
 
 
@@ -80,8 +81,7 @@ class Originals:
     def __init__(self, models: EditingModels, *, psi: float, seed: int) -> None:
         """Begin with none."""
         self._models = models
-        self._psi = psi
-        self._random = make_generator(seed, "edited_latents")
+        self._psi, self._seed = psi, seed
         self.w = torch.empty(0)
         self.seen = Seen()
 
@@ -106,13 +106,13 @@ class Originals:
             eligible = self._find_eligible(target)
             if len(eligible) >= num:
                 return eligible[:num]
-            if len(self.w) >= MOST_DRAWN * num:
+            if len(self.w) >= max(BLOCK, MOST_DRAWN * num):
                 msg = (
                     f"The target {target.name} needs {num} pictures that it can edit, "
                     f"got {len(eligible)} of {len(self.w)}. Change its value or `only`."
                 )
                 raise InputError(msg)
-            self._draw(2 * num)
+            self._draw_block()
 
     def _find_eligible(self, target: EditTarget) -> Tensor:
         judge, values = self._models.models.judge, self.seen.values
@@ -129,9 +129,10 @@ class Originals:
         return is_eligible.nonzero()[:, 0]
 
     @torch.no_grad()
-    def _draw(self, num: int) -> None:
+    def _draw_block(self) -> None:
         models = self._models
-        z = torch.randn(num, models.generator.z_dim, generator=self._random)
+        random = make_generator(self._seed, "edited_latents", len(self.w) // BLOCK)
+        z = torch.randn(BLOCK, models.generator.z_dim, generator=random)
         w = models.generator.mapping(z.to(models.device), psi=self._psi)
         seen = [
             look_at(synthesise_latents(models.generator, Latents(rows)), models)
