@@ -4,8 +4,14 @@ A way is its settings, its preparation for a target, and how it is applied at a 
 (see `edit`).
 """
 
+from clip2latent_kedro.editing.directions.method import DirectionEdit, TransportEdit
 from clip2latent_kedro.editing.edit import EditMethod, EditTarget, Source
+from clip2latent_kedro.editing.mixing import StyleMixing
 
-EDIT_METHODS: dict[str, type[EditMethod]] = {}
+EDIT_METHODS: dict[str, type[EditMethod]] = {
+    "style_mixing": StyleMixing,
+    "direction": DirectionEdit,
+    "transport": TransportEdit,
+}
 
 __all__ = ["EDIT_METHODS", "EditMethod", "EditTarget", "Source"]
