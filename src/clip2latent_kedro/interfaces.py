@@ -147,7 +147,15 @@ class Judge(Protocol):
 
 @runtime_checkable
 class CertainJudge(Judge, Protocol):
-    """A judge that also says how sure it is, by calibrated probabilities."""
+    """A judge that also says how sure it is, and what cannot be seen."""
+
+    def visible(self, values: Tensor) -> Tensor:
+        """Return which attributes of pictures can be seen, [n, num_attributes] bool.
+
+        Args:
+            values: What `classify` returned; sunglasses may hide the eyes' colour.
+        """
+        ...
 
     def probabilities(self, image: Tensor) -> Sequence[Tensor]:
         """Return for each of `attributes` the values' probabilities, [n, num_values].

@@ -12,6 +12,7 @@ from clip2latent_kedro.checked import (
     change_settings,
     read_settings,
 )
+from clip2latent_kedro.editing.directions.config import DirectionsConfig
 from clip2latent_kedro.editing.edit import EditTarget
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
@@ -28,6 +29,7 @@ from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.ablation.config import GROUPS, OWN, AblationConfig
 from clip2latent_kedro.study.config import EvaluationConfig, read_rows
+from clip2latent_kedro.study.editing.config import AuditConfig
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.validation import ValidationConfig
 from clip2latent_kedro.worlds.portraits.clip import (
@@ -82,6 +84,8 @@ class EditingParameters(Checked):
     """`params:editing`: changes of pictures after they were sampled."""
 
     targets: dict[str, EditTarget]
+    directions: DirectionsConfig
+    audit: AuditConfig
 
     def rules(self) -> Iterator[Rule]:
         """Yield that there is a target."""
