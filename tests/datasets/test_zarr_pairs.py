@@ -11,7 +11,7 @@ import zarr
 from kedro.io import DatasetError
 
 from clip2latent_kedro.datasets import ZarrPairsDataset
-from clip2latent_kedro.pairs import ShardProgress, PairShard
+from clip2latent_kedro.pairs import PairShard, ShardProgress
 
 SIZE, TOTAL = 4, 10
 RECIPE = {

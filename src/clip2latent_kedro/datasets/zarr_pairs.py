@@ -14,7 +14,7 @@ from clip2latent_kedro.datasets.shard_store import (
     open_store,
 )
 from clip2latent_kedro.errors import InputError, MissingError
-from clip2latent_kedro.pairs.contents import ShardProgress, PairShard, TrainingPairs
+from clip2latent_kedro.pairs.contents import PairShard, ShardProgress, TrainingPairs
 from clip2latent_kedro.pairs.recipe import FREE
 from clip2latent_kedro.provenance import list_differences
 

@@ -31,7 +31,7 @@ from clip2latent_kedro.images import quantise
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import group_starts, repeat_latents
 from clip2latent_kedro.pairs.config import DataConfig, GenerationConfig
-from clip2latent_kedro.pairs.contents import Array, ShardProgress, PairShard
+from clip2latent_kedro.pairs.contents import Array, PairShard, ShardProgress
 from clip2latent_kedro.pairs.recipe import (
     check_layers,
     describe_recipe,

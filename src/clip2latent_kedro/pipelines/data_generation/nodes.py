@@ -8,8 +8,8 @@ from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.pairs import (
     DataConfig,
     GenerationConfig,
-    ShardProgress,
     PairShard,
+    ShardProgress,
     TrainingPairs,
     generate_pairs,
     summarise_pairs,
