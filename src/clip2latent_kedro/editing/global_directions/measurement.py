@@ -1,7 +1,7 @@
 """The relevance of each channel of S, once for a generator and an encoder.
 
-StyleCLIP (Patashnik et al. 2021, arXiv 2103.17249, Section 6) moves one channel c of the
-styles s of a picture, all else left as it is, to both sides of its mean:
+StyleCLIP (Patashnik et al. 2021, arXiv 2103.17249, Section 6) moves one channel c of
+the styles s of a picture, all else left as it is, to both sides of its mean:
 
     delta i  = unit(CLIP(G(s | s_c = mean_c + k sigma_c)))
              - unit(CLIP(G(s | s_c = mean_c - k sigma_c)))
@@ -115,10 +115,10 @@ def measure_relevance(
     styled.to(device)
     encoder.to(device)
     began = time.perf_counter()
-    mean, std = measure_styles(styled, config, seed=seed, device=device)
+    mean, std = measure_styles(styled, config, seed=seed)
     w = draw_w(styled, config.num_images, psi=config.psi, seed=seed, purpose="images")
     with torch.inference_mode():
-        styles = styled.styles(w.to(device))
+        styles = styled.styles(w)
     is_moved = find_moved(styled, include_colours=config.include_colours).to(device)
 
     num_channels = sum(min(size, total - start) for start in missing.values())
@@ -173,35 +173,32 @@ def draw_w(
 
 
 def measure_styles(
-    generator: StyledGenerator, config: RelevanceConfig, *, seed: int, device: str
+    generator: StyledGenerator, config: RelevanceConfig, *, seed: int
 ) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of the channels of S, each [num_channels].
 
     Args:
-        generator: With a space S, on `device`.
+        generator: With a space S.
         config: `num_statistics` and `psi`.
         seed: Of the run.
-        device: Where to compute.
     """
-    count, sums, squares = 0, None, None
-    centre = None  # near the mean, so that squares of small differences are summed
+    total = config.num_statistics
+    sums: list[Tensor] = []  # of each chunk, in double precision
+    squares: list[Tensor] = []
     with torch.inference_mode():
-        for first in range(0, config.num_statistics, _CHUNK):
-            num = min(_CHUNK, config.num_statistics - first)
+        centre = generator.styles(generator.w_avg.expand(1, generator.num_ws, -1))
+        for first in range(0, total, _CHUNK):
+            num = min(_CHUNK, total - first)
             purpose = f"statistics:{first}"
             w = draw_w(generator, num, psi=config.psi, seed=seed, purpose=purpose)
-            styles = generator.styles(w.to(device)).double()
-            centre = styles.mean(0) if centre is None else centre
-            offset = styles - centre
-            sums = offset.sum(0) + (0 if sums is None else sums)
-            squares = offset.square().sum(0) + (0 if squares is None else squares)
-            count += num
-        assert centre is not None
-        assert sums is not None
-        assert squares is not None
-        shift = sums / count
-        std = (squares / count - shift.square()).clamp_min(0).sqrt()
-        return (centre + shift).float(), std.float()
+            # From near the mean, so that squares of small differences are summed.
+            offset = (generator.styles(w) - centre).double()
+            sums.append(offset.sum(0))
+            squares.append(offset.square().sum(0))
+        shift = torch.stack(sums).sum(0) / total
+        variance = torch.stack(squares).sum(0) / total - shift.square()
+        mean = centre[0].double() + shift
+        return mean.float(), variance.clamp_min(0).sqrt().float()
 
 
 def find_moved(generator: StyledGenerator, *, include_colours: bool) -> Tensor:
@@ -211,14 +208,10 @@ def find_moved(generator: StyledGenerator, *, include_colours: bool) -> Tensor:
         generator: With a space S.
         include_colours: Whether those of ToRGB are.
     """
-    return torch.cat(
-        [
-            torch.full(
-                (layer.num_channels,), include_colours or layer.kind != "colours"
-            )
-            for layer in generator.style_layers
-        ]
-    )
+    layers = generator.style_layers
+    is_moved = [include_colours or layer.kind != "colours" for layer in layers]
+    sizes = [layer.num_channels for layer in layers]
+    return torch.tensor(is_moved).repeat_interleave(torch.tensor(sizes))
 
 
 @torch.inference_mode()
