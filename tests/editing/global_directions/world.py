@@ -24,7 +24,7 @@ GAINS = torch.tensor([1.0, 2.0, 0.5, 3.0, 1.0])
 class StyledColours(ColourGenerator):
     """Channels 0 to 2 are red, green and blue at other scales, 3 does nothing.
 
-    Channel 4, of ToRGB, is red the other way. A little grey is in every picture.
+    Channel 4, of ToRGB, is red the other way. After some batches a run is killed.
     """
 
     identity = Identity("styled-colours", "22")
@@ -34,6 +34,9 @@ class StyledColours(ColourGenerator):
         StyleLayer("third", 1, 1, "colours"),
     )
 
+    def __init__(self, num_batches: int | None = None) -> None:
+        self.num_batches = num_batches
+
     def styles(self, w: Tensor) -> Tensor:
         parts = torch.cat([w[:, 0], w[:, 1, :1], w[:, 1, 1:2]], dim=1)
         return MEANS.to(w) + GAINS.to(w) * parts
@@ -41,6 +44,10 @@ class StyledColours(ColourGenerator):
     def synthesis_from_styles(
         self, styles: Tensor, *, noise_mode: str = "const"
     ) -> Tensor:
+        if self.num_batches is not None:
+            self.num_batches -= 1
+            if self.num_batches < 0:
+                raise KeyboardInterrupt
         parts = (styles - MEANS.to(styles)) / GAINS.to(styles)
         red = parts[:, 0] - parts[:, 4]
         colour = torch.stack([red, parts[:, 1], parts[:, 2]], dim=1)
