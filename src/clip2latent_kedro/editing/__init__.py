@@ -19,12 +19,9 @@ EDIT_METHODS: dict[str, type[EditMethod]] = {
     "transport": TransportEdit,
     "latent_optimisation": LatentOptimisation,
     "mapper": MapperEdit,
-<<<<<<< HEAD
     "global_directions": GlobalDirections,
-=======
     "clip2gan": Clip2GanEdit,
     "prior": PriorEdit,
->>>>>>> prioredit
 }
 
 __all__ = ["EDIT_METHODS", "EditMethod", "EditTarget", "Source"]
