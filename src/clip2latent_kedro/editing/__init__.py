@@ -4,10 +4,17 @@ A way is its settings, its preparation for a target, and how it is applied at a 
 (see `edit`).
 """
 
+from clip2latent_kedro.editing.directions.method import DirectionEdit, TransportEdit
 from clip2latent_kedro.editing.edit import EditMethod, EditTarget, Source
 from clip2latent_kedro.editing.mapper.method import MapperEdit
+from clip2latent_kedro.editing.mixing import StyleMixing
+from clip2latent_kedro.editing.optimisation import LatentOptimisation
 
 EDIT_METHODS: dict[str, type[EditMethod]] = {
+    "style_mixing": StyleMixing,
+    "direction": DirectionEdit,
+    "transport": TransportEdit,
+    "latent_optimisation": LatentOptimisation,
     "mapper": MapperEdit,
 }
 
