@@ -100,7 +100,7 @@ def export_mappers(
     """
     teachers = _teachers(models, identity_encoder)
     chosen = choose_targets(read_targets(targets), config.only)
-    exported = {}
+    exported: dict[str, Weights] = {}
     for name, target in chosen.items():
         stored = states[name]()
         if isinstance(stored, InputError):
