@@ -35,6 +35,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "sweep": sweep.create_pipeline(),
         "ablation": ablation.create_pipeline(),
         "editing": editing.create_pipeline(),
+        "audit": editing.create_audit_pipeline(),
         "portraits": portraits.create_pipeline(),
         "published": published.create_pipeline(),
         "export": published.create_export_pipeline(),
