@@ -37,13 +37,14 @@ class GlobalDirectionSettings(Checked):
         templates: Sentences over which texts are averaged, `{}` for the text, or
             `imagenet` for StyleCLIP's 79.
         include_colours: Whether the channels of ToRGB may be moved, if they have been
-            measured; StyleCLIP leaves them out.
+            measured; StyleCLIP leaves them out, but flat pictures have their colours
+            from there.
     """
 
-    beta: Fraction = 0.2
-    num_channels: PositiveInt | None = None
+    beta: Fraction = 0.1
+    num_channels: PositiveInt | None = 20
     templates: Templates = field(default_factory=lambda: ["{}"])
-    include_colours: bool = False
+    include_colours: bool = True
 
     def rules(self) -> Iterator[Rule]:
         """Yield that each template has a place for the text."""
