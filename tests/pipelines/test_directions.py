@@ -102,8 +102,8 @@ def test_only_the_portraits_ship(env):
 
 def test_what_ships_is_what_the_portraits_load():
     catalog = open_config()["catalog"]
-    assert catalog["shipped_directions"]["filepath"] == (
-        catalog["directions"]["filepath"]
+    assert (
+        catalog["shipped_directions"]["filepath"] == (catalog["directions"]["filepath"])
     )
     shipped = read_directions(Path(catalog["directions"]["filepath"]))
     targets = open_config()["parameters"]["editing"]["targets"]
