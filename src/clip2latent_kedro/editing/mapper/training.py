@@ -238,7 +238,7 @@ def _describe_run(
         "identity_encoder": None if who is None else str(who.identity),
     }
     return Run(
-        entry=f"mapper of {target.name or target.target!r}",
+        entry=f"mapper of {target.name or target.target}",
         group=GROUP,
         settings={
             GROUP: own,
