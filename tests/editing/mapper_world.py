@@ -62,7 +62,7 @@ def train(name="red", teachers=TEACHERS, seed=0, start=None, **changes):
 def store(folder, name="red", teachers=TEACHERS, seed=0, **changes):
     """Train a mapper; return the file that it is stored in."""
     *_, state = train(name, teachers, seed, **changes)
-    weights = export_mapper(state, teachers, TARGETS[name], configure(**changes))
+    weights = export_mapper(state, TARGETS[name])
     MapperFolderDataset(filepath=str(folder)).save({name: weights})
     return folder / f"{name}.safetensors"
 

@@ -10,7 +10,6 @@ from editing.mapper_world import (
     TARGETS,
     TEACHERS,
     TallGenerator,
-    configure,
     make_mapper,
     random_w,
     store,
@@ -51,7 +50,7 @@ def test_its_identity_is_of_what_it_does(tmp_path):
         ]
     ):
         folder = tmp_path / str(number)
-        weights = export_mapper(changed, TEACHERS, target, configure())
+        weights = export_mapper(changed, target)
         MapperFolderDataset(filepath=str(folder)).save({"red": weights})
         digests.append(load_mapper(folder / "red.safetensors").identity.digest)
     assert digests[0] == digests[1] != digests[2]
