@@ -11,14 +11,14 @@ the second is our reading of it, which leaves alone what the two texts share.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.checked import Checked
+from clip2latent_kedro.checked import Checked, Rule
 from clip2latent_kedro.editing.edit import EditMethod, EditTarget, Source
 from clip2latent_kedro.editing.texts import embed_templates
 from clip2latent_kedro.generators import synthesise_latents
@@ -42,8 +42,13 @@ class Clip2GanEditSettings(Checked):
     """
 
     form: Literal["reconstruct", "residual"] = "residual"
-    bridge: Bridge = "none"
+    bridge: Bridge = "mean_shift"
     templates: list[str] = field(default_factory=lambda: ["{}"])
+
+    def rules(self) -> Iterator[Rule]:
+        """Yield that the templates have a place for a text."""
+        has_place = bool(self.templates) and all("{}" in t for t in self.templates)
+        yield has_place, "templates", "one text or more, each with {} in it"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,9 +77,9 @@ class PriorEditSettings(Checked):
     """
 
     prior: PriorName = "prior"
-    num_steps: PositiveInt = 4
+    num_steps: PositiveInt = 2
     guidance_scale: NonNegativeFloat = 1.0
-    start: Annotated[float, Interval(gt=0, le=1)] = 0.8
+    start: Annotated[float, Interval(gt=0, le=1)] = 0.7
     num_refinements: NonNegativeInt = 1
     around: Literal["picture", "sample"] = "picture"
     form: Literal["residual", "direct"] = "residual"
