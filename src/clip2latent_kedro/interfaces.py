@@ -147,20 +147,25 @@ class Judge(Protocol):
 
 @runtime_checkable
 class CertainJudge(Judge, Protocol):
-    """A judge that also says how sure it is, and what cannot be seen."""
-
-    def visible(self, values: Tensor) -> Tensor:
-        """Return which attributes of pictures can be seen, [n, num_attributes] bool.
-
-        Args:
-            values: What `classify` returned; sunglasses may hide the eyes' colour.
-        """
-        ...
+    """A judge that also says how sure it is, by calibrated probabilities."""
 
     def probabilities(self, image: Tensor) -> Sequence[Tensor]:
         """Return for each of `attributes` the values' probabilities, [n, num_values].
 
         Images, [n, 3, h, w], in [-1, 1]. Of those of which it says p, a share of about
         p is right.
+        """
+        ...
+
+
+@runtime_checkable
+class SightedJudge(Judge, Protocol):
+    """A judge that knows which attributes of a picture cannot be seen."""
+
+    def visible(self, values: Tensor) -> Tensor:
+        """Return which attributes can be seen, [n, num_attributes] bool.
+
+        Args:
+            values: What `classify` returned; sunglasses may hide the eyes' colour.
         """
         ...

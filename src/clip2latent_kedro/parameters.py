@@ -14,6 +14,8 @@ from clip2latent_kedro.checked import (
 )
 from clip2latent_kedro.editing.directions.config import DirectionsConfig
 from clip2latent_kedro.editing.edit import EditTarget
+from clip2latent_kedro.editing.global_directions.config import RelevanceConfig
+from clip2latent_kedro.editing.mapper.config import MapperConfig
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
 from clip2latent_kedro.methods import make_settings, read_groups
@@ -85,6 +87,8 @@ class EditingParameters(Checked):
 
     targets: dict[str, EditTarget]
     directions: DirectionsConfig
+    relevance: RelevanceConfig
+    mapper: MapperConfig
     audit: AuditConfig
 
     def rules(self) -> Iterator[Rule]:

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
-from world import ColourEncoder, ColourJudge, TurnedEncoder, make_models
+from world import (
+    ColourEncoder,
+    ColourJudge,
+    TurnedEncoder,
+    make_evaluation,
+    make_models,
+)
 
 from clip2latent_kedro.checked import Checked
 from clip2latent_kedro.editing import EDIT_METHODS, EditMethod, EditTarget
@@ -16,10 +22,16 @@ from clip2latent_kedro.editing.models import EditingModels
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import Latents
 from clip2latent_kedro.methods.method import UnavailableError
+from clip2latent_kedro.pipelines.editing.tables import (
+    difference_rows,
+    gather_found,
+    summary_rows,
+)
 from clip2latent_kedro.study.editing.choice import choose, choose_strength
 from clip2latent_kedro.study.editing.config import AuditConfig
-from clip2latent_kedro.study.editing.pictures import Originals
+from clip2latent_kedro.study.editing.pictures import Originals, Seen
 from clip2latent_kedro.study.editing.plan import Audit
+from clip2latent_kedro.study.editing.scores import make_ruler, score_edits
 from clip2latent_kedro.study.engine import find_pending, run_study
 
 RED = EditTarget("1 0 0", "0 0 0", attribute="red", value="yes", name="red")
@@ -255,12 +267,82 @@ def make_scores(gain, kept):
     return {**of_nobody, "gained": gained, "kept": stayed}
 
 
+class ForGreen(AddRed):
+    """There is one for green alone."""
+
+    @classmethod
+    def prepare(cls, settings, models, target):
+        if target.attribute != "green":
+            raise UnavailableError("There is no mapper of it. Train it.")
+        return super().prepare(settings, models, target)
+
+
+def test_a_row_that_lacks_one_target_is_reported_for_the_others(monkeypatch):
+    monkeypatch.setitem(EDIT_METHODS, "for_green", ForGreen)
+    green = EditTarget("0 1 0", "0 0 0", attribute="green", value="yes", name="green")
+    rows = {"green": {"method": "for_green", "green": 2.0, "red": 0.0}}
+    audit = make_audit(targets={"red": RED, "green": green}, rows=rows)
+    tuning = audit.plan_tuning()
+    choices = audit.choose(tuning, run(tuning))
+    reported = audit.plan_reported(choices)
+    results = run(reported)
+    (found,) = gather_found(audit, choices, reported, results)
+    assert found.scores.keys() == {"green"}
+    (row,) = summary_rows(audit, [found], make_evaluation(), 0)
+    assert row["num_targets"] == 1
+    assert row["problem"] == "There is no mapper of it. Train it."
+    assert row["area"] == pytest.approx(0.5, abs=0.05)  # none for the other target
+
+
+def test_rows_are_compared_over_the_targets_that_both_have(monkeypatch):
+    monkeypatch.setitem(EDIT_METHODS, "for_green", ForGreen)
+    green = EditTarget("0 1 0", "0 0 0", attribute="green", value="yes", name="green")
+    same = {"green": 2.0, "red": 0.0}
+    rows = {
+        "all": {"method": "add_red", **same},
+        "green": {"method": "for_green", **same},
+    }
+    targets = {"red": RED, "green": green}
+    audit = make_audit(targets=targets, rows=rows, baseline="all")
+    tuning = audit.plan_tuning()
+    choices = audit.choose(tuning, run(tuning))
+    reported = audit.plan_reported(choices)
+    found = gather_found(audit, choices, reported, run(reported))
+    (row,) = difference_rows(audit, found, make_evaluation())
+    assert row["num_targets"] == 1
+    assert row["gained"] == row["kept"] == 0
+
+
+def test_what_cannot_be_seen_and_what_may_change_is_no_blend_and_no_leak():
+    models = make_editing_models()
+    ruler = make_ruler(models, seed=0)
+    sure, unsure = torch.tensor([[0.9, 0.9]]), torch.tensor([[0.9, 0.5]])
+    before = Seen(torch.tensor([[0, 0]]), torch.tensor([[True, True]]), sure)
+    after = Seen(torch.tensor([[1, 1]]), torch.tensor([[True, True]]), unsure)
+    hidden = replace(after, visible=torch.tensor([[True, False]]))
+
+    def score(seen, target):
+        latents = Latents(torch.zeros(1, 2, 3))
+        found = score_edits(
+            seen, latents, before, target, None, models, ruler, certainty=0.7
+        )
+        return [float(found[name][0]) for name in ("gained", "kept", "blended")]
+
+    assert score(after, RED) == [1, 0, 1]
+    free = score(after, replace(RED, free=["green"]))
+    unseen = score(hidden, RED)
+    for gained, kept, blended in (free, unseen):
+        assert (gained, blended) == (1, 0)
+        assert np.isnan(kept)  # there is no other attribute
+
+
 @pytest.mark.parametrize(
     ("gain", "kept", "chosen"),
     [
         ([0.2, 0.8, 1.0], [1.0, 0.98, 0.9], 1),  # the last one spoils too much
         ([0.2, 0.8, 1.0], [0.9, 0.9, 0.85], 2),  # none keeps enough: gain less leakage
         ([0.5, 0.5, 0.5], [1.0, 1.0, 1.0], 0),  # the weakest of equals
+        ([0.0, 0.9], [1.0, 0.96], 1),  # what gains nothing is no choice
     ],
 )
 def test_the_strength_follows_its_rule(gain, kept, chosen):

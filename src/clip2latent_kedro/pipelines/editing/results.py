@@ -39,8 +39,9 @@ PUBLISHED = Section(
     "Published costs",
     [
         "StyleCLIP (Patashnik et al. 2021, arXiv 2103.17249), StyleGAN2 FFHQ at 1024 "
-        "px, as its table is quoted elsewhere; the table itself was not at hand, and "
-        "the machine is another one. Orders of magnitude compare, figures do not."
+        "px, as its table is quoted elsewhere: unverified, since the table itself was "
+        "not at hand. The machine is another one, too. Orders of magnitude compare, "
+        "figures do not."
     ],
     tables=[
         [
@@ -188,7 +189,8 @@ def write_report(
         else str(audit.models.identity_encoder.identity),
         pictures=f"{config.num_latents} random w of each target and seed, seeds from "
         f"{seed}, {config.num_seeds} of them; {config.num_tuning} others to choose by",
-        intervals=f"{evaluation.confidence:.0%}, bootstrap over pictures",
+        intervals=f"{evaluation.confidence:.0%}, over pictures: bootstrap of areas and "
+        f"of means over the targets, Student's t elsewhere",
     )
     chosen = edit_scores[edit_scores["chosen"]]
     meanings = [[SCORE_TITLES[name], text] for name, text in EDIT_SCORES.items()]

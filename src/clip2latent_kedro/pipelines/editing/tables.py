@@ -1,12 +1,13 @@
 """Tables of the audit: its curves, its summary, and differences."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from clip2latent_kedro.metrics.bootstrap import Interval, bootstrap_mean
+from clip2latent_kedro.metrics.student_t import t_interval
 from clip2latent_kedro.metrics.tradeoff import tradeoff_area
 from clip2latent_kedro.runtime import derive_seed
 from clip2latent_kedro.study.comparison import paired_difference
@@ -18,6 +19,8 @@ from clip2latent_kedro.study.engine import PlannedVariant, StoredResult
 from clip2latent_kedro.study.samples import Samples
 from clip2latent_kedro.study.tables import as_columns, format_settings
 
+GAIN_SCORES = ("gained", "kept", "direction", "identity")  # decide a curve
+AREA_RESAMPLES = 400  # of an area, whose every draw is as many hulls as targets
 SCORE_TITLES = {
     "row": "row",
     "gained": "gained",
@@ -37,6 +40,7 @@ SUMMARY_TITLES = {
     "seconds_each": "of many, s",
     "generator_seconds": "once a generator, s",
     "target_seconds": "once a text, s",
+    "num_targets": "targets",
     "num_pictures": "pictures",
     "problem": "problem",
 }
@@ -62,16 +66,16 @@ class Found:
     scores: Mapping[str, Samples]
     records: Mapping[str, Mapping[str, Any]]
 
-    def at_chosen(self, score: str) -> np.ndarray:
-        """Return a score at the chosen strengths, [num_targets, num_seeds, n]."""
-        rows = [s[score][self.chosen[target]] for target, s in self.scores.items()]
-        return np.array(rows, dtype=np.float64)
+    def by_picture(self, score: str, targets: Sequence[str]) -> np.ndarray:
+        """Return the mean of a score over targets, [num_seeds, n], NaN where none is.
 
-    def by_picture(self, score: str) -> np.ndarray:
-        """Return the mean of a score over the targets, [num_seeds, n], or NaN."""
-        values = self.at_chosen(score)
-        if not len(values):
-            return np.full((1, 1), np.nan)
+        Args:
+            score: At the chosen strength of each.
+            targets: One or more of those in `scores`.
+        """
+        values = np.array(
+            [self.scores[one][score][self.chosen[one]] for one in targets], np.float64
+        )  # [num_targets, num_seeds, n]
         counts = np.isfinite(values).sum(0)
         totals = np.nansum(values, axis=0)
         empty = np.full(totals.shape, np.nan)
@@ -112,7 +116,12 @@ def curve_rows(
         for target, scores in one.scores.items():
             gain, leakage = gain_and_leakage(scores)
             for number, strength in enumerate(one.strengths):
-                flat = {k: scores[k][number].ravel() for k in EDIT_SCORES}
+                of_pictures = {k: scores[k][number].ravel() for k in EDIT_SCORES}
+                intervals = {
+                    name: t_interval(applying.tolist(), evaluation.confidence)
+                    for name, values in of_pictures.items()
+                    if len(applying := values[np.isfinite(values)]) > 1
+                }
                 yield {
                     "row": one.name,
                     "target": target,
@@ -121,7 +130,7 @@ def curve_rows(
                     "chosen": number == one.chosen[target],
                     "gain": gain[number],
                     "leakage": leakage[number],
-                    **as_columns(_intervals(flat, evaluation, seed)),
+                    **as_columns(intervals),
                 }
 
 
@@ -131,20 +140,24 @@ def summary_rows(
     """Yield the means over the targets of each row, and what it costs."""
     for one in found:
         problems = [r["problem"] for r in one.records.values() if r["problem"]]
-        flat = {name: one.by_picture(name).ravel() for name in EDIT_SCORES}
-        intervals = _intervals(flat, evaluation, seed)
-        areas = [
-            tradeoff_area(*gain_and_leakage(s), limit=audit.config.max_leakage)
-            for s in one.scores.values()
-        ]
-        failed = [0.0] * len(problems)
+        intervals = {}
+        if one.scores:
+            flat = {
+                name: one.by_picture(name, list(one.scores)).ravel()
+                for name in EDIT_SCORES
+            }
+            intervals = _intervals(flat, evaluation, seed)
+            intervals = {
+                "area": _area_interval(audit, one, evaluation, seed),
+                **intervals,
+            }
         made = [r for r in one.records.values() if not r["problem"]]
         row = audit.rows[one.name]
         tried = row.tried[one.choice.tried]
         yield {
             "row": one.name,
-            "area": float(np.mean([*areas, *failed])),
             **as_columns(intervals),
+            "num_targets": len(one.scores),
             "seconds_one": _median(made, "seconds_one"),
             "seconds_each": _median(made, "seconds_each"),
             "generator_seconds": _median_preparation(made, "generator"),
@@ -170,12 +183,13 @@ def difference_rows(
     for one in found:
         if one is baseline:
             continue
+        common = [target for target in one.scores if target in baseline.scores]
+        if not common:
+            continue
         differences = {}
         for score in EDIT_SCORES:
-            ours, theirs = one.by_picture(score), baseline.by_picture(score)
+            ours, theirs = (row.by_picture(score, common) for row in (one, baseline))
             num = min(ours.shape[1], theirs.shape[1])
-            if len(ours) != len(theirs):
-                continue
             difference = paired_difference(
                 ours[:, :num].ravel(),
                 theirs[:, :num].ravel(),
@@ -183,7 +197,38 @@ def difference_rows(
             )
             if difference is not None:
                 differences[score] = difference
-        yield {"row": one.name, **as_columns(differences)}
+        yield {"row": one.name, "num_targets": len(common), **as_columns(differences)}
+
+
+def _area_interval(
+    audit: Audit, found: Found, evaluation: EvaluationConfig, seed: int
+) -> Interval:
+    """Return the area of a row, the mean over all targets, with its interval.
+
+    Pictures are drawn again with replacement, the same ones for each target. A target
+    for which the row failed has no area.
+    """
+
+    def mean_area(pictures: np.ndarray | None) -> float:
+        areas = []
+        for scores in found.scores.values():
+            drawn = {
+                name: scores[name].reshape(len(scores[name]), -1)[:, pictures]
+                if pictures is not None
+                else scores[name]
+                for name in GAIN_SCORES
+            }
+            gain, leakage = gain_and_leakage(drawn)
+            areas.append(tradeoff_area(gain, leakage, limit=audit.config.max_leakage))
+        return sum(areas) / len(found.records)
+
+    num = next(iter(found.scores.values()))["kept"][0].size
+    random = np.random.default_rng(derive_seed(seed, "bootstrap"))
+    draws = min(evaluation.num_resamples, AREA_RESAMPLES)
+    areas = [mean_area(random.integers(num, size=num)) for _ in range(draws)]
+    tail = (1 - evaluation.confidence) / 2
+    low, high = np.quantile(areas, [tail, 1 - tail])
+    return Interval(mean_area(None), float(low), float(high))
 
 
 def _intervals(

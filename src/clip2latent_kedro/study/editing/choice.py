@@ -37,8 +37,8 @@ def strength_rule(least_kept: float) -> str:
     """Return how a strength is chosen, for people."""
     return (
         f"Of the strengths, target by target, the one of the largest gain among those "
-        f"that keep {least_kept:.0%} of the other attributes; if none does, the one of "
-        f"the largest gain less leakage."
+        f"that gain anything and keep {least_kept:.0%} of the other attributes; if "
+        f"there is none, the one of the largest gain less leakage."
     )
 
 
@@ -94,7 +94,7 @@ def choose(
 def choose_strength(scores: Samples, least_kept: float) -> int:
     """Return the number of the strength to report (see `strength_rule`)."""
     gain, leakage = gain_and_leakage(scores)
-    allowed = np.flatnonzero(leakage <= 1 - least_kept + 1e-9)
+    allowed = np.flatnonzero((leakage <= 1 - least_kept + 1e-9) & (gain > 0))
     if len(allowed):
         return int(allowed[np.argmax(gain[allowed])])
     return int(np.argmax(gain - leakage))

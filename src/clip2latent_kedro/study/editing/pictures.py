@@ -10,7 +10,7 @@ from clip2latent_kedro.editing.edit import EditTarget
 from clip2latent_kedro.editing.models import EditingModels
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators import synthesise_latents
-from clip2latent_kedro.interfaces import CertainJudge
+from clip2latent_kedro.interfaces import CertainJudge, SightedJudge
 from clip2latent_kedro.latents import Latents
 from clip2latent_kedro.runtime import make_generator
 
@@ -24,7 +24,8 @@ class Seen:
 
     Attributes:
         values: The judge's value indices, [n, num_attributes] int.
-        visible: Which attributes can be seen, [n, num_attributes] bool.
+        visible: Which attributes can be seen, [n, num_attributes] bool; all, of a judge
+            that does not say.
         certainty: Largest probability of each attribute, [n, num_attributes].
         held_out: Embedding by the encoder that only scores, [n, its clip_dim].
         identity: Features of who is in it, [n, d].
@@ -58,10 +59,13 @@ def look_at(image: Tensor, models: EditingModels) -> Seen:
     identity = models.identity_encoder
     values = None if judge is None else judge.classify(image)
     visible = certainty = None
-    if isinstance(judge, CertainJudge):
-        assert values is not None
-        tops = [rows.amax(dim=1) for rows in judge.probabilities(image)]
-        visible, certainty = judge.visible(values), torch.stack(tops, dim=1)
+    if values is not None:
+        visible = torch.ones_like(values, dtype=torch.bool)
+        if isinstance(judge, SightedJudge):
+            visible = judge.visible(values)
+        if isinstance(judge, CertainJudge):
+            tops = [rows.amax(dim=1) for rows in judge.probabilities(image)]
+            certainty = torch.stack(tops, dim=1)
     return Seen(
         values,
         visible,

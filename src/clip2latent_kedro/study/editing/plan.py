@@ -62,18 +62,14 @@ class Audit:
         self.rows: dict[str, EditRow] = {}
         self.lacking: dict[str, str] = {}
         for name, row in config.read_rows().items():
-            try:
-                for tried in row.tried:
-                    self._prepare(name, row, tried, next(iter(targets.values())))
-            except UnavailableError as error:
-                if name in config.chosen_names:
-                    raise
-                self.lacking[name] = str(error)
-                logger.warning("Without the row %s: %s", name, error)
+            problem = self._find_lacking(name, row)
+            if problem is None:
+                self.rows[name] = row
                 continue
-            except InputError:
-                pass  # of one target; its variant will say so
-            self.rows[name] = row
+            if name in config.chosen_names:
+                raise problem
+            self.lacking[name] = str(problem)
+            logger.warning("Without the row %s: %s", name, problem)
         if not self.rows:
             reasons = " ".join(self.lacking.values())
             msg = f"There is no way of editing to audit. {reasons}"
@@ -169,6 +165,20 @@ class Audit:
         )
         compute = partial(self._measure, edit, seeds, protocol)
         return PlannedVariant(variant, settings, depends_on, compute)
+
+    def _find_lacking(self, name: str, row: EditRow) -> UnavailableError | None:
+        """Return what a row lacks for every target; None if it can have one."""
+        problem = None
+        for target in self.targets.values():
+            try:
+                self._prepare(name, row, row.tried[0], target)
+            except UnavailableError as error:
+                problem = error
+            except InputError:
+                return None  # its variant will say so
+            else:
+                return None
+        return problem
 
     def _prepare(
         self, name: str, row: EditRow, tried: Mapping[str, Any], target: EditTarget

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from clip2latent_kedro.editing.edit import EditTarget
 from clip2latent_kedro.editing.models import EditingModels
 from clip2latent_kedro.interfaces import StyledGenerator
-from clip2latent_kedro.latents import LatentGaussian, Latents
+from clip2latent_kedro.latents import STD_FLOOR, LatentGaussian, Latents
 from clip2latent_kedro.methods.optimisation.coordinates import fit_generator_gaussian
 from clip2latent_kedro.runtime import make_generator
 from clip2latent_kedro.study.editing.pictures import Seen
@@ -21,7 +21,7 @@ EDIT_SCORES = {
     "kept": "Share of the other attributes, where they can be seen, that stayed",
     "identity": "Cosine of the identity features before and after",
     "direction": "Cosine of the edit and of the two texts, by the held-out encoder",
-    "blended": "Share of pictures with an attribute of which the judge is not certain",
+    "blended": "Share of pictures in which the judge is not certain of an attribute",
     "blended_before": "The same before the edit",
     "w_distance": "Distance of w from the mean, over the spread; of edits in w",
     "style_distance": "The same of the styles, channel by channel; random w have 1",
@@ -55,7 +55,8 @@ def make_ruler(models: EditingModels, *, seed: int) -> Ruler:
     z = torch.randn(_NUM_STYLES, generator.z_dim, generator=random)
     styles = generator.styles(generator.mapping(z.to(device)))
     std, mean = torch.std_mean(styles, dim=0)
-    return Ruler(gaussian, mean, std.clamp_min(1e-8))
+    floor = max(STD_FLOOR * float(std.median()), 1e-8)  # some channels hardly move
+    return Ruler(gaussian, mean, std.clamp_min(floor))
 
 
 @torch.no_grad()
@@ -91,15 +92,17 @@ def score_edits(
             column = edited.values[:, names.index(target.attribute)]
             wanted = judge.attributes[target.attribute].index(str(target.value))
             found["gained"] = column == wanted
-        others = torch.tensor([name not in _changing(target) for name in names])
-        counted = others.to(edited.values.device).expand(edited.values.shape)
-        if edited.visible is not None and original.visible is not None:
-            counted = counted & edited.visible & original.visible
+        assert edited.visible is not None
+        assert original.visible is not None
+        free = torch.tensor([name in target.free for name in names])
+        asked = torch.tensor([name == target.attribute for name in names])
+        counted = ~(free | asked).to(edited.visible) & edited.visible & original.visible
         same = (edited.values == original.values) & counted
         found["kept"] = same.sum(1) / counted.sum(1)
-    for name, seen in (("blended", edited), ("blended_before", original)):
-        if seen.certainty is not None and seen.visible is not None:
-            found[name] = ((seen.certainty < certainty) & seen.visible).any(1)
+        for name, seen in (("blended", edited), ("blended_before", original)):
+            if seen.certainty is not None and seen.visible is not None:
+                shown = seen.visible & ~free.to(seen.visible)
+                found[name] = ((seen.certainty < certainty) & shown).any(1)
     if edited.identity is not None and original.identity is not None:
         found["identity"] = F.cosine_similarity(edited.identity, original.identity)
     if edited.held_out is not None and text_direction is not None:
@@ -137,7 +140,3 @@ def average_pictures(scores: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     means = np.full(len(values), np.nan)
     np.divide(totals, counts, out=means, where=counts > 0)
     return means
-
-
-def _changing(target: EditTarget) -> set[str | None]:
-    return {target.attribute, *target.free}
