@@ -101,7 +101,7 @@ def test_what_is_lacking_is_told(state, model, tmp_path):
     without_mean = load(tmp_path / "no_mean.safetensors", state, None)
     with pytest.raises(UnavailableError, match="bridge must be none for a clip2gan th"):
         prepare(without_mean, bridge="mean_shift")
-    with pytest.raises(InputError, match="templates must be one text or more, each wi"):
+    with pytest.raises(InputError, match="templates must be imagenet or a list"):
         prepare(model, templates=["a photo"])
 
 

@@ -118,8 +118,7 @@ def test_a_noise_alone_does_not_decide_what_a_stochastic_sampler_draws(changes):
     condition, x_T = prior.join_condition(torch.ones(1, 3)), torch.zeros(1, 1, 3)
     with pytest.raises(InputError, match="x_T is all the noise that there is, got dd"):
         sample_from_noise(prior, x_T, condition, make_sampling(**changes))
+    prior.guidance_range = (1.0, 1.0)
+    guided = make_sampling(sampler="ddim", guidance_scale=2.0)
     with pytest.raises(InputError, match="must be 1 to 1 for this prior"):
-        prior.guidance_range = (1.0, 1.0)
-        sample_from_noise(
-            prior, x_T, condition, make_sampling(sampler="ddim", guidance_scale=2.0)
-        )
+        sample_from_noise(prior, x_T, condition, guided)
