@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 from torch import nn
-from world import ColourEncoder, ColourGenerator, make_models, make_prior, make_sampling, seeded
+from world import (
+    ColourEncoder,
+    ColourGenerator,
+    make_models,
+    make_prior,
+    make_sampling,
+    seeded,
+)
 
 from clip2latent_kedro.editing.inversion.config import ADA_PROJECTOR, InversionConfig
 from clip2latent_kedro.editing.inversion.distance import (
@@ -86,6 +93,11 @@ def make_editing(generator=None, **changes):
     return EditingModels(models=models, **changes)
 
 
+def make_sampled(spread):
+    priors = {"prior": make_prior(spread)}
+    return make_editing(models={"sampling": make_sampling(), "priors": priors})
+
+
 def project_all(generator, target, config, start=None, spread=SPREAD, seed=0):
     distance = make_distance(None, config)
     if start is None:
@@ -103,9 +115,7 @@ def test_a_picture_of_the_generator_is_found(space):
     assert len(steps) == config.num_steps + 1
     found = steps[-1]
     total = found.w if space != "s" else found.w + found.style_offset.view(-1, 2, 3)
-    torch.testing.assert_close(
-        total.mean(dim=1), target[:, :, 0, 0], atol=2e-3, rtol=0
-    )
+    torch.testing.assert_close(total.mean(dim=1), target[:, :, 0, 0], atol=2e-3, rtol=0)
     assert torch.equal(steps[0].w, SPREAD.mean.expand(2, -1, -1))
     if space == "w":
         assert torch.equal(found.w[:, 0], found.w[:, 1])
@@ -215,9 +225,7 @@ def test_moved_noise_maps_fit_what_w_cannot():
     generator = NoisyColours(strength=0.5)
     pattern = torch.randn(16, 16, generator=seeded())
     target = colours([0.4, -0.2, 0.1], side=16) + 0.5 * pattern
-    config = InversionConfig(
-        **{**vars(CONFIG), "noise_weight": 1e-3, "num_steps": 100}
-    )
+    config = InversionConfig(**{**vars(CONFIG), "noise_weight": 1e-3, "num_steps": 100})
     (*_, found) = project_all(generator, target, config)
     mean = target.mean(dim=(2, 3))
     torch.testing.assert_close(found.w[:, 0], mean, atol=0.02, rtol=0)
@@ -271,7 +279,7 @@ def test_batches_do_not_matter():
 def test_the_prior_starts_at_the_nearest_of_its_samples():
     """Its samples have mean 0.1, -0.2, 0.3 plus half the condition, and a spread."""
     target = colours([0.5, -0.5, 0.25])
-    models = make_editing(models={"sampling": make_sampling(), "priors": {"prior": make_prior(0.8)}})
+    models = make_sampled(0.8)
     starts = []
     for number in (1, 8, 64):
         config = InversionConfig(
@@ -295,9 +303,9 @@ def test_what_is_lacking_is_named():
         config = InversionConfig(**{"perceptual_weight": 0.0, **settings})
         invert_pictures(target, models, config, seed=0)
 
-    with pytest.raises(UnavailableError, match="no perceptual loss 'judge'. Put its"):
+    with pytest.raises(UnavailableError, match=r"no perceptual loss 'judge'. Put its"):
         ask(ready, perceptual_weight=1.0)
-    with pytest.raises(UnavailableError, match="no image_inverter. Run the pipeline"):
+    with pytest.raises(UnavailableError, match=r"no image_inverter. Run the pipeline"):
         ask(ready, start="encoder")
     with pytest.raises(UnavailableError, match="'student' has not been made yet"):
         ask(ready, prior="student")
@@ -332,7 +340,7 @@ def test_a_generator_without_gradients_is_refused():
 
 def test_colour_encoder_is_what_the_prior_is_given():
     """The condition is the embedding of the fitted picture, whatever its size."""
-    models = make_editing(models={"sampling": make_sampling(), "priors": {"prior": make_prior(0.0)}})
+    models = make_sampled(0.0)
     config = InversionConfig(num_steps=0, perceptual_weight=0.0)
     small, large = (colours([0.5, -0.5, 0.25], side=side) for side in (4, 12))
     one, other = (invert_pictures(x, models, config, seed=0).w for x in (small, large))

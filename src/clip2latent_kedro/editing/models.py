@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from clip2latent_kedro.editing.directions.direction import Direction
 from clip2latent_kedro.editing.global_directions.relevance import ChannelRelevance
-from clip2latent_kedro.editing.mapper.mapper import StyleMapper
 from clip2latent_kedro.editing.inversion.inverter import ImageInverter
+from clip2latent_kedro.editing.mapper.mapper import StyleMapper
 from clip2latent_kedro.interfaces import Encoder, Generator, PerceptualLoss
 from clip2latent_kedro.methods.models import Models
 

@@ -40,7 +40,8 @@ class ChannelAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return [n, channels, h, w] of the same."""
         hidden = functional.relu(self.fc1(x.mean(dim=(2, 3), keepdim=True)))
-        return x * self.fc2(hidden).sigmoid()
+        gate: Tensor = self.fc2(hidden).sigmoid()
+        return x * gate
 
 
 class Block(nn.Module):

@@ -73,7 +73,8 @@ class VggFeatures(nn.Module):
         Args:
             image: [n, 3, h, w], of 16 pixels a side or more.
         """
-        x, found = image, []
+        x = image
+        found: list[Tensor] = []
         for numbers, _ in _PARTS:
             if found:
                 x = functional.max_pool2d(x, 2)

@@ -18,7 +18,8 @@ class PixelLoss:
     def features(self, image: Tensor) -> Tensor:
         """Return features, [n, 3 h w], of images [n, 3, h, w] in [-1, 1]."""
         pixels = image.flatten(1)
-        return pixels / pixels.shape[1] ** 0.5
+        features: Tensor = pixels / pixels.shape[1] ** 0.5
+        return features
 
     def to(self, device: str) -> "PixelLoss":
         """Return self: it has no weights."""

@@ -1,6 +1,7 @@
 """The training of an encoder, picture -> w, on pictures of random w."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Annotated
@@ -18,8 +19,8 @@ from clip2latent_kedro.checked import (
 )
 from clip2latent_kedro.editing.inversion.inverter import InverterNetwork
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.interfaces import Generator
 from clip2latent_kedro.images import quantise, uint8_to_image
+from clip2latent_kedro.interfaces import Generator
 from clip2latent_kedro.latents import (
     LatentStatistics,
     measure_statistics,
@@ -158,7 +159,7 @@ def _prepare(
 
     # In memory as a picture has them in a file: a step costs the encoder alone.
     w = _latents(pairs, config)
-    levels = _draw_levels(draw, w)
+    levels = _draw_levels(draw, w, title="pictures to learn")
     x0 = statistics.normalise(w).to(device)
     last = slice(len(pairs) - config.val_pairs, len(pairs))
     held_out = torch.from_numpy(pairs.take(last)[0])
@@ -173,7 +174,8 @@ def _prepare(
         return {"image": image + config.noise * noise, "x0": x0[rows]}
 
     def loss(image: Tensor, x0: Tensor) -> Tensor:
-        return (network(image) - x0).square().mean()
+        x: Tensor = network(image)
+        return (x - x0).square().mean()
 
     @torch.no_grad()
     def measure(step: int, is_validated: bool) -> dict[str, float]:
@@ -204,10 +206,21 @@ def _prepare(
 
 
 @torch.no_grad()
-def _draw_levels(draw: Callable[[Tensor], Tensor], w: Tensor) -> Tensor:
-    """Return the pictures of w, uint8 [n, side, side, 3], on the CPU."""
+def _draw_levels(
+    draw: Callable[[Tensor], Tensor], w: Tensor, title: str | None = None
+) -> Tensor:
+    """Return the pictures of w, uint8 [n, side, side, 3], on the CPU.
+
+    Args:
+        draw: w -> images.
+        w: [n, num_latents, w_dim].
+        title: What a progress bar says; None for no bar.
+    """
+    bar: AbstractContextManager[Callable[..., None]] = nullcontext(lambda count: None)
+    if title is not None:
+        bar = progress_bar(title, total=len(w), unit="pictures")
     levels = []
-    with progress_bar("pictures to learn", total=len(w), unit="pictures") as advance:
+    with bar as advance:
         for part in torch.split(w, _AT_ONCE):
             levels.append(quantise(draw(part)).cpu())
             advance(len(part))

@@ -1,8 +1,8 @@
 """StyleGAN2's noise maps, as far as a projector moves them.
 
 A map that is free to be anything would paint the picture itself. It is kept noise: its
-neighbours may not be correlated at any scale, and mean and variance stay 0 and 1 (Karras
-et al. 2020, arXiv 1912.04958, appendix D; NVIDIA's projector).
+neighbours may not be correlated at any scale, and mean and variance stay 0 and 1
+(Karras et al. 2020, arXiv 1912.04958, appendix D; NVIDIA's projector).
 """
 
 from collections.abc import Iterator, Mapping

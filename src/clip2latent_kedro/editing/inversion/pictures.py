@@ -1,8 +1,8 @@
 """The pictures that a user gives, inverted one by one, and what it came to.
 
-What is stored of a picture is named by a digest of all that it depends on: the picture's
-own pixels, the settings, the models and the code. Neither the other pictures nor the size
-of a batch is in it. What a killed run has inverted is found again by its name.
+What is stored of a picture is named by a digest of all that it depends on: its pixels,
+the settings, the models and the code. Neither the other pictures nor the size of a
+batch is in it. What a killed run has inverted is found again by its name.
 """
 
 import hashlib
@@ -127,7 +127,7 @@ def describe_inversions(
         name: None if model is None else model.identity.digest
         for name, model in beside.items()
     }
-    used = [models.generator, models.models.encoder, *beside.values()]
+    used: list[object] = [models.generator, models.models.encoder, *beside.values()]
     if config.start == "prior" and config.prior in models.models.priors:
         prior = models.models.priors[config.prior]
         used.append(prior)

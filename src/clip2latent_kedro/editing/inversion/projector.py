@@ -6,8 +6,8 @@ appendix D), for several pictures at once and in other spaces and from other sta
     minimise  d(G(w + n), picture) + weight * noise_penalty(noise maps)
 
 by Adam, whose learning rate rises over 5 % of the steps and falls over the last 25 %,
-with noise n on w of standard deviation 0.05 sigma_w max(0, 1 - t / 0.75)^2 at the share t
-of the steps. Each row of a batch descends by itself.
+with noise n on w of standard deviation 0.05 sigma_w max(0, 1 - t / 0.75)^2 at the share
+t of the steps. Each row of a batch descends by itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -94,10 +94,8 @@ class MovedLatents:
     def snapshot(self) -> Latents:
         """Return a copy of the latents, without noise."""
         found = self.latents()
-        offset = found.style_offset
-        return Latents(
-            found.w.detach().clone(), None if offset is None else offset.detach().clone()
-        )
+        w, offset = found.w.detach().clone(), found.style_offset
+        return Latents(w, None if offset is None else offset.detach().clone())
 
 
 def project(

@@ -61,12 +61,12 @@ def start_at_prior(
         raise UnavailableError(msg)
     sampling = adapt_sampling(prior, models.models.sampling)
     model = models.models.text_to_image(prior)
-    draw = {"num_samples": config.num_candidates, "seed": seed}
+    number = config.num_candidates
     found = []
     for picture in pictures:
         embedded = embed_queries(model.encoder, [picture], models.device)
-        condition = model.condition(embedded, sampling, **draw)
-        (w,) = model.sample_w(condition, sampling, **draw)
+        condition = model.condition(embedded, sampling, num_samples=number, seed=seed)
+        (w,) = model.sample_w(condition, sampling, num_samples=number, seed=seed)
         wanted = distance.features(picture[None])
         batches = torch.split(w, models.models.image_batch_size)
         far = [distance.between(model.synthesise(rows), wanted) for rows in batches]

@@ -182,7 +182,8 @@ def collect(
         the errors, `seconds`, `file`, `problem`.
     """
     rows: list[dict[str, Any]] = []
-    given, found = [], []
+    given: list[np.ndarray] = []
+    found: list[np.ndarray] = []
     for path, record in records.items():
         name = name_inversion(path, record)
         arrays, facts = latents[name]
