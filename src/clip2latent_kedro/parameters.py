@@ -12,12 +12,15 @@ from clip2latent_kedro.checked import (
     change_settings,
     read_settings,
 )
+from clip2latent_kedro.editing.directions.config import DirectionsConfig
 from clip2latent_kedro.editing.edit import EditTarget
+from clip2latent_kedro.editing.global_directions.config import RelevanceConfig
 from clip2latent_kedro.editing.inversion.config import InversionConfig
 from clip2latent_kedro.editing.inversion.inverter_training import (
     InverterTrainingConfig,
 )
 from clip2latent_kedro.editing.inversion.pictures import InputPictures
+from clip2latent_kedro.editing.mapper.config import MapperConfig
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
 from clip2latent_kedro.methods import make_settings, read_groups
@@ -33,6 +36,7 @@ from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.ablation.config import GROUPS, OWN, AblationConfig
 from clip2latent_kedro.study.config import EvaluationConfig, read_rows
+from clip2latent_kedro.study.editing.config import AuditConfig
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.validation import ValidationConfig
 from clip2latent_kedro.worlds.portraits.clip import (
@@ -87,6 +91,10 @@ class EditingParameters(Checked):
     """`params:editing`: changes of pictures after they were sampled."""
 
     targets: dict[str, EditTarget]
+    directions: DirectionsConfig
+    relevance: RelevanceConfig
+    mapper: MapperConfig
+    audit: AuditConfig
     inversion: InversionConfig
     inverter: InverterTrainingConfig
 

@@ -7,6 +7,7 @@ from clip2latent_kedro.pipelines import (
     baselines,
     data_generation,
     distillation,
+    editing,
     evaluation,
     inference,
     inversion,
@@ -17,6 +18,7 @@ from clip2latent_kedro.pipelines import (
     sweep,
     training,
 )
+from clip2latent_kedro.pipelines.editing import directions, mappers, relevance
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -36,10 +38,14 @@ def register_pipelines() -> dict[str, Pipeline]:
         "inverter": inverter.create_pipeline(),
         "sweep": sweep.create_pipeline(),
         "ablation": ablation.create_pipeline(),
+        "editing": editing.create_pipeline(),
         "portraits": portraits.create_pipeline(),
         "published": published.create_pipeline(),
         "export": published.create_export_pipeline(),
         "baselines": baselines.create_pipeline(),
+        "directions": directions.create_pipeline(),
+        "relevance": relevance.create_pipeline(),
+        "mappers": mappers.create_mappers_pipeline(),
     }
     pipelines = {
         name: Pipeline(nodes, namespace=name, prefix_datasets_with_namespace=False)

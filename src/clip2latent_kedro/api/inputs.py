@@ -4,14 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from clip2latent_kedro.conditioning import Query
+from clip2latent_kedro.editing.directions.files import (
+    ENDINGS,
+    as_numbers,
+    read_one_direction,
+)
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.generators.state_dicts import read_tensor
 from clip2latent_kedro.images import read_image
-from clip2latent_kedro.reading import read_npy
 
 Edit = Tensor | np.ndarray | str | Path
 
@@ -61,8 +63,9 @@ def read_edit(edit: Edit, num_images: int, num_ws: int, w_dim: int) -> Tensor:
     """Return directions that can be added to w, [num_images or 1, num_ws or 1, w_dim].
 
     Args:
-        edit: Tensor, array, or the path of a `.pt` or `.npy` file, which is read
-            without running anything that it may hold. [w_dim] is one for all layers
+        edit: Tensor, array, or the path of a file with one direction (see
+            `editing.directions.files`), which is read without running anything that it
+            may hold. [w_dim] is one for all layers
             and images, [num_ws, w_dim] one for each layer; a further axis in front is
             that of the images.
         num_images: How many w there are.
@@ -72,7 +75,7 @@ def read_edit(edit: Edit, num_images: int, num_ws: int, w_dim: int) -> Tensor:
     Raises:
         InputError: If the file, the shape or a number is wrong.
     """
-    given = _read_file(Path(edit)) if isinstance(edit, str | Path) else edit
+    given = _read_file(Path(edit), num_ws) if isinstance(edit, str | Path) else edit
     is_array = isinstance(given, Tensor | np.ndarray)
     shape = tuple(given.shape) if is_array else ()
     images, layers, channels = (*(1,) * (3 - len(shape)), *shape)[:3]
@@ -85,12 +88,7 @@ def read_edit(edit: Edit, num_images: int, num_ws: int, w_dim: int) -> Tensor:
             f"this generator's w."
         )
         raise InputError(msg)
-    if isinstance(given, np.ndarray) and given.dtype.kind in "fiu":
-        given = torch.from_numpy(given.astype(np.float32))
-    if not isinstance(given, Tensor) or not given.isfinite().all():
-        msg = f"edit must hold finite numbers, got {given.dtype} that are not."
-        raise InputError(msg)
-    return given.detach().float().cpu().view(images, layers, channels)
+    return as_numbers(given, "edit").view(images, layers, channels)
 
 
 def _as_part(prompt: Any) -> str | Tensor:
@@ -110,12 +108,13 @@ def _is_weighted_list(prompts: Any) -> bool:
     )
 
 
-def _read_file(path: Path) -> Tensor | np.ndarray:
+def _read_file(path: Path, num_ws: int) -> Tensor | np.ndarray:
     try:
-        return read_npy(path) if path.suffix == ".npy" else read_tensor(path)
+        return read_one_direction(path, num_ws)
     except InputError as error:
         msg = (
-            f"edit must be the path of a .npy file or of a .pt file with one tensor, "
-            f"but {path} could not be read ({str(error).rstrip('.')})."
+            f"edit must be the path of a file with one direction, "
+            f"{', '.join(ENDINGS)}, but {path} could not be read "
+            f"({str(error).rstrip('.')})."
         )
         raise InputError(msg) from error

@@ -14,6 +14,10 @@ from clip2latent_kedro.datasets.folders import (
     PictureFolderDataset,
     ValidationPicturesDataset,
 )
+from clip2latent_kedro.datasets.mappers import (
+    MapperFolderDataset,
+    WeightsFolderDataset,
+)
 from clip2latent_kedro.datasets.models import ModelDataset
 from clip2latent_kedro.datasets.optional import NothingDataset
 from clip2latent_kedro.datasets.pretrained import PretrainedFolderDataset
@@ -21,6 +25,7 @@ from clip2latent_kedro.datasets.priors import CheckpointDataset, PriorDataset
 from clip2latent_kedro.datasets.prompts import PromptFileDataset, PromptTableDataset
 from clip2latent_kedro.datasets.published import PublishedDataset
 from clip2latent_kedro.datasets.zarr_pairs import ZarrPairsDataset
+from clip2latent_kedro.datasets.zarr_relevance import ZarrRelevanceDataset
 
 __all__ = [
     "ArrayFolderDataset",
@@ -28,6 +33,7 @@ __all__ = [
     "FileCopyDataset",
     "HTMLReportDataset",
     "JsonFolderDataset",
+    "MapperFolderDataset",
     "ModelDataset",
     "NothingDataset",
     "NpzDataset",
@@ -41,5 +47,7 @@ __all__ = [
     "ReportFolderDataset",
     "ValidationPicturesDataset",
     "WeightsDataset",
+    "WeightsFolderDataset",
     "ZarrPairsDataset",
+    "ZarrRelevanceDataset",
 ]
