@@ -15,6 +15,11 @@ from clip2latent_kedro.checked import (
 from clip2latent_kedro.editing.directions.config import DirectionsConfig
 from clip2latent_kedro.editing.edit import EditTarget
 from clip2latent_kedro.editing.global_directions.config import RelevanceConfig
+from clip2latent_kedro.editing.inversion.config import InversionConfig
+from clip2latent_kedro.editing.inversion.inverter_training import (
+    InverterTrainingConfig,
+)
+from clip2latent_kedro.editing.inversion.pictures import InputPictures
 from clip2latent_kedro.editing.mapper.config import MapperConfig
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
@@ -90,6 +95,8 @@ class EditingParameters(Checked):
     relevance: RelevanceConfig
     mapper: MapperConfig
     audit: AuditConfig
+    inversion: InversionConfig
+    inverter: InverterTrainingConfig
 
     def rules(self) -> Iterator[Rule]:
         """Yield that there is a target."""
@@ -118,6 +125,7 @@ class Parameters(Checked):
     portraits: PortraitsParameters
     baselines: BaselinesParameters
     editing: EditingParameters
+    inversion: InputPictures
 
     def rules(self) -> Iterator[Rule]:
         """Yield that the device is there, and that a validation finds its best."""
