@@ -1,19 +1,13 @@
-"""What a caller hands over: configurations, prompts and directions of edits."""
+"""What a caller hands over: configurations and prompts."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from clip2latent_kedro.conditioning import Query
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.generators.state_dicts import read_tensor
 from clip2latent_kedro.images import read_image
-from clip2latent_kedro.reading import read_npy
-
-Edit = Tensor | np.ndarray | str | Path
 
 
 def plain_config(cfg: Any) -> Any:
@@ -57,42 +51,6 @@ def as_queries(prompts: Any) -> list[Query]:
     ]
 
 
-def read_edit(edit: Edit, num_images: int, num_ws: int, w_dim: int) -> Tensor:
-    """Return directions that can be added to w, [num_images or 1, num_ws or 1, w_dim].
-
-    Args:
-        edit: Tensor, array, or the path of a `.pt` or `.npy` file, which is read
-            without running anything that it may hold. [w_dim] is one for all layers
-            and images, [num_ws, w_dim] one for each layer; a further axis in front is
-            that of the images.
-        num_images: How many w there are.
-        num_ws: Layers of the generator.
-        w_dim: Channels of w.
-
-    Raises:
-        InputError: If the file, the shape or a number is wrong.
-    """
-    given = _read_file(Path(edit)) if isinstance(edit, str | Path) else edit
-    is_array = isinstance(given, Tensor | np.ndarray)
-    shape = tuple(given.shape) if is_array else ()
-    images, layers, channels = (*(1,) * (3 - len(shape)), *shape)[:3]
-    fits = images in (1, num_images) and layers in (1, num_ws) and channels == w_dim
-    if not is_array or not 1 <= len(shape) <= 3 or not fits:
-        found = list(shape) if is_array else type(given).__name__
-        msg = (
-            f"edit must have the shape [{w_dim}], [1 or {num_ws}, {w_dim}] or [1 or "
-            f"{num_images}, 1 or {num_ws}, {w_dim}], got {found}. Use a direction of "
-            f"this generator's w."
-        )
-        raise InputError(msg)
-    if isinstance(given, np.ndarray) and given.dtype.kind in "fiu":
-        given = torch.from_numpy(given.astype(np.float32))
-    if not isinstance(given, Tensor) or not given.isfinite().all():
-        msg = f"edit must hold finite numbers, got {given.dtype} that are not."
-        raise InputError(msg)
-    return given.detach().float().cpu().view(images, layers, channels)
-
-
 def _as_part(prompt: Any) -> str | Tensor:
     return prompt if isinstance(prompt, str) else read_image(prompt)
 
@@ -108,14 +66,3 @@ def _is_weighted_list(prompts: Any) -> bool:
             for pair in prompts
         )
     )
-
-
-def _read_file(path: Path) -> Tensor | np.ndarray:
-    try:
-        return read_npy(path) if path.suffix == ".npy" else read_tensor(path)
-    except InputError as error:
-        msg = (
-            f"edit must be the path of a .npy file or of a .pt file with one tensor, "
-            f"but {path} could not be read ({str(error).rstrip('.')})."
-        )
-        raise InputError(msg) from error

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from clip2latent_kedro.api.inputs import read_edit
+from clip2latent_kedro.editing.given_vector import read_vector
 from clip2latent_kedro.errors import InputError
 
 
@@ -27,7 +27,7 @@ def test_a_direction_is_read_from_anywhere(tmp_path, shape):
     files = [tmp_path / name for name in ("age.npy", "old.pt", "learned.pt")]
     learned = tensor.clone().requires_grad_()
     for source in (direction, tensor, learned, str(tmp_path / "age.pt"), *files):
-        found = read_edit(source, num_images=4, num_ws=2, w_dim=3)
+        found = read_vector(source, num_images=4, num_ws=2, w_dim=3)
         assert torch.equal(torch.zeros(4, 2, 3) + found, expected)
 
 
@@ -37,11 +37,11 @@ def test_a_direction_is_read_from_anywhere(tmp_path, shape):
 def test_a_direction_must_fit_the_generator(shape):
     message = r"shape \[3\], \[1 or 2, 3\] or \[1 or 4, 1 or 2, 3\], got \["
     with pytest.raises(InputError, match=message):
-        read_edit(torch.zeros(shape), num_images=4, num_ws=2, w_dim=3)
+        read_vector(torch.zeros(shape), num_images=4, num_ws=2, w_dim=3)
 
 
 def read(path):
-    return read_edit(path, num_images=1, num_ws=2, w_dim=3)
+    return read_vector(path, num_images=1, num_ws=2, w_dim=3)
 
 
 def test_nothing_but_numbers_is_a_direction(tmp_path):

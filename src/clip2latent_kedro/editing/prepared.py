@@ -1,0 +1,96 @@
+"""Edits with their strengths, ready to be applied one after another."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from clip2latent_kedro.editing.edit import EditMethod
+from clip2latent_kedro.editing.given_vector import GivenVector
+from clip2latent_kedro.interfaces import Encoder
+from clip2latent_kedro.latents import Latents, Source
+
+
+@dataclass(frozen=True)
+class EditStep:
+    """One edit at one strength.
+
+    Attributes:
+        edit: A way of editing, prepared; or a vector.
+        strength: 0 changes nothing.
+        is_text: Whether the edit was asked for by a text, which pictures are then
+            scored by.
+    """
+
+    edit: EditMethod | GivenVector
+    strength: float
+    is_text: bool = False
+
+    def describe(self) -> dict[str, Any]:
+        """Return all that the edit depends on, as plain JSON."""
+        if isinstance(self.edit, GivenVector):
+            return {**self.edit.describe(), "strength": self.strength}
+        return {
+            "method": type(self.edit).__qualname__,
+            "settings": asdict(self.edit.settings),
+            "target": asdict(self.edit.target),
+            "made_with": dict(self.edit.made_with),
+            "strength": self.strength,
+        }
+
+
+@dataclass(frozen=True)
+class PreparedEdit:
+    """Edits one after another: what `TextToImage` takes as an edit.
+
+    Each is applied to the w that the one before has left, and what they add to the
+    styles adds up. All of them know the condition and the noise of the sample.
+
+    Attributes:
+        steps: The first is applied first.
+    """
+
+    steps: Sequence[EditStep]
+
+    def __call__(self, source: Source) -> Latents:
+        """Return the edited latents of pictures."""
+        w, style_offset = source.latents.w, source.latents.style_offset
+        for step in self.steps:
+            if step.strength == 0:
+                continue
+            before = replace(source, latents=Latents(w))
+            edited = step.edit.apply(before, step.strength)
+            w = edited.w
+            if edited.style_offset is not None:
+                before_it = 0 if style_offset is None else style_offset
+                style_offset = before_it + edited.style_offset
+        return Latents(w, style_offset)
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return all that the edits depend on, as plain JSON."""
+        return [step.describe() for step in self.steps]
+
+    @torch.no_grad()
+    def toward(self, encoder: Encoder) -> Tensor | None:
+        """Return where the texts lead in the encoder's space, [clip_dim].
+
+        It is the sum of unit(target) - unit(neutral), and of a negative strength the
+        opposite. An image is scored by its prompt and this together.
+
+        Returns:
+            None if no text was asked for.
+        """
+        total: Tensor | None = None
+        for step in self.steps:
+            if not step.is_text or isinstance(step.edit, GivenVector):
+                continue
+            asked = step.edit.target
+            texts = encoder.encode_text([asked.target, asked.neutral])
+            target, neutral = functional.normalize(texts.float(), dim=-1)
+            sign = (step.strength > 0) - (step.strength < 0)
+            moved = sign * (target - neutral)
+            total = moved if total is None else total + moved
+        return total
