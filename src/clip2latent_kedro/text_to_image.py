@@ -164,7 +164,7 @@ class TextToImage:
             latents = edit(drawn.source)
             w = latents.w.view_as(w)
             if latents.style_offset is not None:
-                style_offset = latents.style_offset.unflatten(0, w.shape[:2])
+                style_offset = latents.style_offset.view(*w.shape[:2], -1)
         direction = drawn.direction if score or rank else None
         if direction is not None and toward is not None:
             direction = functional.normalize(direction + toward.to(direction), dim=-1)

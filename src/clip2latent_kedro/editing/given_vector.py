@@ -36,7 +36,7 @@ class GivenVector:
 
     def describe(self) -> dict[str, Any]:
         """Return which vector it is, as plain JSON."""
-        content = self.vector.contiguous().numpy().tobytes()
+        content = self.vector.cpu().contiguous().numpy().tobytes()
         digest = hashlib.sha256(content).hexdigest()
         return {"method": "vector", "digest": digest, "shape": list(self.vector.shape)}
 

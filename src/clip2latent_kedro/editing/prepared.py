@@ -2,16 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from clip2latent_kedro.editing.edit import EditMethod
-from clip2latent_kedro.editing.given_vector import GivenVector
 from clip2latent_kedro.interfaces import Encoder
 from clip2latent_kedro.latents import Latents, Source
+
+
+class Change(Protocol):
+    """What is done to latents without a way of editing: no text, nothing learned."""
+
+    def apply(self, source: Source, strength: float) -> Latents:
+        """Return the changed latents of n pictures; strength 0 changes nothing."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return all that the change depends on, as plain JSON."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -19,19 +30,19 @@ class EditStep:
     """One edit at one strength.
 
     Attributes:
-        edit: A way of editing, prepared; or a vector.
+        edit: A way of editing, prepared; or a vector, or what is mixed in.
         strength: 0 changes nothing.
         is_text: Whether the edit was asked for by a text, which pictures are then
             scored by.
     """
 
-    edit: EditMethod | GivenVector
+    edit: EditMethod | Change
     strength: float
     is_text: bool = False
 
     def describe(self) -> dict[str, Any]:
         """Return all that the edit depends on, as plain JSON."""
-        if isinstance(self.edit, GivenVector):
+        if not isinstance(self.edit, EditMethod):
             return {**self.edit.describe(), "strength": self.strength}
         return {
             "method": type(self.edit).__qualname__,
@@ -85,7 +96,7 @@ class PreparedEdit:
         """
         total: Tensor | None = None
         for step in self.steps:
-            if not step.is_text or isinstance(step.edit, GivenVector):
+            if not step.is_text or not isinstance(step.edit, EditMethod):
                 continue
             asked = step.edit.target
             texts = encoder.encode_text([asked.target, asked.neutral])
