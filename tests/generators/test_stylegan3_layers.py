@@ -18,7 +18,8 @@ def features() -> FourierInput:
 def _pose(features, *pose):
     with torch.no_grad():
         features.affine.bias.copy_(torch.tensor(pose))
-        return features(torch.zeros(1, 8, dtype=torch.float64))
+        w = torch.zeros(1, 8, dtype=torch.float64)
+        return features(features.affine(w))
 
 
 @pytest.mark.parametrize("pose", [STILL, (0.3, -2.0, 0.0, 0.0), (0.0, 1.0, 0.2, -0.7)])

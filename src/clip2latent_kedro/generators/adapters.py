@@ -1,7 +1,7 @@
 """Networks behind the `Generator` protocol, and what loads them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -23,7 +23,7 @@ from clip2latent_kedro.generators.safetensors_files import (
 from clip2latent_kedro.generators.stylegan2 import StyleGAN2
 from clip2latent_kedro.generators.stylegan3 import StyleGAN3
 from clip2latent_kedro.generators.vae import LatentFlow
-from clip2latent_kedro.interfaces import Identity, NoiseMode
+from clip2latent_kedro.interfaces import Identity, NoiseMode, StyleLayer
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class ClassMapping(FrozenNetwork):
 
 
 class StyleGANGenerator(ClassMapping):
-    """A StyleGAN2 or StyleGAN3 network, frozen, as a `Generator`."""
+    """A StyleGAN2 or StyleGAN3 network, frozen, as a `StyledGenerator`."""
 
     def __init__(
         self,
@@ -132,6 +132,7 @@ class StyleGANGenerator(ClassMapping):
         super().__init__(network, identity, class_label)
         self.w_dim = network.config.w_dim
         self.num_ws = network.config.num_ws
+        self.style_layers: Sequence[StyleLayer] = network.synthesis.style_layers
 
     @property
     def w_avg(self) -> Tensor:
@@ -141,7 +142,18 @@ class StyleGANGenerator(ClassMapping):
 
     def synthesis(self, w: Tensor, *, noise_mode: NoiseMode = "const") -> Tensor:
         """Return images, [n, 3, resolution, resolution], of w [n, num_ws, w_dim]."""
-        image: Tensor = self.network.synthesis(w, noise_mode)
+        return self.synthesis_from_styles(self.styles(w), noise_mode=noise_mode)
+
+    def styles(self, w: Tensor) -> Tensor:
+        """Return S, [n, num_channels], of w [n, num_ws, w_dim]."""
+        styles: Tensor = self.network.synthesis.styles(w)
+        return styles
+
+    def synthesis_from_styles(
+        self, styles: Tensor, *, noise_mode: NoiseMode = "const"
+    ) -> Tensor:
+        """Return images, [n, 3, resolution, resolution], of S [n, num_channels]."""
+        image: Tensor = self.network.synthesis.from_styles(styles, noise_mode)
         return image.expand(-1, 3, -1, -1)
 
 

@@ -27,6 +27,7 @@ from clip2latent_kedro.checked import (
     Rule,
 )
 from clip2latent_kedro.generators.stylegan2 import (
+    STYLED,
     MappingNetwork,
     StyleGAN2,
     SynthesisNetwork,
@@ -38,7 +39,6 @@ from clip2latent_kedro.interfaces import NoiseMode
 TextLayers = Literal["concatenate", "scale", "add", "none"]
 
 _LARGEST_CONCATENATED = 256
-_STYLED = ("conv0", "conv1", "torgb")  # the layers of a block that take a style
 _PARTS = r"affine|affine_0|pre_\d|scale_layer_\d|bias_layer_\d"
 
 
@@ -186,8 +186,8 @@ class Lafite(nn.Module):
         self.mapping = MappingNetwork(config)
         self.synthesis = SynthesisNetwork(config)
         for resolution, _, layer in self._styled_layers():
-            channels = layer.affine.weight.shape[0]
-            layer.affine = TextStyle(channels, config.mode(resolution), config)
+            mode = config.mode(resolution)
+            layer.affine = TextStyle(layer.num_styles, mode, config)
         self.register_state_dict_post_hook(_publish_names)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_pre_hook(_accept_published_names)  # type: ignore[no-untyped-call]
 
@@ -235,7 +235,7 @@ class Lafite(nn.Module):
             for name, layer in self.synthesis.get_submodule(
                 f"b{resolution}"
             ).named_children()
-            if name in _STYLED
+            if name in STYLED
         ]
 
 

@@ -1,12 +1,14 @@
 """The StyleGAN2 generator network (Karras et al. 2020), in pure PyTorch.
 
 Module and parameter names are those of NVIDIA's PyTorch release, so that its
-weights load key by key. Styles and demodulation scale channels, which commutes with
-a convolution: they scale the maps around a kernel that the whole batch shares, or, of
-a single sample, the kernel if that is smaller. Styles and the image stay in single
-precision under autocast.
+weights load key by key. w becomes styles (the space S, see `interfaces.StyleLayer`),
+and all that layers see are their styles. Styles and demodulation scale channels, which
+commutes with a convolution: they scale the maps around a kernel that the whole batch
+shares, or, of a single sample, the kernel if that is smaller. Styles and the image stay
+in single precision under autocast.
 """
 
+from collections.abc import Iterator
 from math import sqrt
 
 import torch
@@ -25,9 +27,11 @@ from clip2latent_kedro.generators.stylegan2_layers import (
     upsample,
 )
 from clip2latent_kedro.generators.stylegan3_config import StyleGAN3Config
-from clip2latent_kedro.interfaces import NoiseMode
+from clip2latent_kedro.interfaces import NoiseMode, StyleLayer
 
 MAX_ELEMENTS = 2**21  # of a feature map in the cache: 8 MiB in single precision
+
+STYLED = ("conv0", "conv1", "torgb")  # the layers of a block that take a style
 
 BlockOutput = tuple[Tensor, Tensor | None]  # features; the image so far
 
@@ -126,12 +130,18 @@ class SynthesisBlock(nn.Module):
             taps = config.resample_filter
             self.skip = SkipConvolution(channels_in, channels, taps)
         self.register_buffer("resample_filter", fir_filter(config.resample_filter))
+        # Of the layers that take a style, in the order of use.
+        self.num_styles = {
+            name: layer.num_styles
+            for name in STYLED
+            if (layer := getattr(self, name, None)) is not None
+        }
 
     def forward(
         self,
         x: Tensor | None,
         image: Tensor | None,
-        w: Tensor,
+        styles: Tensor,
         noise_mode: NoiseMode,
         rows: slice = slice(None),
     ) -> BlockOutput:
@@ -140,29 +150,35 @@ class SynthesisBlock(nn.Module):
         Args:
             x: Features of the block before; None for the first.
             image: Its image; None if it has none.
-            w: One row for each layer, [n, 2 or 3, w_dim], the colours' last.
+            styles: Of the block's layers one after another, [n, num_channels].
             noise_mode: Which noise is added (see `SynthesisNetwork`).
             rows: Of the result, if x is a strip (see `forward_in_pieces`).
         """
+        parts = torch.split(styles, list(self.num_styles.values()), dim=1)
+        style = dict(zip(self.num_styles, parts, strict=True))
         if x is None:
-            x = self.const.expand(len(w), -1, -1, -1)
+            x = self.const.expand(len(styles), -1, -1, -1)
             if x.device.type == "cpu":  # the layout in which CPUs convolve fastest
                 x = x.contiguous(memory_format=torch.channels_last)
-            x = self.conv1(x, w[:, -2], noise_mode, rows)
+            x = self.conv1(x, style["conv1"], noise_mode, rows)
         else:
-            features = self.conv0(x, w[:, 0], noise_mode, rows)
-            features = self.conv1(features, w[:, -2], noise_mode, rows)
+            features = self.conv0(x, style["conv0"], noise_mode, rows)
+            features = self.conv1(features, style["conv1"], noise_mode, rows)
             x = features + self.skip(x) * sqrt(0.5) if self.is_residual else features
         if image is not None:
             with torch.autocast(image.device.type, enabled=False):
                 image = upsample(image, self.resample_filter)
         if self.has_colours:
-            colours = self.torgb(x, w[:, -1])
+            colours = self.torgb(x, style["torgb"])
             image = colours if image is None else image + colours
         return x, image
 
     def forward_in_pieces(
-        self, x: Tensor | None, image: Tensor | None, w: Tensor, noise_mode: NoiseMode
+        self,
+        x: Tensor | None,
+        image: Tensor | None,
+        styles: Tensor,
+        noise_mode: NoiseMode,
     ) -> BlockOutput:
         """Return what `forward` does, made in pieces that stay in a processor's cache.
 
@@ -174,7 +190,7 @@ class SynthesisBlock(nn.Module):
         """
         is_whole = x is None or x.device.type != "cpu" or torch.is_grad_enabled()
         if is_whole or torch.compiler.is_compiling():
-            whole: BlockOutput = self(x, image, w, noise_mode)
+            whole: BlockOutput = self(x, image, styles, noise_mode)
             return whole
         assert x is not None
         batch, step = max(1, MAX_ELEMENTS // self.num_elements), x.shape[2]
@@ -183,7 +199,7 @@ class SynthesisBlock(nn.Module):
         batches = []
         for first in range(0, len(x), batch):
             part = slice(first, first + batch)
-            inputs = x[part], None if image is None else image[part], w[part]
+            inputs = x[part], None if image is None else image[part], styles[part]
             strips = [
                 self._forward_strip(*inputs, noise_mode, top, top + step)
                 for top in range(0, x.shape[2], step)
@@ -195,7 +211,7 @@ class SynthesisBlock(nn.Module):
         self,
         x: Tensor,
         image: Tensor | None,
-        w: Tensor,
+        styles: Tensor,
         noise_mode: NoiseMode,
         top: int,
         bottom: int,
@@ -210,7 +226,7 @@ class SynthesisBlock(nn.Module):
         features, colours = self(
             x[:, :, start:stop],
             None if image is None else image[:, :, start:stop],
-            w,
+            styles,
             noise_mode,
             slice(2 * start, 2 * stop),
         )
@@ -228,7 +244,7 @@ def _join(pieces: list[BlockOutput], dim: int) -> BlockOutput:
 
 
 class SynthesisNetwork(nn.Module):
-    """w -> image, the sum of the up-sampled colours of all blocks that make some."""
+    """w -> styles -> image, the sum of the colours of all blocks that make some."""
 
     def __init__(self, config: StyleGAN2Config) -> None:
         """Build with random weights."""
@@ -242,6 +258,25 @@ class SynthesisNetwork(nn.Module):
         self.block_resolutions = config.block_resolutions
         for resolution in self.block_resolutions:
             self.add_module(f"b{resolution}", SynthesisBlock(resolution, config))
+        self.style_layers = list(self._list_style_layers())
+
+    def _list_style_layers(self) -> Iterator[StyleLayer]:
+        """Yield the layers that take a style, in the order of use."""
+        for index, resolution in enumerate(self.block_resolutions):
+            # A block's colours share their w with the next block's first layer.
+            rows = {"conv0": 2 * index - 1, "conv1": 2 * index, "torgb": 2 * index + 1}
+            for name, num_styles in self._block(resolution).num_styles.items():
+                yield StyleLayer(
+                    f"b{resolution}.{name}",
+                    num_styles,
+                    rows[name],
+                    "colours" if name == "torgb" else "features",
+                )
+
+    def _block(self, resolution: int) -> SynthesisBlock:
+        block = self.get_submodule(f"b{resolution}")
+        assert isinstance(block, SynthesisBlock)
+        return block
 
     def forward(
         self, w: Tensor, noise_mode: NoiseMode = "const", last: int | None = None
@@ -253,17 +288,39 @@ class SynthesisNetwork(nn.Module):
             noise_mode: `const` (stored maps), `random` (new ones) or `none`.
             last: Stop at this resolution and return its image (architecture `skip`).
         """
+        return self.from_styles(self.styles(w, last), noise_mode, last)
+
+    def styles(self, w: Tensor, last: int | None = None) -> Tensor:
+        """Return what the layers' affine maps make of w, [n, num_channels].
+
+        Args:
+            w: [n, num_ws, w_dim].
+            last: Stop after the block of this resolution.
+        """
+        layers = self.style_layers
+        if last is not None:
+            made = self.block_resolutions[: self.block_resolutions.index(last) + 1]
+            layers = layers[: sum(len(self._block(r).num_styles) for r in made)]
+        with torch.autocast(w.device.type, enabled=False):
+            styles = [
+                self.get_submodule(f"{layer.name}.affine")(w[:, layer.w_index])
+                for layer in layers
+            ]
+        return torch.cat(styles, dim=1)
+
+    def from_styles(
+        self, styles: Tensor, noise_mode: NoiseMode = "const", last: int | None = None
+    ) -> Tensor:
+        """Return images of what `styles` returns; see `forward`."""
         x: Tensor | None = None
         image: Tensor | None = None
-        layer = 0
+        start = 0
         for resolution in self.block_resolutions:
-            # A block's colours share their w with the next block's first layer.
-            num = 2 if resolution == 4 else 3
-            block = self.get_submodule(f"b{resolution}")
-            assert isinstance(block, SynthesisBlock)
-            w_block = w[:, layer : layer + num]
-            x, image = block.forward_in_pieces(x, image, w_block, noise_mode)
-            layer += num - 1
+            block = self._block(resolution)
+            stop = start + sum(block.num_styles.values())
+            own = styles[:, start:stop]
+            x, image = block.forward_in_pieces(x, image, own, noise_mode)
+            start = stop
             if resolution == last:
                 break
         assert image is not None

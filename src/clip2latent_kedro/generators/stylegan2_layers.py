@@ -80,6 +80,7 @@ class SynthesisLayer(nn.Module):
         self.gain = sqrt(2) * gain
         self.clamp = None if config.conv_clamp is None else config.conv_clamp * gain
         self.use_noise = config.use_noise
+        self.num_styles = channels_in
         self.affine = FullyConnected(config.w_dim, channels_in, bias_init=1.0)
         self.weight = nn.Parameter(torch.randn(channels_out, channels_in, 3, 3))
         self.bias = nn.Parameter(torch.zeros(channels_out))
@@ -89,18 +90,22 @@ class SynthesisLayer(nn.Module):
         self.register_buffer("resample_filter", fir_filter(config.resample_filter))
 
     def forward(
-        self, x: Tensor, w: Tensor, noise_mode: NoiseMode, rows: slice = slice(None)
+        self,
+        x: Tensor,
+        style: Tensor,
+        noise_mode: NoiseMode,
+        rows: slice = slice(None),
     ) -> Tensor:
         """Return features [n, channels_out, h, w].
 
         Args:
             x: [n, channels_in, h, w], half as high and wide if this up-samples.
-            w: [n, w_dim].
+            style: What `affine` makes of w, [n, channels_in].
             noise_mode: Which noise is added (see `SynthesisNetwork`).
             rows: Of the noise map, if x is a strip.
         """
         with torch.autocast(x.device.type, enabled=False):
-            style, scale = modulate(self.weight, self.affine(w))
+            style, scale = modulate(self.weight, style)
         scale = scale * self.gain
         kernel: Tensor = self.weight
         is_folded = len(x) == 1 and x.numel() > kernel.numel()
@@ -130,24 +135,30 @@ class ToRGB(nn.Module):
         """Build with random weights."""
         super().__init__()
         self.clamp = config.conv_clamp
+        self.num_styles = channels_in
         self.affine = FullyConnected(config.w_dim, channels_in, bias_init=1.0)
         colours = config.img_channels
         self.weight = nn.Parameter(torch.randn(colours, channels_in, 1, 1))
         self.bias = nn.Parameter(torch.zeros(colours))
         self.weight_gain = 1 / sqrt(channels_in)
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """Return colours [n, img_channels, h, w] of features x for w [n, w_dim]."""
-        with torch.autocast(x.device.type, enabled=False):
-            style = self.affine(w) * self.weight_gain
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """Return colours, [n, img_channels, h, w].
+
+        Args:
+            x: Features, [n, channels_in, h, w].
+            style: What `affine` makes of w, [n, channels_in]; the gain of the weights
+                is not in it, as it is not in StyleCLIP's S.
+        """
+        scale = style * self.weight_gain
         if len(x) == 1:
-            colours = F.conv2d(x, self.weight * style[..., None, None], self.bias)
+            colours = F.conv2d(x, self.weight * scale[..., None, None], self.bias)
         else:
-            x = x * style.to(x.dtype)[:, :, None, None]
+            x = x * scale.to(x.dtype)[:, :, None, None]
             colours = F.conv2d(x, self.weight, self.bias)
         if self.clamp is not None:
             colours = colours.clamp(-self.clamp, self.clamp)
-        return colours.to(w.dtype)
+        return colours.to(style.dtype)
 
 
 def leaky_relu(x: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 Module, parameter and buffer names are those of NVIDIA's release, so that its weights
 load key by key. Both configurations are there: T (equivariant to translation) and R
-(to rotation too).
+(to rotation too). w becomes styles, and all that layers see are their styles.
 """
 
 import torch
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from clip2latent_kedro.generators.stylegan2 import MappingNetwork
 from clip2latent_kedro.generators.stylegan3_config import StyleGAN3Config
 from clip2latent_kedro.generators.stylegan3_layers import FourierInput, StyleGAN3Layer
-from clip2latent_kedro.interfaces import NoiseMode
+from clip2latent_kedro.interfaces import NoiseMode, StyleLayer
 
 
 class StyleGAN3Synthesis(nn.Module):
-    """w -> image: Fourier features, layers of rising bandwidth, colours."""
+    """w -> styles -> image: Fourier features, layers of rising bandwidth, colours."""
 
     def __init__(self, config: StyleGAN3Config) -> None:
         """Build with random weights."""
@@ -24,6 +24,7 @@ class StyleGAN3Synthesis(nn.Module):
         signals = config.signals
         self.input = FourierInput(config.w_dim, signals[0])
         self.layer_names = []
+        self.style_layers = [StyleLayer("input", self.input.num_styles, 0, "pose")]
         for index, target in enumerate(signals):
             layer = StyleGAN3Layer(
                 signals[max(index - 1, 0)],
@@ -34,6 +35,14 @@ class StyleGAN3Synthesis(nn.Module):
             )
             self.layer_names.append(f"L{index}_{target.size}_{target.channels}")
             self.add_module(self.layer_names[-1], layer)
+            self.style_layers.append(
+                StyleLayer(
+                    self.layer_names[-1],
+                    layer.num_styles,
+                    index + 1,
+                    "colours" if layer.colours else "features",
+                )
+            )
 
     def forward(self, w: Tensor, noise_mode: NoiseMode = "const") -> Tensor:
         """Return images, [n, img_channels, resolution, resolution], about [-1, 1].
@@ -45,15 +54,33 @@ class StyleGAN3Synthesis(nn.Module):
             w: [n, num_ws, w_dim].
             noise_mode: Without effect; StyleGAN3 has no noise.
         """
-        device = w.device.type
+        return self.from_styles(self.styles(w), noise_mode)
+
+    def styles(self, w: Tensor) -> Tensor:
+        """Return what the layers' affine maps make of w, [n, num_channels].
+
+        Args:
+            w: [n, num_ws, w_dim].
+        """
+        with torch.autocast(w.device.type, enabled=False):
+            styles = [
+                self.get_submodule(f"{layer.name}.affine")(w[:, layer.w_index])
+                for layer in self.style_layers
+            ]
+        return torch.cat(styles, dim=1)
+
+    def from_styles(self, styles: Tensor, noise_mode: NoiseMode = "const") -> Tensor:
+        """Return images of what `styles` returns; see `forward`."""
+        device = styles.device.type
         lowered = torch.is_autocast_enabled(device)
-        dtype = torch.get_autocast_dtype(device) if lowered else w.dtype
+        dtype = torch.get_autocast_dtype(device) if lowered else styles.dtype
+        sizes = [layer.num_channels for layer in self.style_layers]
         with torch.autocast(device, enabled=False):
-            first, *others = w.unbind(1)
-            x: Tensor = self.input(first).to(dtype)
-            for name, row in zip(self.layer_names, others, strict=True):
-                x = self.get_submodule(name)(x, row)
-            return x.to(w.dtype) * self.output_scale
+            pose, *others = torch.split(styles, sizes, dim=1)
+            x: Tensor = self.input(pose).to(dtype)
+            for name, style in zip(self.layer_names, others, strict=True):
+                x = self.get_submodule(name)(x, style)
+            return x.to(styles.dtype) * self.output_scale
 
 
 class StyleGAN3(nn.Module):

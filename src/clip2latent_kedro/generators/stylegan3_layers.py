@@ -16,7 +16,7 @@ from clip2latent_kedro.generators.stylegan3_filters import (
 
 
 class FourierInput(nn.Module):
-    """w -> Fourier features on a plane that w rotates and shifts."""
+    """Fourier features on a plane that w rotates and shifts."""
 
     transform: Tensor
     freqs: Tensor
@@ -31,6 +31,7 @@ class FourierInput(nn.Module):
         radii = freqs.norm(dim=1, keepdim=True)
         freqs = freqs / (radii * radii.square().exp().pow(0.25)) * signal.cutoff
         self.weight = nn.Parameter(torch.randn(signal.channels, signal.channels))
+        self.num_styles = 4
         self.affine = FullyConnected(w_dim, 4)
         with torch.no_grad():
             self.affine.weight.zero_()
@@ -39,16 +40,19 @@ class FourierInput(nn.Module):
         self.register_buffer("freqs", freqs)
         self.register_buffer("phases", torch.rand(signal.channels) - 0.5)
 
-    def forward(self, w: Tensor) -> Tensor:
-        """Return features, [n, channels, size, size], of w [n, w_dim].
+    def forward(self, pose: Tensor) -> Tensor:
+        """Return features, [n, channels, size, size], of a pose.
 
         A point of the plane goes through the buffer `transform` (3 x 3, the identity
-        unless somebody sets it), then a shift, then a rotation, both told by w.
+        unless somebody sets it), then a shift, then a rotation, both told by the pose.
+
+        Args:
+            pose: What `affine` makes of w, (cos, sin, x, y), yet to be normalised,
+                [n, 4].
         """
         signal = self.signal
 
         # Where w puts the plane: [cos, -sin; sin, cos] @ [I | -shift] @ transform.
-        pose = self.affine(w)  # (cos, sin, x, y), yet to be normalised
         pose = pose / pose[:, :2].norm(dim=1, keepdim=True)
         cos, sin, x, y = pose.unbind(1)
         rotation = torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
@@ -62,7 +66,7 @@ class FourierInput(nn.Module):
         amplitudes = (1 - excess / (signal.rate / 2 - signal.cutoff)).clamp(0, 1)
 
         # [n, size, size, channels]; pixels stand at their centres, in image widths.
-        axis = torch.arange(signal.size, device=w.device, dtype=w.dtype)
+        axis = torch.arange(signal.size, device=pose.device, dtype=pose.dtype)
         axis = (axis + 0.5 - signal.size / 2) / signal.rate
         column = axis[None, None, :, None] * freqs[:, None, None, :, 0]
         row = axis[None, :, None, None] * freqs[:, None, None, :, 1]
@@ -70,7 +74,7 @@ class FourierInput(nn.Module):
         waves = waves * amplitudes[:, None, None]
         features: Tensor = waves @ (self.weight / sqrt(signal.channels)).T
         features = features.permute(0, 3, 1, 2)  # channels-last: fast on a CPU
-        return features.contiguous() if w.is_cuda else features
+        return features.contiguous() if pose.is_cuda else features
 
 
 class StyleGAN3Layer(nn.Module):
@@ -103,6 +107,7 @@ class StyleGAN3Layer(nn.Module):
         kernel = 1 if colours else config.conv_kernel
         self.colours = colours
         self.clamp = config.conv_clamp
+        self.num_styles = source.channels
         self.affine = FullyConnected(config.w_dim, source.channels, bias_init=1.0)
         self.weight = nn.Parameter(
             torch.randn(target.channels, source.channels, kernel, kernel)
@@ -139,14 +144,19 @@ class StyleGAN3Layer(nn.Module):
                 radial=config.use_radial_filters and not critical,
             )
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """Return features [n, channels_out, size_out, size_out] for w [n, w_dim]."""
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """Return features, [n, channels_out, size_out, size_out].
+
+        Args:
+            x: [n, channels_in, size_in, size_in].
+            style: What `affine` makes of w, [n, channels_in]; that of the colours
+                without the gain of their weights.
+        """
         is_large = x[0].numel() > self.weight.numel()
         if len(x) > 1 and is_large and not torch.compiler.is_compiling():
             # A kernel for each sample is then less to scale than its feature map.
-            samples = zip(torch.split(x, 1), torch.split(w, 1), strict=True)
+            samples = zip(torch.split(x, 1), torch.split(style, 1), strict=True)
             return torch.cat([self(*sample) for sample in samples])
-        style = self.affine(w)
         if self.colours:
             style = style / sqrt(self.weight.shape[1])
         x = modulated_convolution(
