@@ -1,8 +1,9 @@
 """`Clip2StyleGAN`, with the arguments of the original project's class."""
 
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.api.inputs import Edit, as_queries, plain_config, read_edit
+from clip2latent_kedro.api.editing import EditingParts, gather_models
+from clip2latent_kedro.api.inputs import as_queries, plain_config, read_w
 from clip2latent_kedro.api.sources import LoadedModels, open_models, open_shared
-from clip2latent_kedro.conditioning import RetrievalBank
+from clip2latent_kedro.conditioning import Query, RetrievalBank
+from clip2latent_kedro.editing.mix_request import (
+    Layers,
+    MixedIn,
+    draw_mixed_in,
+    read_layers,
+)
+from clip2latent_kedro.editing.models import EditingModels
+from clip2latent_kedro.editing.prepared import EditStep, PreparedEdit
+from clip2latent_kedro.editing.request import Asked, EditReader
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.published import Buffers
 from clip2latent_kedro.prior.sampling import adapt_sampling
@@ -181,8 +192,12 @@ class Clip2StyleGAN:
         truncation: float | None = None,
         skips: int | None = None,
         clip_sort: bool = False,
-        edit: Edit | None = None,
+        edit: Asked = None,
         *,
+        edit_strength: float | Sequence[float] | None = None,
+        edit_method: str | None = None,
+        mix: Any = None,
+        mix_layers: Layers = "fine",
         text_samples: Any = None,
         seed: int = 0,
         negative: Any = None,
@@ -190,6 +205,11 @@ class Clip2StyleGAN:
         sampling: Mapping[str, Any] | None = None,
     ) -> tuple[Tensor, ...]:
         """Return images and their CLIP scores, and w if wanted, all on the CPU.
+
+        Images are scored by their prompt. Where an edit was asked for by texts, they
+        are scored by the prompt moved as the texts lead, unit(prompt) + unit(target) -
+        unit(neutral): by the prompt alone the image that is edited least would be the
+        best. An edit of the styles is in the images, not in the w that is returned.
 
         Args:
             prompts: A text, an image (path, PIL, or [3, h, w] of floats in [-1, 1]),
@@ -202,9 +222,23 @@ class Clip2StyleGAN:
             skips: Timesteps from one step to the next, as in the original: ddpm with
                 its variance and T / skips steps. None for the sampler as configured.
             clip_sort: Whether to put the best image of each prompt first.
-            edit: Direction to add to w after truncation, or the path of a `.pt` or
-                `.npy` file: [w_dim], [1 or num_ws, w_dim], or for each image
-                [1 or b, 1 or num_ws, w_dim].
+            edit: What to change after truncation. A name: of a direction, of a mapper
+                or of a target of the project. A text of what is to be seen, or a pair
+                from one text to another, `("a person", "a smiling person")`. A vector
+                to add to w, as a tensor, an array or the path of a `.pt` or `.npy`
+                file: [w_dim], [1 or num_ws, w_dim], or for each image [1 or b, 1 or
+                num_ws, w_dim]. A `Direction`, a `StyleMapper`, an `EditMethod`. Or a
+                list of these, applied in turn, each perhaps with its strength, as
+                `("smile", 2.0)`.
+            edit_strength: Of all edits, or of each; None for the middle one of each way
+                of editing, and for 1 of a vector. Its unit is the way's own; 0 changes
+                nothing.
+            edit_method: A key of `EDIT_METHODS`, by which names and texts are edited;
+                None for what the name is of, and for the prior of texts.
+            mix: Style mixing, before any edit: what the rows of w in `mix_layers` are
+                taken from. A prompt; a whole number, which is another seed of the same
+                prompts; or w, [num_ws, w_dim] or [b, num_ws, w_dim].
+            mix_layers: `coarse`, `middle` or `fine`, rows of w by number, or a list.
             text_samples: The original's name of `prompts`.
             seed: Image j of prompt i depends on (seed, i, j) alone.
             negative: What guidance leads away from: a prompt, or one for each.
@@ -233,18 +267,28 @@ class Clip2StyleGAN:
             bank = self._models.find_bank()
             self.text_to_image = replace(self.text_to_image, retrieval_bank=bank)
         queries = as_queries(prompts)
-        offset = None
+        unwanted = None if negative is None else as_queries(negative)
+        draws: dict[str, Any] = {"num_samples": n_samples_per_txt, "seed": seed}
+        steps: list[EditStep] = []
+        if mix is not None:
+            steps += self._mix(mix, mix_layers, queries, settings, unwanted, draws)
         if edit is not None:
-            generator = self.text_to_image.generator
+            reader = self._reader(settings)
             num_images = len(queries) * n_samples_per_txt
-            offset = read_edit(edit, num_images, generator.num_ws, generator.w_dim)
+            steps += reader.read(
+                edit,
+                strength=edit_strength,
+                method=edit_method,
+                num_images=num_images,
+            ).steps
+        prepared = PreparedEdit(steps)
         found = self.text_to_image(
             queries,
             settings,
-            num_samples=n_samples_per_txt,
-            seed=seed,
-            negative=None if negative is None else as_queries(negative),
-            edit=offset,
+            **draws,
+            negative=unwanted,
+            edit=prepared if steps else None,
+            toward=prepared.toward(self.text_to_image.encoder),
             rank=clip_sort,
             keep=_as_floats,
         )
@@ -254,6 +298,54 @@ class Clip2StyleGAN:
         if return_w:
             return images, clip_score, found.w.flatten(0, 1).cpu()
         return images, clip_score
+
+    def _mix(
+        self,
+        mix: Any,
+        layers: Layers,
+        queries: Sequence[Query],
+        sampling: SamplingConfig,
+        negative: Sequence[Query] | None,
+        draws: Mapping[str, int],
+    ) -> list[EditStep]:
+        """Return the step that mixes another w in."""
+        generator = self.text_to_image.generator
+        num_images = len(queries) * draws["num_samples"]
+        rows = read_layers(layers, generator)
+        w = read_w(mix, generator)
+        if w is None:
+            is_seed = isinstance(mix, int) and not isinstance(mix, bool)
+            others = [mix] if is_seed else as_queries(mix)
+            if len(others) != 1:
+                msg = f"mix must be one prompt, one seed or w, got {len(others)}."
+                raise InputError(msg)
+            w = draw_mixed_in(
+                self.text_to_image,
+                others[0],
+                queries,
+                sampling,
+                negative=negative,
+                **draws,
+            )
+        if len(w) not in (1, num_images):
+            msg = f"mix must be one w or {num_images} of them, got {len(w)}."
+            raise InputError(msg)
+        return [EditStep(MixedIn(w, rows), 1.0)]
+
+    @cached_property
+    def _editing_parts(self) -> EditingParts:
+        return self._models.find_editing()
+
+    def _editing_models(self, sampling: SamplingConfig) -> EditingModels:
+        return gather_models(self._editing_parts, self.text_to_image, sampling)
+
+    def _reader(self, sampling: SamplingConfig) -> EditReader:
+        return EditReader(
+            generator=self.text_to_image.generator,
+            find_models=cache(lambda: self._editing_models(sampling)),
+            targets=self._models.targets,
+            neutral=self._models.neutral,
+        )
 
     def _settings(
         self,

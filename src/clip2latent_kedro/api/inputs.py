@@ -1,13 +1,20 @@
 """What a caller hands over: configurations and prompts."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from clip2latent_kedro.conditioning import Query
+from clip2latent_kedro.editing.given_vector import (
+    VECTOR_ENDINGS,
+    read_file,
+    read_vector,
+)
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import read_image
+from clip2latent_kedro.interfaces import Generator
 
 
 def plain_config(cfg: Any) -> Any:
@@ -49,6 +56,37 @@ def as_queries(prompts: Any) -> list[Query]:
         else _as_part(prompt)
         for prompt in prompts
     ]
+
+
+def read_w(given: Any, generator: Generator) -> Tensor | None:
+    """Return w, [n, num_ws, w_dim], of what a caller hands over as one.
+
+    Args:
+        given: An array or a tensor, [w_dim], [1 or num_ws, w_dim] or [n, 1 or num_ws,
+            w_dim]; a `Path` of a file of one.
+        generator: Whose w it is.
+
+    Returns:
+        None of anything else, such as an image or a text.
+
+    Raises:
+        InputError: If a file cannot be read, or a number is not finite.
+    """
+    num_ws, w_dim = generator.num_ws, generator.w_dim
+    if isinstance(given, Path) and given.suffix in VECTOR_ENDINGS:
+        given = read_file(given)
+    elif not isinstance(given, Tensor | np.ndarray) or not _is_w(given, generator):
+        return None
+    num_images = given.shape[0] if given.ndim == 3 else 1
+    w = read_vector(given, num_images, num_ws, w_dim, what="w")
+    return w.expand(num_images, num_ws, w_dim)
+
+
+def _is_w(given: Tensor | np.ndarray, generator: Generator) -> bool:
+    """Return whether an array has the shape of w rather than of an image."""
+    is_deep = given.ndim == 3
+    has_rows = not is_deep or given.shape[1] in (1, generator.num_ws)
+    return 1 <= given.ndim <= 3 and given.shape[-1] == generator.w_dim and has_rows
 
 
 def _as_part(prompt: Any) -> str | Tensor:

@@ -41,7 +41,9 @@ class GivenVector:
         return {"method": "vector", "digest": digest, "shape": list(self.vector.shape)}
 
 
-def read_vector(vector: Vector, num_images: int, num_ws: int, w_dim: int) -> Tensor:
+def read_vector(
+    vector: Vector, num_images: int, num_ws: int, w_dim: int, *, what: str = "edit"
+) -> Tensor:
     """Return directions that can be added to w, [num_images or 1, num_ws or 1, w_dim].
 
     Args:
@@ -52,11 +54,12 @@ def read_vector(vector: Vector, num_images: int, num_ws: int, w_dim: int) -> Ten
         num_images: How many w there are.
         num_ws: Layers of the generator.
         w_dim: Channels of w.
+        what: What it is called in messages.
 
     Raises:
         InputError: If the file, the shape or a number is wrong.
     """
-    given = _read_file(Path(vector)) if isinstance(vector, str | Path) else vector
+    given = read_file(Path(vector)) if isinstance(vector, str | Path) else vector
     is_array = isinstance(given, Tensor | np.ndarray)
     shape = tuple(given.shape) if is_array else ()
     images, layers, channels = (*(1,) * (3 - len(shape)), *shape)[:3]
@@ -64,7 +67,7 @@ def read_vector(vector: Vector, num_images: int, num_ws: int, w_dim: int) -> Ten
     if not is_array or not 1 <= len(shape) <= 3 or not fits:
         found = list(shape) if is_array else type(given).__name__
         msg = (
-            f"edit must have the shape [{w_dim}], [1 or {num_ws}, {w_dim}] or [1 or "
+            f"{what} must have the shape [{w_dim}], [1 or {num_ws}, {w_dim}] or [1 or "
             f"{num_images}, 1 or {num_ws}, {w_dim}], got {found}. Use a direction of "
             f"this generator's w."
         )
@@ -72,17 +75,22 @@ def read_vector(vector: Vector, num_images: int, num_ws: int, w_dim: int) -> Ten
     if isinstance(given, np.ndarray) and given.dtype.kind in "fiu":
         given = torch.from_numpy(given.astype(np.float32))
     if not isinstance(given, Tensor) or not given.isfinite().all():
-        msg = f"edit must hold finite numbers, got {given.dtype} that are not."
+        msg = f"{what} must hold finite numbers, got {given.dtype} that are not."
         raise InputError(msg)
     return given.detach().float().cpu().view(images, layers, channels)
 
 
-def _read_file(path: Path) -> Tensor | np.ndarray:
+def read_file(path: Path) -> Tensor | np.ndarray:
+    """Return the array of a `.npy` file, or the one tensor of any other.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
     try:
         return read_npy(path) if path.suffix == ".npy" else read_tensor(path)
     except InputError as error:
         msg = (
-            f"edit must be the path of a .npy file or of a .pt file with one tensor, "
-            f"but {path} could not be read ({str(error).rstrip('.')})."
+            f"A vector must be in a .npy file, or in a .pt file with one tensor, but "
+            f"{path} could not be read ({str(error).rstrip('.')})."
         )
         raise InputError(msg) from error

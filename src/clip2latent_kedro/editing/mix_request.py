@@ -94,17 +94,15 @@ def read_layers(layers: Layers, generator: Generator) -> list[int]:
         InputError: If there is no such level or row.
     """
     named = dict(zip(LEVELS, levels_of(generator), strict=True))
-    parts: Any = layers.split(",") if isinstance(layers, str) else layers
+    every = list(range(generator.num_ws))
+    parts = layers.split(",") if isinstance(layers, str) else layers
     rows: set[int] = set()
     for part in [parts] if isinstance(parts, int) else parts:
-        word = part.strip() if isinstance(part, str) else part
-        is_row = isinstance(word, int) and not isinstance(word, bool)
-        if isinstance(word, str) and word.isdecimal():
-            word, is_row = int(word), True
-        if is_row and 0 <= word < generator.num_ws:
-            rows.add(word)
-        elif word in named:
-            rows.update(range(generator.num_ws)[named[word]])
+        word = str(part).strip()
+        if word in named:
+            rows.update(every[named[word]])
+        elif word.isdecimal() and int(word) in every:
+            rows.add(int(word))
         else:
             msg = (
                 f"mix_layers must name {', '.join(LEVELS)} or rows of w from 0 to "
