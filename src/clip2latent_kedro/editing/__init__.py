@@ -5,7 +5,10 @@ A way is its settings, its preparation for a target, and how it is applied at a 
 """
 
 from clip2latent_kedro.editing.edit import EditMethod, EditTarget, Source
+from clip2latent_kedro.editing.mapper.method import MapperEdit
 
-EDIT_METHODS: dict[str, type[EditMethod]] = {}
+EDIT_METHODS: dict[str, type[EditMethod]] = {
+    "mapper": MapperEdit,
+}
 
 __all__ = ["EDIT_METHODS", "EditMethod", "EditTarget", "Source"]

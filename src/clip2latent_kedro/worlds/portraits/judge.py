@@ -172,7 +172,6 @@ class AttributeFeatures:
         self._mean = features.mean(dim=0)
         self._length = (features - self._mean).square().sum(dim=1).mean().sqrt()
 
-    @torch.no_grad()
     def encode_image(self, image: Tensor) -> Tensor:
         """Return features, [n, 256], of images [n, 3, h, w] in [-1, 1]."""
         features = [
