@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from clip2latent_kedro.editing.directions.direction import Direction
 from clip2latent_kedro.editing.global_directions.relevance import ChannelRelevance
 from clip2latent_kedro.editing.mapper.mapper import StyleMapper
-from clip2latent_kedro.interfaces import Encoder, Generator
+from clip2latent_kedro.editing.inversion.inverter import ImageInverter
+from clip2latent_kedro.interfaces import Encoder, Generator, PerceptualLoss
 from clip2latent_kedro.methods.models import Models
 
 
@@ -22,6 +23,8 @@ class EditingModels:
         channel_relevance: What each channel of S does to CLIP's embedding; None before
             it is measured.
         mappers: StyleCLIP's latent mappers, by the name of their target.
+        perceptual: How far two pictures are from each other; None if there is none.
+        image_inverter: Trained, image -> w; None if there is none.
     """
 
     models: Models
@@ -29,10 +32,17 @@ class EditingModels:
     directions: Mapping[str, Direction] = field(default_factory=dict)
     channel_relevance: ChannelRelevance | None = None
     mappers: Mapping[str, StyleMapper] = field(default_factory=dict)
+    perceptual: PerceptualLoss | None = None
+    image_inverter: ImageInverter | None = None
 
     def __post_init__(self) -> None:
         """Move all models to the device."""
-        for model in (self.identity_encoder, *self.mappers.values()):
+        for model in (
+            self.identity_encoder,
+            self.perceptual,
+            self.image_inverter,
+            *self.mappers.values(),
+        ):
             if model is not None:
                 model.to(self.device)
 
