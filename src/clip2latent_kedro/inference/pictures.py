@@ -3,62 +3,45 @@
 A prompt is a text, or the path of a picture to draw variations of. A picture depends on
 its prompt, the seed, the settings, the models and the code, not on the other prompts;
 what a killed run has made is found again by its name, which is a digest of them all.
+Edits, and pictures that no prior draws, come from outside (`Changes`, made in `edits`):
+code of theirs that changes leaves the other pictures what they are.
 """
 
-import hashlib
 import json
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
+from torch.nn import functional
 
-from clip2latent_kedro.checked import Checked, PositiveInt
-from clip2latent_kedro.conditioning import embed_queries
+from clip2latent_kedro.conditioning import Query, embed_queries
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import is_picture, read_image
+from clip2latent_kedro.inference.config import InferenceConfig, is_stored_w
+from clip2latent_kedro.inference.records import (
+    CHANGE,
+    Changes,
+    PictureRecord,
+    name_pictures,
+    slug_of,
+    unchanged,
+)
 from clip2latent_kedro.interfaces import Encoder
-from clip2latent_kedro.methods.digests import digest_prior
-from clip2latent_kedro.methods.models import PriorName
-from clip2latent_kedro.pairs import TrainingPairs
+from clip2latent_kedro.latents import Latents, Source
 from clip2latent_kedro.prior.sampling import adapt_sampling
 from clip2latent_kedro.progress import progress_bar
-from clip2latent_kedro.provenance import describe_provenance, list_differences
+from clip2latent_kedro.provenance import list_differences
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.text_to_image import TextToImage
 
 logger = logging.getLogger(__name__)
 
-SLUG_LENGTH = 40
 RECORD = "drawn_with"  # the label that holds all that a picture depends on
-PictureRecord = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class InferenceConfig(Checked):
-    """What is drawn, `params:inference`.
-
-    Attributes:
-        prompts: One, or several: texts, or paths of pictures.
-        prompts_file: Text file with a prompt a line, instead of `prompts`.
-        negative: A prompt that guidance leads away from; None for none.
-        num_samples: Pictures of each prompt.
-        rank: Put the pictures closest to their prompt first, by the encoder.
-        image_batch_size: Images synthesised at a time.
-        prior: Name of the catalog entry to draw from.
-    """
-
-    prompts: list[str] | str
-    prompts_file: str | None
-    negative: str | None
-    num_samples: PositiveInt
-    rank: bool
-    image_batch_size: PositiveInt
-    prior: PriorName
 
 
 @dataclass(frozen=True)
@@ -78,32 +61,6 @@ PictureReaders = Mapping[str, Callable[[], LabelledPicture]]
 """Pictures by name, each read when it is asked for."""
 
 
-def read_prompts(config: InferenceConfig, lines: str | None) -> list[str]:
-    """Return the prompts of the file's lines if there is one, or of the parameter.
-
-    Empty lines of a file are passed over.
-
-    Args:
-        config: What is made of each prompt.
-        lines: Content of the file; None without one.
-
-    Raises:
-        InputError: If there is no prompt at all.
-    """
-    if lines is not None:
-        prompts = [line.strip() for line in lines.splitlines() if line.strip()]
-    else:
-        given = config.prompts
-        prompts = [given] if isinstance(given, str) else list(given)
-    if not prompts:
-        msg = (
-            "inference needs a prompt, got none. Set inference.prompts, or "
-            "inference.prompts_file to a text file with a prompt a line."
-        )
-        raise InputError(msg)
-    return prompts
-
-
 def read_query(prompt: str) -> str | Tensor:
     """Return a text as it is, and a picture as an image, [3, h, w] in [-1, 1].
 
@@ -117,7 +74,11 @@ def read_query(prompt: str) -> str | Tensor:
 
 
 def find_problems(
-    prompts: Sequence[str], encoder: Encoder, device: str = "cpu"
+    prompts: Sequence[str],
+    encoder: Encoder,
+    device: str = "cpu",
+    *,
+    read_w: Callable[[str], object] = read_query,
 ) -> dict[str, str]:
     """Return the prompts that are refused, each with the reason.
 
@@ -125,81 +86,19 @@ def find_problems(
         prompts: Texts and paths of pictures.
         encoder: On the device; it may refuse a text.
         device: Where pictures are embedded.
+        read_w: Reads a stored w, or says what is wrong with it.
     """
     problems = {}
     for number, prompt in enumerate(prompts, start=1):
         try:
-            embed_queries(encoder, [read_query(prompt)], device)
+            if is_stored_w(prompt):
+                read_w(prompt)
+            else:
+                embed_queries(encoder, [read_query(prompt)], device)
         except InputError as error:
             problems[prompt] = str(error)
             logger.warning("Prompt %d is left out: %s", number, error)
     return problems
-
-
-def describe_pictures(
-    model: TextToImage,
-    prompts: Sequence[str],
-    sampling: SamplingConfig,
-    config: InferenceConfig,
-    *,
-    seed: int,
-    pairs: TrainingPairs | None = None,
-) -> dict[str, PictureRecord]:
-    """Return all that the pictures of each prompt depend on, as plain JSON.
-
-    Models count by their digests, training pairs only where `sampling` retrieves from
-    them. The other prompts and the sizes of batches are not in it.
-
-    Args:
-        model: Generator, encoder and prior.
-        prompts: Texts, or paths of pictures, of which the content counts.
-        sampling: How latents are sampled.
-        config: What is made of each prompt.
-        seed: Seed of the run.
-        pairs: What the model retrieves from, if it does.
-    """
-    scorer = model.scorer or model.encoder
-    shared = {
-        "negative": None if config.negative is None else _content(config.negative),
-        "num_samples": config.num_samples,
-        "rank": config.rank,
-        "seed": seed,
-        "sampling": asdict(sampling),
-        "prior": f"{config.prior}@{digest_prior(model.prior)}",
-        "generator": model.generator.identity.digest,
-        "encoder": model.encoder.identity.digest,
-        "scorer": scorer.identity.digest,
-        "latent_repeats": list(model.latent_repeats),
-        "made_by": describe_provenance(model.device, __name__, model),
-    }
-    if pairs is not None and sampling.retrieval_share > 0:
-        shared["pairs"] = dict(pairs.recipe)
-    return {prompt: {"prompt": _content(prompt), **shared} for prompt in prompts}
-
-
-def name_pictures(prompt: str, record: PictureRecord) -> list[str]:
-    """Return file names without ending, one a sample.
-
-    Args:
-        prompt: A text, or the path of a picture.
-        record: What `describe_pictures` returned.
-    """
-    text = json.dumps(record, sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    start = f"{_slug(prompt)}_{digest}"
-    return [f"{start}_{number}" for number in range(record["num_samples"])]
-
-
-def _content(prompt: str) -> str:
-    """Return a text, or a digest of the picture that a prompt names."""
-    if is_picture(prompt):
-        return hashlib.sha256(Path(prompt).read_bytes()).hexdigest()
-    return prompt
-
-
-def _slug(prompt: str) -> str:
-    name = Path(prompt).stem if is_picture(prompt) else prompt
-    return re.sub(r"[^a-z0-9]+", "_", name.lower())[:SLUG_LENGTH].strip("_")
 
 
 def generate_pictures(
@@ -210,8 +109,11 @@ def generate_pictures(
     *,
     seed: int,
     made: PictureReaders | None = None,
+    changes: Changes | None = None,
 ) -> Iterator[dict[str, LabelledPicture]]:
     """Yield the pictures of each prompt by name, but for those made already.
+
+    Where they are edited, the edited ones come after the others, in the same order.
 
     Args:
         model: Generator, encoder and prior.
@@ -220,6 +122,7 @@ def generate_pictures(
         config: What is made of each prompt.
         seed: Seed of the run.
         made: Pictures by name; those of the same record need not be made again.
+        changes: Other starts, and edits; None for none.
     """
     made = made or {}
     sampling = adapt_sampling(model.prior, sampling)
@@ -233,29 +136,95 @@ def generate_pictures(
     }
     with progress_bar("pictures", total=len(records), unit="prompts") as advance:
         for prompt, record in records.items():
-            names = name_pictures(prompt, record)
+            plain = unchanged(record)
+            names = name_pictures(prompt, plain)
+            if CHANGE in record:
+                names += name_pictures(prompt, record)
             if not set(names) <= made.keys():
                 _log_changes(prompt, record, made)
-                found = model(
-                    [read_query(prompt)],
-                    sampling,
-                    num_samples=config.num_samples,
-                    seed=seed,
-                    negative=negative,
-                    score=config.rank,
-                    rank=config.rank,
+                found = _draw(
+                    model, prompt, record, sampling, config, negative, seed, changes
                 )
                 pictures = {}
-                for number, name in enumerate(names):
-                    place = {"seed": str(seed), "sample": str(number)}
+                for number, (name, (image, score)) in enumerate(
+                    zip(names, found, strict=True)
+                ):
+                    is_plain = number < record["num_samples"]
+                    sample = number % record["num_samples"]
+                    place = {"seed": str(seed), "sample": str(sample)}
                     labels = {"prompt": prompt, **place, **shared}
-                    if found.scores is not None:
-                        labels["score"] = f"{found.scores[0, number]:.4f}"
-                    labels[RECORD] = json.dumps(record)
-                    image = found.images[0, number]
+                    if score is not None:
+                        labels["score"] = f"{score:.4f}"
+                    if not is_plain:
+                        labels["edit"] = record[CHANGE]["words"]
+                    labels[RECORD] = json.dumps(plain if is_plain else record)
                     pictures[name] = LabelledPicture(image, labels)
                 yield pictures
             advance()
+
+
+def _draw(
+    model: TextToImage,
+    prompt: str,
+    record: PictureRecord,
+    sampling: SamplingConfig,
+    config: InferenceConfig,
+    negative: Sequence[Query] | None,
+    seed: int,
+    changes: Changes | None,
+) -> list[tuple[np.ndarray, float | None]]:
+    """Return the pictures of a prompt with their scores, then the edited ones."""
+    source = None if changes is None else changes.find_start(prompt, seed=seed)
+    if source is None:
+        query = read_query(prompt)
+        drawn = model.draw(
+            [query],
+            sampling,
+            num_samples=config.num_samples,
+            seed=seed,
+            negative=negative,
+        )
+        source, asked = drawn.source, drawn.direction
+    else:
+        query = read_query(prompt) if is_picture(prompt) else _image_of(model, source)
+        asked = embed_queries(model.encoder, [query], model.device).direction
+    direction = asked if config.rank else None
+    found = _synthesise(model, source.latents, direction)
+    order = np.arange(len(found))
+    if config.rank:
+        order = np.argsort([-score for _, score in found], kind="stable")  # type: ignore[operator]
+    if changes is not None and CHANGE in record:
+        latents = changes.change(source, query, sampling, seed=seed)
+        toward = changes.toward(model.encoder)
+        if direction is not None and toward is not None:
+            moved = direction + toward.to(direction)
+            direction = functional.normalize(moved, dim=-1)
+        order = np.concatenate([order, order + len(order)])
+        found += _synthesise(model, latents, direction)
+    return [found[row] for row in order]
+
+
+def _synthesise(
+    model: TextToImage, latents: Latents, direction: Tensor | None
+) -> list[tuple[np.ndarray, float | None]]:
+    """Return the pictures of latents, with scores if there is a direction."""
+    offset = latents.style_offset
+    made = model.generate_images(
+        latents.w[None],
+        direction,
+        style_offset=None if offset is None else offset[None],
+    )
+    scores: Any = [None] * len(latents.w) if made.scores is None else made.scores[0]
+    return list(zip(made.images[0], scores, strict=True))
+
+
+@torch.no_grad()
+def _image_of(model: TextToImage, source: Source) -> Tensor:
+    """Return the first image of latents, [3, h, w]."""
+    latents = source.latents
+    offset = latents.style_offset
+    first = model.synthesise(latents.w[:1], None if offset is None else offset[:1])
+    return first[0].float().clamp(-1, 1).cpu()
 
 
 def _log_changes(prompt: str, record: PictureRecord, made: PictureReaders) -> None:
@@ -263,7 +232,7 @@ def _log_changes(prompt: str, record: PictureRecord, made: PictureReaders) -> No
     stored = [
         json.loads(made[name]().labels.get(RECORD, "{}"))
         for name in made
-        if re.fullmatch(rf"{re.escape(_slug(prompt))}_[0-9a-f]+_0", name)
+        if re.fullmatch(rf"{re.escape(slug_of(prompt))}_[0-9a-f]+_0", name)
     ]
     differences = [
         list_differences(one, record)
