@@ -40,6 +40,15 @@ class EditStep:
     strength: float
     is_text: bool = False
 
+    @property
+    def words(self) -> str:
+        """The edit and its strength in a few words."""
+        if isinstance(self.edit, EditMethod):
+            name = self.edit.target.name or self.edit.target.target
+        else:
+            name = str(self.edit.describe()["method"])
+        return f"{name} {self.strength:g}"
+
     def describe(self) -> dict[str, Any]:
         """Return all that the edit depends on, as plain JSON."""
         if not isinstance(self.edit, EditMethod):
@@ -79,6 +88,11 @@ class PreparedEdit:
                 before_it = 0 if style_offset is None else style_offset
                 style_offset = before_it + edited.style_offset
         return Latents(w, style_offset)
+
+    @property
+    def words(self) -> str:
+        """The edits and their strengths in a few words."""
+        return ", ".join(step.words for step in self.steps)
 
     def describe(self) -> list[dict[str, Any]]:
         """Return all that the edits depend on, as plain JSON."""

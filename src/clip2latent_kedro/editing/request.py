@@ -139,13 +139,20 @@ class EditReader:
 
     def _read_string(self, asked: str, method: str | None) -> EditStep:
         if asked in self._names():
-            of_name = EditTarget(asked, asked, name=asked)
-            target = replace(self.targets.get(asked, of_name), name=asked)
-            kind = method or self._kind_of(asked)
-            return self._prepare(kind, target, is_text=asked in self.targets)
+            return self._read_name(asked, method or self._names()[asked][0])
         if len(asked.split()) > 1:
             return self._read_texts(asked, method)
         raise InputError(self._refuse(asked))
+
+    def _read_name(self, name: str, method: str) -> EditStep:
+        models, known = self.find_models(), self.targets.get(name)
+        if method == MAPPER and name in models.mappers:
+            text = models.mappers[name].text
+            target = EditTarget(text, known.neutral if known else text, name=name)
+        else:
+            target = known or EditTarget(name, name)
+        target = replace(target, name=name)
+        return self._prepare(method, target, is_text=known is not None)
 
     def _read_texts(self, asked: str | EditTarget, method: str | None) -> EditStep:
         if isinstance(asked, EditTarget):
@@ -189,12 +196,11 @@ class EditReader:
         if isinstance(asked, Direction):
             name = asked.name or GIVEN
             models = replace(self.find_models(), directions={name: asked})
-            target = EditTarget(name, name, name=name)
-            return self._prepare(DIRECTION, target, models=models)
+            return self._prepare(DIRECTION, EditTarget(name, name, name=name), models)
         if isinstance(asked, StyleMapper):
             models = replace(self.find_models(), mappers={GIVEN: asked})
-            target = EditTarget(GIVEN, GIVEN, name=GIVEN)
-            return self._prepare(MAPPER, target, models=models)
+            target = EditTarget(asked.text, asked.text, name=GIVEN)
+            return self._prepare(MAPPER, target, models)
         msg = (
             f"edit must be a name, a text or two, a vector, a mapper, an EditMethod or "
             f"a list of these, got {type(asked).__name__}."
@@ -205,9 +211,9 @@ class EditReader:
         self,
         key: str,
         target: EditTarget,
+        models: EditingModels | None = None,
         *,
         is_text: bool = False,
-        models: EditingModels | None = None,
     ) -> EditStep:
         method = EDIT_METHODS[key]
         settings = self.settings.get(key) or method.Settings()
@@ -226,9 +232,6 @@ class EditReader:
             for name in names:
                 found.setdefault(name, []).append(kind)
         return found
-
-    def _kind_of(self, name: str) -> str:
-        return self._names()[name][0]
 
     def _refuse(self, asked: str) -> str:
         """Return a sentence on what is not known and what can be had."""

@@ -82,7 +82,7 @@ def describe_pictures(
     """
     scorer = model.scorer or model.encoder
     shared = {
-        "negative": None if config.negative is None else _content(config.negative),
+        "negative": None if config.negative is None else content_of(config.negative),
         "num_samples": config.num_samples,
         "rank": config.rank,
         "seed": seed,
@@ -99,7 +99,7 @@ def describe_pictures(
     change = None if changes is None else changes.describe_change()
     records: dict[str, PictureRecord] = {}
     for prompt in prompts:
-        record: dict[str, Any] = {"prompt": _content(prompt), **shared}
+        record: dict[str, Any] = {"prompt": content_of(prompt), **shared}
         start = None if changes is None else changes.describe_start(prompt)
         if start is not None:
             record |= {"num_samples": start["num_samples"], "start": dict(start)}
@@ -127,7 +127,7 @@ def name_pictures(prompt: str, record: PictureRecord) -> list[str]:
     return [f"{start}_{number}" for number in range(record["num_samples"])]
 
 
-def _content(prompt: str) -> str:
+def content_of(prompt: str) -> str:
     """Return a text, or a digest of the picture that a prompt names."""
     if is_picture(prompt) or is_stored_w(prompt):
         return hashlib.sha256(Path(prompt).read_bytes()).hexdigest()
