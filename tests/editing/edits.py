@@ -11,7 +11,7 @@ from clip2latent_kedro.checked import Checked
 from clip2latent_kedro.editing.directions.direction import Direction
 from clip2latent_kedro.editing.edit import EditMethod
 from clip2latent_kedro.editing.models import EditingModels
-from clip2latent_kedro.interfaces import Identity, StyleLayer
+from clip2latent_kedro.interfaces import StyleLayer
 from clip2latent_kedro.latents import Latents
 
 
@@ -78,7 +78,6 @@ class StyleShift(EditMethod):
 class StyledColours(ColourGenerator):
     """Its styles are the colour itself."""
 
-    identity = Identity("styled-colours", "44")
     style_layers = (StyleLayer("colour", 3, 0),)
 
     def styles(self, w):

@@ -3,27 +3,20 @@
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.api.editing import EditingParts, gather_models
-from clip2latent_kedro.api.inputs import as_queries, plain_config, read_w
+from clip2latent_kedro.api.editing import Editor, as_floats
+from clip2latent_kedro.api.inputs import as_queries, plain_config
 from clip2latent_kedro.api.sources import LoadedModels, open_models, open_shared
-from clip2latent_kedro.conditioning import Query, RetrievalBank
-from clip2latent_kedro.editing.mix_request import (
-    Layers,
-    MixedIn,
-    draw_mixed_in,
-    read_layers,
-)
-from clip2latent_kedro.editing.models import EditingModels
+from clip2latent_kedro.conditioning import RetrievalBank
+from clip2latent_kedro.editing.mix_request import Layers
 from clip2latent_kedro.editing.prepared import EditStep, PreparedEdit
-from clip2latent_kedro.editing.request import Asked, EditReader
+from clip2latent_kedro.editing.request import Asked
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.published import Buffers
 from clip2latent_kedro.prior.sampling import adapt_sampling
@@ -36,7 +29,7 @@ from clip2latent_kedro.sharing import (
     upload_folder,
     write_folder,
 )
-from clip2latent_kedro.text_to_image import TextToImage
+from clip2latent_kedro.text_to_image import GeneratedImages, TextToImage
 
 
 class Clip2StyleGAN:
@@ -104,6 +97,7 @@ class Clip2StyleGAN:
         )
         self.sampling = adapt_sampling(models.prior, models.sampling)
         self._models = models
+        self._find_parts = cache(models.find_editing)
 
     @classmethod
     def from_pretrained(
@@ -271,16 +265,14 @@ class Clip2StyleGAN:
         draws: dict[str, Any] = {"num_samples": n_samples_per_txt, "seed": seed}
         steps: list[EditStep] = []
         if mix is not None:
-            steps += self._mix(mix, mix_layers, queries, settings, unwanted, draws)
+            steps += self._editor(settings).read_mix(
+                mix, mix_layers, queries, **draws, negative=unwanted
+            )
         if edit is not None:
-            reader = self._reader(settings)
             num_images = len(queries) * n_samples_per_txt
-            steps += reader.read(
-                edit,
-                strength=edit_strength,
-                method=edit_method,
-                num_images=num_images,
-            ).steps
+            steps += self._editor(settings).read_edit(
+                edit, edit_strength, edit_method, num_images=num_images
+            )
         prepared = PreparedEdit(steps)
         found = self.text_to_image(
             queries,
@@ -290,62 +282,60 @@ class Clip2StyleGAN:
             edit=prepared if steps else None,
             toward=prepared.toward(self.text_to_image.encoder),
             rank=clip_sort,
-            keep=_as_floats,
+            keep=as_floats,
         )
-        assert found.scores is not None
-        images = torch.from_numpy(found.images).flatten(0, 1)
-        clip_score = torch.from_numpy(found.scores).float().flatten()
-        if return_w:
-            return images, clip_score, found.w.flatten(0, 1).cpu()
-        return images, clip_score
+        return _as_tensors(found, return_w=return_w)
 
-    def _mix(
+    def edit(
         self,
-        mix: Any,
-        layers: Layers,
-        queries: Sequence[Query],
-        sampling: SamplingConfig,
-        negative: Sequence[Query] | None,
-        draws: Mapping[str, int],
-    ) -> list[EditStep]:
-        """Return the step that mixes another w in."""
-        generator = self.text_to_image.generator
-        num_images = len(queries) * draws["num_samples"]
-        rows = read_layers(layers, generator)
-        w = read_w(mix, generator)
-        if w is None:
-            is_seed = isinstance(mix, int) and not isinstance(mix, bool)
-            others = [mix] if is_seed else as_queries(mix)
-            if len(others) != 1:
-                msg = f"mix must be one prompt, one seed or w, got {len(others)}."
-                raise InputError(msg)
-            w = draw_mixed_in(
-                self.text_to_image,
-                others[0],
-                queries,
-                sampling,
-                negative=negative,
-                **draws,
-            )
-        if len(w) not in (1, num_images):
-            msg = f"mix must be one w or {num_images} of them, got {len(w)}."
-            raise InputError(msg)
-        return [EditStep(MixedIn(w, rows), 1.0)]
+        pictures: Any,
+        edit: Asked = None,
+        edit_strength: float | Sequence[float] | None = None,
+        edit_method: str | None = None,
+        *,
+        mix: Any = None,
+        mix_layers: Layers = "fine",
+        inversion: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        return_w: bool = False,
+    ) -> tuple[Tensor, ...]:
+        """Return edited images of pictures or of w that are there already.
 
-    @cached_property
-    def _editing_parts(self) -> EditingParts:
-        return self._models.find_editing()
+        Args:
+            pictures: A picture (path, PIL of any mode, or [3, h, w] of floats in
+                [-1, 1]) or several, which are inverted. Or w, as `return_w` gives it:
+                [num_ws, w_dim], [b, num_ws, w_dim]; or the path of a stored w (see
+                `editing.inversion.latent_files`).
+            edit: What to change (see `__call__`); None shows what is found.
+            edit_strength: Of all edits, or of each (see `__call__`).
+            edit_method: By which names and texts are edited (see `__call__`).
+            mix: What rows of w are taken from before any edit: a prompt, w, or a seed,
+                by which a variation of each picture is drawn.
+            mix_layers: Which rows (see `__call__`).
+            inversion: Any settings of `InversionConfig`, by name, such as
+                `{"space": "w+"}`, over those of the project. Where there is no
+                perceptual loss, pictures are compared by their pixels.
+            seed: Of the inversion and of what is mixed in.
+            return_w: Whether to return w as well.
 
-    def _editing_models(self, sampling: SamplingConfig) -> EditingModels:
-        return gather_models(self._editing_parts, self.text_to_image, sampling)
+        Returns:
+            images [b, 3, h, w] in [-1, 1], clip_score [b] and, if wanted, w
+            [b, num_ws, w_dim]. Images are scored by the unedited ones, moved as the
+            texts of an edit lead.
 
-    def _reader(self, sampling: SamplingConfig) -> EditReader:
-        return EditReader(
-            generator=self.text_to_image.generator,
-            find_models=cache(lambda: self._editing_models(sampling)),
-            targets=self._models.targets,
-            neutral=self._models.neutral,
+        Raises:
+            InputError: If an argument cannot be used.
+        """
+        editor = self._editor(self.sampling)
+        source = editor.read_source(pictures, plain_config(inversion or {}), seed=seed)
+        found = editor.edit_source(
+            source, edit, edit_strength, edit_method, mix, mix_layers, seed=seed
         )
+        return _as_tensors(found, return_w=return_w)
+
+    def _editor(self, sampling: SamplingConfig) -> Editor:
+        """Return what reads edits; it keeps what the project has for them."""
+        return Editor(self._models, self._find_parts, self.text_to_image, sampling)
 
     def _settings(
         self,
@@ -373,6 +363,11 @@ class Clip2StyleGAN:
         return replace(self.sampling, **{**changes, **overrides})
 
 
-def _as_floats(image: Tensor) -> np.ndarray:
-    floats: np.ndarray = image.float().clamp(-1, 1).cpu().numpy()
-    return floats
+def _as_tensors(found: GeneratedImages, *, return_w: bool) -> tuple[Tensor, ...]:
+    """Return images, scores and perhaps w, prompt by prompt, on the CPU."""
+    assert found.scores is not None
+    images = torch.from_numpy(found.images).flatten(0, 1)
+    clip_score = torch.from_numpy(found.scores).float().flatten()
+    if return_w:
+        return images, clip_score, found.w.flatten(0, 1).cpu()
+    return images, clip_score

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
-from clip2latent_kedro.api.editing import EditingParts, find_parts
 from clip2latent_kedro.api.original import is_original, read_original
+from clip2latent_kedro.api.parts import EditingParts, find_parts
 from clip2latent_kedro.conditioning import RetrievalBank
 from clip2latent_kedro.downloads import fetch, is_address
 from clip2latent_kedro.editing import EditTarget
+from clip2latent_kedro.editing.inversion.config import InversionConfig
 from clip2latent_kedro.encoders.open_clip import Preprocess, choose_preprocess
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator
@@ -61,6 +62,7 @@ class LoadedModels:
         find_editing: Returns what edits take beside these models.
         targets: Edits that a name is enough for, `params:editing.targets`.
         neutral: The text that an edit to a single text starts from; None for none.
+        inversion: How pictures are inverted, unless a call says otherwise.
     """
 
     generator: Generator
@@ -74,6 +76,7 @@ class LoadedModels:
     find_editing: Callable[[], EditingParts] = EditingParts
     targets: Mapping[str, EditTarget] = field(default_factory=dict)
     neutral: str | None = None
+    inversion: InversionConfig = field(default_factory=InversionConfig)
 
     def encoder_for(self, setting: str) -> Encoder:
         """Return the encoder as it reads images for one of `PREPROCESS`."""
@@ -227,6 +230,7 @@ def _from_project(
             for name, target in editing.get("targets", {}).items()
         },
         neutral=editing.get("neutral"),
+        inversion=InversionConfig(**editing.get("inversion", {})),
     )
 
 
