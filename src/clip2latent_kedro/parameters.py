@@ -12,6 +12,7 @@ from clip2latent_kedro.checked import (
     change_settings,
     read_settings,
 )
+from clip2latent_kedro.editing.directions.config import DirectionsConfig
 from clip2latent_kedro.editing.edit import EditTarget
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
@@ -82,6 +83,7 @@ class EditingParameters(Checked):
     """`params:editing`: changes of pictures after they were sampled."""
 
     targets: dict[str, EditTarget]
+    directions: DirectionsConfig
 
     def rules(self) -> Iterator[Rule]:
         """Yield that there is a target."""

@@ -15,6 +15,7 @@ from clip2latent_kedro.pipelines import (
     sweep,
     training,
 )
+from clip2latent_kedro.pipelines.editing import directions
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -36,6 +37,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "published": published.create_pipeline(),
         "export": published.create_export_pipeline(),
         "baselines": baselines.create_pipeline(),
+        "directions": directions.create_pipeline(),
     }
     pipelines = {
         name: Pipeline(nodes, namespace=name, prefix_datasets_with_namespace=False)

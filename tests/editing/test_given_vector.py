@@ -45,8 +45,11 @@ def read(path):
 
 
 def test_nothing_but_numbers_is_a_direction(tmp_path):
-    torch.save({"w": torch.zeros(3)}, tmp_path / "age.pt")
-    with pytest.raises(InputError, match="holds an object of type dict"):
+    torch.save({"w": torch.zeros(3), "v": torch.ones(3)}, tmp_path / "age.pt")
+    with pytest.raises(InputError, match="must hold one direction, got 2: w, v"):
+        read(tmp_path / "age.pt")
+    torch.save([0.0, 1.0, 2.0], tmp_path / "age.pt")
+    with pytest.raises(InputError, match="holds an object of type list"):
         read(tmp_path / "age.pt")
     with pytest.raises(InputError, match="or 2, 3\\], got list"):
         read([0.0, 1.0, 2.0])

@@ -14,7 +14,7 @@ from clip2latent_kedro.api.editing import Editor, as_floats
 from clip2latent_kedro.api.inputs import as_queries, plain_config
 from clip2latent_kedro.api.sources import LoadedModels, open_models, open_shared
 from clip2latent_kedro.conditioning import RetrievalBank
-from clip2latent_kedro.editing.mix_request import Layers
+from clip2latent_kedro.editing.mix_request import Rows
 from clip2latent_kedro.editing.prepared import EditStep, PreparedEdit
 from clip2latent_kedro.editing.request import Asked
 from clip2latent_kedro.errors import InputError
@@ -191,7 +191,7 @@ class Clip2StyleGAN:
         edit_strength: float | Sequence[float] | None = None,
         edit_method: str | None = None,
         mix: Any = None,
-        mix_layers: Layers = "fine",
+        mix_layers: Rows = "fine",
         text_samples: Any = None,
         seed: int = 0,
         negative: Any = None,
@@ -294,7 +294,7 @@ class Clip2StyleGAN:
         edit_method: str | None = None,
         *,
         mix: Any = None,
-        mix_layers: Layers = "fine",
+        mix_layers: Rows = "fine",
         inversion: Mapping[str, Any] | None = None,
         seed: int = 0,
         return_w: bool = False,

@@ -22,10 +22,10 @@ from clip2latent_kedro.editing.inversion.latent_files import (
     read_latents,
 )
 from clip2latent_kedro.editing.mix_request import (
-    Layers,
     MixedIn,
+    Rows,
     draw_mixed_in,
-    read_layers,
+    read_rows,
 )
 from clip2latent_kedro.editing.models import EditingModels
 from clip2latent_kedro.editing.prepared import EditStep, PreparedEdit
@@ -80,7 +80,7 @@ class Editor:
     def read_mix(
         self,
         mix: Any,
-        layers: Layers,
+        layers: Rows,
         queries: Sequence[Query],
         *,
         num_samples: int,
@@ -101,7 +101,7 @@ class Editor:
             InputError: If one cannot be used.
         """
         generator = self.model.generator
-        rows = read_layers(layers, generator)
+        rows = read_rows(layers, generator)
         w = read_w(mix, generator)
         if w is None:
             is_seed = isinstance(mix, int) and not isinstance(mix, bool)
@@ -155,7 +155,7 @@ class Editor:
         strength: float | Sequence[float] | None,
         method: str | None,
         mix: Any,
-        layers: Layers,
+        layers: Rows,
         *,
         seed: int,
     ) -> GeneratedImages:

@@ -7,10 +7,10 @@ import numpy as np
 from torch import Tensor
 
 from clip2latent_kedro.conditioning import Query
-from clip2latent_kedro.editing.given_vector import (
-    VECTOR_ENDINGS,
-    read_file,
-    read_vector,
+from clip2latent_kedro.editing.given_vector import read_vector
+from clip2latent_kedro.editing.inversion.latent_files import (
+    LATENT_ENDINGS,
+    read_latents,
 )
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import read_image
@@ -63,7 +63,7 @@ def read_w(given: Any, generator: Generator) -> Tensor | None:
 
     Args:
         given: An array or a tensor, [w_dim], [1 or num_ws, w_dim] or [n, 1 or num_ws,
-            w_dim]; a `Path` of a file of one.
+            w_dim]; a `Path` of a stored one.
         generator: Whose w it is.
 
     Returns:
@@ -72,11 +72,11 @@ def read_w(given: Any, generator: Generator) -> Tensor | None:
     Raises:
         InputError: If a file cannot be read, or a number is not finite.
     """
-    num_ws, w_dim = generator.num_ws, generator.w_dim
-    if isinstance(given, Path) and given.suffix in VECTOR_ENDINGS:
-        given = read_file(given)
-    elif not isinstance(given, Tensor | np.ndarray) or not _is_w(given, generator):
+    if isinstance(given, Path) and given.suffix.lower() in LATENT_ENDINGS:
+        return read_latents(given, generator).w
+    if not isinstance(given, Tensor | np.ndarray) or not _is_w(given, generator):
         return None
+    num_ws, w_dim = generator.num_ws, generator.w_dim
     num_images = given.shape[0] if given.ndim == 3 else 1
     w = read_vector(given, num_images, num_ws, w_dim, what="w")
     return w.expand(num_images, num_ws, w_dim)

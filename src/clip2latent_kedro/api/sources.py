@@ -11,7 +11,7 @@ from clip2latent_kedro.api.original import is_original, read_original
 from clip2latent_kedro.api.parts import EditingParts, find_parts
 from clip2latent_kedro.conditioning import RetrievalBank
 from clip2latent_kedro.downloads import fetch, is_address
-from clip2latent_kedro.editing import EditTarget
+from clip2latent_kedro.editing.edit import EditTarget, read_targets
 from clip2latent_kedro.editing.inversion.config import InversionConfig
 from clip2latent_kedro.encoders.open_clip import Preprocess, choose_preprocess
 from clip2latent_kedro.errors import InputError
@@ -225,10 +225,7 @@ def _from_project(
         references,
         find_bank=lambda: load("training_pairs").clip_embedding,
         find_editing=lambda: find_parts(partial(load, is_optional=True)),
-        targets={
-            name: EditTarget(**{**target, "name": name})
-            for name, target in editing.get("targets", {}).items()
-        },
+        targets=read_targets(editing.get("targets", {})),
         neutral=editing.get("neutral"),
         inversion=InversionConfig(**editing.get("inversion", {})),
     )

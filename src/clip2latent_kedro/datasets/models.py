@@ -1,4 +1,4 @@
-"""Generators, encoders and judges as read-only catalog entries."""
+"""Generators, encoders, judges and directions as read-only catalog entries."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,6 +7,7 @@ from typing import Any, Literal
 from clip2latent_kedro import downloads
 from clip2latent_kedro.datasets.optional import ReadOnlyDataset, none_if_missing
 from clip2latent_kedro.downloads import FetchedFile, Source
+from clip2latent_kedro.editing.directions.files import load_directions
 from clip2latent_kedro.editing.inversion.inverter import load_inverter
 from clip2latent_kedro.encoders import (
     ENCODERS,
@@ -35,6 +36,7 @@ _ROLES: dict[str, tuple[Any, Mapping[str, Loader]]] = {
     ),
     "mapper": (None, {"clip2gan": load_clip2gan}),
     "inverter": (None, {"image_inverter": load_inverter}),
+    "directions": (None, {"file": load_directions}),
 }
 # Kinds of generators that are read from a file converted once.
 _CONVERTED_KINDS = ("stylegan", "lafite")
@@ -52,7 +54,13 @@ class ModelDataset(ReadOnlyDataset):
         self,
         *,
         role: Literal[
-            "generator", "encoder", "judge", "perceptual", "mapper", "inverter"
+            "generator",
+            "encoder",
+            "judge",
+            "perceptual",
+            "mapper",
+            "inverter",
+            "directions",
         ],
         kind: str,
         filepath: str | None = None,
@@ -96,7 +104,8 @@ class ModelDataset(ReadOnlyDataset):
         source = self._source()
         path = None if source is None else downloads.fetch(source)
         protocol, built_in = _ROLES[self._role]
-        load = find_loader(f"clip2latent_kedro.{self._role}s", self._kind, built_in)
+        group = f"clip2latent_kedro.{self._role.removesuffix('s')}s"
+        load = find_loader(group, self._kind, built_in)
         model = load(path, self._options)
         if protocol is None or isinstance(model, protocol | TextGenerator):
             return model

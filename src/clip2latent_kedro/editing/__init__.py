@@ -4,10 +4,15 @@ A way is its settings, its preparation for a target, and how it is applied at a 
 (see `edit`).
 """
 
+from clip2latent_kedro.editing.directions.method import DirectionEdit, TransportEdit
 from clip2latent_kedro.editing.edit import EditMethod, EditTarget, Source
 from clip2latent_kedro.editing.mapper.method import MapperEdit
+from clip2latent_kedro.editing.mixing import StyleMixing
 
 EDIT_METHODS: dict[str, type[EditMethod]] = {
+    "style_mixing": StyleMixing,
+    "direction": DirectionEdit,
+    "transport": TransportEdit,
     "mapper": MapperEdit,
 }
 

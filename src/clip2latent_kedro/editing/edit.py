@@ -2,10 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from clip2latent_kedro.checked import Checked
+from clip2latent_kedro.checked import Checked, read_settings
 from clip2latent_kedro.latents import Latents, Source
 from clip2latent_kedro.methods.method import NoSettings
 
@@ -38,6 +38,24 @@ class EditTarget(Checked):
     free: list[str] = field(default_factory=list)
     only: dict[str, str] = field(default_factory=dict)
     name: str = ""
+
+
+def read_targets(targets: Mapping[str, Any]) -> dict[str, EditTarget]:
+    """Return targets by name, each of which knows its own.
+
+    Args:
+        targets: `params:editing.targets`: settings of an `EditTarget`, or one.
+
+    Raises:
+        InputError: If a setting is wrong.
+    """
+    read = {
+        name: given
+        if isinstance(given, EditTarget)
+        else read_settings(EditTarget, given, f"editing.targets.{name}")
+        for name, given in targets.items()
+    }
+    return {name: replace(target, name=name) for name, target in read.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

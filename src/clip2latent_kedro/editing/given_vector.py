@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from clip2latent_kedro.editing.directions.files import (
+    ENDINGS,
+    as_numbers,
+    read_one_direction,
+)
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.generators.state_dicts import read_tensor
 from clip2latent_kedro.latents import Latents, Source
-from clip2latent_kedro.reading import read_npy
 
-VECTOR_ENDINGS = (".pt", ".pth", ".npy")
 Vector = Tensor | np.ndarray | str | Path
 """A tensor, an array, or the path of a file of one."""
 
@@ -47,10 +48,10 @@ def read_vector(
     """Return directions that can be added to w, [num_images or 1, num_ws or 1, w_dim].
 
     Args:
-        vector: Tensor, array, or the path of a `.pt` or `.npy` file, which is read
-            without running anything that it may hold. [w_dim] is one for all layers
-            and images, [num_ws, w_dim] one for each layer; a further axis in front is
-            that of the images.
+        vector: Tensor, array, or the path of a file with one direction (see
+            `editing.directions.files`), which is read without running anything that it
+            may hold. [w_dim] is one for all layers and images, [num_ws, w_dim] one for
+            each layer; a further axis in front is that of the images.
         num_images: How many w there are.
         num_ws: Layers of the generator.
         w_dim: Channels of w.
@@ -59,7 +60,9 @@ def read_vector(
     Raises:
         InputError: If the file, the shape or a number is wrong.
     """
-    given = read_file(Path(vector)) if isinstance(vector, str | Path) else vector
+    given = (
+        _read_file(Path(vector), num_ws) if isinstance(vector, str | Path) else vector
+    )
     is_array = isinstance(given, Tensor | np.ndarray)
     shape = tuple(given.shape) if is_array else ()
     images, layers, channels = (*(1,) * (3 - len(shape)), *shape)[:3]
@@ -72,25 +75,16 @@ def read_vector(
             f"this generator's w."
         )
         raise InputError(msg)
-    if isinstance(given, np.ndarray) and given.dtype.kind in "fiu":
-        given = torch.from_numpy(given.astype(np.float32))
-    if not isinstance(given, Tensor) or not given.isfinite().all():
-        msg = f"{what} must hold finite numbers, got {given.dtype} that are not."
-        raise InputError(msg)
-    return given.detach().float().cpu().view(images, layers, channels)
+    return as_numbers(given, what).view(images, layers, channels)
 
 
-def read_file(path: Path) -> Tensor | np.ndarray:
-    """Return the array of a `.npy` file, or the one tensor of any other.
-
-    Raises:
-        InputError: If it cannot be read.
-    """
+def _read_file(path: Path, num_ws: int) -> Tensor | np.ndarray:
     try:
-        return read_npy(path) if path.suffix == ".npy" else read_tensor(path)
+        return read_one_direction(path, num_ws)
     except InputError as error:
         msg = (
-            f"A vector must be in a .npy file, or in a .pt file with one tensor, but "
-            f"{path} could not be read ({str(error).rstrip('.')})."
+            f"edit must be the path of a file with one direction, "
+            f"{', '.join(ENDINGS)}, but {path} could not be read "
+            f"({str(error).rstrip('.')})."
         )
         raise InputError(msg) from error

@@ -8,17 +8,18 @@ from typing import Any
 from torch import Tensor
 
 from clip2latent_kedro.conditioning import Query
-from clip2latent_kedro.editing.levels import levels_of
+from clip2latent_kedro.editing.layers import LayerGroup, check_layers, read_layers
+from clip2latent_kedro.editing.mixing import mix_latents
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Generator
 from clip2latent_kedro.latents import Latents, Source
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.text_to_image import TextToImage
 
-LEVELS = ("coarse", "middle", "fine")
-Layers = str | int | Sequence[int | str]
-"""Levels by name, rows of w by number, or a list of them; a string may join several by
-a comma."""
+GROUPS: tuple[LayerGroup, ...] = ("coarse", "middle", "fine")
+Rows = str | int | Sequence[int | str]
+"""Groups of rows of w by name, rows by number, or a list of them; a string may join
+several by a comma."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,7 @@ class MixedIn:
 
     def apply(self, source: Source, strength: float) -> Latents:
         """Return latents with the rows moved by a share of the way, 1 for all of it."""
-        mixed = source.latents.w.clone()
-        rows = list(self.rows)
-        other = self.w.to(mixed).expand_as(mixed)[:, rows]
-        mixed[:, rows] = mixed[:, rows].lerp(other, strength)
-        return Latents(mixed)
+        return Latents(mix_latents(source.latents.w, self.w, self.rows, strength))
 
     def describe(self) -> dict[str, Any]:
         """Return what is mixed in, as plain JSON."""
@@ -83,36 +80,33 @@ def draw_mixed_in(
     return drawn.source.latents.w
 
 
-def read_layers(layers: Layers, generator: Generator) -> list[int]:
+def read_rows(layers: Rows, generator: Generator) -> list[int]:
     """Return the rows of w that a user names, in order.
 
     Args:
-        layers: See `Layers`.
-        generator: Whose levels they are.
+        layers: See `Rows`.
+        generator: Whose rows they are.
 
     Raises:
-        InputError: If there is no such level or row.
+        InputError: If there is no such group or row.
     """
-    named = dict(zip(LEVELS, levels_of(generator), strict=True))
-    every = list(range(generator.num_ws))
     parts = layers.split(",") if isinstance(layers, str) else layers
     rows: set[int] = set()
     for part in [parts] if isinstance(parts, int) else parts:
         word = str(part).strip()
-        if word in named:
-            rows.update(every[named[word]])
-        elif word.isdecimal() and int(word) in every:
+        group = next((name for name in GROUPS if name == word), None)
+        if group is not None:
+            rows.update(read_layers(group, generator))
+        elif word.isdecimal():
             rows.add(int(word))
         else:
             msg = (
-                f"mix_layers must name {', '.join(LEVELS)} or rows of w from 0 to "
-                f"{generator.num_ws - 1}, got {word!r}."
+                f"mix_layers must name {', '.join(GROUPS)} or rows of w by number, got "
+                f"{word!r}."
             )
             raise InputError(msg)
+    check_layers(sorted(rows), generator.num_ws, "mix_layers")
     if not rows:
-        msg = (
-            f"mix_layers must name some rows of w, got {layers!r}, which has none in "
-            f"this generator of {generator.num_ws} rows."
-        )
+        msg = f"mix_layers must name some rows of w, got {layers!r}."
         raise InputError(msg)
     return sorted(rows)

@@ -15,19 +15,17 @@ from torch import Tensor
 
 from clip2latent_kedro.editing import EDIT_METHODS
 from clip2latent_kedro.editing.directions.direction import Direction
+from clip2latent_kedro.editing.directions.files import ENDINGS
+from clip2latent_kedro.editing.directions.method import DirectionSettings
 from clip2latent_kedro.editing.edit import EditMethod, EditTarget
-from clip2latent_kedro.editing.given_vector import (
-    VECTOR_ENDINGS,
-    GivenVector,
-    read_vector,
-)
+from clip2latent_kedro.editing.given_vector import GivenVector, read_vector
 from clip2latent_kedro.editing.mapper.mapper import StyleMapper
 from clip2latent_kedro.editing.models import EditingModels
 from clip2latent_kedro.editing.prepared import EditStep, PreparedEdit
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Generator
 
-DIRECTION, MAPPER, PRIOR = "direction", "mapper", "prior"
+DIRECTION, TRANSPORT, MAPPER, PRIOR = "direction", "transport", "mapper", "prior"
 VECTOR_STRENGTH = 1.0
 GIVEN = "given"  # the name of a direction or of a mapper that comes without one
 _FIELDS = ("target", "neutral", "method", "strength", "name")
@@ -151,8 +149,15 @@ class EditReader:
             target = EditTarget(text, known.neutral if known else text, name=name)
         else:
             target = known or EditTarget(name, name)
-        target = replace(target, name=name)
-        return self._prepare(method, target, is_text=known is not None)
+        settings = self.settings.get(method) or EDIT_METHODS[method].Settings()
+        if isinstance(settings, DirectionSettings) and name in models.directions:
+            settings = replace(settings, source=name, kind=None)
+        return self._prepare(
+            method,
+            replace(target, name=name),
+            settings=settings,
+            is_text=known is not None,
+        )
 
     def _read_texts(self, asked: str | EditTarget, method: str | None) -> EditStep:
         if isinstance(asked, EditTarget):
@@ -194,13 +199,14 @@ class EditReader:
         if isinstance(asked, EditTarget):
             return self._prepare(method or PRIOR, asked, is_text=True)
         if isinstance(asked, Direction):
-            name = asked.name or GIVEN
-            models = replace(self.find_models(), directions={name: asked})
-            return self._prepare(DIRECTION, EditTarget(name, name, name=name), models)
+            given = replace(asked, name=asked.name or GIVEN)
+            models = replace(self.find_models(), directions={given.name: given})
+            return replace(self, find_models=lambda: models)._read_name(
+                given.name, _kind_of(given)
+            )
         if isinstance(asked, StyleMapper):
             models = replace(self.find_models(), mappers={GIVEN: asked})
-            target = EditTarget(asked.text, asked.text, name=GIVEN)
-            return self._prepare(MAPPER, target, models)
+            return replace(self, find_models=lambda: models)._read_name(GIVEN, MAPPER)
         msg = (
             f"edit must be a name, a text or two, a vector, a mapper, an EditMethod or "
             f"a list of these, got {type(asked).__name__}."
@@ -211,24 +217,22 @@ class EditReader:
         self,
         key: str,
         target: EditTarget,
-        models: EditingModels | None = None,
         *,
+        settings: Any = None,
         is_text: bool = False,
     ) -> EditStep:
         method = EDIT_METHODS[key]
-        settings = self.settings.get(key) or method.Settings()
-        models = self.find_models() if models is None else models
-        return _step(method.prepare(settings, models, target), is_text=is_text)
+        settings = settings or self.settings.get(key) or method.Settings()
+        edit = method.prepare(settings, self.find_models(), target)
+        return _step(edit, is_text=is_text)
 
     def _names(self) -> dict[str, list[str]]:
         """Return what can be had by name, each with the methods that it is of."""
         models = self.find_models()
         found: dict[str, list[str]] = {}
-        for kind, names in (
-            (DIRECTION, models.directions),
-            (MAPPER, models.mappers),
-            (PRIOR, self.targets),
-        ):
+        for name, direction in models.directions.items():
+            found.setdefault(name, []).append(_kind_of(direction))
+        for kind, names in ((MAPPER, models.mappers), (PRIOR, self.targets)):
             for name in names:
                 found.setdefault(name, []).append(kind)
         return found
@@ -246,9 +250,14 @@ class EditReader:
         )
         return (
             f"edit must be a name ({had or 'there are none here'}), the path of a "
-            f"vector ({', '.join(VECTOR_ENDINGS)}), or a text of more than one word, "
+            f"vector ({', '.join(ENDINGS)}), or a text of more than one word, "
             f"got {asked!r}.{_nearest(asked, self._names())}"
         )
+
+
+def _kind_of(direction: Direction) -> str:
+    """Return the way of editing along a direction: as it is, or to a place."""
+    return DIRECTION if direction.destination is None else TRANSPORT
 
 
 def _step(edit: EditMethod, *, is_text: bool) -> EditStep:
@@ -262,7 +271,7 @@ def _is_file(asked: Any) -> bool:
     if not isinstance(asked, str):
         return False
     path = Path(asked)
-    return path.suffix in VECTOR_ENDINGS or (bool(path.suffix) and path.is_file())
+    return path.suffix in ENDINGS or (bool(path.suffix) and path.is_file())
 
 
 def _has_strength(asked: Sequence[Any]) -> bool:

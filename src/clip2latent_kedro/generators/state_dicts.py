@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.reading import (
     MISSHAPEN,
-    Refusal,
-    TensorRecord,
     first_line,
     is_safetensors,
     load_network,
@@ -61,21 +59,6 @@ def read_state_dict(
         return {k.removeprefix("module."): value for k, value in tensors.items()}
 
     return read_foreign(path, convert, expected=_EXPECTED), {}
-
-
-def read_tensor(path: Path) -> Tensor:
-    """Return the one tensor, float32, in a file of torch.save.
-
-    Raises:
-        InputError: If the file is missing or refused.
-    """
-
-    def convert(content: Any) -> Tensor:
-        if not isinstance(content, TensorRecord):
-            raise Refusal(f"holds an object of type {type(content).__name__}")
-        return content.read()
-
-    return read_foreign(path, convert, expected="one tensor as torch.save stores it")
 
 
 def fit_network(

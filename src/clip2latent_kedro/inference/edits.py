@@ -14,7 +14,7 @@ from clip2latent_kedro.conditioning import Query
 from clip2latent_kedro.editing.inversion.config import InversionConfig
 from clip2latent_kedro.editing.inversion.invert import invert_pictures
 from clip2latent_kedro.editing.inversion.latent_files import read_latents
-from clip2latent_kedro.editing.mix_request import MixedIn, draw_mixed_in, read_layers
+from clip2latent_kedro.editing.mix_request import MixedIn, draw_mixed_in, read_rows
 from clip2latent_kedro.editing.models import EditingModels
 from clip2latent_kedro.editing.prepared import EditStep, PreparedEdit
 from clip2latent_kedro.editing.request import EditReader
@@ -167,7 +167,7 @@ def read_edits(
         )
     rows: list[int] = []
     if config.mix is not None:
-        rows = read_layers(config.mix_layers, model.generator)
+        rows = read_rows(config.mix_layers, model.generator)
         if isinstance(config.mix, str) and not is_stored_w(config.mix):
             read_query(config.mix)
         elif isinstance(config.mix, str):
