@@ -178,3 +178,16 @@ class CertainJudge(Judge, Protocol):
         p is right.
         """
         ...
+
+
+@runtime_checkable
+class SightedJudge(Judge, Protocol):
+    """A judge that knows which attributes of a picture cannot be seen."""
+
+    def visible(self, values: Tensor) -> Tensor:
+        """Return which attributes can be seen, [n, num_attributes] bool.
+
+        Args:
+            values: What `classify` returned; sunglasses may hide the eyes' colour.
+        """
+        ...

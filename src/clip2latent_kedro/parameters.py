@@ -29,6 +29,7 @@ from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.ablation.config import GROUPS, OWN, AblationConfig
 from clip2latent_kedro.study.config import EvaluationConfig, read_rows
+from clip2latent_kedro.study.editing.config import AuditConfig
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.validation import ValidationConfig
 from clip2latent_kedro.worlds.portraits.clip import (
@@ -84,6 +85,7 @@ class EditingParameters(Checked):
 
     targets: dict[str, EditTarget]
     directions: DirectionsConfig
+    audit: AuditConfig
 
     def rules(self) -> Iterator[Rule]:
         """Yield that there is a target."""

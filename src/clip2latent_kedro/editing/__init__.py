@@ -8,11 +8,13 @@ from clip2latent_kedro.editing.directions.method import DirectionEdit, Transport
 from clip2latent_kedro.editing.edit import EditMethod, EditTarget, Source
 from clip2latent_kedro.editing.mapper.method import MapperEdit
 from clip2latent_kedro.editing.mixing import StyleMixing
+from clip2latent_kedro.editing.optimisation import LatentOptimisation
 
 EDIT_METHODS: dict[str, type[EditMethod]] = {
     "style_mixing": StyleMixing,
     "direction": DirectionEdit,
     "transport": TransportEdit,
+    "latent_optimisation": LatentOptimisation,
     "mapper": MapperEdit,
 }
 

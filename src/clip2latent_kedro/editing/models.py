@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from clip2latent_kedro.editing.directions.direction import Direction
-from clip2latent_kedro.editing.global_directions.relevance import ChannelRelevance
-from clip2latent_kedro.editing.mapper.mapper import StyleMapper
-from clip2latent_kedro.editing.inversion.inverter import ImageInverter
 from clip2latent_kedro.interfaces import Encoder, Generator, PerceptualLoss
 from clip2latent_kedro.methods.models import Models
+
+if TYPE_CHECKING:  # their code is in the key of the edits alone that use them
+    from clip2latent_kedro.editing.directions.direction import Direction
+    from clip2latent_kedro.editing.global_directions.relevance import ChannelRelevance
+    from clip2latent_kedro.editing.inversion.inverter import ImageInverter
+    from clip2latent_kedro.editing.mapper.mapper import StyleMapper
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +32,11 @@ class EditingModels:
 
     models: Models
     identity_encoder: Encoder | None = None
-    directions: Mapping[str, Direction] = field(default_factory=dict)
-    channel_relevance: ChannelRelevance | None = None
-    mappers: Mapping[str, StyleMapper] = field(default_factory=dict)
+    directions: Mapping[str, "Direction"] = field(default_factory=dict)
+    channel_relevance: "ChannelRelevance | None" = None
+    mappers: Mapping[str, "StyleMapper"] = field(default_factory=dict)
     perceptual: PerceptualLoss | None = None
-    image_inverter: ImageInverter | None = None
+    image_inverter: "ImageInverter | None" = None
 
     def __post_init__(self) -> None:
         """Move all models to the device."""

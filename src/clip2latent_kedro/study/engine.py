@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from clip2latent_kedro.checked import PositiveInt
+from clip2latent_kedro.editing.edit import EditMethod
 from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.method import Method, Queries
 from clip2latent_kedro.methods.models import Models
@@ -91,7 +92,7 @@ class PlannedVariant:
 def describe_dependence(
     models: Models,
     queries: Queries,
-    method: Method | None,
+    method: Method | EditMethod | None,
     settings: Mapping[str, Any],
     /,
     *roots: str,
@@ -102,7 +103,7 @@ def describe_dependence(
     Args:
         models: What samples and scores.
         queries: What is asked.
-        method: What samples; None if that is told by the settings.
+        method: What samples or edits; None if that is told by the settings.
         settings: All settings of the variant.
         roots: Modules that compute the result.
         protocol: What else decides it, such as the number of samples.

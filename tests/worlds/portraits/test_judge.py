@@ -1,6 +1,8 @@
 import pytest
 import torch
 from safetensors.torch import save_file
+from shipped import WEIGHTS
+from torch.nn.functional import nll_loss
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Judge
@@ -9,6 +11,7 @@ from clip2latent_kedro.worlds.portraits.attributes import (
     ATTRIBUTES,
     labels_of,
     sample_z,
+    visible_mask,
 )
 from clip2latent_kedro.worlds.portraits.judge import (
     JudgeConfig,
@@ -52,3 +55,26 @@ def test_a_file_that_is_no_judge_is_refused(tmp_path):
     save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors")
     with pytest.raises(InputError, match="must hold a judge"):
         load_judge(tmp_path / "x.safetensors", {})
+
+
+def test_probabilities_are_calibrated_on_other_renders_and_name_the_same_values():
+    judge = load_judge(WEIGHTS / "judge.safetensors", {})
+    z = sample_z(512, make_generator(7, "other"))
+    image = torch.cat([render(rows) for rows in z.split(256)])
+    labels = labels_of(z)
+    visible = judge.visible(judge.classify(image))
+    probabilities = judge.probabilities(image)
+    certain, right, calibrated, plain = [], [], [], []
+    for column, rows in enumerate(probabilities):
+        torch.testing.assert_close(rows.sum(1), torch.ones(len(rows)))
+        assert (rows.argmax(1) == judge.classify(image)[:, column]).all()
+        shown = visible[:, column] & visible_mask(labels)[:, column]
+        certain.append(rows.amax(1)[shown])
+        right.append((rows.argmax(1) == labels[:, column])[shown].float())
+        log = rows[shown].clamp_min(1e-30).log()
+        calibrated.append(nll_loss(log, labels[shown, column], reduction="sum"))
+        without = (log * judge.temperature).log_softmax(1)
+        plain.append(nll_loss(without, labels[shown, column], reduction="sum"))
+    # Of those of which it says p, a share of about p is right.
+    assert abs(float(torch.cat(certain).mean() - torch.cat(right).mean())) < 0.01
+    assert sum(calibrated) < sum(plain)

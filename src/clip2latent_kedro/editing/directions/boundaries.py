@@ -140,8 +140,8 @@ def project_apart(normal: Tensor, others: Tensor | Sequence[Tensor]) -> Tensor:
 def _other_normals(contrast: Contrast, config: DirectionsConfig, seed: int) -> Tensor:
     """Return the normals of the values of other attributes, [k, w_dim].
 
-    Of each attribute all but the first: that one is where none of the others is, and its
-    normal would add nothing but noise to what they span.
+    Of each attribute all but the first: that one is where none of the others is, and
+    its normal would add nothing but noise to what they span.
     """
     normals = []
     for values in contrast.others.values():

@@ -14,6 +14,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Generator
 from clip2latent_kedro.latents import (
     LatentGaussian,
@@ -47,27 +48,44 @@ class Coordinates:
         return torch.einsum("nld,ldq->nlq", w - self.origin, self.inverse)
 
 
-def make_coordinates(name: CoordinatesName, gaussian: LatentGaussian) -> Coordinates:
+class RawCoordinates:
+    """q = w, of any size."""
+
+    def to_w(self, q: Tensor) -> Tensor:
+        """Return q itself."""
+        return q
+
+    def from_w(self, w: Tensor) -> Tensor:
+        """Return a copy of w, which may be moved."""
+        return w.clone()
+
+
+def make_coordinates(
+    name: CoordinatesName, gaussian: LatentGaussian | None
+) -> Coordinates | RawCoordinates:
     """Return coordinates by name.
 
     Args:
         name: `raw`: q = w. `standardised`: q = (w - mean) / std of each channel.
             `whitened`: the same along the Gaussian's principal axes.
-        gaussian: Of one row for each latent that moves.
+        gaussian: Of one row for each latent that moves; None for `raw`.
+
+    Raises:
+        InputError: If others than `raw` are asked for without a Gaussian.
     """
+    if name == "raw":
+        return RawCoordinates()
+    if gaussian is None:
+        msg = f"coordinates must be raw without the Gaussian of w, got {name}. Give it."
+        raise InputError(msg)
     spread = (
         gaussian.axes * gaussian.std[:, None]
     )  # columns, [num_latents, w_dim, w_dim]
     if name == "whitened":
         inverse = gaussian.axes / gaussian.std[:, None]
         return Coordinates(gaussian.mean, spread.mT.contiguous(), inverse)
-    if name == "standardised":
-        std = spread.square().sum(dim=-1).sqrt()  # of each channel
-        return Coordinates(
-            gaussian.mean, torch.diag_embed(std), torch.diag_embed(1 / std)
-        )
-    unit = torch.diag_embed(torch.ones_like(gaussian.mean))
-    return Coordinates(torch.zeros_like(gaussian.mean), unit, unit)
+    std = spread.square().sum(dim=-1).sqrt()  # of each channel
+    return Coordinates(gaussian.mean, torch.diag_embed(std), torch.diag_embed(1 / std))
 
 
 def shared_layers(w: Tensor) -> list[int]:

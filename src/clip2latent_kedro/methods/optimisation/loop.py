@@ -8,18 +8,20 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import LatentGaussian, group_starts, repeat_latents
 from clip2latent_kedro.methods.method import Trajectory
 from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
 from clip2latent_kedro.methods.optimisation.coordinates import (
     Coordinates,
+    RawCoordinates,
     limit_distance,
     make_coordinates,
     select_rows,
     shared_layers,
 )
-from clip2latent_kedro.methods.optimisation.objective import SearchObjective
+from clip2latent_kedro.methods.optimisation.objective import Keep, SearchObjective
 from clip2latent_kedro.progress import progress_bar
 
 
@@ -30,8 +32,9 @@ def optimise_latents(
     start: Tensor,
     config: OptimisationConfig,
     *,
-    gaussian: LatentGaussian,
+    gaussian: LatentGaussian | None,
     seed: int,
+    keep: Keep | None = None,
     progress: str | None = None,
 ) -> tuple[Tensor, Trajectory]:
     """Return latents whose pictures are closer to what they should show, and the way.
@@ -45,8 +48,10 @@ def optimise_latents(
         target: Embedding of what each row should show, [n, clip_dim], of any length.
         start: [n, num_ws, w_dim], or [n, 1, w_dim] for all layers.
         config: How to search; its `start` is not looked at.
-        gaussian: Of w, one row for each layer (see `coordinates`).
+        gaussian: Of w, one row for each layer (see `coordinates`); None for a search
+            in raw coordinates that nothing bounds.
         seed: Decides the cutouts.
+        keep: What of the pictures at the start is to stay; None for nothing.
         progress: What the progress bar says; None for no bar.
 
     Returns:
@@ -59,8 +64,9 @@ def optimise_latents(
     start = start.expand(-1, generator.num_ws, -1)
     target = target.float()
     layers = shared_layers(start) if config.space == "w" else [1] * generator.num_ws
-    gaussian = select_rows(gaussian, group_starts(layers), like=start)
-    objective = SearchObjective(generator, encoder, config, seed)
+    if gaussian is not None:
+        gaussian = select_rows(gaussian, group_starts(layers), like=start)
+    objective = SearchObjective(generator, encoder, config, seed, keep)
     steps = [step for step in config.record_steps if step <= config.num_steps]
     found = torch.empty_like(start)
     trajectory = start.new_empty(len(steps), *start.shape)
@@ -87,7 +93,7 @@ def _search(
     objective: SearchObjective,
     start: Tensor,
     target: Tensor,
-    gaussian: LatentGaussian,
+    gaussian: LatentGaussian | None,
     layers: list[int],
 ) -> Iterator[Tensor]:
     """Yield w, [n, num_ws, w_dim], after steps 0, 1, ..., num_steps.
@@ -96,13 +102,14 @@ def _search(
         objective: With the settings.
         start: [n, num_ws, w_dim].
         target: [n, clip_dim].
-        gaussian: One row for each latent that moves.
+        gaussian: One row for each latent that moves; None where none is needed.
         layers: Layers of each latent that moves.
     """
     yield start
     config = objective.config
     w_start = start[:, group_starts(layers)]  # [n, num_latents, w_dim]
     coordinates = make_coordinates(config.coordinates, gaussian)
+    features = objective.features(start)
     q = coordinates.from_w(w_start).requires_grad_()
     average = q.detach().clone()
     optimizer = torch.optim.AdamW(
@@ -115,7 +122,7 @@ def _search(
         optimizer.param_groups[0]["lr"] = config.lr * ramp(config, step)
         with torch.enable_grad():
             w = coordinates.to_w(q)
-            loss = objective.loss(repeat_latents(w, layers), target, step)
+            loss = objective.loss(repeat_latents(w, layers), target, step, features)
             loss = loss + config.l2_lambda * (w - w_start).square().sum(dim=(1, 2))
             # Of the sum, not the mean: a row's gradient is its own.
             (q.grad,) = torch.autograd.grad(loss.sum(), q)
@@ -157,9 +164,9 @@ def ramp(config: RampConfig, step: int) -> float:
 
 def _bounded(
     q: Tensor,
-    coordinates: Coordinates,
+    coordinates: Coordinates | RawCoordinates,
     w_start: Tensor,
-    gaussian: LatentGaussian,
+    gaussian: LatentGaussian | None,
     config: OptimisationConfig,
 ) -> Tensor:
     """Return q within the trust radius and the Gaussian, if those are bounds.
@@ -168,6 +175,9 @@ def _bounded(
     """
     if config.trust_radius is None and config.cloud_quantile is None:
         return q
+    if gaussian is None:
+        msg = "A bound on w needs the Gaussian of w, got none. Give it, or no bound."
+        raise InputError(msg)
     w = coordinates.to_w(q)
     if config.trust_radius is not None:
         radius = w.new_full((len(w),), config.trust_radius)

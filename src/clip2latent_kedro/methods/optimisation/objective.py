@@ -28,6 +28,19 @@ Window = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
+class Keep:
+    """What of the picture at the start is to stay, and how much that counts.
+
+    Attributes:
+        encoder: Image -> features that are to stay, such as those that tell who it is.
+        weight: Of 1 - cosine of the features, now and at the start.
+    """
+
+    encoder: Encoder
+    weight: float
+
+
+@dataclass(frozen=True)
 class SearchObjective:
     """What is minimised, for texts that are embedded.
 
@@ -36,20 +49,32 @@ class SearchObjective:
         encoder: Image -> embedding.
         config: The settings of the search, which name the loss and the cutouts.
         seed: Decides the cutouts of each step, which all samples share.
+        keep: What is to stay; None for nothing.
     """
 
     generator: Generator
     encoder: Encoder
     config: OptimisationConfig
     seed: int
+    keep: Keep | None = None
 
-    def loss(self, w: Tensor, target: Tensor, step: int) -> Tensor:
+    @torch.no_grad()
+    def features(self, w: Tensor) -> Tensor | None:
+        """Return the features that are to stay, [n, num_features]; None for none."""
+        if self.keep is None:
+            return None
+        return self.keep.encoder.encode_image(self.synthesise(w)).float()
+
+    def loss(
+        self, w: Tensor, target: Tensor, step: int, features: Tensor | None = None
+    ) -> Tensor:
         """Return the loss at a step (from 1), [n], without what w itself costs.
 
         Args:
             w: [n, num_ws, w_dim].
             target: Embeddings of the texts, [n, clip_dim].
             step: Decides the cutouts.
+            features: What `features` returned of the start.
 
         Raises:
             InputError: If no gradient comes through the models.
@@ -72,7 +97,12 @@ class SearchObjective:
                 "encoder.encode_image, got none. Run both without torch.no_grad inside."
             )
             raise InputError(msg)
-        return text_loss(config.loss, embedding.view(*views.shape[:2], -1), target)
+        loss = text_loss(config.loss, embedding.view(*views.shape[:2], -1), target)
+        if self.keep is None or features is None:
+            return loss
+        now = self.keep.encoder.encode_image(image).float()
+        changed = 1 - functional.cosine_similarity(now, features)
+        return loss + self.keep.weight * changed
 
     def synthesise(self, w: Tensor) -> Tensor:
         """Return images of w."""

@@ -1,1 +1,5 @@
-"""Pipelines of editing: what edits are prepared with, and the audit of them all."""
+"""Pipeline `editing`: every way of editing on the same pictures."""
+
+from clip2latent_kedro.pipelines.editing.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

@@ -13,6 +13,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,6 +46,7 @@ from clip2latent_kedro.worlds.portraits.training import regression_task
 _GROUPS = 8  # of channels, normalised together
 _NUM_MEASURED = 1024  # portraits that the features' mean is measured on
 _AT_ONCE = 256
+_TEMPERATURES = [round(1.05**power, 4) for power in range(-40, 41)]  # 0.14 to 7.04
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,51 @@ class AttributeJudge:
             for batch in torch.split(image, _AT_ONCE)
         ]
         return torch.cat(batches)
+
+    def visible(self, values: Tensor) -> Tensor:
+        """Return which attributes can be seen, [n, num_attributes] bool."""
+        return visible_mask(values)
+
+    @torch.inference_mode()
+    def probabilities(self, image: Tensor) -> list[Tensor]:
+        """Return each attribute's probabilities, [n, num_values], of images.
+
+        They are those of logits over a temperature (Guo et al. 2017, arXiv 1706.04599)
+        that is measured on renders when it is first needed. It is one for all
+        attributes: those that are hardly ever mistaken would by themselves be made
+        blind to what lies between two values.
+        """
+        batches = [self.network(batch) for batch in torch.split(image, _AT_ONCE)]
+        return [
+            (torch.cat(logits) / self.temperature).softmax(1)
+            for logits in zip(*batches, strict=True)
+        ]
+
+    @cached_property
+    def temperature(self) -> float:
+        """The one of least cross-entropy on drawn renders, of what can be seen."""
+        device = next(self.network.parameters()).device
+        z = sample_z(_NUM_MEASURED, make_generator(0, "judge_temperature"))
+        labels = labels_of(z)
+        target = labels.masked_fill(~visible_mask(labels), -100)
+        with torch.inference_mode():
+            batches = [
+                self.network(render(rows).to(device))
+                for rows in torch.split(z, _AT_ONCE)
+            ]
+        logits = [torch.cat(rows).cpu() for rows in zip(*batches, strict=True)]
+
+        def cross_entropy(temperature: float) -> float:
+            return sum(
+                float(
+                    F.cross_entropy(
+                        rows / temperature, target[:, column], reduction="sum"
+                    )
+                )
+                for column, rows in enumerate(logits)
+            )
+
+        return min(_TEMPERATURES, key=cross_entropy)
 
     def to(self, device: str) -> "AttributeJudge":
         """Move to a device and return self."""

@@ -1,0 +1,255 @@
+"""Nodes of `editing` that summarise, plot and report."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from clip2latent_kedro.pipelines.editing.tables import (
+    SCORE_TITLES,
+    SUMMARY_TITLES,
+    curve_rows,
+    difference_rows,
+    gather_found,
+    summary_rows,
+)
+from clip2latent_kedro.study.config import EvaluationConfig
+from clip2latent_kedro.study.editing.choice import (
+    SETTINGS_RULE,
+    Choice,
+    strength_rule,
+)
+from clip2latent_kedro.study.editing.plan import Audit
+from clip2latent_kedro.study.editing.scores import EDIT_SCORES
+from clip2latent_kedro.study.engine import PlannedVariant, StoredResult
+from clip2latent_kedro.study.figures import (
+    Chart,
+    Line,
+    plot_charts,
+    plot_grid,
+    render_figure,
+)
+from clip2latent_kedro.study.origin import describe_origin
+from clip2latent_kedro.study.page import Section, to_html, to_markdown
+from clip2latent_kedro.study.tables import format_settings, format_table
+
+# What the paper itself reports, of another model and machine.
+PUBLISHED = Section(
+    "Published costs",
+    [
+        "StyleCLIP (Patashnik et al. 2021, arXiv 2103.17249), StyleGAN2 FFHQ at 1024 "
+        "px, as its table is quoted elsewhere: unverified, since the table itself was "
+        "not at hand. The machine is another one, too. Orders of magnitude compare, "
+        "figures do not."
+    ],
+    tables=[
+        [
+            ["method", "before the first edit", "an edit"],
+            ["latent optimisation", "none", "98 s"],
+            ["latent mapper", "10 to 12 h, once a text", "0.075 s"],
+            ["global directions", "4 h, once a generator", "0.072 s"],
+        ]
+    ],
+)
+
+
+def tabulate(
+    audit: Audit,
+    choices: dict[str, Choice],
+    variants: list[PlannedVariant],
+    results: Mapping[str, StoredResult],
+    evaluation: EvaluationConfig,
+    seed: int,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the curves, the summary and the differences from the baseline.
+
+    Args:
+        audit: What `plan` returned.
+        choices: What `choose` returned.
+        variants: What is reported, of `choose`.
+        results: Of these, all that are stored.
+        evaluation: Gives the settings of intervals.
+        seed: Seed of the run.
+
+    Returns:
+        A row for each row of the audit, target and strength, with the scores of
+        `EDIT_SCORES`; a row for each row of the audit, means over the targets at the
+        chosen strengths, with areas, seconds and settings; and each row less the
+        baseline, paired by picture.
+    """
+    found = gather_found(audit, choices, variants, results)
+    return (
+        pd.DataFrame(curve_rows(found, evaluation, seed)),
+        pd.DataFrame(summary_rows(audit, found, evaluation, seed)),
+        pd.DataFrame(difference_rows(audit, found, evaluation)),
+    )
+
+
+def plot_curves(edit_scores: pd.DataFrame, audit: Audit) -> np.ndarray:
+    """Return gain against leakage, a line a row, as a picture, uint8 [h, w, 3].
+
+    Args:
+        edit_scores: What `tabulate` returned.
+        audit: What `plan` returned.
+
+    Returns:
+        First the mean of all targets, then each target.
+    """
+    table = edit_scores.dropna(subset=["leakage"])
+    by_row = table.groupby(["row", "number"], sort=False)[["leakage", "gain"]].mean()
+    charts = [_curve_chart("all targets", by_row.reset_index())]
+    for target in audit.targets:
+        charts.append(_curve_chart(target, table[table["target"] == target]))
+    return render_figure(
+        plot_charts([charts[start : start + 3] for start in range(0, len(charts), 3)])
+    )
+
+
+def _curve_chart(title: str, table: pd.DataFrame) -> Chart:
+    lines = []
+    for name, of_row in table.groupby("row", sort=False):
+        x = np.concatenate([[0.0], of_row["leakage"].to_numpy(float)])
+        y = np.concatenate([[0.0], of_row["gain"].to_numpy(float)])
+        lines.append(Line(str(name), x, y, y, y))
+    return Chart(
+        lines,
+        "other attributes changed",
+        "asked attribute there",
+        title=title.replace("_", " "),
+    )
+
+
+def draw_strips(
+    audit: Audit,
+    choices: dict[str, Choice],
+    variants: list[PlannedVariant],
+    results: Mapping[str, StoredResult],
+) -> np.ndarray:
+    """Return pictures before and after at all strengths, uint8 [h, w, 3].
+
+    Args:
+        audit: What `plan` returned.
+        choices: What `choose` returned.
+        variants: What is reported.
+        results: Of these, all that are stored.
+
+    Returns:
+        A line for each target and row of the audit; of the first picture. The
+        reported strength has a mark.
+    """
+    labels: list[str] = []
+    lines: list[list[np.ndarray]] = []
+    for one in gather_found(audit, choices, variants, results):
+        for target, arrays in one.scores.items():
+            pictures = arrays["pictures"]
+            if pictures.size:
+                labels.append(
+                    f"{target.replace('_', ' ')}: {one.name.replace('_', ' ')}, "
+                    f"reported: {one.strengths[one.chosen[target]]:g}"
+                )
+                lines.append([row[0] for row in pictures])
+    if not lines:
+        return np.full((1, 1, 3), 255, np.uint8)
+    order = sorted(range(len(lines)), key=lambda k: labels[k].partition(":")[0])
+    stacked = np.array([lines[k] for k in order])  # [num_lines, 1 + num_strengths, ...]
+    columns = {"before": stacked[:, 0]}
+    for number in range(1, stacked.shape[1]):
+        columns[f"strength {number}"] = stacked[:, number]
+    return plot_grid([labels[k] for k in order], columns)
+
+
+def write_report(
+    audit: Audit,
+    edit_summary: pd.DataFrame,
+    edit_differences: pd.DataFrame,
+    edit_scores: pd.DataFrame,
+    curves: np.ndarray,
+    strips: np.ndarray,
+    evaluation: EvaluationConfig,
+    seed: int,
+) -> tuple[str, str]:
+    """Return the report as HTML, and without pictures in Markdown.
+
+    Args:
+        audit: What `plan` returned.
+        edit_summary: What `tabulate` returned.
+        edit_differences: Likewise.
+        edit_scores: Likewise.
+        curves: What `plot_curves` returned.
+        strips: What `draw_strips` returned.
+        evaluation: Gives the settings of intervals.
+        seed: Seed of the run.
+    """
+    config = audit.config
+    facts = describe_origin(
+        audit.models.models,
+        identity="none"
+        if audit.models.identity_encoder is None
+        else str(audit.models.identity_encoder.identity),
+        pictures=f"{config.num_latents} random w of each target and seed, seeds from "
+        f"{seed}, {config.num_seeds} of them; {config.num_tuning} others to choose by",
+        intervals=f"{evaluation.confidence:.0%}, over pictures: bootstrap of areas and "
+        f"of means over the targets, Student's t elsewhere",
+    )
+    chosen = edit_scores[edit_scores["chosen"]]
+    meanings = [[SCORE_TITLES[name], text] for name, text in EDIT_SCORES.items()]
+    sections = [
+        Section(
+            "What each way gains and spoils",
+            [
+                "Means over the targets, each at the strength that was chosen for it, "
+                "on pictures that chose nothing. Area: under the curve of gain against "
+                f"leakage up to {config.max_leakage:.0%} of the other attributes, over "
+                "the largest there can be.",
+                SETTINGS_RULE,
+                strength_rule(config.least_kept),
+            ],
+            pictures={"gain against leakage": curves, "before and after": strips},
+            tables=[
+                format_table(edit_summary, SUMMARY_TITLES),
+                [["score", "meaning"], *meanings],
+            ],
+        ),
+        Section(
+            "Rows left out", points=[(f"{k}:", v) for k, v in audit.lacking.items()]
+        ),
+        Section(
+            f"Differences from {config.baseline}",
+            ["At the chosen strengths, paired by picture; each interval is by itself."],
+            tables=[format_table(edit_differences, SCORE_TITLES, sign="+")],
+        ),
+        Section(
+            "Each target",
+            tables=[
+                format_table(chosen, {"target": "target", "row": "row", **SCORE_TITLES})
+            ],
+        ),
+        PUBLISHED,
+        Section("Settings that were tried", tables=[_tried_cells(audit, edit_summary)]),
+        Section(
+            "What this rests on",
+            tables=[
+                [["", ""], *map(list, facts.items())],
+                [
+                    ["target", "text", "neutral", "attribute"],
+                    *(
+                        [name, t.target, t.neutral, f"{t.attribute}: {t.value}"]
+                        for name, t in audit.targets.items()
+                    ),
+                ],
+            ],
+        ),
+    ]
+    return to_html("Editing", "", sections), to_markdown("Editing", "", sections)
+
+
+def _tried_cells(audit: Audit, summary: pd.DataFrame) -> list[list[str]]:
+    areas: dict[str, Any] = dict(zip(summary["row"], summary["areas"], strict=True))
+    cells = [["row", "settings", "area"]]
+    for name, row in audit.rows.items():
+        of_row = str(areas.get(name, "")).split()
+        for tried, area in zip(row.tried, of_row, strict=False):
+            settings = format_settings({**row.settings, **tried}) or "as they are"
+            cells.append([name, settings, area])
+    return cells

@@ -1,0 +1,257 @@
+"""Tables of the audit: its curves, its summary, and differences."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from clip2latent_kedro.metrics.bootstrap import Interval, bootstrap_mean
+from clip2latent_kedro.metrics.student_t import t_interval
+from clip2latent_kedro.metrics.tradeoff import tradeoff_area
+from clip2latent_kedro.runtime import derive_seed
+from clip2latent_kedro.study.comparison import paired_difference
+from clip2latent_kedro.study.config import EvaluationConfig
+from clip2latent_kedro.study.editing.choice import Choice, gain_and_leakage
+from clip2latent_kedro.study.editing.plan import Audit
+from clip2latent_kedro.study.editing.scores import EDIT_SCORES
+from clip2latent_kedro.study.engine import PlannedVariant, StoredResult
+from clip2latent_kedro.study.samples import Samples
+from clip2latent_kedro.study.tables import as_columns, format_settings
+
+GAIN_SCORES = ("gained", "kept", "direction", "identity")  # decide a curve
+AREA_RESAMPLES = 400  # of an area, whose every draw is as many hulls as targets
+SCORE_TITLES = {
+    "row": "row",
+    "gained": "gained",
+    "kept": "others kept",
+    "identity": "identity",
+    "direction": "held-out direction",
+    "blended": "blends",
+    "blended_before": "blends before",
+    "w_distance": "distance of w",
+    "style_distance": "distance of styles",
+}
+SUMMARY_TITLES = {
+    "row": "row",
+    "area": "area",
+    **{name: title for name, title in SCORE_TITLES.items() if name != "row"},
+    "seconds_one": "one edit, s",
+    "seconds_each": "of many, s",
+    "generator_seconds": "once a generator, s",
+    "target_seconds": "once a text, s",
+    "num_targets": "targets",
+    "num_pictures": "pictures",
+    "problem": "problem",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """The results of a row.
+
+    Attributes:
+        name: Of the row.
+        strengths: Of its curve.
+        chosen: Number of the reported strength, by target.
+        choice: Which settings, and the areas of all that were tried.
+        scores: By target (see `measuring.measure_edit`); those that failed are not in.
+        records: By target, all.
+    """
+
+    name: str
+    strengths: list[float]
+    chosen: Mapping[str, int]
+    choice: Choice
+    scores: Mapping[str, Samples]
+    records: Mapping[str, Mapping[str, Any]]
+
+    def by_picture(self, score: str, targets: Sequence[str]) -> np.ndarray:
+        """Return the mean of a score over targets, [num_seeds, n], NaN where none is.
+
+        Args:
+            score: At the chosen strength of each.
+            targets: One or more of those in `scores`.
+        """
+        values = np.array(
+            [self.scores[one][score][self.chosen[one]] for one in targets], np.float64
+        )  # [num_targets, num_seeds, n]
+        counts = np.isfinite(values).sum(0)
+        totals = np.nansum(values, axis=0)
+        empty = np.full(totals.shape, np.nan)
+        np.divide(totals, counts, out=empty, where=counts > 0)
+        return empty
+
+
+def gather_found(
+    audit: Audit,
+    choices: Mapping[str, Choice],
+    variants: list[PlannedVariant],
+    results: Mapping[str, StoredResult],
+) -> list[Found]:
+    """Return the results of each row, in their order."""
+    found = []
+    for name, row in audit.rows.items():
+        of_row = {
+            v.variant.line: results[v.key] for v in variants if v.variant.label == name
+        }
+        found.append(
+            Found(
+                name,
+                row.list_strengths(),
+                choices[name].strengths,
+                choices[name],
+                {t: arrays for t, (arrays, r) in of_row.items() if not r["problem"]},
+                {t: record for t, (_, record) in of_row.items()},
+            )
+        )
+    return found
+
+
+def curve_rows(
+    found: list[Found], evaluation: EvaluationConfig, seed: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the scores of each row, target and strength, with intervals."""
+    for one in found:
+        for target, scores in one.scores.items():
+            gain, leakage = gain_and_leakage(scores)
+            for number, strength in enumerate(one.strengths):
+                of_pictures = {k: scores[k][number].ravel() for k in EDIT_SCORES}
+                intervals = {
+                    name: t_interval(applying.tolist(), evaluation.confidence)
+                    for name, values in of_pictures.items()
+                    if len(applying := values[np.isfinite(values)]) > 1
+                }
+                yield {
+                    "row": one.name,
+                    "target": target,
+                    "number": number,
+                    "strength": strength,
+                    "chosen": number == one.chosen[target],
+                    "gain": gain[number],
+                    "leakage": leakage[number],
+                    **as_columns(intervals),
+                }
+
+
+def summary_rows(
+    audit: Audit, found: list[Found], evaluation: EvaluationConfig, seed: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the means over the targets of each row, and what it costs."""
+    for one in found:
+        problems = [r["problem"] for r in one.records.values() if r["problem"]]
+        intervals = {}
+        if one.scores:
+            flat = {
+                name: one.by_picture(name, list(one.scores)).ravel()
+                for name in EDIT_SCORES
+            }
+            intervals = _intervals(flat, evaluation, seed)
+            intervals = {
+                "area": _area_interval(audit, one, evaluation, seed),
+                **intervals,
+            }
+        made = [r for r in one.records.values() if not r["problem"]]
+        row = audit.rows[one.name]
+        tried = row.tried[one.choice.tried]
+        yield {
+            "row": one.name,
+            **as_columns(intervals),
+            "num_targets": len(one.scores),
+            "seconds_one": _median(made, "seconds_one"),
+            "seconds_each": _median(made, "seconds_each"),
+            "generator_seconds": _median_preparation(made, "generator"),
+            "target_seconds": _median_preparation(made, "target"),
+            "num_pictures": sum(s["kept"][0].size for s in one.scores.values()),
+            "strengths": " ".join(
+                f"{target}={one.strengths[k]:g}" for target, k in one.chosen.items()
+            ),
+            "settings": format_settings({**row.settings, **tried}),
+            "areas": " ".join(f"{area:.3f}" for area in one.choice.areas),
+            "problem": problems[0] if problems else None,
+        }
+
+
+def difference_rows(
+    audit: Audit, found: list[Found], evaluation: EvaluationConfig
+) -> Iterator[dict[str, Any]]:
+    """Yield each row less the baseline, paired by picture, at the chosen strengths."""
+    by_name = {one.name: one for one in found}
+    baseline = by_name.get(audit.config.baseline or "")
+    if baseline is None:
+        return
+    for one in found:
+        if one is baseline:
+            continue
+        common = [target for target in one.scores if target in baseline.scores]
+        if not common:
+            continue
+        differences = {}
+        for score in EDIT_SCORES:
+            ours, theirs = (row.by_picture(score, common) for row in (one, baseline))
+            num = min(ours.shape[1], theirs.shape[1])
+            difference = paired_difference(
+                ours[:, :num].ravel(),
+                theirs[:, :num].ravel(),
+                confidence=evaluation.confidence,
+            )
+            if difference is not None:
+                differences[score] = difference
+        yield {"row": one.name, "num_targets": len(common), **as_columns(differences)}
+
+
+def _area_interval(
+    audit: Audit, found: Found, evaluation: EvaluationConfig, seed: int
+) -> Interval:
+    """Return the area of a row, the mean over all targets, with its interval.
+
+    Pictures are drawn again with replacement, the same ones for each target. A target
+    for which the row failed has no area.
+    """
+
+    def mean_area(pictures: np.ndarray | None) -> float:
+        areas = []
+        for scores in found.scores.values():
+            drawn = {
+                name: scores[name].reshape(len(scores[name]), -1)[:, pictures]
+                if pictures is not None
+                else scores[name]
+                for name in GAIN_SCORES
+            }
+            gain, leakage = gain_and_leakage(drawn)
+            areas.append(tradeoff_area(gain, leakage, limit=audit.config.max_leakage))
+        return sum(areas) / len(found.records)
+
+    num = next(iter(found.scores.values()))["kept"][0].size
+    random = np.random.default_rng(derive_seed(seed, "bootstrap"))
+    draws = min(evaluation.num_resamples, AREA_RESAMPLES)
+    areas = [mean_area(random.integers(num, size=num)) for _ in range(draws)]
+    tail = (1 - evaluation.confidence) / 2
+    low, high = np.quantile(areas, [tail, 1 - tail])
+    return Interval(mean_area(None), float(low), float(high))
+
+
+def _intervals(
+    scores: Mapping[str, np.ndarray], evaluation: EvaluationConfig, seed: int
+) -> dict[str, Interval]:
+    found = {}
+    for name, values in scores.items():
+        applying = values[np.isfinite(values)].astype(np.float64)
+        if len(applying):
+            found[name] = bootstrap_mean(
+                applying,
+                num_resamples=evaluation.num_resamples,
+                confidence=evaluation.confidence,
+                generator=np.random.default_rng(derive_seed(seed, "bootstrap")),
+            )
+    return found
+
+
+def _median(records: list[Mapping[str, Any]], name: str) -> float | None:
+    values = [record[name] for record in records if name in record]
+    return float(np.median(values)) if values else None
+
+
+def _median_preparation(records: list[Mapping[str, Any]], name: str) -> float | None:
+    values = [r["preparation"][name] for r in records if name in r["preparation"]]
+    return float(np.median(values)) if values else None
