@@ -14,6 +14,11 @@ from clip2latent_kedro.checked import (
 )
 from clip2latent_kedro.editing.directions.config import DirectionsConfig
 from clip2latent_kedro.editing.edit import EditTarget
+from clip2latent_kedro.editing.inversion.config import InversionConfig
+from clip2latent_kedro.editing.inversion.inverter_training import (
+    InverterTrainingConfig,
+)
+from clip2latent_kedro.editing.inversion.pictures import InputPictures
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
 from clip2latent_kedro.methods import make_settings, read_groups
@@ -86,6 +91,8 @@ class EditingParameters(Checked):
     targets: dict[str, EditTarget]
     directions: DirectionsConfig
     audit: AuditConfig
+    inversion: InversionConfig
+    inverter: InverterTrainingConfig
 
     def rules(self) -> Iterator[Rule]:
         """Yield that there is a target."""
@@ -114,6 +121,7 @@ class Parameters(Checked):
     portraits: PortraitsParameters
     baselines: BaselinesParameters
     editing: EditingParameters
+    inversion: InputPictures
 
     def rules(self) -> Iterator[Rule]:
         """Yield that the device is there, and that a validation finds its best."""
