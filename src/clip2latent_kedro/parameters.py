@@ -19,6 +19,7 @@ from clip2latent_kedro.editing.inversion.inverter_training import (
     InverterTrainingConfig,
 )
 from clip2latent_kedro.editing.inversion.pictures import InputPictures
+from clip2latent_kedro.editing.mapper.config import MapperConfig
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
 from clip2latent_kedro.methods import make_settings, read_groups
@@ -90,6 +91,7 @@ class EditingParameters(Checked):
 
     targets: dict[str, EditTarget]
     directions: DirectionsConfig
+    mapper: MapperConfig
     audit: AuditConfig
     inversion: InversionConfig
     inverter: InverterTrainingConfig

@@ -18,7 +18,7 @@ from clip2latent_kedro.pipelines import (
     sweep,
     training,
 )
-from clip2latent_kedro.pipelines.editing import directions
+from clip2latent_kedro.pipelines.editing import directions, mappers
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -44,6 +44,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "export": published.create_export_pipeline(),
         "baselines": baselines.create_pipeline(),
         "directions": directions.create_pipeline(),
+        "mappers": mappers.create_mappers_pipeline(),
     }
     pipelines = {
         name: Pipeline(nodes, namespace=name, prefix_datasets_with_namespace=False)

@@ -14,6 +14,10 @@ from clip2latent_kedro.datasets.folders import (
     PictureFolderDataset,
     ValidationPicturesDataset,
 )
+from clip2latent_kedro.datasets.mappers import (
+    MapperFolderDataset,
+    WeightsFolderDataset,
+)
 from clip2latent_kedro.datasets.models import ModelDataset
 from clip2latent_kedro.datasets.optional import NothingDataset
 from clip2latent_kedro.datasets.pretrained import PretrainedFolderDataset
@@ -28,6 +32,7 @@ __all__ = [
     "FileCopyDataset",
     "HTMLReportDataset",
     "JsonFolderDataset",
+    "MapperFolderDataset",
     "ModelDataset",
     "NothingDataset",
     "NpzDataset",
@@ -41,5 +46,6 @@ __all__ = [
     "ReportFolderDataset",
     "ValidationPicturesDataset",
     "WeightsDataset",
+    "WeightsFolderDataset",
     "ZarrPairsDataset",
 ]

@@ -1,6 +1,6 @@
 """What a direction does to pictures that it was not learned from, by the judge."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -97,13 +97,43 @@ def measure_direction(
         read: Likewise.
         batch_size: Pictures at a time.
     """
+    swept = sweep_direction(sources, direction, strengths)
+    return measure_effects(
+        dict(zip(strengths, swept, strict=True)),
+        target,
+        generator,
+        judge,
+        read,
+        batch_size=batch_size,
+    )
+
+
+@torch.no_grad()
+def measure_effects(
+    edited: Mapping[float, Tensor],
+    target: EditTarget,
+    generator: Generator,
+    judge: Judge,
+    read: Tensor,
+    *,
+    batch_size: int = 64,
+) -> list[Effect]:
+    """Return what edits of the same pictures do, whatever brought them about.
+
+    Args:
+        edited: w by strength, each [m, num_ws, w_dim].
+        target: Of which the judge has a word.
+        generator: w -> image.
+        judge: Names attributes of images.
+        read: What it reads in the pictures before, as `find_sources` returns it.
+        batch_size: Pictures at a time.
+    """
     column, value = _place(target, judge)
     aside = {target.attribute, *target.free}
     others = [i for i, name in enumerate(judge.attributes) if name not in aside]
     effects = []
-    swept = sweep_direction(sources, direction, strengths)
-    for strength, edited in zip(strengths, swept, strict=True):
-        after = _read(edited, generator, judge, batch_size)
+    for strength, w in edited.items():
+        after = _read(w, generator, judge, batch_size)
         gained = (after[:, column] == value).double().mean()
         kept = (after == read)[:, others].double().mean()
         effects.append(Effect(strength, float(gained), float(kept)))

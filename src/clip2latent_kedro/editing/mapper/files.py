@@ -77,6 +77,7 @@ def export_mapper(
         "shape": asdict(teachers.mapper_shape(config)),
         "target": asdict(target),
         "settings": state.settings,
+        "losses": state.history[-1],
         "training_seconds": state.seconds,
         **{
             role: None if model is None else vars(model.identity)
@@ -123,6 +124,7 @@ def _load_ours(path: Path) -> StyleMapper:
                 None if who is None else read_settings(Identity, who)
             ),
             settings=dict(header["settings"]),
+            losses={str(k): float(v) for k, v in header["losses"].items()},
             training_seconds=None if seconds is None else float(seconds),
         )
     except MISSHAPEN as error:

@@ -25,6 +25,7 @@ class StyleMapper:
         encoder_identity: Whose embeddings it was trained by; likewise.
         identity_encoder_identity: Likewise of the identity loss; None without one.
         settings: Of its training, as plain JSON.
+        losses: Means on other w at the end of it, by term.
         training_seconds: What its training took; None if unknown.
     """
 
@@ -36,6 +37,7 @@ class StyleMapper:
     encoder_identity: Identity | None = None
     identity_encoder_identity: Identity | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    losses: Mapping[str, float] = field(default_factory=dict)
     training_seconds: float | None = None
 
     def to(self, device: str) -> "StyleMapper":

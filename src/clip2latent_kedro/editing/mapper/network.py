@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from clip2latent_kedro.checked import Checked, PositiveInt, Rule
-from clip2latent_kedro.editing.levels import Levels
+from clip2latent_kedro.editing.layers import LayerGroup, read_layers
 from clip2latent_kedro.generators.stylegan2_layers import FullyConnected, leaky_relu
 from clip2latent_kedro.interfaces import Generator
 
-LevelName = Literal["coarse", "middle", "fine"]
+LevelName = LayerGroup
 LEVEL_NAMES: tuple[LevelName, ...] = ("coarse", "middle", "fine")
 NormAxis = Literal["channels", "rows"]
 
@@ -60,22 +60,26 @@ class MapperShape(Checked):
         yield is_rising, "ends", "rows of w that rise"
 
 
-def shape_of(
-    generator: Generator, levels: Levels, moved: Sequence[LevelName]
-) -> MapperShape:
-    """Return the form of a mapper for a generator; a level without rows has no network.
+def shape_of(generator: Generator, moved: Sequence[LevelName]) -> MapperShape:
+    """Return the form of a mapper for a generator, of the levels that style mixing has.
+
+    All rows of a generator that has fewer than three are coarse. A level without rows
+    has no network.
 
     Args:
         generator: Whose w is mapped.
-        levels: Rows of its w by level.
         moved: Levels that are to move.
     """
-    named = zip(LEVEL_NAMES, levels, strict=True)
-    sizes = {name: rows.stop - rows.start for name, rows in named}
+    num_ws = generator.num_ws
+    ends = [num_ws] * len(LEVEL_NAMES)
+    if num_ws >= len(LEVEL_NAMES):
+        ends = [read_layers(name, generator)[-1] + 1 for name in LEVEL_NAMES]
+    sizes = [end - start for start, end in pairwise([0, *ends])]
+    named = zip(LEVEL_NAMES, sizes, strict=True)
     return MapperShape(
         w_dim=generator.w_dim,
-        ends=[rows.stop for rows in levels],
-        moved=[name for name in LEVEL_NAMES if name in moved and sizes[name]],
+        ends=list(ends),
+        moved=[name for name, size in named if size and name in moved],
     )
 
 

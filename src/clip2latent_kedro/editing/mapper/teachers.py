@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.editing.levels import levels_of
 from clip2latent_kedro.editing.mapper.config import MapperConfig
 from clip2latent_kedro.editing.mapper.network import MapperShape, shape_of
 from clip2latent_kedro.errors import InputError
@@ -45,8 +44,7 @@ class MapperTeachers:
         Raises:
             InputError: If none of the levels that are to move has a row.
         """
-        levels = levels_of(self.generator)
-        shape = shape_of(self.generator, levels, config.moved)
+        shape = shape_of(self.generator, config.moved)
         if not shape.moved:
             msg = (
                 f"editing.mapper must move coarse, middle or fine rows that there are, "

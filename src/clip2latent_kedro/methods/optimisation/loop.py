@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.interfaces import Encoder, Generator
+from clip2latent_kedro.interfaces import Encoder
 from clip2latent_kedro.latents import LatentGaussian, group_starts, repeat_latents
 from clip2latent_kedro.methods.method import Trajectory
 from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
@@ -21,12 +21,16 @@ from clip2latent_kedro.methods.optimisation.coordinates import (
     select_rows,
     shared_layers,
 )
-from clip2latent_kedro.methods.optimisation.objective import Keep, SearchObjective
+from clip2latent_kedro.methods.optimisation.objective import (
+    Keep,
+    SearchObjective,
+    Synthesis,
+)
 from clip2latent_kedro.progress import progress_bar
 
 
 def optimise_latents(
-    generator: Generator,
+    generator: Synthesis,
     encoder: Encoder,
     target: Tensor,
     start: Tensor,

@@ -7,6 +7,7 @@ to one size, leave such patterns less to fit.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.interfaces import Encoder, Generator
+from clip2latent_kedro.interfaces import Encoder, NoiseMode
 from clip2latent_kedro.methods.optimisation.config import (
     Loss,
     OptimisationConfig,
@@ -25,6 +26,22 @@ from clip2latent_kedro.runtime import make_generator
 LEAST_COSINE = 0.2  # of 1 / cosine; continued as a straight line below
 Window = tuple[int, int, int]
 """Top, left and side of a square, in pixels."""
+
+
+class Synthesis(Protocol):
+    """What a search needs of a generator."""
+
+    @property
+    def num_ws(self) -> int:
+        """Rows of w."""
+
+    @property
+    def resolution(self) -> int:
+        """Pixels a side of the pictures."""
+
+    def synthesis(self, w: Tensor, *, noise_mode: NoiseMode = "const") -> Tensor:
+        """Return images, [n, 3, resolution, resolution] in [-1, 1], of w."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -52,7 +69,7 @@ class SearchObjective:
         keep: What is to stay; None for nothing.
     """
 
-    generator: Generator
+    generator: Synthesis
     encoder: Encoder
     config: OptimisationConfig
     seed: int
