@@ -17,7 +17,7 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.pairs import (
     GenerationConfig,
-    PairProgress,
+    ShardProgress,
     TrainingPairs,
     describe_recipe,
     generate_pairs,
@@ -104,7 +104,7 @@ def stream(
         generation,
         seed=seed,
         device="cpu",
-        progress=progress or PairProgress(),
+        progress=progress or ShardProgress(),
         resume=resume,
     )
 
@@ -143,7 +143,7 @@ def test_fewer_samples_are_the_first_ones_and_seeds_differ():
 def test_resumed_equals_uninterrupted():
     whole = make()
     stored = whole[0], whole[2]
-    progress = PairProgress(whole[0].recipe, frozenset({0, 2}))
+    progress = ShardProgress(whole[0].recipe, frozenset({0, 2}))
     resumed = {shard.index: shard for shard in [*stored, *make(progress=progress)]}
     assert sorted(resumed) == [0, 1, 2, 3]
     for name in ("w", "clip_embedding"):
@@ -154,14 +154,14 @@ def test_resumed_equals_uninterrupted():
 
 def test_a_whole_store_gives_one_empty_shard_and_computes_nothing():
     recipe = make()[0].recipe
-    (shard,) = make(progress=PairProgress(recipe, frozenset(range(4))))
+    (shard,) = make(progress=ShardProgress(recipe, frozenset(range(4))))
     assert not shard.arrays
     assert not shard.fresh
 
 
 def test_without_resume_everything_is_made_and_replaced():
     recipe = make()[0].recipe
-    progress = PairProgress({**recipe, "seed": 9}, frozenset(range(4)), problem="x")
+    progress = ShardProgress({**recipe, "seed": 9}, frozenset(range(4)), problem="x")
     shards = make(progress=progress, resume=False)
     assert [shard.fresh for shard in shards] == [True, False, False, False]
 
@@ -203,17 +203,17 @@ def test_dtype_and_native_size():
     ],
 )
 def test_other_settings_are_refused_and_named(change, seed, message):
-    progress = PairProgress(make()[0].recipe)
+    progress = ShardProgress(make()[0].recipe)
     with pytest.raises(InputError, match=message):
         make(generation=replace(GENERATION, **change), seed=seed, progress=progress)
     with pytest.raises(InputError, match="cannot be resumed: torn"):
-        make(progress=PairProgress(problem="torn."))
+        make(progress=ShardProgress(problem="torn."))
 
 
 def test_another_batch_size_is_not_another_setting():
     config = replace(GENERATION, batch_size=1)
     recipe = describe_recipe(LinearGenerator(), MeanEncoder(), DATA, config, 3, "cpu")
-    stored = PairProgress(make()[0].recipe, frozenset({1}))
+    stored = ShardProgress(make()[0].recipe, frozenset({1}))
     assert keep_progress(recipe, stored) == stored
 
 
@@ -229,7 +229,7 @@ def test_pairs_of_other_code_versions_or_devices_are_made_again(change, reason, 
     recipe = make()[0].recipe
     other = {**recipe, "versions": {**recipe["versions"], **change}}
     with caplog.at_level(logging.WARNING):
-        shards = make(progress=PairProgress(other, frozenset(range(4))))
+        shards = make(progress=ShardProgress(other, frozenset(range(4))))
     assert [shard.fresh for shard in shards] == [True, False, False, False]
     assert shards[0].recipe == recipe
     assert "training_pairs are made again: " + reason in caplog.text

@@ -20,6 +20,7 @@ from clip2latent_kedro.editing.inversion.inverter_training import (
 )
 from clip2latent_kedro.editing.inversion.pictures import InputPictures
 from clip2latent_kedro.editing.mapper.config import MapperConfig
+from clip2latent_kedro.editing.global_directions.config import RelevanceConfig
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
 from clip2latent_kedro.methods import make_settings, read_groups
@@ -92,6 +93,7 @@ class EditingParameters(Checked):
     targets: dict[str, EditTarget]
     directions: DirectionsConfig
     mapper: MapperConfig
+    relevance: RelevanceConfig
     audit: AuditConfig
     inversion: InversionConfig
     inverter: InverterTrainingConfig

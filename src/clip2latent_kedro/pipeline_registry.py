@@ -19,6 +19,7 @@ from clip2latent_kedro.pipelines import (
     training,
 )
 from clip2latent_kedro.pipelines.editing import directions, mappers
+from clip2latent_kedro.pipelines.editing import directions, relevance
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -45,6 +46,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "baselines": baselines.create_pipeline(),
         "directions": directions.create_pipeline(),
         "mappers": mappers.create_mappers_pipeline(),
+        "relevance": relevance.create_pipeline(),
     }
     pipelines = {
         name: Pipeline(nodes, namespace=name, prefix_datasets_with_namespace=False)

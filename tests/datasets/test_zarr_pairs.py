@@ -11,7 +11,7 @@ import zarr
 from kedro.io import DatasetError
 
 from clip2latent_kedro.datasets import ZarrPairsDataset
-from clip2latent_kedro.pairs import PairProgress, PairShard
+from clip2latent_kedro.pairs import PairShard, ShardProgress
 
 SIZE, TOTAL = 4, 10
 RECIPE = {
@@ -91,7 +91,7 @@ def test_round_trip_in_any_order(path, dtype, limit):
 def test_missing(pairs, progress, path):
     assert pairs._describe() == {"filepath": str(path), "role": "pairs"}
     assert not pairs.exists()
-    assert progress.load() == PairProgress()
+    assert progress.load() == ShardProgress()
     with pytest.raises(DatasetError, match=r"no pairs at .*Run data_generation first"):
         pairs.load()
 
@@ -99,7 +99,7 @@ def test_missing(pairs, progress, path):
 def test_unfinished_is_not_read_as_whole(pairs, progress):
     save_all(pairs, make_shards()[:2])
     assert not pairs.exists()
-    assert progress.load() == PairProgress(RECIPE, frozenset({0, 1}))
+    assert progress.load() == ShardProgress(RECIPE, frozenset({0, 1}))
     with pytest.raises(DatasetError, match=r"2 of 3 shards are good.*damaged are 2"):
         pairs.load()
     with pytest.raises(DatasetError, match="only reports progress"):
@@ -167,7 +167,7 @@ def test_interrupted_layout_is_no_store(pairs, progress, path):
     save_all(pairs, make_shards())
     metadata = json.loads((path / "zarr.json").read_text())
     (path / "zarr.json").write_text(json.dumps({**metadata, "attributes": {}}))
-    assert progress.load() == PairProgress()
+    assert progress.load() == ShardProgress()
     pairs.save(make_shards()[0])
     assert progress.load().valid_shards == {0}
 
@@ -199,7 +199,7 @@ def test_interrupted_replacement_is_no_store(pairs, progress, monkeypatch):
     monkeypatch.setattr(zarr, "open_group", open_group)
     with pytest.raises(KeyboardInterrupt):
         pairs.save(replace(make_shards()[0], fresh=True))
-    assert progress.load() == PairProgress()
+    assert progress.load() == ShardProgress()
 
 
 def test_remote_store_with_storage_options():

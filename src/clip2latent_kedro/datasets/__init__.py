@@ -25,6 +25,7 @@ from clip2latent_kedro.datasets.priors import CheckpointDataset, PriorDataset
 from clip2latent_kedro.datasets.prompts import PromptFileDataset, PromptTableDataset
 from clip2latent_kedro.datasets.published import PublishedDataset
 from clip2latent_kedro.datasets.zarr_pairs import ZarrPairsDataset
+from clip2latent_kedro.datasets.zarr_relevance import ZarrRelevanceDataset
 
 __all__ = [
     "ArrayFolderDataset",
@@ -48,4 +49,5 @@ __all__ = [
     "WeightsDataset",
     "WeightsFolderDataset",
     "ZarrPairsDataset",
+    "ZarrRelevanceDataset",
 ]

@@ -7,13 +7,25 @@ from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
 from clip2latent_kedro.datasets.optional import none_if_missing
-from clip2latent_kedro.datasets.pair_store import PairStore, create_store, open_store
+from clip2latent_kedro.datasets.shard_store import (
+    Layout,
+    ShardStore,
+    create_store,
+    open_store,
+)
 from clip2latent_kedro.errors import InputError, MissingError
-from clip2latent_kedro.pairs.contents import PairProgress, PairShard, TrainingPairs
+from clip2latent_kedro.pairs.contents import PairShard, ShardProgress, TrainingPairs
 from clip2latent_kedro.pairs.recipe import FREE
 from clip2latent_kedro.provenance import list_differences
 
-Loaded = TrainingPairs | PairProgress | None
+PAIRS = Layout(
+    {"w": (3, "f"), "clip_embedding": (2, "f"), "images": (4, "u")},
+    total="n_samples",
+    shard_rows="samples_per_shard",
+    optional=frozenset({"images"}),
+)
+
+Loaded = TrainingPairs | ShardProgress | None
 
 
 class ZarrPairsDataset(AbstractDataset[PairShard, Loaded]):
@@ -38,7 +50,7 @@ class ZarrPairsDataset(AbstractDataset[PairShard, Loaded]):
         Args:
             filepath: Local folder or fsspec URL, such as `s3://bucket/pairs.zarr`.
             role: `pairs` loads `TrainingPairs`, and fails unless they are whole;
-                `progress` loads `PairProgress`, and cannot be saved.
+                `progress` loads `ShardProgress`, and cannot be saved.
             missing_ok: Whether to load None, rather than fail, without pairs.
             memory_limit_gib: Up to this size pairs are loaded as NumPy arrays.
             credentials: Added to `storage_options`.
@@ -66,7 +78,7 @@ class ZarrPairsDataset(AbstractDataset[PairShard, Loaded]):
             return
         store = None if data.fresh else self._open("r+")
         if store is None:
-            store = create_store(self._filepath, data, self._options)
+            store = create_store(self._filepath, PAIRS, data, self._options)
         elif differing := list_differences(store.recipe, data.recipe, free=FREE):
             msg = (
                 f"The store at {self._filepath} was made under other settings: "
@@ -101,15 +113,15 @@ class ZarrPairsDataset(AbstractDataset[PairShard, Loaded]):
         index = list(range(len(data)))
         return TablePreview({"index": index, "columns": columns, "data": data})
 
-    def _load_progress(self) -> PairProgress:
+    def _load_progress(self) -> ShardProgress:
         try:
             store = self._open("r")
         except InputError as error:
-            return PairProgress(problem=str(error))
+            return ShardProgress(problem=str(error))
         if store is None:
-            return PairProgress()
+            return ShardProgress()
         valid = (index for index, arrays in store.read_shards() if arrays is not None)
-        return PairProgress(store.recipe, frozenset(valid))
+        return ShardProgress(store.recipe, frozenset(valid))
 
     def _load_pairs(self) -> TrainingPairs:
         store = self._open("r")
@@ -134,10 +146,10 @@ class ZarrPairsDataset(AbstractDataset[PairShard, Loaded]):
         images = store.arrays.get("images")
         return TrainingPairs(**pairs, recipe=store.recipe, images=images)
 
-    def _open(self, mode: Literal["r", "r+"]) -> PairStore | None:
-        return open_store(self._filepath, mode, self._options)
+    def _open(self, mode: Literal["r", "r+"]) -> ShardStore | None:
+        return open_store(self._filepath, PAIRS, mode, self._options)
 
-    def _describe_lacking(self, store: PairStore, lacking: list[int]) -> str:
+    def _describe_lacking(self, store: ShardStore, lacking: list[int]) -> str:
         total = store.num_shards
         named = ", ".join(map(str, lacking[:10])) + (", ..." if lacking[10:] else "")
         return (

@@ -6,6 +6,7 @@ A way is its settings, its preparation for a target, and how it is applied at a 
 
 from clip2latent_kedro.editing.directions.method import DirectionEdit, TransportEdit
 from clip2latent_kedro.editing.edit import EditMethod, EditTarget, Source
+from clip2latent_kedro.editing.global_directions.method import GlobalDirections
 from clip2latent_kedro.editing.mapper.method import MapperEdit
 from clip2latent_kedro.editing.mixing import StyleMixing
 from clip2latent_kedro.editing.optimisation import LatentOptimisation
@@ -16,6 +17,7 @@ EDIT_METHODS: dict[str, type[EditMethod]] = {
     "transport": TransportEdit,
     "latent_optimisation": LatentOptimisation,
     "mapper": MapperEdit,
+    "global_directions": GlobalDirections,
 }
 
 __all__ = ["EDIT_METHODS", "EditMethod", "EditTarget", "Source"]

@@ -2,8 +2,8 @@
 
 from clip2latent_kedro.pairs.config import DataConfig, GenerationConfig
 from clip2latent_kedro.pairs.contents import (
-    PairProgress,
     PairShard,
+    ShardProgress,
     TrainingPairs,
     summarise_pairs,
     summarise_trained,
@@ -18,8 +18,8 @@ from clip2latent_kedro.pairs.recipe import (
 __all__ = [
     "DataConfig",
     "GenerationConfig",
-    "PairProgress",
     "PairShard",
+    "ShardProgress",
     "TrainingPairs",
     "check_layers",
     "describe_recipe",

@@ -39,7 +39,7 @@ class PairShard:
 
 
 @dataclass(frozen=True)
-class PairProgress:
+class ShardProgress:
     """What a store holds already.
 
     Attributes:

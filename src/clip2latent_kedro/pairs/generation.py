@@ -31,7 +31,7 @@ from clip2latent_kedro.images import quantise
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import group_starts, repeat_latents
 from clip2latent_kedro.pairs.config import DataConfig, GenerationConfig
-from clip2latent_kedro.pairs.contents import Array, PairProgress, PairShard
+from clip2latent_kedro.pairs.contents import Array, PairShard, ShardProgress
 from clip2latent_kedro.pairs.recipe import (
     check_layers,
     describe_recipe,
@@ -53,7 +53,7 @@ def generate_pairs(
     *,
     seed: int,
     device: str,
-    progress: PairProgress,
+    progress: ShardProgress,
     resume: bool,
 ) -> Iterator[PairShard]:
     """Yield the shards that are not stored yet, or one empty shard if all are.
@@ -76,7 +76,7 @@ def generate_pairs(
     encoder = data.embedder(encoder)
     check_layers(generator, data)
     recipe = describe_recipe(generator, encoder, data, generation, seed, device)
-    kept = keep_progress(recipe, progress) if resume else PairProgress()
+    kept = keep_progress(recipe, progress) if resume else ShardProgress()
     total, size = generation.n_samples, generation.samples_per_shard
     num_shards = -(-total // size)  # the last one may be shorter
     missing = [i for i in range(num_shards) if i not in kept.valid_shards]

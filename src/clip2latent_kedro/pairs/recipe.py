@@ -7,7 +7,7 @@ from typing import Any
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.pairs.config import DataConfig, GenerationConfig
-from clip2latent_kedro.pairs.contents import PairProgress
+from clip2latent_kedro.pairs.contents import ShardProgress
 from clip2latent_kedro.provenance import describe_provenance, list_differences
 
 logger = logging.getLogger(__name__)
@@ -50,30 +50,37 @@ def describe_recipe(
     return recipe
 
 
-def keep_progress(recipe: Mapping[str, Any], progress: PairProgress) -> PairProgress:
+def keep_progress(
+    recipe: Mapping[str, Any], progress: ShardProgress, *, entry: str = "training_pairs"
+) -> ShardProgress:
     """Return what can be kept of a store: nothing that other code has made.
+
+    Args:
+        recipe: What makes it now; under `versions`, by what code.
+        progress: What is stored.
+        entry: The store in the catalog, for messages.
 
     Raises:
         InputError: If what is stored was made by another recipe or cannot be read.
     """
     mend = "`--params=resume:false` to replace it"
     if progress.problem is not None:
-        msg = f"The stored training_pairs cannot be resumed: {progress.problem} Use "
+        msg = f"The stored {entry} cannot be resumed: {progress.problem} Use "
         raise InputError(msg + mend + ".")
     if progress.recipe is not None:
         differing = list_differences(progress.recipe, recipe, free=FREE)
         if differing:
             msg = (
-                f"The stored training_pairs were made under other settings: "
+                f"The stored {entry} were made under other settings: "
                 f"{', '.join(differing)}. Use the same settings, or {mend}."
             )
             raise InputError(msg)
         made_by, now = (one["versions"] for one in (progress.recipe, recipe))
         if outdated := list_differences(made_by, now):
             logger.warning(
-                "The stored training_pairs are made again: %s.", ", ".join(outdated)
+                "The stored %s are made again: %s.", entry, ", ".join(outdated)
             )
-            return PairProgress()
+            return ShardProgress()
     return progress
 
 

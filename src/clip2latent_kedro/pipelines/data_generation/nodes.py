@@ -8,8 +8,8 @@ from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.pairs import (
     DataConfig,
     GenerationConfig,
-    PairProgress,
     PairShard,
+    ShardProgress,
     TrainingPairs,
     generate_pairs,
     summarise_pairs,
@@ -27,7 +27,7 @@ def generate_training_pairs(
     seed: int,
     device: str,
     resume: bool,
-    progress: PairProgress,
+    progress: ShardProgress,
 ) -> Iterator[PairShard]:
     """Yield the shards of training pairs that are not stored yet.
 
