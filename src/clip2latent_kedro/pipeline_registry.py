@@ -18,8 +18,7 @@ from clip2latent_kedro.pipelines import (
     sweep,
     training,
 )
-from clip2latent_kedro.pipelines.editing import directions, mappers
-from clip2latent_kedro.pipelines.editing import directions, relevance
+from clip2latent_kedro.pipelines.editing import directions, mappers, relevance
 
 
 def register_pipelines() -> dict[str, Pipeline]:
