@@ -98,25 +98,79 @@ def sample_prior(
         InputError: If the settings do not suit the prior.
     """
     check_sampling(prior, sampling, has_negative=negative is not None)
-    scales = guidance_scales(prior.alpha_bar, sampling)
     if negative is not None:
         condition, negative = _align(condition, negative)
-    sampler = choose_sampler(sampling, prior.alpha_bar, stored=prior.stored_schedule)
     batches = []
     conditions_at_once = max(1, batch_size // num_samples)
     for rows in torch.split(torch.arange(len(condition)), conditions_at_once):
         streams = list(product(rows.tolist(), range(num_samples)))
         noise = noise_streams(seed, streams, prior.latent_shape)
-        x_T = next(noise).to(condition)
-        denoise = prior.denoiser(
+        w_batch = sample_from_noise(
+            prior,
+            next(noise).to(condition),
             condition[rows].flatten(0, -2),
-            scales,
+            sampling,
             negative=None if negative is None else negative[rows].flatten(0, -2),
+            noise=noise,
         )
-        x0 = sampler(denoise, x_T, generator=noise)
-        batches.append(prior.statistics.denormalise(x0))
+        batches.append(w_batch)
     w = torch.cat(batches)
     return w.view(len(condition), num_samples, *w.shape[1:])
+
+
+@torch.no_grad()
+def sample_from_noise(
+    prior: DiffusionPrior,
+    x_T: Tensor,
+    condition: Tensor,
+    sampling: SamplingConfig,
+    *,
+    negative: Tensor | None = None,
+    noise: Iterator[Tensor] | None = None,
+) -> Tensor:
+    """Return the w that a noise becomes, [n, num_latents, w_dim], not truncated.
+
+    Args:
+        prior: On the device of the conditions.
+        x_T: Unit Gaussian noise, [n, num_latents, w_dim], such as that of `draw_noise`.
+        condition: Of `prior.join_condition`, [m, width], each for n / m latents in a
+            row.
+        sampling: `params:sampling`.
+        negative: What guidance leads away from, [m, width].
+        noise: What a stochastic sampler adds, of the shape of x_T, one for each step
+            but the last.
+
+    Raises:
+        InputError: If the settings do not suit the prior, or the sampler adds noise
+            and there is none.
+    """
+    check_sampling(prior, sampling, has_negative=negative is not None)
+    has_eta = {"ddpm": True, "ddim": sampling.eta > 0}.get(sampling.sampler, False)
+    if noise is None and has_eta and sampling.num_steps > 1:
+        msg = (
+            f"sampling.sampler must be dpmpp_2m, unipc or ddim with eta: 0 where x_T "
+            f"is all the noise that there is, got {sampling.sampler} with eta: "
+            f"{sampling.eta:g}. Change it, or give the noise of its steps."
+        )
+        raise InputError(msg)
+    scales = guidance_scales(prior.alpha_bar, sampling)
+    sampler = choose_sampler(sampling, prior.alpha_bar, stored=prior.stored_schedule)
+    denoise = prior.denoiser(condition, scales, negative=negative)
+    return prior.statistics.denormalise(sampler(denoise, x_T, generator=noise))
+
+
+def draw_noise(
+    prior: DiffusionPrior, seed: int, streams: Sequence[tuple[int, int]]
+) -> Tensor:
+    """Return x_T of samples that `sample_prior` draws, [n, num_latents, w_dim].
+
+    Args:
+        prior: Whose latents have this shape.
+        seed: What `sample_prior` is given.
+        streams: (i, j) of each, for sample j of condition i.
+    """
+    x_T = next(noise_streams(seed, streams, prior.latent_shape))
+    return x_T.to(prior.alpha_bar.device)
 
 
 def _align(condition: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:

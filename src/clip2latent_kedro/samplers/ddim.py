@@ -37,11 +37,26 @@ def sample_ddim(
     x_t = x_T
     for step, t in enumerate(timesteps):
         bar_t, bar_prev = levels[step], levels[step + 1]
-        x0 = denoise(x_t, t)
-        eps = (x_t - bar_t.sqrt() * x0) / (1 - bar_t).sqrt()
         std = eta * posterior_std(bar_t, bar_prev)
-        # x_prev = sqrt(bar_prev) x0 + sqrt(1 - bar_prev - std^2) eps + std n (Eq. 12)
-        x_t = bar_prev.sqrt() * x0 + (1 - bar_prev - std**2).sqrt() * eps
+        keep, gain = ddim_weights(bar_t, bar_prev, std**2)
+        x_t = keep * x_t + gain * denoise(x_t, t)
         if std > 0:
             x_t = x_t + std * sample_noise(x_t, generator)
     return x_t
+
+
+def ddim_weights(
+    alpha_bar_t: Tensor, alpha_bar_prev: Tensor, variance: Tensor | float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """Return the weights of x_t and x0 in a step, scalars (Song et al. 2021, Eq. 12).
+
+    x_prev = sqrt(bar_prev) x0 + sqrt(1 - bar_prev - variance) eps + fresh noise, with
+    eps = (x_t - sqrt(bar_t) x0) / sqrt(1 - bar_t).
+
+    Args:
+        alpha_bar_t: Cumulative signal level at t, scalar in (0, 1).
+        alpha_bar_prev: Cumulative signal level at the step's end; larger, at most 1.
+        variance: Of the fresh noise.
+    """
+    keep = ((1 - alpha_bar_prev - variance) / (1 - alpha_bar_t)).sqrt()
+    return keep, alpha_bar_prev.sqrt() - keep * alpha_bar_t.sqrt()

@@ -57,27 +57,7 @@ class Clip2GanMethod(LatentMethod):
             UnavailableError: If none has been trained for this generator and encoder,
                 or the bridge needs a mean that it does not know.
         """
-        model = models.clip2gan
-        if model is None:
-            raise not_trained("clip2gan")
-        for role, trained, given in (
-            ("generator", model.generator_identity, models.generator.identity),
-            ("encoder", model.encoder_identity, models.embedder.identity),
-        ):
-            if trained.digest != given.digest:
-                msg = (
-                    f"clip2gan was trained for the {role} {trained}, got {given}. Run "
-                    f"the pipeline baselines, or point the catalog entry clip2gan at "
-                    f"another."
-                )
-                raise UnavailableError(msg)
-        knows_texts = model.embedding_statistics.text_mean is not None
-        if settings.bridge == "mean_shift" and not knows_texts:
-            msg = (
-                "bridge must be none for a clip2gan that does not know the mean of "
-                "texts. Give it a prompt_bank, or set bridge: none."
-            )
-            raise UnavailableError(msg)
+        model = find_clip2gan(models, settings.bridge)
         return cls(
             generator=models.generator,
             model=model,
@@ -92,3 +72,38 @@ class Clip2GanMethod(LatentMethod):
         """Return w, [num_prompts, num_samples, num_ws, w_dim]."""
         w = map_to_w(self.model, queries.embedding, bridge=self.settings.bridge)
         return w[:, None].repeat(1, num_samples, 1, 1)
+
+
+def find_clip2gan(models: "Models", bridge: Bridge) -> Clip2Gan:
+    """Return the CLIP2GAN of a domain.
+
+    Args:
+        models: Of the domain.
+        bridge: From texts to where it knows embeddings.
+
+    Raises:
+        UnavailableError: If none has been trained for this generator and encoder, or
+            the bridge needs a mean that it does not know.
+    """
+    model = models.clip2gan
+    if model is None:
+        raise not_trained("clip2gan")
+    for role, trained, given in (
+        ("generator", model.generator_identity, models.generator.identity),
+        ("encoder", model.encoder_identity, models.embedder.identity),
+    ):
+        if trained.digest != given.digest:
+            msg = (
+                f"clip2gan was trained for the {role} {trained}, got {given}. Run "
+                f"the pipeline baselines, or point the catalog entry clip2gan at "
+                f"another."
+            )
+            raise UnavailableError(msg)
+    knows_texts = model.embedding_statistics.text_mean is not None
+    if bridge == "mean_shift" and not knows_texts:
+        msg = (
+            "bridge must be none for a clip2gan that does not know the mean of "
+            "texts. Give it a prompt_bank, or set bridge: none."
+        )
+        raise UnavailableError(msg)
+    return model
