@@ -1,6 +1,6 @@
 """Ways of editing the three colours, whose every answer is known."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -40,7 +40,7 @@ class TextShift(EditMethod):
         )
 
     def apply(self, source, strength):
-        return Latents(source.latents.w + strength * self.shift)
+        return replace(source.latents, w=source.latents.w + strength * self.shift)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class NamedShift(EditMethod):
         return cls(settings=settings, target=target, offset=offset)
 
     def apply(self, source, strength):
-        return Latents(source.latents.w + strength * self.offset)
+        return replace(source.latents, w=source.latents.w + strength * self.offset)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +71,9 @@ class StyleShift(EditMethod):
         return cls(settings=settings, target=target)
 
     def apply(self, source, strength):
-        w = source.latents.w
-        return Latents(w, torch.full((len(w), 3), float(strength)))
+        w, before = source.latents.w, source.latents.style_offset
+        moved = torch.full((len(w), 3), float(strength))
+        return Latents(w, moved if before is None else before + moved)
 
 
 class StyledColours(ColourGenerator):

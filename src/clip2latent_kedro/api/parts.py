@@ -1,17 +1,16 @@
 """What edits take beside the three models of the method."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clip2latent_kedro.editing.directions.direction import Direction
 from clip2latent_kedro.editing.global_directions.relevance import ChannelRelevance
 from clip2latent_kedro.editing.inversion.inverter import ImageInverter
 from clip2latent_kedro.editing.mapper.mapper import StyleMapper
-from clip2latent_kedro.editing.models import EditingModels
+from clip2latent_kedro.editing.models import EditingModels, domain_of
 from clip2latent_kedro.interfaces import Encoder, PerceptualLoss
 from clip2latent_kedro.methods.clip2gan import Clip2Gan
-from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.text_to_image import TextToImage
 
@@ -66,20 +65,9 @@ def gather_models(
         model: Generator, encoder and prior.
         sampling: How its pictures are drawn.
     """
-    models = Models(
-        generator=model.generator,
-        encoder=model.scorer or model.encoder,
-        embedder=model.encoder,
-        latent_repeats=model.latent_repeats,
-        latent_batch_size=model.latent_batch_size,
-        image_batch_size=model.image_batch_size,
-        device=model.device,
-        priors={"prior": model.prior},
-        clip2gan=parts.clip2gan,
-        sampling=sampling,
-    )
+    models = domain_of(model, sampling)
     return EditingModels(
-        models=models,
+        models=replace(models, clip2gan=parts.clip2gan),
         identity_encoder=parts.identity_encoder,
         directions=parts.directions,
         channel_relevance=parts.channel_relevance,

@@ -1,7 +1,7 @@
 """A vector that a user brings, added to w as it is."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,8 @@ class GivenVector:
 
     def apply(self, source: Source, strength: float) -> Latents:
         """Return latents with the vector added."""
-        w = source.latents.w
-        return Latents(w + strength * self.vector.to(w))
+        latents = source.latents
+        return replace(latents, w=latents.w + strength * self.vector.to(latents.w))
 
     def describe(self) -> dict[str, Any]:
         """Return which vector it is, as plain JSON."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -36,7 +36,9 @@ class MixedIn:
 
     def apply(self, source: Source, strength: float) -> Latents:
         """Return latents with the rows moved by a share of the way, 1 for all of it."""
-        return Latents(mix_latents(source.latents.w, self.w, self.rows, strength))
+        latents = source.latents
+        mixed = mix_latents(latents.w, self.w, self.rows, strength)
+        return replace(latents, w=mixed)
 
     def describe(self) -> dict[str, Any]:
         """Return what is mixed in, as plain JSON."""

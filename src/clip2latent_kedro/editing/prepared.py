@@ -66,8 +66,8 @@ class EditStep:
 class PreparedEdit:
     """Edits one after another: what `TextToImage` takes as an edit.
 
-    Each is applied to the w that the one before has left, and what they add to the
-    styles adds up. All of them know the condition and the noise of the sample.
+    Each is applied to the latents that the one before has left. All of them know the
+    condition and the noise of the sample.
 
     Attributes:
         steps: The first is applied first.
@@ -77,17 +77,10 @@ class PreparedEdit:
 
     def __call__(self, source: Source) -> Latents:
         """Return the edited latents of pictures."""
-        w, style_offset = source.latents.w, source.latents.style_offset
         for step in self.steps:
-            if step.strength == 0:
-                continue
-            before = replace(source, latents=Latents(w))
-            edited = step.edit.apply(before, step.strength)
-            w = edited.w
-            if edited.style_offset is not None:
-                before_it = 0 if style_offset is None else style_offset
-                style_offset = before_it + edited.style_offset
-        return Latents(w, style_offset)
+            if step.strength != 0:
+                source = replace(source, latents=step.edit.apply(source, step.strength))
+        return source.latents
 
     @property
     def words(self) -> str:

@@ -22,6 +22,7 @@ from clip2latent_kedro.editing.given_vector import GivenVector, read_vector
 from clip2latent_kedro.editing.mapper.mapper import StyleMapper
 from clip2latent_kedro.editing.models import EditingModels
 from clip2latent_kedro.editing.prepared import EditStep, PreparedEdit
+from clip2latent_kedro.editing.prior_edit import PriorEditSettings
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Generator
 
@@ -47,7 +48,8 @@ class EditReader:
         targets: Edits that a name is enough for, `params:editing.targets`.
         neutral: The text that an edit to a single text starts from; None if both texts
             must be given.
-        settings: Of methods, by key; the others have their defaults.
+        settings: Of methods, by key; the others have their defaults. The prior's edit
+            takes the first of the priors that there are.
     """
 
     generator: Generator
@@ -149,7 +151,7 @@ class EditReader:
             target = EditTarget(text, known.neutral if known else text, name=name)
         else:
             target = known or EditTarget(name, name)
-        settings = self.settings.get(method) or EDIT_METHODS[method].Settings()
+        settings = self._settings_of(method)
         if isinstance(settings, DirectionSettings) and name in models.directions:
             settings = replace(settings, source=name, kind=None)
         return self._prepare(
@@ -222,9 +224,22 @@ class EditReader:
         is_text: bool = False,
     ) -> EditStep:
         method = EDIT_METHODS[key]
-        settings = settings or self.settings.get(key) or method.Settings()
+        settings = settings or self._settings_of(key)
         edit = method.prepare(settings, self.find_models(), target)
         return _step(edit, is_text=is_text)
+
+    def _settings_of(self, key: str) -> Any:
+        """Return the settings of a method, by default those that suit the prior."""
+        if key in self.settings:
+            return self.settings[key]
+        settings = EDIT_METHODS[key].Settings()
+        priors = self.find_models().models.priors
+        if isinstance(settings, PriorEditSettings) and priors:
+            name, prior = next(iter(priors.items()))
+            settings = replace(settings, prior=name)  # type: ignore[arg-type]
+            if prior.is_distilled:
+                settings = replace(settings, num_steps=1, start=1.0)
+        return settings
 
     def _names(self) -> dict[str, list[str]]:
         """Return what can be had by name, each with the methods that it is of."""

@@ -9,6 +9,7 @@ from clip2latent_kedro.inference.pictures import (
     read_query,
 )
 from clip2latent_kedro.inference.records import (
+    CHANGE,
     PictureRecord,
     describe_pictures,
     name_pictures,
@@ -16,6 +17,7 @@ from clip2latent_kedro.inference.records import (
 )
 
 __all__ = [
+    "CHANGE",
     "InferenceConfig",
     "LabelledPicture",
     "PictureReaders",

@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from clip2latent_kedro.conditioning import Query
+from clip2latent_kedro.conditioning import Query, embed_queries
+from clip2latent_kedro.editing.edit import EditTarget
 from clip2latent_kedro.editing.inversion.config import InversionConfig
 from clip2latent_kedro.editing.inversion.invert import invert_pictures
 from clip2latent_kedro.editing.inversion.latent_files import read_latents
@@ -145,8 +146,9 @@ def read_edits(
     model: TextToImage,
     models: EditingModels,
     config: InferenceConfig,
-    reader: EditReader,
     inversion: InversionConfig,
+    targets: Mapping[str, EditTarget],
+    neutral: str,
 ) -> PictureEdits:
     """Return what `params:inference` asks to be done to each picture.
 
@@ -154,14 +156,21 @@ def read_edits(
         model: Generator, encoder and prior.
         models: All that edits and inversions take.
         config: What is asked for.
-        reader: Of edits.
         inversion: How pictures are inverted, if they are.
+        targets: Edits that a name is enough for.
+        neutral: The text that an edit to a single text starts from.
 
     Raises:
-        InputError: If an edit, a level or what is mixed in is not known.
+        InputError: If an edit, a row or what is mixed in is not known.
     """
     edit = None
     if config.edit is not None:
+        reader = EditReader(
+            generator=model.generator,
+            find_models=lambda: models,
+            targets=targets,
+            neutral=neutral,
+        )
         edit = reader.read(
             config.edit, strength=config.edit_strength, method=config.edit_method
         )
@@ -169,7 +178,7 @@ def read_edits(
     if config.mix is not None:
         rows = read_rows(config.mix_layers, model.generator)
         if isinstance(config.mix, str) and not is_stored_w(config.mix):
-            read_query(config.mix)
+            embed_queries(model.encoder, [read_query(config.mix)], model.device)
         elif isinstance(config.mix, str):
             read_latents(config.mix, model.generator)
     return PictureEdits(
