@@ -48,7 +48,7 @@ class DirectionsConfig(Checked):
     val_share: Annotated[float, Interval(gt=0, lt=1)] = 0.3
     svm_c: PositiveFloat = 1.0
     conditional: bool = True
-    shrinkage: Fraction = 1.0
+    shrinkage: Fraction = 0.1
     num_components: PositiveInt = 48
     num_measured: PositiveInt = 100
     strengths: list[NonNegativeFloat] = (1.0, 2.0, 3.0, 4.0)  # type: ignore[assignment]
