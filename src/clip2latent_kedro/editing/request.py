@@ -28,6 +28,7 @@ from clip2latent_kedro.interfaces import Generator
 
 DIRECTION, TRANSPORT, MAPPER, PRIOR = "direction", "transport", "mapper", "prior"
 VECTOR_STRENGTH = 1.0
+MOST_NAMES = 10  # of a kind, in a message
 GIVEN = "given"  # the name of a direction or of a mapper that comes without one
 _FIELDS = ("target", "neutral", "method", "strength", "name")
 
@@ -261,7 +262,7 @@ class EditReader:
             "targets": list(self.targets),
         }
         had = "; ".join(
-            f"{kind} {', '.join(names)}" for kind, names in groups.items() if names
+            f"{kind} {_shorten(names)}" for kind, names in groups.items() if names
         )
         return (
             f"edit must be a name ({had or 'there are none here'}), the path of a "
@@ -273,6 +274,13 @@ class EditReader:
 def _kind_of(direction: Direction) -> str:
     """Return the way of editing along a direction: as it is, or to a place."""
     return DIRECTION if direction.destination is None else TRANSPORT
+
+
+def _shorten(names: Sequence[str]) -> str:
+    """Return the shortest of some names, and how many there are besides."""
+    shown = sorted(names, key=len)[:MOST_NAMES]
+    rest = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {rest} more" if rest else "")
 
 
 def _step(edit: EditMethod, *, is_text: bool) -> EditStep:
