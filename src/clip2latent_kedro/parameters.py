@@ -94,8 +94,8 @@ class EditingParameters(Checked):
     neutral: str
     targets: dict[str, EditTarget]
     directions: DirectionsConfig
-    mapper: MapperConfig
     relevance: RelevanceConfig
+    mapper: MapperConfig
     audit: AuditConfig
     inversion: InversionConfig
     inverter: InverterTrainingConfig

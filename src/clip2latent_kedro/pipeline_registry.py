@@ -44,8 +44,8 @@ def register_pipelines() -> dict[str, Pipeline]:
         "export": published.create_export_pipeline(),
         "baselines": baselines.create_pipeline(),
         "directions": directions.create_pipeline(),
-        "mappers": mappers.create_mappers_pipeline(),
         "relevance": relevance.create_pipeline(),
+        "mappers": mappers.create_mappers_pipeline(),
     }
     pipelines = {
         name: Pipeline(nodes, namespace=name, prefix_datasets_with_namespace=False)

@@ -16,7 +16,9 @@ from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.methods.models import Models
 
 W_DIM, NUM_WS = 12, 10
-BASIS = torch.linalg.qr(torch.randn(W_DIM, W_DIM, generator=torch.Generator().manual_seed(5)))[0]
+BASIS = torch.linalg.qr(
+    torch.randn(W_DIM, W_DIM, generator=torch.Generator().manual_seed(5))
+)[0]
 SIZES, MOODS = ("small", "medium", "large"), ("sad", "glad")
 BIG = EditTarget("large", "small", "size", "large", name="big")
 GLAD = EditTarget("glad", "sad", "mood", "glad", name="glad")

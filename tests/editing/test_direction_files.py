@@ -184,7 +184,9 @@ def test_numbers_must_be_numbers(tmp_path, array):
 
 
 @pytest.mark.parametrize("ending", [".npy", ".npz", ".pt", ".pth", ".safetensors"])
-@pytest.mark.parametrize("content", [None, b"", b"not a tensor", b"PK\x03\x04", b"\x80"])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"not a tensor", b"PK\x03\x04", b"\x80"]
+)
 def test_a_file_that_cannot_be_read_is_named(tmp_path, ending, content):
     path = tmp_path / f"age{ending}"
     if content is not None:

@@ -131,7 +131,9 @@ def test_a_transport_takes_the_old_value_away():
     torch.testing.assert_close(code[:, 3:], code_of(w)[:, 0, 3:], atol=0.06, rtol=0)
     along = apply_directions(w, [(learn("class_means", BIG), 3.0)])
     kept = code_of(along)[:, 0, :2]  # a shift leaves small and medium different
-    small, medium = (code_of(w)[:, 0, i] == code_of(w)[:, 0, :3].amax(1) for i in (0, 1))
+    small, medium = (
+        code_of(w)[:, 0, i] == code_of(w)[:, 0, :3].amax(1) for i in (0, 1)
+    )
     assert (kept[small, 0] > kept[small, 1] + 0.5).all()
     assert (kept[medium, 1] > kept[medium, 0] + 0.5).all()
 
@@ -168,7 +170,9 @@ def test_whitened_means_are_fisher_s_discriminant():
     within = rest.T @ rest / len(w)
     np.testing.assert_allclose(means.within.numpy(), within, atol=1e-9)
     plain = shift_of(means, shrinkage=1.0).numpy()
-    np.testing.assert_allclose(plain, difference / np.linalg.norm(difference), atol=1e-6)
+    np.testing.assert_allclose(
+        plain, difference / np.linalg.norm(difference), atol=1e-6
+    )
     regular = 0.7 * within + (0.3 + 1e-6) * np.trace(within) / W_DIM * np.eye(W_DIM)
     fisher = np.linalg.solve(regular, difference)
     found = shift_of(means, shrinkage=0.3).numpy()
@@ -178,7 +182,9 @@ def test_whitened_means_are_fisher_s_discriminant():
 def test_a_shrunk_covariance_has_its_size():
     covariance = torch.diag(torch.arange(4.0))
     for share in (0.0, 0.5, 1.0):
-        torch.testing.assert_close(shrink(covariance, share).trace(), covariance.trace())
+        torch.testing.assert_close(
+            shrink(covariance, share).trace(), covariance.trace()
+        )
     torch.testing.assert_close(shrink(covariance, 1.0), 1.5 * torch.eye(4))
 
 
@@ -227,8 +233,12 @@ def test_projection_follows_the_paper():
     left = one - (one @ two) * two
     torch.testing.assert_close(project_apart(one, [two]), left / left.norm())
     apart = project_apart(one, torch.stack([two, three, two + three]))
-    torch.testing.assert_close(apart @ two, torch.tensor(0.0).double(), atol=1e-12, rtol=0)
-    torch.testing.assert_close(apart @ three, torch.tensor(0.0).double(), atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        apart @ two, torch.tensor(0.0).double(), atol=1e-12, rtol=0
+    )
+    torch.testing.assert_close(
+        apart @ three, torch.tensor(0.0).double(), atol=1e-12, rtol=0
+    )
     torch.testing.assert_close(project_apart(one, []), one)
     with pytest.raises(UnavailableError, match="Nothing of the boundary is left"):
         project_apart(two + three, [two, three])
@@ -276,7 +286,9 @@ def test_what_cannot_be_learned_is_refused():
         learn("boundary", EditTarget("glad", "sad", name="glad"))
     for unknown in ({"value": "angry"}, {"value": "glad", "only": {"size": "huge"}}):
         target = EditTarget("a", "b", "mood", name="x", **unknown)
-        with pytest.raises(InputError, match="x must have a value that the judge knows"):
+        with pytest.raises(
+            InputError, match="x must have a value that the judge knows"
+        ):
             learn("boundary", target)
     few = sample(LinearJudge(), num=12)
     with pytest.raises(UnavailableError, match=r"of 12\. Raise editing.directions.num"):
@@ -309,7 +321,9 @@ def test_effects_are_what_the_judge_sees():
     w = random_latents(generator, 60, seed=1)
     sources, read = find_sources(w, BIG, generator, judge, batch_size=7)
     assert (read[:, 0] != 2).all()
-    assert len(sources) == int((judge.classify(generator.synthesis(w))[:, 0] != 2).sum())
+    assert len(sources) == int(
+        (judge.classify(generator.synthesis(w))[:, 0] != 2).sum()
+    )
     found = learn("transport", BIG)
     none, half, full = measure_direction(
         found, BIG, [0.0, 0.4, 1.0], generator, judge, sources, read, batch_size=7
@@ -352,12 +366,20 @@ def test_components_are_those_of_the_covariance():
 def test_a_unit_is_a_standard_deviation():
     w = torch.randn(30_000, 4, generator=seeded()) * torch.tensor([2.0, 1, 1, 1])
     offset = unit_offset(torch.tensor([1.0, 0, 0, 0]), w)
-    torch.testing.assert_close(offset, torch.tensor([[2.0, 0, 0, 0]]), rtol=0.02, atol=0)
+    torch.testing.assert_close(
+        offset, torch.tensor([[2.0, 0, 0, 0]]), rtol=0.02, atol=0
+    )
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"share": 0.6}, {"kind": "x"}, {"val_share": 1.0}, {"strengths": []}, {"shrinkage": 2}],
+    [
+        {"share": 0.6},
+        {"kind": "x"},
+        {"val_share": 1.0},
+        {"strengths": []},
+        {"shrinkage": 2},
+    ],
 )
 def test_wrong_settings_are_refused(wrong):
     (name,) = wrong

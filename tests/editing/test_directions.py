@@ -107,9 +107,13 @@ def test_an_edit_is_cut_off_at_the_edge_of_the_cloud(quantile, strength):
     # what is cut off goes as far as it may, on the straight line
     cut = ~is_inside & (CLOUD.distance(w) < radius)
     reached = CLOUD.distance(found[cut])
-    torch.testing.assert_close(reached, torch.full_like(reached, radius), rtol=1e-3, atol=0)
+    torch.testing.assert_close(
+        reached, torch.full_like(reached, radius), rtol=1e-3, atol=0
+    )
     share = ((found - w) / (free - w))[cut]
-    torch.testing.assert_close(share, share[:, :1, :1].expand_as(share), rtol=1e-2, atol=1e-4)
+    torch.testing.assert_close(
+        share, share[:, :1, :1].expand_as(share), rtol=1e-2, atol=1e-4
+    )
     if strength == 300.0:
         assert cut.any()
 

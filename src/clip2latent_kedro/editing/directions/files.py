@@ -193,7 +193,9 @@ def pack_directions(
         layers = None if one.layers is None else list(one.layers)
         of_each[name] = {"made_with": dict(one.made_with), "layers": layers}
     header = {"kind": KIND, "directions": of_each}
-    dense = {name: value.float().contiguous().clone() for name, value in tensors.items()}
+    dense = {
+        name: value.float().contiguous().clone() for name, value in tensors.items()
+    }
     return dense, {"config": json.dumps(header, sort_keys=True)}
 
 
