@@ -12,6 +12,7 @@ from clip2latent_kedro.checked import (
     change_settings,
     read_settings,
 )
+from clip2latent_kedro.editing import EDIT_METHODS
 from clip2latent_kedro.editing.directions.config import DirectionsConfig
 from clip2latent_kedro.editing.edit import EditTarget
 from clip2latent_kedro.editing.global_directions.config import RelevanceConfig
@@ -90,6 +91,7 @@ class BaselinesParameters(Checked):
 class EditingParameters(Checked):
     """`params:editing`: changes of pictures after they were sampled."""
 
+    neutral: str
     targets: dict[str, EditTarget]
     directions: DirectionsConfig
     relevance: RelevanceConfig
@@ -133,6 +135,9 @@ class Parameters(Checked):
         known = self.validation.score_names
         is_known = self.train.best_by in known
         yield is_known, "train.best_by", f"one of {', '.join(known)}"
+        way = self.inference.edit_method
+        ways = f"null or one of {', '.join(EDIT_METHODS)}"
+        yield way is None or way in EDIT_METHODS, "inference.edit_method", ways
 
 
 def check_parameters(tree: Mapping[str, Any]) -> None:

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from clip2latent_kedro.interfaces import Encoder, Generator, PerceptualLoss
-from clip2latent_kedro.methods.models import Models
+from clip2latent_kedro.methods.models import Models, PriorName
+from clip2latent_kedro.samplers import SamplingConfig
+from clip2latent_kedro.text_to_image import TextToImage
 
 if TYPE_CHECKING:  # their code is in the key of the edits alone that use them
     from clip2latent_kedro.editing.directions.direction import Direction
@@ -58,3 +60,26 @@ class EditingModels:
     def generator(self) -> Generator:
         """The generator of the domain."""
         return self.models.generator
+
+
+def domain_of(
+    model: TextToImage, sampling: SamplingConfig, *, prior: PriorName = "prior"
+) -> Models:
+    """Return the models of the method as those of a domain, which edits take.
+
+    Args:
+        model: Generator, encoder and prior.
+        sampling: How its pictures are drawn.
+        prior: What its prior is called.
+    """
+    return Models(
+        generator=model.generator,
+        encoder=model.scorer or model.encoder,
+        embedder=model.encoder,
+        latent_repeats=model.latent_repeats,
+        latent_batch_size=model.latent_batch_size,
+        image_batch_size=model.image_batch_size,
+        device=model.device,
+        priors={prior: model.prior},
+        sampling=sampling,
+    )
