@@ -196,11 +196,10 @@ class PriorEdit(EditMethod):
     def _find_start(self, source: Source) -> tuple[Tensor, Tensor, list[int]]:
         """Return x_t to draw from, the condition, and the timesteps from there on."""
         settings, prior = self.settings, self.model.prior
-        is_drawn = source.x_T is not None and source.condition is not None
-        if settings.around == "sample" and is_drawn:
-            assert source.x_T is not None
-            assert source.condition is not None
-            return source.x_T, source.condition, self._plan(1.0)
+        x_T, condition = source.x_T, source.condition
+        is_kept = settings.around == "sample"
+        if is_kept and x_T is not None and condition is not None:
+            return x_T, condition, self._plan(1.0)
         condition = self._condition_on_picture(source.latents)
         timesteps = self._plan(settings.start)
         x_t = invert_ddim(
@@ -249,10 +248,8 @@ class PriorEdit(EditMethod):
 
     def _add(self, latents: Latents, offset: Tensor) -> Latents:
         """Return latents moved by an offset, [n, num_latents, w_dim]."""
-        quantile, gaussian = (
-            self.settings.truncation_quantile,
-            self.model.prior.gaussian,
-        )
+        gaussian = self.model.prior.gaussian
+        quantile = self.settings.truncation_quantile
         if quantile is not None and gaussian is not None:
             own = self._gather_layers(latents.w)
             share = psi_within_gaussian(own + offset, own, gaussian, quantile)
