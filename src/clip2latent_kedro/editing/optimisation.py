@@ -57,8 +57,8 @@ class LatentOptimisationSettings(Checked):
     """
 
     space: Literal["w", "w+", "S"] = "w+"
-    num_steps: PositiveInt = 100
-    lr: PositiveFloat = 0.1
+    num_steps: PositiveInt = 60
+    lr: PositiveFloat = 0.02
     warmup: Fraction = 0.05
     rampdown: Fraction = 0.25
     l2_lambda: NonNegativeFloat = 0.008

@@ -127,7 +127,10 @@ def resume(
                 f"`--params=resume:false` to replace it."
             )
             raise InputError(msg)
-        logger.info("The stored %s has other settings: training anew.", run.entry)
+        reasons = ", ".join(differing)
+        logger.info(
+            "The stored %s has other settings, %s: training anew.", run.entry, reasons
+        )
         return None, settings
     made_by = stored.settings.get("made_by", [{}])
     settings["made_by"] = made_by

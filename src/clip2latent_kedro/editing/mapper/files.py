@@ -11,7 +11,6 @@ from typing import Any
 from torch import Tensor
 
 from clip2latent_kedro.editing.edit import EditTarget
-from clip2latent_kedro.editing.mapper.config import MapperConfig
 from clip2latent_kedro.editing.mapper.mapper import StyleMapper
 from clip2latent_kedro.editing.mapper.network import (
     DEPTH,
@@ -19,10 +18,9 @@ from clip2latent_kedro.editing.mapper.network import (
     LevelsMapper,
     MapperShape,
 )
-from clip2latent_kedro.editing.mapper.teachers import MapperTeachers
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.files import hash_file
-from clip2latent_kedro.interfaces import Encoder, Generator, Identity
+from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.methods.digests import digest_arrays
 from clip2latent_kedro.reading import (
     MISSHAPEN,
@@ -54,35 +52,22 @@ _EXPECTED = "a checkpoint with state_dict and opts, as StyleCLIP's mapper/ write
 
 
 def export_mapper(
-    state: TrainingState,
-    teachers: MapperTeachers,
-    target: EditTarget,
-    config: MapperConfig,
+    state: TrainingState, target: EditTarget
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return tensors and metadata, as `load_mapper` reads them.
 
     Args:
         state: The last that `train_mapper` has yielded.
-        teachers: The models of the training.
         target: What it was trained for.
-        config: The settings of the training.
     """
-    models: dict[str, Generator | Encoder | None] = {
-        "generator": teachers.generator,
-        "encoder": teachers.encoder,
-        "identity_encoder": teachers.identity_encoder if config.id_weight else None,
-    }
     header = {
         "kind": KIND,
-        "shape": asdict(teachers.mapper_shape(config)),
+        "shape": state.settings["shape"],
         "target": asdict(target),
         "settings": state.settings,
         "losses": state.history[-1],
         "training_seconds": state.seconds,
-        **{
-            role: None if model is None else vars(model.identity)
-            for role, model in models.items()
-        },
+        **state.settings["models"],
     }
     tensors = {name: tensor.contiguous() for name, tensor in state.ema.items()}
     return tensors, {"config": json.dumps(header, sort_keys=True)}

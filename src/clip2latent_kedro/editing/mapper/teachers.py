@@ -1,6 +1,6 @@
 """The frozen models that mappers are trained with, and the w that these are of."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
@@ -28,14 +28,17 @@ class MapperTeachers:
     identity_encoder: Encoder | None = None
     device: str = "cpu"
 
-    @property
-    def identities(self) -> dict[str, str | None]:
-        """Names of the models."""
-        who = self.identity_encoder
+    def identities(self, config: MapperConfig) -> dict[str, dict[str, str] | None]:
+        """Return names and digests of the models that a training takes."""
+        who = self.identity_encoder if config.id_weight else None
+        models = {
+            "generator": self.generator.identity,
+            "encoder": self.encoder.identity,
+            "identity_encoder": None if who is None else who.identity,
+        }
         return {
-            "generator": str(self.generator.identity),
-            "encoder": str(self.encoder.identity),
-            "identity_encoder": None if who is None else str(who.identity),
+            role: None if identity is None else asdict(identity)
+            for role, identity in models.items()
         }
 
     def mapper_shape(self, config: MapperConfig) -> MapperShape:

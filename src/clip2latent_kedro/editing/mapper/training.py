@@ -233,18 +233,15 @@ def _describe_run(
 ) -> Run:
     own = {name: x for name, x in asdict(config).items() if name not in _IDLE}
     who = teachers.identity_encoder if config.id_weight else None
-    identities = {
-        **teachers.identities,
-        "identity_encoder": None if who is None else str(who.identity),
-    }
     return Run(
-        entry=f"mapper of {target.name or target.target!r}",
+        entry=f"mapper of {target.name or target.target}",
         group=GROUP,
         settings={
             GROUP: own,
             "seed": seed,
             "text": target.target,
-            "models": identities,
+            "models": teachers.identities(config),
+            "shape": asdict(teachers.mapper_shape(config)),
         },
         making=describe_provenance(
             teachers.device, __name__, teachers.generator, teachers.encoder, who

@@ -83,30 +83,21 @@ def fit_mappers(
 
 
 def export_mappers(
-    states: StoredStates,
-    models: Models,
-    identity_encoder: Encoder | None,
-    targets: dict[str, Any],
-    config: MapperConfig,
+    states: StoredStates, targets: dict[str, Any], config: MapperConfig
 ) -> dict[str, Weights]:
     """Return the mappers as they are used, by target.
 
     Args:
         states: All that are stored.
-        models: Those of the training.
-        identity_encoder: Likewise.
         targets: `params:editing.targets`.
         config: `params:editing.mapper`.
     """
-    teachers = _teachers(models, identity_encoder)
-    chosen = choose_targets(read_targets(targets), config.only)
     exported: dict[str, Weights] = {}
-    for name, target in chosen.items():
+    for name, target in choose_targets(read_targets(targets), config.only).items():
         stored = states[name]()
         if isinstance(stored, InputError):
             raise stored
-        state = unpack_state(stored)
-        exported[name] = export_mapper(state, teachers, target, config)
+        exported[name] = export_mapper(unpack_state(stored), target)
     return exported
 
 
@@ -173,16 +164,27 @@ def measure_mappers(
 def create_mappers_pipeline() -> Pipeline:
     """Return models, targets -> mapper_states -> mappers, and how good they are."""
     settings = {
-        "models": "frozen_models",
         "targets": "params:editing.targets",
         "config": "params:editing.mapper",
     }
+    models = {"models": "frozen_models"}
     return Pipeline(
         [
             wire(gather_models, "frozen_models"),
-            wire(fit_mappers, "mapper_states", progress="mapper_progress", **settings),
+            wire(
+                fit_mappers,
+                "mapper_states",
+                progress="mapper_progress",
+                **models,
+                **settings,
+            ),
             wire(export_mappers, "mappers", states="mapper_states", **settings),
-            wire(measure_mappers, ["mappers_table", "mappers_strips"], **settings),
+            wire(
+                measure_mappers,
+                ["mappers_table", "mappers_strips"],
+                **models,
+                **settings,
+            ),
         ]
     )
 
