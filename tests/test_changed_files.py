@@ -20,7 +20,6 @@ from prior.toy import make_network_config, train
 from processes import little_memory
 from shipped import WEIGHTS, make_portraits_checkpoint
 
-from clip2latent_kedro.api.inputs import read_edit
 from clip2latent_kedro.datasets import (
     ArrayFolderDataset,
     CheckpointDataset,
@@ -34,6 +33,7 @@ from clip2latent_kedro.editing.directions.files import (
     load_directions,
     pack_directions,
 )
+from clip2latent_kedro.editing.given_vector import read_vector
 from clip2latent_kedro.encoders.compact_clip import load_compact_clip
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.decoders import load_vae
@@ -274,7 +274,7 @@ def test_directions(suffix, tmp_path):
         torch.save(direction, path)
 
     def read():
-        read_edit(path, 1, 2, 3)
+        read_vector(path, 1, 2, 3)
         load_directions(path, {})
 
     assert campaign(suffix, path, change_bytes, read) > NUM_EACH / 5
