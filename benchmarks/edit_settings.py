@@ -1,4 +1,4 @@
-"""Settings of ways of editing, side by side, and what one edit takes.
+"""Settings of ways of editing, side by side.
 
 Each row edits the same pictures toward every target of `params:editing.targets` at
 several strengths. The judge tells in how many the target's attribute comes out right,
@@ -14,8 +14,6 @@ Prints a JSON object a row.
 
 import argparse
 import json
-import statistics
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,8 @@ import yaml
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
-from clip2latent_kedro.editing import EDIT_METHODS, EditMethod, EditTarget, Source
+from clip2latent_kedro.editing import EDIT_METHODS, EditMethod, Source
+from clip2latent_kedro.editing.edit import read_targets
 from clip2latent_kedro.editing.models import EditingModels
 from clip2latent_kedro.generators import synthesise_latents
 from clip2latent_kedro.latents import Latents
@@ -131,33 +130,13 @@ def kept_at(right: np.ndarray, kept: np.ndarray, wanted: float) -> float | None:
     return round(float(np.interp(wanted, right[ends], kept[ends])), 4)
 
 
-def time_edit(edit: EditMethod, source: Source, repeats: int) -> dict[str, float]:
-    """Return milliseconds of one edit of one picture: the median, and the extremes."""
-    times = []
-    for row in range(repeats + 3):
-        one = take(source, slice(row % len(source.latents.w), None))
-        one = take(one, slice(0, 1))
-        began = time.perf_counter()
-        edit.apply(one, 1.0)
-        times.append(1000 * (time.perf_counter() - began))
-    times = times[3:]
-    return {
-        "median": round(statistics.median(times), 2),
-        "fastest": round(min(times), 2),
-        "slowest": round(max(times), 2),
-    }
-
-
 def rows(
     options: argparse.Namespace, catalog: Any, parameters: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """Yield what is known of each row."""
     models = load_models(catalog, parameters)
     source = make_sources(models, options, catalog, parameters["sampling"])
-    targets = [
-        EditTarget(**{**target, "name": name})
-        for name, target in parameters["editing"]["targets"].items()
-    ]
+    targets = list(read_targets(parameters["editing"]["targets"]).values())
     for text in options.edits:
         key, _, rest = text.partition(":")
         changes = dict(item.split("=") for item in rest.split(",") if item)
@@ -179,7 +158,6 @@ def rows(
                 str(strength): [round(float(r), 3), round(float(k), 4)]
                 for strength, r, k in zip(options.strengths, right, kept, strict=True)
             },
-            "milliseconds": time_edit(edits[0], source, options.repeats),
         }
         if options.targets:
             known["targets"] = {
@@ -205,7 +183,6 @@ def main() -> None:
         default=[0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0],
     )
     parser.add_argument("--targets", action="store_true", help="report each target")
-    parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--env", default=None)
     options = parser.parse_args()

@@ -101,6 +101,7 @@ def load_models(env: str | None, device: str) -> tuple[EditingModels, list[EditT
         catalog, parameters = context.catalog, context.config_loader["parameters"]
         encoder = catalog.load("encoder")
         data = DataConfig(**parameters["data"])
+        entries = {name: catalog.load(name) for name in ("prior", "student")}
         models = Models(
             generator=catalog.load("generator"),
             encoder=data.scorer(encoder),
@@ -109,6 +110,10 @@ def load_models(env: str | None, device: str) -> tuple[EditingModels, list[EditT
             latent_batch_size=1,
             image_batch_size=1,
             device=device,
+            priors={
+                name: prior for name, prior in entries.items() if prior is not None
+            },
+            clip2gan=catalog.load("clip2gan"),
         )
         targets = list(read_targets(parameters["editing"]["targets"]).values())
         editing = EditingModels(

@@ -11,6 +11,7 @@ import shutil
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 import yaml
 from kedro.io import DatasetError
@@ -27,6 +28,11 @@ from clip2latent_kedro.datasets import (
     NpzDataset,
     WeightsDataset,
     ZarrPairsDataset,
+)
+from clip2latent_kedro.editing.directions.direction import Direction
+from clip2latent_kedro.editing.directions.files import (
+    load_directions,
+    pack_directions,
 )
 from clip2latent_kedro.encoders.compact_clip import load_compact_clip
 from clip2latent_kedro.errors import InputError
@@ -253,16 +259,23 @@ def test_arrays(tmp_path):
     assert campaign("npz", path, change_bytes, dataset.load) > NUM_EACH / 3
 
 
-@pytest.mark.parametrize("suffix", [".npy", ".pt"])
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".pt", ".safetensors"])
 def test_directions(suffix, tmp_path):
     path = tmp_path / f"edit{suffix}"
+    direction = torch.ones(2, 3)
     if suffix == ".npy":
-        np.save(path, np.ones((2, 3), np.float32))
+        np.save(path, direction.numpy())
+    elif suffix == ".npz":
+        np.savez(path, age=direction.numpy())
+    elif suffix == ".safetensors":
+        tensors, metadata = pack_directions({"age": Direction("age", direction)})
+        safetensors.torch.save_file(tensors, path, metadata)
     else:
-        torch.save(torch.ones(2, 3), path)
+        torch.save(direction, path)
 
     def read():
         read_edit(path, 1, 2, 3)
+        load_directions(path, {})
 
     assert campaign(suffix, path, change_bytes, read) > NUM_EACH / 5
 

@@ -77,7 +77,7 @@ def test_every_parameter_is_explained_beside_a_value():
         ("model.network.hedas", 1, "Did you mean model.network.heads?"),
         ("portraits.judge.stepz", 1, "Did you mean portraits.judge.steps?"),
         ("psi", 1, "psi is not a parameter. Did you mean data_generation.psi or"),
-        ("data.psi", 1, "Did you mean data_generation.psi or sampling.psi?"),
+        ("data.psi", 1, "Did you mean data_generation.psi or sampling.psi"),
         ("train.xyz", 1, "train.xyz is not a parameter. Known here: max_it, val_it"),
         ("portraits.clip.text_heads", 7, "a multiple of text_heads, 7, got 128."),
         ("portraits.generator.resolution", 24, "portraits.generator.resolution must"),

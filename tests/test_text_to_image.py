@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from editing.edits import StyledColours
 from torch.nn import functional
 from world import (
     STATISTICS,
@@ -15,7 +16,7 @@ from world import (
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Identity
-from clip2latent_kedro.latents import LatentGaussian
+from clip2latent_kedro.latents import LatentGaussian, Latents
 
 PROMPTS = ["1 0 0", "0 -3 4"]
 
@@ -208,3 +209,82 @@ def test_scores_without_ranking_and_another_form_of_image():
     )
     np.testing.assert_array_equal(-np.sort(-found.scores, axis=1), ranked.scores)
     np.testing.assert_allclose(found.images[..., 0, 0], found.w.mean(dim=2), atol=1e-6)
+
+
+def test_a_source_has_what_each_sample_was_drawn_from():
+    """w = mean + std * (c + spread * sqrt(alpha_bar_T) * x_T) after one step."""
+    model, one = make_model(0.5), make_sampling(sampler="ddim", num_steps=1)
+    drawn = model.draw(PROMPTS, one, num_samples=3, seed=4)
+    source = drawn.source
+    assert torch.equal(source.latents.w, drawn.w.flatten(0, 1))
+    alpha_bar = model.prior.alpha_bar[-1].float()
+    x0 = source.condition[:, None] + 0.5 * alpha_bar.sqrt() * source.x_T
+    expected = (STATISTICS.mean + STATISTICS.std * x0).expand(6, 2, 3)
+    torch.testing.assert_close(source.latents.w, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(drawn.direction[1], torch.tensor([0, -0.6, 0.8]))
+
+
+def test_a_source_has_a_condition_for_each_sample():
+    model = make_model(0.5, retrieval_bank=BANK)
+    sampling, draws = make_sampling(**RETRIEVAL), {"num_samples": 3, "seed": 4}
+    drawn = model.draw(["1 0 0", "0 1 0"], sampling, **draws)
+    expected = model.condition(torch.eye(3)[:2], sampling, **draws)
+    torch.testing.assert_close(drawn.source.condition, expected.flatten(0, 1))
+
+
+def test_an_edit_is_applied_before_synthesis_and_ranking():
+    model, sampling = make_model(1.0), make_sampling(sampler="ddim")
+    draws = {"num_samples": 4, "seed": 0}
+    away = torch.tensor([0.3, -0.1, 0.2])
+
+    def edit(source):
+        assert source.condition.shape == (8, 3)
+        return Latents(source.latents.w + away)
+
+    plain = model(PROMPTS, sampling, **draws, rank=False)
+    edited = model(PROMPTS, sampling, **draws, rank=False, edit=edit)
+    torch.testing.assert_close(edited.w, plain.w + away)
+    np.testing.assert_array_equal(edited.images[..., 0, 0, :], _levels(edited.w))
+    ranked = model(PROMPTS, sampling, **draws, edit=edit)
+    order = np.argsort(-edited.scores, axis=1)
+    np.testing.assert_allclose(
+        ranked.scores, np.take_along_axis(edited.scores, order, axis=1)
+    )
+
+
+def _levels(w):
+    return image_to_uint8(w.mean(dim=2)[..., None, None])[..., 0, 0, :]
+
+
+def test_an_edit_of_styles_goes_with_its_image():
+    model = make_model(1.0, generator=StyledColours(), image_batch_size=3)
+    moves = torch.randn(8, 3)
+
+    def edit(source):
+        return Latents(source.latents.w, moves)
+
+    sampling, draws = make_sampling(sampler="ddim"), {"num_samples": 4, "seed": 0}
+    found = model(PROMPTS, sampling, **draws, edit=edit, keep=lambda i: i.numpy())
+    colour = found.w.mean(dim=2) + found.style_offset
+    np.testing.assert_allclose(found.images[..., 0, 0], colour, atol=1e-6)
+    np.testing.assert_array_equal(
+        np.sort(found.style_offset[0], axis=0), np.sort(moves[:4], axis=0)
+    )
+    assert (np.diff(found.scores, axis=1) <= 0).all()
+
+
+def test_an_edit_of_styles_takes_a_generator_that_has_them():
+    def edit(source):
+        return Latents(source.latents.w, torch.zeros(2, 3))
+
+    with pytest.raises(InputError, match="space S needs a StyleGAN2 or StyleGAN3"):
+        make_model()(PROMPTS, make_sampling(), num_samples=1, seed=0, edit=edit)
+
+
+def test_images_may_be_scored_towards_something_else():
+    model, draws = make_model(1.0), {"num_samples": 2, "seed": 0, "rank": False}
+    toward = torch.tensor([0.0, 0, 2])
+    found = model(["1 0 0"], make_sampling(), **draws, toward=toward)
+    asked = torch.tensor([1.0, 0, 2])
+    cosine = functional.cosine_similarity(found.w[0, :, 0], asked[None])
+    np.testing.assert_allclose(found.scores[0], cosine, atol=1e-6)

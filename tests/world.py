@@ -138,9 +138,8 @@ def make_model(spread=0.0, **changes):
         "image_batch_size": 64,
     }
     prior = changes.pop("prior", None) or make_prior(spread)
-    return TextToImage(
-        ColourGenerator(), ColourEncoder(), prior, **{**settings, **changes}
-    )
+    generator = changes.pop("generator", None) or ColourGenerator()
+    return TextToImage(generator, ColourEncoder(), prior, **{**settings, **changes})
 
 
 def make_models(spread=0.0, **changes):

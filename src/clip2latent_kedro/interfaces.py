@@ -127,6 +127,28 @@ class Encoder(Protocol):
 
 
 @runtime_checkable
+class PerceptualLoss(Protocol):
+    """A distance of two pictures, as the squared distance of their features.
+
+    So those of a picture that others are compared with are computed once.
+    """
+
+    identity: Identity
+
+    def features(self, image: Tensor) -> Tensor:
+        """Return features, [n, num_features], of images [n, 3, h, w] in [-1, 1].
+
+        The distance is the sum of the squares of their differences. Images that are
+        compared have one size; it decides how many features there are.
+        """
+        ...
+
+    def to(self, device: str) -> "PerceptualLoss":
+        """Move to a device and return self."""
+        ...
+
+
+@runtime_checkable
 class Judge(Protocol):
     """A classifier of named attributes, trained apart from everything it judges."""
 

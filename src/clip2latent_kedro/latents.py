@@ -13,6 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.interfaces import Generator, NoiseMode, StyledGenerator
+
 STD_FLOOR = 0.1  # smallest standard deviation along an axis, against the largest
 
 
@@ -27,6 +30,22 @@ class Latents:
 
     w: Tensor
     style_offset: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Pictures to be edited.
+
+    Attributes:
+        latents: Of n pictures.
+        condition: What the prior was given for each, [n, width] (see
+            `DiffusionPrior.join_condition`); None of a w that it did not draw.
+        x_T: The noise that each was drawn from, [n, num_latents, w_dim]; likewise.
+    """
+
+    latents: Latents
+    condition: Tensor | None = None
+    x_T: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -157,3 +176,28 @@ def repeat_latents(w: Tensor, latent_repeats: Sequence[int]) -> Tensor:
         raise ValueError(msg)
     repeats = torch.tensor(list(latent_repeats), device=w.device)
     return w.repeat_interleave(repeats, dim=1)
+
+
+def synthesise_latents(
+    generator: Generator, latents: Latents, *, noise_mode: NoiseMode = "const"
+) -> Tensor:
+    """Return images, [n, 3, resolution, resolution] in [-1, 1].
+
+    Args:
+        generator: On the device of the latents.
+        latents: Of n images.
+        noise_mode: Of the synthesis.
+
+    Raises:
+        InputError: If styles are moved and the generator has none.
+    """
+    if latents.style_offset is None:
+        return generator.synthesis(latents.w, noise_mode=noise_mode)
+    if not isinstance(generator, StyledGenerator):
+        msg = (
+            f"An edit in the space S needs a StyleGAN2 or StyleGAN3, got "
+            f"{generator.identity}. Edit in w instead."
+        )
+        raise InputError(msg)
+    styles = generator.styles(latents.w) + latents.style_offset
+    return generator.synthesis_from_styles(styles, noise_mode=noise_mode)

@@ -12,9 +12,15 @@ from clip2latent_kedro.checked import (
     change_settings,
     read_settings,
 )
+from clip2latent_kedro.editing import EDIT_METHODS
 from clip2latent_kedro.editing.directions.config import DirectionsConfig
 from clip2latent_kedro.editing.edit import EditTarget
 from clip2latent_kedro.editing.global_directions.config import RelevanceConfig
+from clip2latent_kedro.editing.inversion.config import InversionConfig
+from clip2latent_kedro.editing.inversion.inverter_training import (
+    InverterTrainingConfig,
+)
+from clip2latent_kedro.editing.inversion.pictures import InputPictures
 from clip2latent_kedro.editing.mapper.config import MapperConfig
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
@@ -85,11 +91,14 @@ class BaselinesParameters(Checked):
 class EditingParameters(Checked):
     """`params:editing`: changes of pictures after they were sampled."""
 
+    neutral: str
     targets: dict[str, EditTarget]
     directions: DirectionsConfig
     relevance: RelevanceConfig
     mapper: MapperConfig
     audit: AuditConfig
+    inversion: InversionConfig
+    inverter: InverterTrainingConfig
 
     def rules(self) -> Iterator[Rule]:
         """Yield that there is a target."""
@@ -118,6 +127,7 @@ class Parameters(Checked):
     portraits: PortraitsParameters
     baselines: BaselinesParameters
     editing: EditingParameters
+    inversion: InputPictures
 
     def rules(self) -> Iterator[Rule]:
         """Yield that the device is there, and that a validation finds its best."""
@@ -125,6 +135,9 @@ class Parameters(Checked):
         known = self.validation.score_names
         is_known = self.train.best_by in known
         yield is_known, "train.best_by", f"one of {', '.join(known)}"
+        way = self.inference.edit_method
+        ways = f"null or one of {', '.join(EDIT_METHODS)}"
+        yield way is None or way in EDIT_METHODS, "inference.edit_method", ways
 
 
 def check_parameters(tree: Mapping[str, Any]) -> None:

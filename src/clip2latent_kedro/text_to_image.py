@@ -3,16 +3,18 @@
 e  = CLIP(text), bridged to where the prior knows embeddings (see conditioning)
 x0 = sampler(prior given e, x_T),  x_T ~ N(0, I)
 w  = mean + std * x0, repeated over the layers
-w' = centre + psi * (w - centre)
+w' = centre + psi * (w - centre), edited if wanted
 image = generator(w'), the best by CLIP first if wanted
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from clip2latent_kedro.conditioning import (
     EmbeddedQueries,
@@ -24,11 +26,32 @@ from clip2latent_kedro.conditioning import (
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Encoder, Generator
+from clip2latent_kedro.latents import Latents, Source, synthesise_latents
 from clip2latent_kedro.metrics.clip_score import clip_scores
 from clip2latent_kedro.prior.diffusion import DiffusionPrior, check_identity
-from clip2latent_kedro.prior.sampling import sample_prior
+from clip2latent_kedro.prior.sampling import noise_streams, sample_prior
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.truncation import truncate_samples
+
+Edit = Callable[[Source], Latents]
+"""What is done to samples, of all queries at once, before their synthesis."""
+
+
+@dataclass(frozen=True)
+class DrawnLatents:
+    """Latents of some queries, before any image is made of them.
+
+    Attributes:
+        w: Truncated, [num_queries, num_samples, num_ws, w_dim].
+        direction: Of each query in the encoder's space, of unit length, [num_queries,
+            clip_dim].
+        source: The same w with all that they were drawn from, as edits take them: all
+            samples of the first query, then those of the second.
+    """
+
+    w: Tensor
+    direction: Tensor
+    source: Source
 
 
 @dataclass(frozen=True)
@@ -40,11 +63,14 @@ class GeneratedImages:
         w: [num_queries, num_samples, num_ws, w_dim].
         scores: Cosine with the query, [num_queries, num_samples]; None if not asked
             for.
+        style_offset: What an edit adds to the styles that w gives, [num_queries,
+            num_samples, num_channels]; None for nothing.
     """
 
     images: np.ndarray
     w: Tensor
     scores: np.ndarray | None
+    style_offset: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +130,8 @@ class TextToImage:
         num_samples: int,
         seed: int,
         negative: Sequence[Query] | None = None,
-        edit: Tensor | None = None,
+        edit: Edit | None = None,
+        toward: Tensor | None = None,
         score: bool = True,
         rank: bool = True,
         keep: Callable[[Tensor], np.ndarray] = image_to_uint8,
@@ -117,8 +144,10 @@ class TextToImage:
             num_samples: Images of each query.
             seed: Sample j of query i depends on (seed, i, j) alone.
             negative: What guidance leads away from; one for all or one for each.
-            edit: Direction to add to the truncated w, of a shape that broadcasts with
-                [n * num_samples, num_ws, w_dim], prompt by prompt.
+            edit: What is done to the samples after their truncation, all of the first
+                query before those of the second.
+            toward: What an edit adds to the direction of a query, [clip_dim], that its
+                images are scored by; None scores them by the query alone.
             score: Whether to compare each image with its query.
             rank: Whether to put the images closest to their query first, for which
                 they are compared in any case.
@@ -127,26 +156,70 @@ class TextToImage:
         Raises:
             InputError: If the settings do not suit the prior.
         """
+        drawn = self.draw(
+            queries, sampling, num_samples=num_samples, seed=seed, negative=negative
+        )
+        w, style_offset = drawn.w, None
+        if edit is not None:
+            latents = edit(drawn.source)
+            w = latents.w.view_as(w)
+            if latents.style_offset is not None:
+                style_offset = latents.style_offset.view(*w.shape[:2], -1)
+        direction = drawn.direction if score or rank else None
+        if direction is not None and toward is not None:
+            direction = functional.normalize(direction + toward.to(direction), dim=-1)
+        return self.generate_images(
+            w, direction, style_offset=style_offset, rank=rank, keep=keep
+        )
+
+    def draw(
+        self,
+        queries: Sequence[Query],
+        sampling: SamplingConfig,
+        *,
+        num_samples: int,
+        seed: int,
+        negative: Sequence[Query] | None = None,
+    ) -> DrawnLatents:
+        """Return latents of each query, of which no image is made.
+
+        Args:
+            queries: Texts, images [3, h, w], or weighted lists of them.
+            sampling: How latents are sampled.
+            num_samples: Latents of each query.
+            seed: Sample j of query i depends on (seed, i, j) alone.
+            negative: What guidance leads away from; one for all or one for each.
+
+        Raises:
+            InputError: If the settings do not suit the prior.
+        """
+        draws = {"num_samples": num_samples, "seed": seed}
         embedded = embed_queries(self.encoder, queries, self.device)
         unwanted = None
         if negative is not None:
-            unwanted = self.condition(
-                embed_queries(self.encoder, negative, self.device),
-                sampling,
-                num_samples=num_samples,
-                seed=seed,
-            )
-        w = self.sample_w(
-            self.condition(embedded, sampling, num_samples=num_samples, seed=seed),
-            sampling,
-            num_samples=num_samples,
-            seed=seed,
-            negative=unwanted,
+            of_negative = embed_queries(self.encoder, negative, self.device)
+            unwanted = self.condition(of_negative, sampling, **draws)
+        condition = self.condition(embedded, sampling, **draws)
+        w = self.sample_w(condition, sampling, negative=unwanted, **draws)
+        source = self.describe_source(w, condition, seed=seed)
+        return DrawnLatents(w, embedded.direction, source)
+
+    def describe_source(self, w: Tensor, condition: Tensor, *, seed: int) -> Source:
+        """Return samples as edits take them, with all that they were drawn from.
+
+        Args:
+            w: What `sample_w` returned, [n, num_samples, num_ws, w_dim].
+            condition: What it was given, [n, width] or [n, num_samples, width].
+            seed: Likewise.
+        """
+        num_samples = w.shape[1]
+        streams = list(product(range(len(w)), range(num_samples)))
+        each = condition if condition.ndim == 3 else condition[:, None]
+        return Source(
+            Latents(w.flatten(0, 1)),
+            condition=each.expand(-1, num_samples, -1).flatten(0, 1),
+            x_T=next(noise_streams(seed, streams, self.prior.latent_shape)).to(w),
         )
-        if edit is not None:
-            w = (w.flatten(0, 1) + edit.to(w)).view_as(w)
-        direction = embedded.direction if score or rank else None
-        return self.generate_images(w, direction, rank=rank, keep=keep)
 
     def condition(
         self,
@@ -221,6 +294,7 @@ class TextToImage:
         w: Tensor,
         direction: Tensor | None = None,
         *,
+        style_offset: Tensor | None = None,
         rank: bool = False,
         keep: Callable[[Tensor], np.ndarray] = image_to_uint8,
     ) -> GeneratedImages:
@@ -229,30 +303,47 @@ class TextToImage:
         Args:
             w: [n, num_samples, num_ws, w_dim].
             direction: What each row should show, [n, clip_dim]; None for no scores.
+            style_offset: What is added to the styles that w gives, [n, num_samples,
+                num_channels]; None for nothing.
             rank: Whether to put the images of highest score first.
             keep: Form in which images are collected, of [batch, 3, h, w].
         """
         scorer = self.scorer or self.encoder
         images, embeddings = [], []
-        for w_batch in torch.split(w.flatten(0, 1), self.image_batch_size):
-            image = self.synthesise(w_batch)
+        flat = w.flatten(0, 1)
+        moved = None if style_offset is None else style_offset.flatten(0, 1)
+        for rows in torch.split(torch.arange(len(flat)), self.image_batch_size):
+            image = self.synthesise(flat[rows], None if moved is None else moved[rows])
             images.append(keep(image))
             if direction is not None:
                 embeddings.append(scorer.encode_image(image).float().cpu())
         kept = np.concatenate(images)
         kept = kept.reshape(*w.shape[:2], *kept.shape[1:])
         if direction is None:
-            return GeneratedImages(kept, w, None)
+            return GeneratedImages(kept, w, None, style_offset)
 
         embedding = torch.cat(embeddings).view(*w.shape[:2], -1)
         scores = clip_scores(embedding.numpy(), direction.float().cpu().numpy())
         if not rank:
-            return GeneratedImages(kept, w, scores)
+            return GeneratedImages(kept, w, scores, style_offset)
         order = np.argsort(-scores, axis=1, kind="stable")
-        rows = np.arange(len(w))[:, None]  # broadcasts with order, [n, num_samples]
-        return GeneratedImages(kept[rows, order], w[rows, order], scores[rows, order])
+        each = np.arange(len(w))[:, None]  # broadcasts with order, [n, num_samples]
+        if style_offset is not None:
+            style_offset = style_offset[each, order]
+        return GeneratedImages(
+            kept[each, order], w[each, order], scores[each, order], style_offset
+        )
 
     @torch.no_grad()
-    def synthesise(self, w: Tensor) -> Tensor:
-        """Return images, [n, 3, h, w] in [-1, 1], of w [n, num_ws, w_dim]."""
-        return self.generator.synthesis(w, noise_mode="const")
+    def synthesise(self, w: Tensor, style_offset: Tensor | None = None) -> Tensor:
+        """Return images, [n, 3, h, w] in [-1, 1].
+
+        Args:
+            w: [n, num_ws, w_dim].
+            style_offset: What is added to its styles, [n, num_channels].
+
+        Raises:
+            InputError: If styles are moved and the generator has none.
+        """
+        latents = Latents(w, style_offset)
+        return synthesise_latents(self.generator, latents, noise_mode="const")

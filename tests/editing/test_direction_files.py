@@ -100,12 +100,12 @@ def test_a_folder_is_all_its_files(tmp_path):
     (tmp_path / "README.md").write_text("Of a paper.")
     assert set(load_directions(tmp_path, {})) == {"age", "pose"}
     torch.save(torch.ones(3), tmp_path / "age.pt")
-    with pytest.raises(InputError, match="got two of 'age', the second in age.pt"):
+    with pytest.raises(InputError, match=r"got two of 'age', the second in age.pt"):
         load_directions(tmp_path, {})
 
 
 def test_a_folder_without_any_is_refused(tmp_path):
-    with pytest.raises(InputError, match="got a folder without any. Put one there"):
+    with pytest.raises(InputError, match=r"got a folder without any. Put one there"):
         load_directions(tmp_path, {})
 
 
@@ -172,7 +172,7 @@ def test_wrong_shapes_are_refused(tmp_path, shape, ending):
 @pytest.mark.parametrize("ending", [".npy", ".pt", ".npz", ".safetensors"])
 def test_numbers_must_be_finite(tmp_path, ending):
     path = write(tmp_path, ending, {"age": np.array([0.0, np.nan, 1.0])})
-    with pytest.raises(InputError, match="age in .* must hold finite numbers, got"):
+    with pytest.raises(InputError, match=r"age in .* must hold finite numbers, got"):
         read_directions(path)
 
 
@@ -212,7 +212,7 @@ def test_a_file_runs_nothing(tmp_path):
 @pytest.mark.parametrize("content", [{}, {"a": 1}, {"a": {"b": torch.zeros(3)}}, [1]])
 def test_nothing_but_tensors_is_taken_from_a_dict(tmp_path, content):
     torch.save(content, tmp_path / "a.pt")
-    with pytest.raises(InputError, match="a.pt is refused because it h(as|olds)"):
+    with pytest.raises(InputError, match=r"a.pt is refused because it h(as|olds)"):
         read_directions(tmp_path / "a.pt")
 
 
@@ -243,7 +243,7 @@ def test_metadata_that_are_not_ours_are_refused(tmp_path, name):
     tensors, metadata = pack_directions(make_ours())
     changed = change(json.loads(metadata["config"]))[name]
     save_file(tensors, tmp_path / "d.safetensors", {"config": json.dumps(changed)})
-    with pytest.raises(InputError, match="d.safetensors must hold directions as the"):
+    with pytest.raises(InputError, match=r"d.safetensors must hold directions as the"):
         read_directions(tmp_path / "d.safetensors")
 
 

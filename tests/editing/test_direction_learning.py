@@ -38,7 +38,6 @@ from clip2latent_kedro.editing.directions.learning import (
     KINDS,
     learn_direction,
     learn_directions,
-    text_direction_of,
     unit_offset,
 )
 from clip2latent_kedro.editing.directions.measuring import (
@@ -55,6 +54,7 @@ from clip2latent_kedro.editing.directions.samples import (
     contrast_of,
     sample_latents,
 )
+from clip2latent_kedro.editing.texts import text_direction
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.methods.method import UnavailableError
 
@@ -269,9 +269,9 @@ def test_without_a_judge_clip_tells(kind, attribute):
     """By the texts, top against bottom: the mood again."""
     target = EditTarget("glad", "sad", attribute, "glad", name="glad")
     latents = sample(encoder=LinearEncoder())
-    text_direction = text_direction_of(LinearEncoder(), target)
-    torch.testing.assert_close(text_direction, torch.tensor([1.0, 0.0]))
-    found = learn(kind, target, latents, text_direction=text_direction)
+    along = text_direction(LinearEncoder(), target)
+    torch.testing.assert_close(along, torch.tensor([1.0, 0.0]))
+    found = learn(kind, target, latents, text_direction=along)
     assert "attribute" not in found.made_with
     strength = 1.0 if kind == "transport" else 2.0
     moved = apply_directions(make_w(50), [(found, strength)])
@@ -282,7 +282,7 @@ def test_without_a_judge_clip_tells(kind, attribute):
 
 
 def test_what_cannot_be_learned_is_refused():
-    with pytest.raises(UnavailableError, match="not embedded. Give an encoder"):
+    with pytest.raises(UnavailableError, match=r"not embedded. Give an encoder"):
         learn("boundary", EditTarget("glad", "sad", name="glad"))
     for unknown in ({"value": "angry"}, {"value": "glad", "only": {"size": "huge"}}):
         target = EditTarget("a", "b", "mood", name="x", **unknown)

@@ -24,7 +24,7 @@ def test_groups_end_where_a_resolution_does(num_ws, ends):
 @pytest.mark.parametrize("by", ["resolution", "depth"])
 def test_each_row_is_in_one_group_and_no_group_is_empty(num_ws, by):
     groups = layer_groups(num_ws, by=by)
-    assert sum(groups.values(), []) == list(range(num_ws))
+    assert [row for rows in groups.values() for row in rows] == list(range(num_ws))
     assert all(groups.values())
 
 

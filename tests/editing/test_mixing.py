@@ -118,7 +118,7 @@ def test_the_second_w_of_a_text_is_the_prior_s():
 def test_what_a_text_needs_is_named():
     target = EditTarget("1 0 0", "0 0 0", name="red")
     settings = StyleMixingSettings(layers=[0])
-    with pytest.raises(UnavailableError, match="takes Models.sampling"):
+    with pytest.raises(UnavailableError, match=r"takes Models.sampling"):
         StyleMixing.prepare(settings, make_colours(), target)
     with pytest.raises(UnavailableError, match="Run the pipeline training"):
         StyleMixing.prepare(settings, make_colours(priors={}), target)

@@ -1,7 +1,11 @@
 """The pipeline, run by Kedro in a world of three colours."""
 
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
+from editing.edits import METHODS, REDDER
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from PIL import Image
@@ -14,6 +18,8 @@ from world import (
 )
 
 from clip2latent_kedro.datasets import NothingDataset, PictureFolderDataset
+from clip2latent_kedro.editing import EDIT_METHODS
+from clip2latent_kedro.editing.inversion.config import InversionConfig
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
 from clip2latent_kedro.pairs import DataConfig
@@ -36,7 +42,14 @@ INFERENCE = {
     "image_batch_size": 2,
     "prior": "prior",
 }
-COLUMNS = ["prompt", "sample", "seed", "score", "file", "problem"]
+COLUMNS = ["prompt", "sample", "seed", "score", "edit", "file", "problem"]
+LEARNED = (
+    *("clip2gan", "identity_encoder", "channel_relevance", "mappers"),
+    *("perceptual", "image_inverter"),
+)
+INVERSION = InversionConfig(
+    start="mean", num_steps=150, noise_weight=0.0, perceptual_weight=0.0
+)
 
 
 class KeptDataset(MemoryDataset):
@@ -52,9 +65,18 @@ class PickyEncoder(ColourEncoder):
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, monkeypatch):
+    for name, method in METHODS.items():
+        monkeypatch.setitem(EDIT_METHODS, name, method)
+
     def run(
-        sampling=None, lines=None, pairs=None, spread=0.5, resume=True, **inference
+        sampling=None,
+        lines=None,
+        pairs=None,
+        spread=0.5,
+        resume=True,
+        seed=5,
+        **inference,
     ):
         folder = str(tmp_path / "pictures")
         given = {
@@ -66,9 +88,16 @@ def run(tmp_path):
             "params:data": DataConfig(**DATA),
             "params:sampling": make_sampling(**(sampling or {})),
             "params:inference": InferenceConfig(**{**INFERENCE, **inference}),
-            "params:seed": 5,
+            "params:seed": seed,
             "params:device": "cpu",
             "params:resume": resume,
+            "params:editing.inversion": INVERSION,
+            "params:editing.targets": {
+                "green": {"target": "0 1 0", "neutral": "0 0 0"}
+            },
+            "params:editing.neutral": "0 0 0",
+            "directions": {"redder": REDDER},
+            **dict.fromkeys(LEARNED),
         }
         catalog = DataCatalog(
             {
@@ -78,7 +107,10 @@ def run(tmp_path):
                     else MemoryDataset(value, copy_mode="assign")
                     for name, value in given.items()
                 },
-                "inference_model": MemoryDataset(copy_mode="assign"),
+                **{
+                    f"inference_{name}": MemoryDataset(copy_mode="assign")
+                    for name in ("model", "base_models", "editing_models", "changes")
+                },
                 "inference_pictures": PictureFolderDataset(filepath=folder),
                 "inference_progress": PictureFolderDataset(filepath=folder),
                 "inference_grid": KeptDataset(copy_mode="assign"),
@@ -180,3 +212,92 @@ def test_a_given_picture_comes_before_what_is_drawn_of_it(run, tmp_path):
     # One more column than samples, and the picture in the first.
     assert catalog.load("inference_grid").shape[1] == first.shape[1] + 128
     assert columns.max() < int(128 * 3.2) + 1
+
+
+def read_all(catalog):
+    """Return the rows of the table with their pictures' first colour and labels."""
+    table = catalog.load("inference_table")
+    pictures = catalog.load("inference_pictures")
+    for row in table.to_dict("records"):
+        picture = pictures[row["file"].removesuffix(".png")]()
+        yield row, picture.image_u8[0, 0].astype(int), picture.labels
+
+
+def test_edited_pictures_stand_beside_the_others(run, tmp_path):
+    plain = list(read_all(run(prompts=["1 0 0", "0 1 0"])))
+    catalog = run(prompts=["1 0 0", "0 1 0"], edit="redder", edit_strength=0.25)
+    rows = list(read_all(catalog))
+    assert len(list((tmp_path / "pictures").iterdir())) == 8
+    first = [one for one in rows if pd.isna(one[0]["edit"])]
+    edited = [one for one in rows if pd.notna(one[0]["edit"])]
+    # What is not edited is what a run without edits draws, in the same order.
+    assert [row["file"] for row, *_ in first] == [row["file"] for row, *_ in plain]
+    for (row, before, labels), (same, after, changed) in zip(
+        first, edited, strict=True
+    ):
+        assert (row["prompt"], row["sample"]) == (same["prompt"], same["sample"])
+        assert same["edit"] == changed["edit"] == "redder 0.25"
+        assert "edit" not in labels
+        expected = np.clip(before + np.array([0.25 * 127.5, 0, 0]), 0, 255)
+        assert np.abs(after - expected).max() <= 1
+        (step,) = json.loads(changed["drawn_with"])["change"]["edit"]
+        assert step["strength"] == 0.25
+    shape = catalog.load("inference_grid").shape
+    assert shape[1] == run().load("inference_grid").shape[1] + 2 * 128
+
+
+def test_another_edit_leaves_what_is_there(run, tmp_path):
+    run(edit="redder")
+    times = {p: p.stat().st_mtime_ns for p in (tmp_path / "pictures").iterdir()}
+    run(edit="redder")
+    assert times == {p: p.stat().st_mtime_ns for p in (tmp_path / "pictures").iterdir()}
+    run(edit="redder", edit_strength=1)
+    run(edit="green", edit_method="prior", mix=3, mix_layers=[1])
+    assert len(list((tmp_path / "pictures").iterdir())) == 16
+
+
+def test_rows_are_mixed_in(run):
+    for mix in ("0 0 1", 9):
+        first = list(read_all(run(prompts="1 0 0", mix=mix, mix_layers=[0, 1])))
+        other = {"prompts": mix} if isinstance(mix, str) else {"prompts": "1 0 0"}
+        seed = 5 if isinstance(mix, str) else mix
+        alone = read_all(run(**other, seed=seed, rank=False))
+        expected = sorted(tuple(colour) for _, colour, _ in alone)
+        mixed = sorted(tuple(c) for row, c, _ in first if pd.notna(row["edit"]))
+        assert np.abs(np.subtract(mixed, expected)).max() <= 1
+        assert first[-1][0]["edit"] == f"mix {mix}"
+
+
+def test_a_picture_is_inverted_itself_and_a_stored_w_is_drawn(run, tmp_path):
+    """The generator draws any colour; of w there are two."""
+    path, w = str(tmp_path / "face.png"), str(tmp_path / "w.npz")
+    Image.new("RGB", (9, 9), (40, 200, 120)).save(path)
+    np.savez(w, w=np.array([[[0, 0.5, -0.5]] * 2, [[0.5, 0, 0]] * 2], np.float32))
+    missing = str(tmp_path / "missing.npy")
+    catalog = run(
+        prompts=[path, w, "1 0 0", missing],
+        start="inversion",
+        edit=["redder"],
+        edit_strength=[0.1],
+        rank=False,
+    )
+    table = catalog.load("inference_table")
+    assert table["prompt"].tolist() == [path] * 2 + [w] * 4 + ["1 0 0"] * 4 + [missing]
+    assert table["problem"].dropna().str.contains("missing.npy").all()
+    rows = table[table["problem"].isna()]
+    pictures = catalog.load("inference_pictures")
+    found = [pictures[n.removesuffix(".png")]().image_u8[0, 0] for n in rows["file"]]
+    by_hand = [(40, 200, 120), (53, 200, 120)]
+    by_hand += [(128, 191, 64), (191, 128, 128), (140, 191, 64), (204, 128, 128)]
+    assert np.abs(np.array(found[:6], int) - by_hand).max() <= 3
+
+
+def test_an_unknown_edit_stops_the_run(run):
+    with pytest.raises(InputError, match=r"got 'reder'\. Did you mean redder"):
+        run(edit="reder")
+    with pytest.raises(InputError, match="edit_strength must be null where inference"):
+        run(edit_strength=2.0)
+    with pytest.raises(InputError, match="mix_layers must name coarse, middle, fine"):
+        run(mix=1, mix_layers="crude")
+    with pytest.raises(InputError, match="must fit 9 letters"):
+        run(mix="1.00000000 0 0", mix_layers=[0])

@@ -3,7 +3,13 @@ import torch
 from world import make_prior, make_sampling
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.prior.sampling import adapt_sampling, noise_streams, sample_prior
+from clip2latent_kedro.prior.sampling import (
+    adapt_sampling,
+    draw_noise,
+    noise_streams,
+    sample_from_noise,
+    sample_prior,
+)
 
 
 def test_noise_is_standard_normal_and_a_stream_for_each_sample():
@@ -91,3 +97,28 @@ def test_a_prior_that_always_saw_its_condition_cannot_be_guided_away_from_none()
         InputError, match="must be 1 to 1 for this prior, by the cond_d"
     ):
         sample_w(prior, guidance_scale=2.0)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "dpmpp_2m", "unipc"])
+def test_a_sample_comes_of_its_noise_again(sampler):
+    prior = make_prior(0.5)
+    sampling = make_sampling(sampler=sampler, guidance_scale=2.0)
+    condition = prior.join_condition(torch.tensor([[1.0, 0, 0], [0, -1, 0.5]]))
+    w = sample_prior(prior, condition, sampling, num_samples=3, seed=4, batch_size=1024)
+    x_T = draw_noise(prior, 4, [(0, 2), (1, 0)])
+    again = sample_from_noise(prior, x_T, condition, sampling)
+    torch.testing.assert_close(again, torch.stack([w[0, 2], w[1, 0]]))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"sampler": "ddpm"}, {"sampler": "ddim", "eta": 0.5}]
+)
+def test_a_noise_alone_does_not_decide_what_a_stochastic_sampler_draws(changes):
+    prior = make_prior(0.5)
+    condition, x_T = prior.join_condition(torch.ones(1, 3)), torch.zeros(1, 1, 3)
+    with pytest.raises(InputError, match="x_T is all the noise that there is, got dd"):
+        sample_from_noise(prior, x_T, condition, make_sampling(**changes))
+    prior.guidance_range = (1.0, 1.0)
+    guided = make_sampling(sampler="ddim", guidance_scale=2.0)
+    with pytest.raises(InputError, match="must be 1 to 1 for this prior"):
+        sample_from_noise(prior, x_T, condition, guided)

@@ -1,18 +1,22 @@
 """`Clip2StyleGAN`, with the arguments of the original project's class."""
 
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.api.inputs import Edit, as_queries, plain_config, read_edit
+from clip2latent_kedro.api.editing import Editor, as_floats
+from clip2latent_kedro.api.inputs import as_queries, plain_config
 from clip2latent_kedro.api.sources import LoadedModels, open_models, open_shared
 from clip2latent_kedro.conditioning import RetrievalBank
+from clip2latent_kedro.editing.mix_request import Rows
+from clip2latent_kedro.editing.prepared import EditStep, PreparedEdit
+from clip2latent_kedro.editing.request import Asked
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.published import Buffers
 from clip2latent_kedro.prior.sampling import adapt_sampling
@@ -25,7 +29,7 @@ from clip2latent_kedro.sharing import (
     upload_folder,
     write_folder,
 )
-from clip2latent_kedro.text_to_image import TextToImage
+from clip2latent_kedro.text_to_image import GeneratedImages, TextToImage
 
 
 class Clip2StyleGAN:
@@ -93,6 +97,7 @@ class Clip2StyleGAN:
         )
         self.sampling = adapt_sampling(models.prior, models.sampling)
         self._models = models
+        self._find_parts = cache(models.find_editing)
 
     @classmethod
     def from_pretrained(
@@ -181,8 +186,12 @@ class Clip2StyleGAN:
         truncation: float | None = None,
         skips: int | None = None,
         clip_sort: bool = False,
-        edit: Edit | None = None,
+        edit: Asked = None,
         *,
+        edit_strength: float | Sequence[float] | None = None,
+        edit_method: str | None = None,
+        mix: Any = None,
+        mix_layers: Rows = "fine",
         text_samples: Any = None,
         seed: int = 0,
         negative: Any = None,
@@ -190,6 +199,11 @@ class Clip2StyleGAN:
         sampling: Mapping[str, Any] | None = None,
     ) -> tuple[Tensor, ...]:
         """Return images and their CLIP scores, and w if wanted, all on the CPU.
+
+        Images are scored by their prompt. Where an edit was asked for by texts, they
+        are scored by the prompt moved as the texts lead, unit(prompt) + unit(target) -
+        unit(neutral): by the prompt alone the image that is edited least would be the
+        best. An edit of the styles is in the images, not in the w that is returned.
 
         Args:
             prompts: A text, an image (path, PIL, or [3, h, w] of floats in [-1, 1]),
@@ -202,9 +216,23 @@ class Clip2StyleGAN:
             skips: Timesteps from one step to the next, as in the original: ddpm with
                 its variance and T / skips steps. None for the sampler as configured.
             clip_sort: Whether to put the best image of each prompt first.
-            edit: Direction to add to w after truncation, or the path of a `.pt` or
-                `.npy` file: [w_dim], [1 or num_ws, w_dim], or for each image
-                [1 or b, 1 or num_ws, w_dim].
+            edit: What to change after truncation. A name: of a direction, of a mapper
+                or of a target of the project. A text of what is to be seen, or a pair
+                from one text to another, `("a person", "a smiling person")`. A vector
+                to add to w, as a tensor, an array or the path of a `.pt` or `.npy`
+                file: [w_dim], [1 or num_ws, w_dim], or for each image [1 or b, 1 or
+                num_ws, w_dim]. A `Direction`, a `StyleMapper`, an `EditMethod`. Or a
+                list of these, applied in turn, each perhaps with its strength, as
+                `("smile", 2.0)`.
+            edit_strength: Of all edits, or of each; None for the middle one of each way
+                of editing, and for 1 of a vector. Its unit is the way's own; 0 changes
+                nothing.
+            edit_method: A key of `EDIT_METHODS`, by which names and texts are edited;
+                None for what the name is of, and for the prior of texts.
+            mix: Style mixing, before any edit: what the rows of w in `mix_layers` are
+                taken from. A prompt; a whole number, which is another seed of the same
+                prompts; or w, [num_ws, w_dim] or [b, num_ws, w_dim].
+            mix_layers: `coarse`, `middle` or `fine`, rows of w by number, or a list.
             text_samples: The original's name of `prompts`.
             seed: Image j of prompt i depends on (seed, i, j) alone.
             negative: What guidance leads away from: a prompt, or one for each.
@@ -233,27 +261,81 @@ class Clip2StyleGAN:
             bank = self._models.find_bank()
             self.text_to_image = replace(self.text_to_image, retrieval_bank=bank)
         queries = as_queries(prompts)
-        offset = None
+        unwanted = None if negative is None else as_queries(negative)
+        draws: dict[str, Any] = {"num_samples": n_samples_per_txt, "seed": seed}
+        steps: list[EditStep] = []
+        if mix is not None:
+            steps += self._editor(settings).read_mix(
+                mix, mix_layers, queries, **draws, negative=unwanted
+            )
         if edit is not None:
-            generator = self.text_to_image.generator
             num_images = len(queries) * n_samples_per_txt
-            offset = read_edit(edit, num_images, generator.num_ws, generator.w_dim)
+            steps += self._editor(settings).read_edit(
+                edit, edit_strength, edit_method, num_images=num_images
+            )
+        prepared = PreparedEdit(steps)
         found = self.text_to_image(
             queries,
             settings,
-            num_samples=n_samples_per_txt,
-            seed=seed,
-            negative=None if negative is None else as_queries(negative),
-            edit=offset,
+            **draws,
+            negative=unwanted,
+            edit=prepared if steps else None,
+            toward=prepared.toward(self.text_to_image.encoder),
             rank=clip_sort,
-            keep=_as_floats,
+            keep=as_floats,
         )
-        assert found.scores is not None
-        images = torch.from_numpy(found.images).flatten(0, 1)
-        clip_score = torch.from_numpy(found.scores).float().flatten()
-        if return_w:
-            return images, clip_score, found.w.flatten(0, 1).cpu()
-        return images, clip_score
+        return _as_tensors(found, return_w=return_w)
+
+    def edit(
+        self,
+        pictures: Any,
+        edit: Asked = None,
+        edit_strength: float | Sequence[float] | None = None,
+        edit_method: str | None = None,
+        *,
+        mix: Any = None,
+        mix_layers: Rows = "fine",
+        inversion: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        return_w: bool = False,
+    ) -> tuple[Tensor, ...]:
+        """Return edited images of pictures or of w that are there already.
+
+        Args:
+            pictures: A picture (path, PIL of any mode, or [3, h, w] of floats in
+                [-1, 1]) or several, which are inverted. Or w, as `return_w` gives it:
+                [num_ws, w_dim], [b, num_ws, w_dim]; or the path of a stored w (see
+                `editing.inversion.latent_files`).
+            edit: What to change (see `__call__`); None shows what is found.
+            edit_strength: Of all edits, or of each (see `__call__`).
+            edit_method: By which names and texts are edited (see `__call__`).
+            mix: What rows of w are taken from before any edit: a prompt, w, or a seed,
+                by which a variation of each picture is drawn.
+            mix_layers: Which rows (see `__call__`).
+            inversion: Any settings of `InversionConfig`, by name, such as
+                `{"space": "w+"}`, over those of the project. Where there is no
+                perceptual loss, pictures are compared by their pixels.
+            seed: Of the inversion and of what is mixed in.
+            return_w: Whether to return w as well.
+
+        Returns:
+            images [b, 3, h, w] in [-1, 1], clip_score [b] and, if wanted, w
+            [b, num_ws, w_dim]. Images are scored by the unedited ones, moved as the
+            texts of an edit lead.
+
+        Raises:
+            InputError: If an argument cannot be used.
+        """
+        editor = self._editor(self.sampling)
+        source = editor.read_source(pictures, plain_config(inversion or {}), seed=seed)
+        found = editor.edit_source(
+            source, edit, edit_strength, edit_method, mix, mix_layers, seed=seed
+        )
+        return _as_tensors(found, return_w=return_w)
+
+    def _editor(self, sampling: SamplingConfig) -> Editor:
+        """Return what reads edits; it keeps what the project has for them."""
+        return Editor(self._models, self._find_parts, self.text_to_image, sampling)
 
     def _settings(
         self,
@@ -281,6 +363,11 @@ class Clip2StyleGAN:
         return replace(self.sampling, **{**changes, **overrides})
 
 
-def _as_floats(image: Tensor) -> np.ndarray:
-    floats: np.ndarray = image.float().clamp(-1, 1).cpu().numpy()
-    return floats
+def _as_tensors(found: GeneratedImages, *, return_w: bool) -> tuple[Tensor, ...]:
+    """Return images, scores and perhaps w, prompt by prompt, on the CPU."""
+    assert found.scores is not None
+    images = torch.from_numpy(found.images).flatten(0, 1)
+    clip_score = torch.from_numpy(found.scores).float().flatten()
+    if return_w:
+        return images, clip_score, found.w.flatten(0, 1).cpu()
+    return images, clip_score

@@ -1,4 +1,4 @@
-"""What a caller hands over: configurations, prompts and directions of edits."""
+"""What a caller hands over: configurations and prompts."""
 
 from pathlib import Path
 from typing import Any
@@ -7,15 +7,14 @@ import numpy as np
 from torch import Tensor
 
 from clip2latent_kedro.conditioning import Query
-from clip2latent_kedro.editing.directions.files import (
-    ENDINGS,
-    as_numbers,
-    read_one_direction,
+from clip2latent_kedro.editing.given_vector import read_vector
+from clip2latent_kedro.editing.inversion.latent_files import (
+    LATENT_ENDINGS,
+    read_latents,
 )
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import read_image
-
-Edit = Tensor | np.ndarray | str | Path
+from clip2latent_kedro.interfaces import Generator
 
 
 def plain_config(cfg: Any) -> Any:
@@ -59,36 +58,35 @@ def as_queries(prompts: Any) -> list[Query]:
     ]
 
 
-def read_edit(edit: Edit, num_images: int, num_ws: int, w_dim: int) -> Tensor:
-    """Return directions that can be added to w, [num_images or 1, num_ws or 1, w_dim].
+def read_w(given: Any, generator: Generator) -> Tensor | None:
+    """Return w, [n, num_ws, w_dim], of what a caller hands over as one.
 
     Args:
-        edit: Tensor, array, or the path of a file with one direction (see
-            `editing.directions.files`), which is read without running anything that it
-            may hold. [w_dim] is one for all layers
-            and images, [num_ws, w_dim] one for each layer; a further axis in front is
-            that of the images.
-        num_images: How many w there are.
-        num_ws: Layers of the generator.
-        w_dim: Channels of w.
+        given: An array or a tensor, [w_dim], [1 or num_ws, w_dim] or [n, 1 or num_ws,
+            w_dim]; a `Path` of a stored one.
+        generator: Whose w it is.
+
+    Returns:
+        None of anything else, such as an image or a text.
 
     Raises:
-        InputError: If the file, the shape or a number is wrong.
+        InputError: If a file cannot be read, or a number is not finite.
     """
-    given = _read_file(Path(edit), num_ws) if isinstance(edit, str | Path) else edit
-    is_array = isinstance(given, Tensor | np.ndarray)
-    shape = tuple(given.shape) if is_array else ()
-    images, layers, channels = (*(1,) * (3 - len(shape)), *shape)[:3]
-    fits = images in (1, num_images) and layers in (1, num_ws) and channels == w_dim
-    if not is_array or not 1 <= len(shape) <= 3 or not fits:
-        found = list(shape) if is_array else type(given).__name__
-        msg = (
-            f"edit must have the shape [{w_dim}], [1 or {num_ws}, {w_dim}] or [1 or "
-            f"{num_images}, 1 or {num_ws}, {w_dim}], got {found}. Use a direction of "
-            f"this generator's w."
-        )
-        raise InputError(msg)
-    return as_numbers(given, "edit").view(images, layers, channels)
+    if isinstance(given, Path) and given.suffix.lower() in LATENT_ENDINGS:
+        return read_latents(given, generator).w
+    if not isinstance(given, Tensor | np.ndarray) or not _is_w(given, generator):
+        return None
+    num_ws, w_dim = generator.num_ws, generator.w_dim
+    num_images = given.shape[0] if given.ndim == 3 else 1
+    w = read_vector(given, num_images, num_ws, w_dim, what="w")
+    return w.expand(num_images, num_ws, w_dim)
+
+
+def _is_w(given: Tensor | np.ndarray, generator: Generator) -> bool:
+    """Return whether an array has the shape of w rather than of an image."""
+    is_deep = given.ndim == 3
+    has_rows = not is_deep or given.shape[1] in (1, generator.num_ws)
+    return 1 <= given.ndim <= 3 and given.shape[-1] == generator.w_dim and has_rows
 
 
 def _as_part(prompt: Any) -> str | Tensor:
@@ -106,15 +104,3 @@ def _is_weighted_list(prompts: Any) -> bool:
             for pair in prompts
         )
     )
-
-
-def _read_file(path: Path, num_ws: int) -> Tensor | np.ndarray:
-    try:
-        return read_one_direction(path, num_ws)
-    except InputError as error:
-        msg = (
-            f"edit must be the path of a file with one direction, "
-            f"{', '.join(ENDINGS)}, but {path} could not be read "
-            f"({str(error).rstrip('.')})."
-        )
-        raise InputError(msg) from error

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from clip2latent_kedro.api.original import is_original, read_original
+from clip2latent_kedro.api.parts import EditingParts, find_parts
 from clip2latent_kedro.conditioning import RetrievalBank
 from clip2latent_kedro.downloads import fetch, is_address
+from clip2latent_kedro.editing.edit import EditTarget, read_targets
+from clip2latent_kedro.editing.inversion.config import InversionConfig
 from clip2latent_kedro.encoders.open_clip import Preprocess, choose_preprocess
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator
@@ -55,6 +59,10 @@ class LoadedModels:
         references: How generator and encoder were loaded; None where the catalog
             does not tell.
         find_bank: Returns the embeddings of training images, or None.
+        find_editing: Returns what edits take beside these models.
+        targets: Edits that a name is enough for, `params:editing.targets`.
+        neutral: The text that an edit to a single text starts from; None for none.
+        inversion: How pictures are inverted, unless a call says otherwise.
     """
 
     generator: Generator
@@ -65,6 +73,10 @@ class LoadedModels:
     preprocess: Mapping[str, Any]
     references: Sequence[ModelReference | None]
     find_bank: Callable[[], RetrievalBank | None] = lambda: None
+    find_editing: Callable[[], EditingParts] = EditingParts
+    targets: Mapping[str, EditTarget] = field(default_factory=dict)
+    neutral: str | None = None
+    inversion: InversionConfig = field(default_factory=InversionConfig)
 
     def encoder_for(self, setting: str) -> Encoder:
         """Return the encoder as it reads images for one of `PREPROCESS`."""
@@ -171,7 +183,9 @@ def _from_project(
         context = session.load_context()
         catalog, parameters = context.catalog, context.config_loader["parameters"]
 
-    def load(name: str) -> Any:
+    def load(name: str, *, is_optional: bool = False) -> Any:
+        if is_optional and name not in catalog.keys():  # noqa: SIM118
+            return None
         try:
             return catalog.load(name)
         except (DatasetError, FileNotFoundError) as error:
@@ -183,6 +197,7 @@ def _from_project(
     is_entry = name in catalog.keys()  # noqa: SIM118 - `in catalog` also matches patterns
     if not is_entry:
         _locate(name)
+    editing = parameters.get("editing", {})
     data, sampling = parameters["data"], SamplingConfig(**parameters["sampling"])
     generator, encoder = load("generator"), load("encoder")
     embedder = _read_images(encoder, data, "embed_preprocess")
@@ -209,6 +224,10 @@ def _from_project(
         data,
         references,
         find_bank=lambda: load("training_pairs").clip_embedding,
+        find_editing=lambda: find_parts(partial(load, is_optional=True)),
+        targets=read_targets(editing.get("targets", {})),
+        neutral=editing.get("neutral"),
+        inversion=InversionConfig(**editing.get("inversion", {})),
     )
 
 

@@ -8,24 +8,35 @@ from clip2latent_kedro import downloads
 from clip2latent_kedro.datasets.optional import ReadOnlyDataset, none_if_missing
 from clip2latent_kedro.downloads import FetchedFile, Source
 from clip2latent_kedro.editing.directions.files import load_directions
-from clip2latent_kedro.encoders import ENCODERS, encoder_addresses
+from clip2latent_kedro.editing.inversion.inverter import load_inverter
+from clip2latent_kedro.encoders import (
+    ENCODERS,
+    PERCEPTUAL_LOSSES,
+    encoder_addresses,
+)
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.files import hash_file
 from clip2latent_kedro.generators import GENERATORS
 from clip2latent_kedro.generators.adapters import converted_file
 from clip2latent_kedro.generators.text_adapter import TextGenerator
-from clip2latent_kedro.interfaces import Encoder, Generator, Judge
+from clip2latent_kedro.interfaces import Encoder, Generator, Judge, PerceptualLoss
 from clip2latent_kedro.methods.clip2gan import load_clip2gan
 from clip2latent_kedro.registry import Loader, find_loader
 from clip2latent_kedro.worlds.portraits.judge import load_judge, load_judge_features
+from clip2latent_kedro.worlds.portraits.perception import load_judge_perception
 
 # What a role must offer, and the kinds of it that the project brings.
 _ROLES: dict[str, tuple[Any, Mapping[str, Loader]]] = {
     "generator": (Generator, GENERATORS),
     "encoder": (Encoder, {**ENCODERS, "judge_features": load_judge_features}),
     "judge": (Judge, {"portraits_judge": load_judge}),
+    "perceptual": (
+        PerceptualLoss,
+        {**PERCEPTUAL_LOSSES, "judge": load_judge_perception},
+    ),
     "mapper": (None, {"clip2gan": load_clip2gan}),
     "directions": (None, {"file": load_directions}),
+    "inverter": (None, {"image_inverter": load_inverter}),
 }
 # Kinds of generators that are read from a file converted once.
 _CONVERTED_KINDS = ("stylegan", "lafite")
@@ -42,7 +53,15 @@ class ModelDataset(ReadOnlyDataset):
     def __init__(
         self,
         *,
-        role: Literal["generator", "encoder", "judge", "mapper", "directions"],
+        role: Literal[
+            "generator",
+            "encoder",
+            "judge",
+            "perceptual",
+            "mapper",
+            "directions",
+            "inverter",
+        ],
         kind: str,
         filepath: str | None = None,
         options: dict[str, Any] | None = None,

@@ -11,17 +11,21 @@ the second is our reading of it, which leaves alone what the two texts share.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
 
-from clip2latent_kedro.checked import Checked
+from clip2latent_kedro.checked import Checked, Rule
 from clip2latent_kedro.editing.edit import EditMethod, EditTarget, Source
-from clip2latent_kedro.editing.texts import embed_templates
-from clip2latent_kedro.generators import synthesise_latents
+from clip2latent_kedro.editing.pictures import embed_pictures
+from clip2latent_kedro.editing.texts import (
+    Templates,
+    embed_templates,
+    templates_rule,
+)
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import Latents, repeat_latents
 from clip2latent_kedro.methods.clip2gan import Bridge, Clip2Gan, map_to_w
@@ -38,12 +42,17 @@ class Clip2GanEditSettings(Checked):
     Attributes:
         form: `reconstruct` or `residual` (see the module).
         bridge: From texts to where the network knows embeddings (see `map_to_w`).
-        templates: Texts in which `{}` stands for those of a target.
+        templates: Sentences over which texts are averaged, `{}` for the text, or
+            `imagenet` (see `texts.read_templates`).
     """
 
     form: Literal["reconstruct", "residual"] = "residual"
-    bridge: Bridge = "none"
-    templates: list[str] = field(default_factory=lambda: ["{}"])
+    bridge: Bridge = "mean_shift"
+    templates: Templates = field(default_factory=lambda: ["{}"])
+
+    def rules(self) -> Iterator[Rule]:
+        """Yield that the templates have a place for a text."""
+        yield templates_rule(self.templates)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +64,7 @@ class Clip2GanEdit(EditMethod):
         encoder: Of the pictures, in the form that the network knows.
         model: The mapping network.
         offset: What strength 1 adds, [1, num_ws, w_dim].
+        batch_size: Pictures drawn and embedded at a time.
     """
 
     Settings: ClassVar[type] = Clip2GanEditSettings
@@ -65,6 +75,7 @@ class Clip2GanEdit(EditMethod):
     encoder: Encoder
     model: Clip2Gan
     offset: Tensor
+    batch_size: int
 
     @classmethod
     def prepare(
@@ -95,6 +106,7 @@ class Clip2GanEdit(EditMethod):
             encoder=domain.embedder,
             model=model,
             offset=to - away.to(to),
+            batch_size=domain.image_batch_size,
             made_with={"clip2gan": model.identity.digest},
             preparation={"generator": 0.0, "target": time.perf_counter() - began},
         )
@@ -110,8 +122,10 @@ class Clip2GanEdit(EditMethod):
         latents = source.latents
         start = latents.w
         if self.settings.form == "reconstruct" and any(strengths):
-            images = synthesise_latents(self.generator, latents)
-            start = map_to_w(self.model, self.encoder.encode_image(images))
+            pictures = embed_pictures(
+                self.generator, self.encoder, latents, batch_size=self.batch_size
+            )
+            start = map_to_w(self.model, pictures)
         return [
             replace(latents, w=start + strength * self.offset) if strength else latents
             for strength in strengths

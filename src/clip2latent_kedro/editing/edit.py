@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from torch import Tensor
-
 from clip2latent_kedro.checked import Checked, read_settings
-from clip2latent_kedro.latents import Latents
+from clip2latent_kedro.latents import Latents, Source
 from clip2latent_kedro.methods.method import NoSettings
 
 if TYPE_CHECKING:
     from clip2latent_kedro.editing.models import EditingModels
+
+__all__ = ["EditMethod", "EditTarget", "Source"]
 
 
 @dataclass(frozen=True)
@@ -56,22 +56,6 @@ def read_targets(targets: Mapping[str, Any]) -> dict[str, EditTarget]:
         for name, given in targets.items()
     }
     return {name: replace(target, name=name) for name, target in read.items()}
-
-
-@dataclass(frozen=True)
-class Source:
-    """Pictures to be edited.
-
-    Attributes:
-        latents: Of n pictures.
-        condition: What the prior was given for each, [n, width] (see
-            `DiffusionPrior.join_condition`); None of a w that it did not draw.
-        x_T: The noise that each was drawn from, [n, num_latents, w_dim]; likewise.
-    """
-
-    latents: Latents
-    condition: Tensor | None = None
-    x_T: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,9 +30,13 @@ from clip2latent_kedro.checked import (
 )
 from clip2latent_kedro.conditioning import shift_texts
 from clip2latent_kedro.editing.edit import EditMethod, EditTarget, Source
-from clip2latent_kedro.editing.texts import embed_templates
+from clip2latent_kedro.editing.pictures import embed_pictures
+from clip2latent_kedro.editing.texts import (
+    Templates,
+    embed_templates,
+    templates_rule,
+)
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.generators import synthesise_latents
 from clip2latent_kedro.latents import Latents, repeat_latents
 from clip2latent_kedro.methods.digests import digest_prior
 from clip2latent_kedro.methods.method import UnavailableError
@@ -73,13 +77,14 @@ class PriorEditSettings(Checked):
             a prior that takes it as an input.
         truncation_quantile: Share of the training data that lies nearest; an edit is
             made weaker where it would leave what they fill. None for no such bound.
-        templates: Texts in which `{}` stands for those of a target.
+        templates: Sentences over which texts are averaged, `{}` for the text, or
+            `imagenet` (see `texts.read_templates`).
     """
 
     prior: PriorName = "prior"
-    num_steps: PositiveInt = 4
+    num_steps: PositiveInt = 2
     guidance_scale: NonNegativeFloat = 1.0
-    start: Annotated[float, Interval(gt=0, le=1)] = 0.8
+    start: Annotated[float, Interval(gt=0, le=1)] = 0.7
     num_refinements: NonNegativeInt = 1
     around: Literal["picture", "sample"] = "picture"
     form: Literal["residual", "direct"] = "residual"
@@ -87,12 +92,11 @@ class PriorEditSettings(Checked):
     mean_shift: Fraction = 0.0
     noise_level: NonNegativeFloat = 0.0
     truncation_quantile: Fraction | None = None
-    templates: list[str] = field(default_factory=lambda: ["{}"])
+    templates: Templates = field(default_factory=lambda: ["{}"])
 
     def rules(self) -> Iterator[Rule]:
         """Yield what settings ask of each other."""
-        has_place = bool(self.templates) and all("{}" in t for t in self.templates)
-        yield has_place, "templates", "one text or more, each with {} in it"
+        yield templates_rule(self.templates)
         is_read = self.mean_shift == 0 or self.move == "replace"
         yield is_read, "mean_shift", "0 where move is difference, in which it cancels"
 
@@ -179,8 +183,11 @@ class PriorEdit(EditMethod):
     def _condition_on_picture(self, latents: Latents) -> Tensor:
         """Return what the prior knows the pictures by, [n, width]."""
         model = self.model
-        embedding = model.encoder.encode_image(
-            synthesise_latents(model.generator, latents)
+        embedding = embed_pictures(
+            model.generator,
+            model.encoder,
+            latents,
+            batch_size=model.image_batch_size,
         )
         return model.prior.join_condition(
             embedding, noise_level=self.settings.noise_level

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from clip2latent_kedro.checked import Rule
 from clip2latent_kedro.editing.edit import EditTarget
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder
@@ -15,6 +16,13 @@ Templates = Literal["imagenet"] | Sequence[str]
 
 # StyleCLIP leaves it out of CLIP's eighty.
 _LEFT_OUT = "a photo of many {}."
+
+
+def templates_rule(templates: Templates) -> Rule:
+    """Return the rule of settings that each template has a place for the text."""
+    is_fit = isinstance(templates, str) or all("{}" in each for each in templates)
+    expected = "imagenet or a list of sentences with {} where the text is put in"
+    return bool(templates) and is_fit, "templates", expected
 
 
 def read_templates(templates: Templates) -> list[str]:

@@ -1,19 +1,24 @@
-"""CLIP-like models behind the `Encoder` protocol, by kind."""
+"""Networks that read pictures: encoders and perceptual losses, by kind."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from clip2latent_kedro.encoders.arcface import load_arcface
 from clip2latent_kedro.encoders.compact_clip import load_compact_clip
+from clip2latent_kedro.encoders.lpips import load_lpips
 from clip2latent_kedro.encoders.open_clip import load_open_clip
 from clip2latent_kedro.encoders.open_clip_weights import weights_addresses
+from clip2latent_kedro.encoders.pixels import load_pixels
 from clip2latent_kedro.interfaces import Encoder
 from clip2latent_kedro.registry import Loader, find_loader
 
 ENCODERS: dict[str, Loader] = {
     "open_clip": load_open_clip,
     "compact_clip": load_compact_clip,
+    "arcface": load_arcface,
 }
+PERCEPTUAL_LOSSES: dict[str, Loader] = {"lpips": load_lpips, "pixels": load_pixels}
 
 
 def load_encoder(kind: str, path: Path | None, options: Mapping[str, Any]) -> Encoder:

@@ -83,21 +83,28 @@ def test_a_direction_follows_the_equation_of_styleclip(beta, num_channels):
 
 
 def test_a_text_moves_the_channels_that_do_what_it_says():
-    edit = prepare(include_colours=True)
+    edit = prepare()
     torch.testing.assert_close(edit.offset, torch.tensor([1.0, 0, 0, 0, -1.0]))
     assert edit.preparation["generator"] == 7.0
     assert edit.made_with["channel_relevance"] == STYLED.recipe
 
 
-def test_colours_stay_unless_they_are_asked_for():
-    torch.testing.assert_close(prepare().offset, torch.tensor([1.0, 0, 0, 0, 0]))
+def test_colours_can_be_left_out():
+    offset = prepare(include_colours=False).offset
+    torch.testing.assert_close(offset, torch.tensor([1.0, 0, 0, 0, 0]))
+
+
+def test_the_most_relevant_channels_are_moved():
+    target = EditTarget(target="2 1 0", neutral="-2 -1 0")
+    offset = prepare(target, num_channels=2).offset
+    torch.testing.assert_close(offset, torch.tensor([1.0, 0, 0, 0, -1.0]))
 
 
 def test_the_strength_is_alpha():
     source, generator = make_source(), StyledColours()
     latents = prepare().apply(source, 3.0)
     assert latents.w is source.latents.w
-    styles = generator.styles(latents.w) + torch.tensor([3.0, 0, 0, 0, 0])
+    styles = generator.styles(latents.w) + torch.tensor([3.0, 0, 0, 0, -3.0])
     torch.testing.assert_close(
         synthesise_latents(generator, latents), generator.synthesis_from_styles(styles)
     )

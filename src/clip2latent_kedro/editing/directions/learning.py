@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from torch import Tensor
-from torch.nn import functional
 
 from clip2latent_kedro.editing.directions.boundaries import learn_boundary
 from clip2latent_kedro.editing.directions.class_means import (
@@ -30,7 +29,6 @@ from clip2latent_kedro.editing.directions.samples import (
     needs_text,
 )
 from clip2latent_kedro.editing.edit import EditTarget
-from clip2latent_kedro.interfaces import Encoder
 
 KINDS: tuple[DirectionKind, ...] = get_args(DirectionKind)
 
@@ -166,10 +164,3 @@ _LEARNERS: dict[DirectionKind, _Learner] = {
     "principal": _learn_principal,
     "transport": _learn_transport,
 }
-
-
-def text_direction_of(encoder: Encoder, target: EditTarget) -> Tensor:
-    """Return the unit direction from the neutral text to the target's, [clip_dim]."""
-    texts = [target.target, target.neutral]
-    embedded = functional.normalize(encoder.encode_text(texts).float(), dim=1)
-    return functional.normalize(embedded[0] - embedded[1], dim=0).cpu()

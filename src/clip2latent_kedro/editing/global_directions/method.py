@@ -15,7 +15,11 @@ from clip2latent_kedro.editing.global_directions.measurement import (
     require_styles,
 )
 from clip2latent_kedro.editing.global_directions.relevance import ChannelRelevance
-from clip2latent_kedro.editing.texts import Templates, text_direction
+from clip2latent_kedro.editing.texts import (
+    Templates,
+    templates_rule,
+    text_direction,
+)
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import Latents
 from clip2latent_kedro.methods.method import UnavailableError
@@ -37,20 +41,18 @@ class GlobalDirectionSettings(Checked):
         templates: Sentences over which texts are averaged, `{}` for the text, or
             `imagenet` for StyleCLIP's 79.
         include_colours: Whether the channels of ToRGB may be moved, if they have been
-            measured; StyleCLIP leaves them out.
+            measured; StyleCLIP leaves them out, but flat pictures have their colours
+            from there.
     """
 
-    beta: Fraction = 0.2
-    num_channels: PositiveInt | None = None
+    beta: Fraction = 0.1
+    num_channels: PositiveInt | None = 20
     templates: Templates = field(default_factory=lambda: ["{}"])
-    include_colours: bool = False
+    include_colours: bool = True
 
     def rules(self) -> Iterator[Rule]:
         """Yield that each template has a place for the text."""
-        is_name = isinstance(self.templates, str)
-        is_fit = is_name or all("{}" in each for each in self.templates)
-        expected = "imagenet or a list of sentences with {} where the text is put in"
-        yield bool(self.templates) and is_fit, "templates", expected
+        yield templates_rule(self.templates)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,13 +6,27 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import torch
 
+from clip2latent_kedro.checked import Checked
 from clip2latent_kedro.editing.edit import EditMethod, EditTarget, Source
+from clip2latent_kedro.editing.layers import Layers, read_layers
 from clip2latent_kedro.editing.mapper.mapper import StyleMapper
 from clip2latent_kedro.latents import Latents
-from clip2latent_kedro.methods.method import NoSettings, UnavailableError
+from clip2latent_kedro.methods.method import UnavailableError
 
 if TYPE_CHECKING:
     from clip2latent_kedro.editing.models import EditingModels
+
+
+@dataclass(frozen=True)
+class MapperEditSettings(Checked):
+    """What of a trained mapper is used.
+
+    Attributes:
+        layers: A group of rows that move, a list of them, or null for all that it was
+            trained to move.
+    """
+
+    layers: Layers | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,16 +37,18 @@ class MapperEdit(EditMethod):
 
     Attributes:
         mapper: On the device of the latents.
+        layers: Rows that may move; None for all.
     """
 
-    Settings: ClassVar[type] = NoSettings
+    Settings: ClassVar[type] = MapperEditSettings
     strengths: ClassVar[Sequence[float]] = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 
     mapper: StyleMapper
+    layers: Sequence[int] | None = None
 
     @classmethod
     def prepare(
-        cls, settings: NoSettings, models: "EditingModels", target: EditTarget
+        cls, settings: MapperEditSettings, models: "EditingModels", target: EditTarget
     ) -> Self:
         """Return the edit by the mapper that has the name of the target.
 
@@ -61,6 +77,9 @@ class MapperEdit(EditMethod):
             settings=settings,
             target=target,
             mapper=mapper,
+            layers=None
+            if settings.layers is None
+            else read_layers(settings.layers, models.generator),
             made_with={"mapper": mapper.identity.digest},
             preparation={} if seconds is None else {"target": seconds},
         )
@@ -77,6 +96,10 @@ class MapperEdit(EditMethod):
         if not any(strengths):
             return [latents for _ in strengths]
         offset = self.mapper.offset(latents.w)
+        if self.layers is not None:
+            is_moved = torch.zeros(offset.shape[1], 1).to(offset)
+            is_moved[list(self.layers)] = 1
+            offset = offset * is_moved
         return [
             replace(latents, w=latents.w + strength * offset) if strength else latents
             for strength in strengths

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -137,7 +138,23 @@ def _search(
         yield found
 
 
-def ramp(config: OptimisationConfig, step: int) -> float:
+class RampConfig(Protocol):
+    """Settings of a search that say when it goes how fast."""
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of the optimiser."""
+
+    @property
+    def warmup(self) -> float:
+        """Share of the steps in which the learning rate rises."""
+
+    @property
+    def rampdown(self) -> float:
+        """Share of the steps in which it falls."""
+
+
+def ramp(config: RampConfig, step: int) -> float:
     """Return the factor on the learning rate of a step (from 1).
 
     With t = (step - 1) / num_steps, that of StyleGAN's projector, as StyleCLIP has it:

@@ -1,5 +1,8 @@
 """Pipeline `editing`: every way of editing on the same pictures."""
 
-from clip2latent_kedro.pipelines.editing.pipeline import create_pipeline
+from clip2latent_kedro.pipelines.editing.pipeline import (
+    create_audit_pipeline,
+    create_pipeline,
+)
 
-__all__ = ["create_pipeline"]
+__all__ = ["create_audit_pipeline", "create_pipeline"]

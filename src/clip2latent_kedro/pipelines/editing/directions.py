@@ -13,10 +13,7 @@ from kedro.pipeline import Pipeline
 from clip2latent_kedro.editing.directions.config import DirectionsConfig
 from clip2latent_kedro.editing.directions.direction import Direction, sweep_direction
 from clip2latent_kedro.editing.directions.files import pack_directions
-from clip2latent_kedro.editing.directions.learning import (
-    learn_directions,
-    text_direction_of,
-)
+from clip2latent_kedro.editing.directions.learning import learn_directions
 from clip2latent_kedro.editing.directions.measuring import (
     find_sources,
     measure_direction,
@@ -26,6 +23,7 @@ from clip2latent_kedro.editing.directions.measuring import (
 from clip2latent_kedro.editing.directions.samples import needs_text, sample_latents
 from clip2latent_kedro.editing.edit import read_targets
 from clip2latent_kedro.editing.mixing import synthesise_columns
+from clip2latent_kedro.editing.texts import text_direction
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.wiring import wire
@@ -97,7 +95,7 @@ def learn_directions_of_targets(
         list(asked.values()),
         config,
         text_directions={
-            target.name: text_direction_of(scorer, target)
+            target.name: text_direction(scorer, target)
             for target in by_text
             if scorer is not None
         },

@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Pipeline
 
+from clip2latent_kedro.pipelines.editing import mappers, relevance
 from clip2latent_kedro.pipelines.editing.nodes import (
     choose,
     gather_editing_models,
@@ -22,6 +23,12 @@ from clip2latent_kedro.pipelines.wiring import wire
 
 
 def create_pipeline() -> Pipeline:
+    """Return what edits are prepared with, and the audit of them all."""
+    prepared = relevance.create_pipeline() + mappers.create_mappers_pipeline()
+    return prepared + create_audit_pipeline()
+
+
+def create_audit_pipeline() -> Pipeline:
     """Return models, targets -> edits at all strengths -> tables, pictures, report."""
     audit, choices = {"audit": "edit_audit"}, {"choices": "edit_choices"}
     reported = {"variants": "edit_variants", "results": "edits"}

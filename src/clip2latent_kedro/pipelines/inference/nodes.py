@@ -1,15 +1,23 @@
 """Nodes of `inference`."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from clip2latent_kedro.editing.edit import read_targets
+from clip2latent_kedro.editing.inversion.config import InversionConfig
+from clip2latent_kedro.editing.inversion.inverter import ImageInverter
+from clip2latent_kedro.editing.inversion.latent_files import read_latents
+from clip2latent_kedro.editing.models import EditingModels, domain_of
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import is_picture, read_picture
 from clip2latent_kedro.inference import (
+    CHANGE,
     InferenceConfig,
     LabelledPicture,
     PictureReaders,
@@ -18,8 +26,11 @@ from clip2latent_kedro.inference import (
     generate_pictures,
     name_pictures,
     read_prompts,
+    unchanged,
 )
-from clip2latent_kedro.interfaces import Encoder, Generator
+from clip2latent_kedro.inference.edits import PictureEdits, read_edits
+from clip2latent_kedro.interfaces import Encoder, Generator, PerceptualLoss
+from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.runtime import pick_device
@@ -34,6 +45,7 @@ GRID_PROMPTS = 64  # rows of the grid at most
 
 def accept_prompts(
     prompts_file: str | None,
+    generator: Generator,
     encoder: Encoder,
     inference: InferenceConfig,
     device: str,
@@ -42,6 +54,7 @@ def accept_prompts(
 
     Args:
         prompts_file: Text of a file with a prompt a line; None without one.
+        generator: Which may refuse a stored w.
         encoder: Which may refuse a text, as pictures are refused that are not there.
         inference: The prompts, if there is no file.
         device: Where pictures among the prompts are embedded.
@@ -51,7 +64,12 @@ def accept_prompts(
     """
     prompts = read_prompts(inference, prompts_file)
     device = pick_device(device)
-    problems = find_problems(prompts, encoder.to(device), device)
+    problems = find_problems(
+        prompts,
+        encoder.to(device),
+        device,
+        read_w=partial(read_latents, generator=generator),
+    )
     accepted = [prompt for prompt in prompts if prompt not in problems]
     if not accepted:
         msg = f"None of the prompts can be drawn: {next(iter(problems.values()))}"
@@ -92,9 +110,53 @@ def gather(
     )
 
 
+def name_models(
+    model: TextToImage, inference: InferenceConfig, sampling: SamplingConfig
+) -> Models:
+    """Return the models of the method as edits take them.
+
+    Args:
+        model: Generator, encoder and prior.
+        inference: Names the prior.
+        sampling: How latents are sampled.
+    """
+    return domain_of(model, sampling, prior=inference.prior)
+
+
+def read_changes(
+    model: TextToImage,
+    models: EditingModels,
+    perceptual: PerceptualLoss | None,
+    image_inverter: ImageInverter | None,
+    inference: InferenceConfig,
+    inversion: InversionConfig,
+    targets: dict[str, Any],
+    neutral: str,
+) -> PictureEdits:
+    """Return what is to be done to each picture.
+
+    Args:
+        model: Generator, encoder and prior.
+        models: All that edits are prepared with.
+        perceptual: How far two pictures are from each other; None if there is none.
+        image_inverter: Image -> w; likewise.
+        inference: What is asked for.
+        inversion: How pictures are inverted, if they are.
+        targets: Edits that a name is enough for.
+        neutral: The text that an edit to a single text starts from.
+    """
+    models = replace(models, perceptual=perceptual, image_inverter=image_inverter)
+    known = read_targets(targets)
+    edits = read_edits(model, models, inference, inversion, known, neutral)
+    if (change := edits.describe_change()) is not None:
+        logger.info("Each picture is changed: %s.", change["words"])
+    return edits
+
+
 def generate(
     model: TextToImage,
     records: dict[str, PictureRecord],
+    changes: PictureEdits,
     progress: PictureReaders,
     sampling: SamplingConfig,
     inference: InferenceConfig,
@@ -106,6 +168,7 @@ def generate(
     Args:
         model: Prompt -> w -> image.
         records: What the pictures of each prompt depend on.
+        changes: Other starts, and edits.
         progress: Pictures that an earlier run made; those of the same record stay.
         sampling: How latents are sampled.
         inference: Number of pictures, their order and what guidance leads away from.
@@ -123,7 +186,7 @@ def generate(
     yield {}
     made = progress if resume else {}
     yield from generate_pictures(
-        model, records, sampling, inference, seed=seed, made=made
+        model, records, sampling, inference, seed=seed, made=made, changes=changes
     )
 
 
@@ -142,43 +205,57 @@ def collect(
         seed: Seed of the run, for the table.
 
     Returns:
-        The grid, uint8 [h, w, 3], of the first prompts, a given picture before its
-        variations. And a row for each picture and for each refused prompt, `prompt`,
-        `sample`, `seed`, `score`, `file`, `problem`.
+        The grid, uint8 [h, w, 3], of the first prompts: a given picture before its
+        variations, and each picture before its edit. And a row for each picture and for
+        each refused prompt, `prompt`, `sample`, `seed`, `score`, `edit`, `file`,
+        `problem`.
     """
     rows: list[dict[str, Any]] = []
-    images: list[list[np.ndarray]] = []
+    cells: dict[str, dict[str, np.ndarray]] = {}  # by column, by prompt
     for prompt, record in records.items():
-        names = name_pictures(prompt, record)
-        drawn = [pictures[name]() for name in names]
-        if len(images) < GRID_PROMPTS:
-            images.append([picture.image_u8 for picture in drawn])
-        rows += [
-            {
-                "prompt": prompt,
-                "sample": number,
-                "seed": seed,
-                "score": picture.labels.get("score"),
-                "file": f"{name}.png",
-            }
-            for number, (name, picture) in enumerate(zip(names, drawn, strict=True))
-        ]
+        forms = [unchanged(record), record] if CHANGE in record else [record]
+        for form in forms:
+            edit = form[CHANGE]["words"] if CHANGE in form else None
+            for number, name in enumerate(name_pictures(prompt, form)):
+                picture = pictures[name]()
+                title = f"{number + 1}" if edit is None else f"{number + 1}: {edit}"
+                cells.setdefault(title, {})[prompt] = picture.image_u8
+                rows.append(
+                    {
+                        "prompt": prompt,
+                        "sample": number,
+                        "seed": seed,
+                        "score": picture.labels.get("score"),
+                        "edit": edit,
+                        "file": f"{name}.png",
+                    }
+                )
     rows += [
         {"prompt": prompt, "problem": problem} for prompt, problem in problems.items()
     ]
-    columns = ["prompt", "sample", "seed", "score", "file", "problem"]
-    stacked = np.array(images)  # [num_prompts, num_samples, h, w, 3]
-    cells = {f"{number + 1}": stacked[:, number] for number in range(stacked.shape[1])}
+    columns = ["prompt", "sample", "seed", "score", "edit", "file", "problem"]
     shown = list(records)[:GRID_PROMPTS]
-    if any(map(is_picture, shown)):
-        given = [_given(prompt, stacked.shape[2]) for prompt in shown]
-        cells = {"given": np.array(given), **cells}
-    grid = plot_grid(shown, cells)
+    grid = plot_grid(shown, _arrange(shown, cells))
     return grid, pd.DataFrame(rows, columns=columns).convert_dtypes()
 
 
-def _given(prompt: str, side: int) -> np.ndarray:
-    """Return the picture that a prompt names, or white where it is a text."""
-    if is_picture(prompt):
-        return read_picture(prompt, side)
+def _arrange(
+    prompts: Sequence[str], cells: Mapping[str, Mapping[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """Return the columns of the grid, each sample beside its edit, white for none."""
+    titles = sorted(cells, key=lambda title: int(title.partition(":")[0]))
+    side = len(next(iter(cells[titles[0]].values())))
+    columns = {
+        title: np.array([cells[title].get(p, _white(side)) for p in prompts])
+        for title in titles
+    }
+    if any(map(is_picture, prompts)):
+        given = [
+            read_picture(p, side) if is_picture(p) else _white(side) for p in prompts
+        ]
+        columns = {"given": np.array(given), **columns}
+    return columns
+
+
+def _white(side: int) -> np.ndarray:
     return np.full((side, side, 3), 255, np.uint8)

@@ -28,9 +28,9 @@ Beside them: `prompts.csv` and `prompt_bank.csv`, captions to compare methods on
 choose settings with; `reference_images.npz` and `reference_z.npz`, renders of the first
 and z of other portraits that fit them; and `lafite.safetensors` and
 `clip2gan.safetensors`, models that `kedro run --pipeline=baselines` trains on the
-generator's pictures, to be compared with; and `directions.safetensors`, directions of w
-for edits, that `kedro run --pipeline=directions` learns, with the seconds that each took
-in `directions.json`.
+generator's pictures, to be compared with; and `directions.safetensors`, directions of
+w for edits, that `kedro run --pipeline=directions` learns, with the seconds that each
+took in `directions.json`.
 
 Machine of the measurements: {machine[processor]}, {machine[threads]} threads, \
 torch {machine[torch]}. Training

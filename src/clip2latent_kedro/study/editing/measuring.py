@@ -19,6 +19,8 @@ from clip2latent_kedro.study.editing.pictures import Originals, Seen, look_at
 from clip2latent_kedro.study.editing.scores import EDIT_SCORES, Ruler, score_edits
 from clip2latent_kedro.study.samples import shrink_images
 
+MOST_SECONDS = 2.0  # that one picture's edit is timed for
+
 
 def measure_edit(
     edit: EditMethod,
@@ -137,14 +139,18 @@ def _synthesise(models: EditingModels, latents: Latents) -> Tensor:
 
 
 def _time(edit: Callable[[], object], repeats: int, device: str) -> float:
-    """Return the median seconds of an edit, after one that does not count."""
-    seconds = []
-    for _ in range(repeats + 1):
+    """Return the median seconds of an edit, after one that does not count.
+
+    One that takes long is not repeated as often: no longer than `MOST_SECONDS` in all,
+    and one that takes longer is timed once.
+    """
+    seconds: list[float] = []
+    while len(seconds) <= repeats and sum(seconds) < MOST_SECONDS:
         began = time.perf_counter()
         edit()
         _wait(device)
         seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds[1:])
+    return statistics.median(seconds[1:] or seconds)
 
 
 def _wait(device: str) -> None:

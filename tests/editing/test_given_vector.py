@@ -3,8 +3,9 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from clip2latent_kedro.api.inputs import read_edit
+from clip2latent_kedro.editing.given_vector import read_vector
 from clip2latent_kedro.errors import InputError
 
 
@@ -24,10 +25,21 @@ def test_a_direction_is_read_from_anywhere(tmp_path, shape):
     torch.save(tensor, tmp_path / "age.pt")
     torch.save(tensor, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     torch.save(torch.nn.Parameter(tensor), tmp_path / "learned.pt")
-    files = [tmp_path / name for name in ("age.npy", "old.pt", "learned.pt")]
+    np.savez(tmp_path / "age.npz", direction)
+    save_file({"age": tensor}, tmp_path / "age.safetensors")
+    torch.save({"age": tensor}, tmp_path / "named.pt")
+    names = (
+        "age.npy",
+        "old.pt",
+        "learned.pt",
+        "age.npz",
+        "age.safetensors",
+        "named.pt",
+    )
+    files = [tmp_path / name for name in names]
     learned = tensor.clone().requires_grad_()
     for source in (direction, tensor, learned, str(tmp_path / "age.pt"), *files):
-        found = read_edit(source, num_images=4, num_ws=2, w_dim=3)
+        found = read_vector(source, num_images=4, num_ws=2, w_dim=3)
         assert torch.equal(torch.zeros(4, 2, 3) + found, expected)
 
 
@@ -37,17 +49,23 @@ def test_a_direction_is_read_from_anywhere(tmp_path, shape):
 def test_a_direction_must_fit_the_generator(shape):
     message = r"shape \[3\], \[1 or 2, 3\] or \[1 or 4, 1 or 2, 3\], got \["
     with pytest.raises(InputError, match=message):
-        read_edit(torch.zeros(shape), num_images=4, num_ws=2, w_dim=3)
+        read_vector(torch.zeros(shape), num_images=4, num_ws=2, w_dim=3)
 
 
 def read(path):
-    return read_edit(path, num_images=1, num_ws=2, w_dim=3)
+    return read_vector(path, num_images=1, num_ws=2, w_dim=3)
 
 
 def test_nothing_but_numbers_is_a_direction(tmp_path):
-    torch.save({"w": torch.zeros(3)}, tmp_path / "age.pt")
-    with pytest.raises(InputError, match="holds an object of type dict"):
+    torch.save({"w": torch.zeros(3), "v": torch.ones(3)}, tmp_path / "age.pt")
+    with pytest.raises(InputError, match="must hold one direction, got 2: w, v"):
         read(tmp_path / "age.pt")
+    torch.save([0.0, 1.0, 2.0], tmp_path / "age.pt")
+    with pytest.raises(InputError, match="holds an object of type list"):
+        read(tmp_path / "age.pt")
+    torch.save({"age": torch.zeros(3), "smile": torch.zeros(3)}, tmp_path / "two.pt")
+    with pytest.raises(InputError, match="must hold one direction, got 2: age, smile"):
+        read(tmp_path / "two.pt")
     with pytest.raises(InputError, match="or 2, 3\\], got list"):
         read([0.0, 1.0, 2.0])
     for numbers in ([0, np.nan, 1], [0, 1j, 0], ["a", "b", "c"]):
