@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,8 @@ from editing.edits import METHODS, REDDER, StyleShift, TextShift, make_editing_m
 from world import ColourGenerator, make_models
 
 from clip2latent_kedro.editing import EDIT_METHODS, EditTarget
+from clip2latent_kedro.editing.directions.direction import Destination, Direction
+from clip2latent_kedro.editing.directions.method import DirectionEdit, TransportEdit
 from clip2latent_kedro.editing.models import EditingModels
 from clip2latent_kedro.editing.request import EditReader
 from clip2latent_kedro.errors import InputError
@@ -139,3 +143,31 @@ def test_where_nothing_has_a_name_texts_and_vectors_are_left():
     reader = make_reader(targets={}, find_models=lambda: models)
     with pytest.raises(InputError, match=r"a name \(there are none here\), the path"):
         edit("green", reader=reader)
+
+
+def test_a_direction_has_no_texts_for_another_way():
+    with pytest.raises(InputError, match="must be direction for 'redder', which has"):
+        edit("redder", method="prior")
+
+
+def test_a_name_is_of_the_way_that_its_direction_takes(monkeypatch):
+    """A destination is gone to, not moved along."""
+    monkeypatch.setitem(EDIT_METHODS, "direction", DirectionEdit)
+    monkeypatch.setitem(EDIT_METHODS, "transport", TransportEdit)
+    basis = torch.eye(3)[:1]
+    there = Destination(basis, basis, torch.tensor([5.0]))
+    moves = {
+        "redder": REDDER,
+        "redder_transport": Direction("t", RED[None], destination=there),
+    }
+    models = replace(make_editing_models(), directions=moves)
+    reader = make_reader(find_models=lambda: models)
+    for asked, method in (("redder_transport", None), ("redder", "transport")):
+        prepared = reader.read(asked, strength=1, method=method)
+        (step,) = prepared.steps
+        assert type(step.edit) is TransportEdit
+        found = prepared(Source(Latents(W))).w
+        torch.testing.assert_close(found[..., 0], torch.full((2, 2), 5.0))
+        assert torch.equal(found[..., 1:], W[..., 1:])
+    found = reader.read("redder", strength=1.5)(Source(Latents(W))).w
+    torch.testing.assert_close(found, W + 1.5 * RED)

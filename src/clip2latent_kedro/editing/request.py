@@ -152,9 +152,17 @@ class EditReader:
             target = EditTarget(text, known.neutral if known else text, name=name)
         else:
             target = known or EditTarget(name, name)
-        settings = self._settings_of(method)
-        if isinstance(settings, DirectionSettings) and name in models.directions:
-            settings = replace(settings, source=name, kind=None)
+        direction, settings = models.directions.get(name), self._settings_of(method)
+        is_own = direction is not None and method in (DIRECTION, TRANSPORT)
+        if known is None and method not in self._names()[name] and not is_own:
+            msg = (
+                f"edit_method must be {self._names()[name][0]} for {name!r}, which has "
+                f"no texts for another way, got {method}. Leave it out, or give texts."
+            )
+            raise InputError(msg)
+        if isinstance(settings, DirectionSettings) and direction is not None:
+            kind = None if method == _kind_of(direction) else settings.kind
+            settings = replace(settings, source=name, kind=kind)
         return self._prepare(
             method,
             replace(target, name=name),
