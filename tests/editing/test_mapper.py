@@ -32,7 +32,7 @@ from clip2latent_kedro.editing.models import EditingModels
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import Latents
-from clip2latent_kedro.methods.method import NoSettings, UnavailableError
+from clip2latent_kedro.methods.method import UnavailableError
 from clip2latent_kedro.training.state import pack_state, stored_state
 
 LEVELS = {"coarse": slice(0, 4), "middle": slice(4, 8), "fine": slice(8, 10)}
@@ -220,10 +220,11 @@ def test_unknown_targets_are_refused():
 # The edit.
 
 
-def prepare(mapper, name="red", generator=None, target=None):
+def prepare(mapper, name="red", generator=None, target=None, **settings):
     models = make_models(generator=generator or TallGenerator(), latent_repeats=[10])
-    return EDIT_METHODS["mapper"].prepare(
-        NoSettings(),
+    method = EDIT_METHODS["mapper"]
+    return method.prepare(
+        method.Settings(**settings),
         EditingModels(models=models, mappers={"red": mapper}),
         target or TARGETS[name],
     )
@@ -252,6 +253,16 @@ def test_a_pictures_edit_does_not_depend_on_the_others(mapper):
     together = method.apply(Source(Latents(w)), 1).w
     alone = [method.apply(Source(Latents(row[None])), 1).w for row in w]
     torch.testing.assert_close(torch.cat(alone), together)
+
+
+def test_it_may_move_some_rows_alone(mapper):
+    w = random_w()
+    source = Source(Latents(w))
+    whole = prepare(mapper).apply(source, 1).w
+    middle = prepare(mapper, layers="middle").apply(source, 1).w
+    assert torch.equal(middle[:, LEVELS["middle"]], whole[:, LEVELS["middle"]])
+    assert torch.equal(middle[:, LEVELS["coarse"]], w[:, LEVELS["coarse"]])
+    assert torch.equal(middle[:, LEVELS["fine"]], w[:, LEVELS["fine"]])
 
 
 def test_what_was_done_before_is_told(mapper):
