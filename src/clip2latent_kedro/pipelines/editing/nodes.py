@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from clip2latent_kedro.checked import read_settings
-from clip2latent_kedro.editing import EditTarget
 from clip2latent_kedro.editing.directions.direction import Direction
+from clip2latent_kedro.editing.edit import read_targets
 from clip2latent_kedro.editing.global_directions.relevance import ChannelRelevance
 from clip2latent_kedro.editing.mapper.mapper import StyleMapper
 from clip2latent_kedro.editing.models import EditingModels
@@ -18,7 +17,7 @@ from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.config import EvaluationConfig
 from clip2latent_kedro.study.editing.choice import Choice
 from clip2latent_kedro.study.editing.config import AuditConfig
-from clip2latent_kedro.study.editing.plan import Audit, name_targets
+from clip2latent_kedro.study.editing.plan import Audit
 from clip2latent_kedro.study.engine import PlannedVariant, StoredResult
 
 logger = logging.getLogger(__name__)
@@ -69,13 +68,9 @@ def plan(
         evaluation: Gives the size of stored images.
         seed: The first of the seeds.
     """
-    read = {
-        name: read_settings(EditTarget, one, f"editing.targets.{name}")
-        for name, one in targets.items()
-    }
     planned = Audit(
         audit,
-        name_targets(read),
+        read_targets(targets),
         models,
         seed=seed,
         stored_image_size=evaluation.stored_image_size,

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -201,8 +201,3 @@ class Audit:
                 )
         originals = {seed: self._originals[seed] for seed in seeds}
         return measure_edit(edit, originals, self.models, self._ruler, **protocol)
-
-
-def name_targets(targets: Mapping[str, EditTarget]) -> dict[str, EditTarget]:
-    """Return the targets of `params:editing.targets`, each with its name in it."""
-    return {name: replace(target, name=name) for name, target in targets.items()}
