@@ -16,6 +16,7 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.checkpoint import Checkpoint
 
 PROMPTS = ["1 0 0", "0 -3 4"]
+TARGETS = {"green": EditTarget("0 1 0", "0 0 1", name="green")}
 GREEN, RED = torch.tensor([0.0, 1, 0]), torch.tensor([1.0, 0, 0])
 
 
@@ -23,6 +24,10 @@ GREEN, RED = torch.tensor([0.0, 1, 0]), torch.tensor([1.0, 0, 0])
 def methods(monkeypatch):
     for name, method in METHODS.items():
         monkeypatch.setitem(EDIT_METHODS, name, method)
+
+
+def find_parts():
+    return EditingParts(directions={"redder": REDDER})
 
 
 def make_api(spread=0.5, **changes):
@@ -37,9 +42,7 @@ def make_api(spread=0.5, **changes):
         checkpoint=Checkpoint(
             step=0, settings={"data": {"latent_repeats": [2]}}, statistics=None
         ),
-        find_editing=lambda: EditingParts(directions={"redder": REDDER}),
-        targets={"green": EditTarget("0 1 0", "0 0 1", name="green")},
-        **changes,
+        **{"find_editing": find_parts, "targets": TARGETS, **changes},
     )
     return Clip2StyleGAN(models, "cpu")
 
@@ -185,3 +188,14 @@ def test_what_is_neither_picture_nor_w_is_told(tmp_path):
         make_api().edit([])
     with pytest.raises(InputError, match=r"inversion must set .*got 'steps'"):
         make_api().edit(torch.zeros(2, 3), inversion={"steps": 3})
+
+
+def test_where_there_is_no_project_pairs_and_vectors_are_left():
+    """As in a folder that `from_pretrained` has loaded."""
+    model = make_api(find_editing=EditingParts, targets={})
+    plain = model(PROMPTS, return_w=True)[2]
+    for edit, expected in ((("1 0 0", "0 1 0"), GREEN - RED), (RED, RED)):
+        w = model(PROMPTS, edit=edit, return_w=True)[2]
+        torch.testing.assert_close(w, plain + expected)
+    with pytest.raises(InputError, match=r"a name \(there are none here\), the path"):
+        model(PROMPTS, edit="redder")
