@@ -94,13 +94,16 @@ def plot_curves(edit_scores: pd.DataFrame, audit: Audit) -> np.ndarray:
         audit: What `plan` returned.
 
     Returns:
-        First the mean of all targets, then each target.
+        First the mean of all targets, then each target; up to where areas are taken.
     """
-    table = edit_scores.dropna(subset=["leakage"])
-    by_row = table.groupby(["row", "number"], sort=False)[["leakage", "gain"]].mean()
-    charts = [_curve_chart("all targets", by_row.reset_index())]
+    by_row = edit_scores.groupby(["row", "number"], sort=False)[["leakage", "gain"]]
+    tables = {"all targets": by_row.mean().reset_index()}
     for target in audit.targets:
-        charts.append(_curve_chart(target, table[table["target"] == target]))
+        tables[target] = edit_scores[edit_scores["target"] == target]
+    charts = [
+        _curve_chart(title, table[table["leakage"] <= audit.config.max_leakage])
+        for title, table in tables.items()
+    ]
     return render_figure(
         plot_charts([charts[start : start + 3] for start in range(0, len(charts), 3)])
     )

@@ -19,8 +19,7 @@ from clip2latent_kedro.study.engine import PlannedVariant, StoredResult
 from clip2latent_kedro.study.samples import Samples
 from clip2latent_kedro.study.tables import as_columns, format_settings
 
-GAIN_SCORES = ("gained", "kept", "direction", "identity")  # decide a curve
-AREA_RESAMPLES = 400  # of an area, whose every draw is as many hulls as targets
+AREA_RESAMPLES = 1000  # of an area, whose every draw is as many hulls as targets
 SCORE_TITLES = {
     "row": "row",
     "gained": "gained",
@@ -209,26 +208,24 @@ def _area_interval(
     for which the row failed has no area.
     """
 
-    def mean_area(pictures: np.ndarray | None) -> float:
-        areas = []
+    def mean_areas(weights: np.ndarray) -> np.ndarray:
+        areas = np.zeros(len(weights))
         for scores in found.scores.values():
-            drawn = {
-                name: scores[name].reshape(len(scores[name]), -1)[:, pictures]
-                if pictures is not None
-                else scores[name]
-                for name in GAIN_SCORES
-            }
-            gain, leakage = gain_and_leakage(drawn)
-            areas.append(tradeoff_area(gain, leakage, limit=audit.config.max_leakage))
-        return sum(areas) / len(found.records)
+            points = zip(*gain_and_leakage(scores, weights), strict=True)
+            areas += [
+                tradeoff_area(gain, leakage, limit=audit.config.max_leakage)
+                for gain, leakage in points
+            ]
+        return areas / len(found.records)
 
     num = next(iter(found.scores.values()))["kept"][0].size
     random = np.random.default_rng(derive_seed(seed, "bootstrap"))
     draws = min(evaluation.num_resamples, AREA_RESAMPLES)
-    areas = [mean_area(random.integers(num, size=num)) for _ in range(draws)]
+    drawn = random.multinomial(num, np.full(num, 1 / num), size=draws)
     tail = (1 - evaluation.confidence) / 2
-    low, high = np.quantile(areas, [tail, 1 - tail])
-    return Interval(mean_area(None), float(low), float(high))
+    low, high = np.quantile(mean_areas(drawn.astype(np.float64)), [tail, 1 - tail])
+    (mean,) = mean_areas(np.ones((1, num)))
+    return Interval(float(mean), float(low), float(high))
 
 
 def _intervals(

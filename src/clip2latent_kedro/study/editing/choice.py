@@ -36,24 +36,31 @@ class Choice:
 def strength_rule(least_kept: float) -> str:
     """Return how a strength is chosen, for people."""
     return (
-        f"Of the strengths, target by target, the one of the largest gain among those "
-        f"that gain anything and keep {least_kept:.0%} of the other attributes; if "
-        f"there is none, the one of the largest gain less leakage."
+        f"Of the strengths, target by target, the one at which most pictures show what "
+        f"was asked for and are no blends, among those that keep {least_kept:.0%} of "
+        f"the other attributes; if none of these gains anything, the one of the "
+        f"largest gain less leakage."
     )
 
 
-def gain_and_leakage(scores: Samples) -> tuple[np.ndarray, np.ndarray]:
-    """Return both, [num_strengths] each, means over seeds and pictures.
+def gain_and_leakage(
+    scores: Samples, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return both, [..., num_strengths] each, means over seeds and pictures.
 
     By the judge; where there is none, by the held-out encoder and the identity
     features: the cosine with the texts' direction, and 1 - the cosine of identities.
+
+    Args:
+        scores: Of an edit (see `measuring.measure_edit`).
+        weights: Of the pictures (see `average_pictures`).
     """
-    gain = average_pictures(scores, "gained")
+    gain = average_pictures(scores, "gained", weights)
     if np.isnan(gain).all():
-        gain = average_pictures(scores, "direction")
-    kept = average_pictures(scores, "kept")
+        gain = average_pictures(scores, "direction", weights)
+    kept = average_pictures(scores, "kept", weights)
     if np.isnan(kept).all():
-        kept = average_pictures(scores, "identity")
+        kept = average_pictures(scores, "identity", weights)
     return np.nan_to_num(gain).clip(0, 1), (1 - np.nan_to_num(kept)).clip(0, 1)
 
 
@@ -95,6 +102,10 @@ def choose_strength(scores: Samples, least_kept: float) -> int:
     """Return the number of the strength to report (see `strength_rule`)."""
     gain, leakage = gain_and_leakage(scores)
     allowed = np.flatnonzero((leakage <= 1 - least_kept + 1e-9) & (gain > 0))
-    if len(allowed):
-        return int(allowed[np.argmax(gain[allowed])])
-    return int(np.argmax(gain - leakage))
+    if not len(allowed):
+        return int(np.argmax(gain - leakage))
+    clean = scores["gained"] * (1 - scores["blended"])
+    shown = average_pictures({"clean": clean}, "clean")
+    if np.isnan(shown).all():  # no judge, or one that does not say how sure it is
+        shown = gain
+    return int(allowed[np.argmax(shown[allowed])])

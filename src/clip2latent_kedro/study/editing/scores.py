@@ -132,11 +132,25 @@ def score_edits(
     }
 
 
-def average_pictures(scores: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """Return the mean of a score over seeds and pictures, [num_strengths]."""
-    values = scores[name].reshape(len(scores[name]), -1)
-    counts = np.isfinite(values).sum(1)
-    totals = np.nansum(values, axis=1)
-    means = np.full(len(values), np.nan)
+def average_pictures(
+    scores: Mapping[str, np.ndarray], name: str, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the mean of a score over seeds and pictures, [..., num_strengths].
+
+    Args:
+        scores: By name, [num_strengths, num_seeds, n], NaN where one does not apply.
+        name: Which of them.
+        weights: Of the pictures, [..., num_seeds * n]; None for equal ones.
+
+    Returns:
+        NaN where none applies.
+    """
+    values = scores[name].reshape(len(scores[name]), -1).astype(np.float64)
+    if weights is None:
+        weights = np.ones(values.shape[1])
+    applies = np.isfinite(values)
+    totals = weights @ np.where(applies, values, 0).T
+    counts = weights @ applies.T.astype(np.float64)
+    means = np.full(totals.shape, np.nan)
     np.divide(totals, counts, out=means, where=counts > 0)
     return means
