@@ -31,7 +31,7 @@ def test_an_audit_leaves_its_tables_pictures_and_report():
     assert summary.loc["transport", "kept"] == pytest.approx(mean, abs=0.02)
     assert len(summary.loc["transport", "areas"].split()) == 3
     assert (summary["num_pictures"] == TARGETS * 4).all()
-    assert (summary["seconds_one"] > 0).all()
+    assert (summary["edit_seconds"] > 0).all()
 
     differences = pd.read_csv(latest(FOLDER, "differences.csv"))
     assert differences["row"].tolist() == ["class_means"]

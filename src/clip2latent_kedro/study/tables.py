@@ -37,6 +37,12 @@ FORMATS = {
     "num_images": ",.0f",
     "training_seconds": ",.0f",
     "images": ".0f",
+    "num_targets": ".0f",
+    "num_pictures": ",.0f",
+    "edit_seconds": ".2g",
+    "edit_seconds_each": ".2g",
+    "generator_seconds": ".3g",
+    "target_seconds": ".2g",
 }
 ENDS = ("", "_low", "_high")  # of the columns of an interval
 OF_EQUALS = ("fid", "cmmd")  # of `fid_images`, the same number in every row
