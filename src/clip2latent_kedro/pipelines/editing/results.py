@@ -208,7 +208,7 @@ def write_report(
                 SETTINGS_RULE,
                 strength_rule(config.least_kept),
             ],
-            pictures={"gain against leakage": curves, "before and after": strips},
+            pictures={"gain against leakage": curves},
             tables=[
                 format_table(edit_summary, SUMMARY_TITLES),
                 [["score", "meaning"], *meanings],
@@ -229,6 +229,11 @@ def write_report(
             ],
         ),
         PUBLISHED,
+        Section(
+            "Before and after",
+            ["One picture of each target, at the strengths of each curve, from weak."],
+            pictures={"before and after": strips},
+        ),
         Section("Settings that were tried", tables=[_tried_cells(audit, edit_summary)]),
         Section(
             "What this rests on",
