@@ -27,6 +27,7 @@ from kedro.framework.startup import bootstrap_project
 from clip2latent_kedro.editing import EDIT_METHODS, EditMethod, Source
 from clip2latent_kedro.editing.edit import read_targets
 from clip2latent_kedro.editing.models import EditingModels
+from clip2latent_kedro.editing.optimisation import take_latents
 from clip2latent_kedro.generators import synthesise_latents
 from clip2latent_kedro.latents import Latents
 from clip2latent_kedro.methods.models import Models
@@ -51,7 +52,11 @@ def load_models(catalog: Any, parameters: dict[str, Any]) -> EditingModels:
             latent_batch_size=1024,
             image_batch_size=64,
             priors={name: catalog.load(name) for name in names if catalog.exists(name)},
-        )
+        ),
+        identity_encoder=catalog.load("identity_encoder"),
+        directions=catalog.load("directions") or {},
+        channel_relevance=catalog.load("channel_relevance"),
+        mappers=catalog.load("mappers") or {},
     )
 
 
@@ -86,10 +91,10 @@ def take(source: Source, rows: slice | torch.Tensor) -> Source:
 def classify(models: EditingModels, latents: Latents) -> torch.Tensor:
     """Return the judge's values, [n, num_attributes]."""
     judge = models.models.judge
-    labels = [
-        judge.classify(synthesise_latents(models.generator, Latents(w)))
-        for w in latents.w.split(64)
-    ]
+    labels = []
+    for rows in torch.arange(len(latents.w)).split(64):
+        part = take_latents(latents, rows)
+        labels.append(judge.classify(synthesise_latents(models.generator, part)))
     return torch.cat(labels)
 
 
@@ -191,7 +196,7 @@ def main() -> None:
     bootstrap_project(PROJECT)
     with KedroSession.create(PROJECT, env=options.env) as session:
         context = session.load_context()
-        with torch.inference_mode():
+        with torch.no_grad():  # a way that searches turns gradients on
             parameters = context.config_loader["parameters"]
             for row in rows(options, context.catalog, parameters):
                 print(json.dumps(row), flush=True)

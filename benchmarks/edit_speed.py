@@ -120,6 +120,8 @@ def load_models(env: str | None, device: str) -> tuple[EditingModels, list[EditT
             models=models,
             directions=catalog.load("directions") or {},
             channel_relevance=catalog.load("channel_relevance"),
+            identity_encoder=catalog.load("identity_encoder"),
+            mappers=catalog.load("mappers") or {},
         )
     return editing, targets
 

@@ -318,6 +318,38 @@ def test_rows_are_compared_over_the_targets_that_both_have(monkeypatch):
     assert row["gained"] == row["kept"] == 0
 
 
+def test_intervals_are_over_the_w_that_targets_share():
+    """Two targets of the same texts edit one w in another place of their lists."""
+    same = {"neutral": "0 0 0", "attribute": "red", "value": "yes"}
+    other = EditTarget("1 0 0", **same, only={"green": "no"}, name="other")
+    rows = {"all": {"method": "add_red", "green": 0.5, "tried": [{}]}}
+    audit = make_audit(targets={"red": RED, "other": other}, rows=rows)
+    tuning = audit.plan_tuning()
+    choices = audit.choose(tuning, run(tuning))
+    reported = audit.plan_reported(choices)
+    (found,) = gather_found(audit, choices, reported, run(reported))
+    identity = {t: found.scores[t]["identity"][found.chosen[t]] for t in found.scores}
+    of_w = {}
+    for position, seed in enumerate((3, 4)):
+        for target in (RED, other):
+            rows = Originals(audit.models, psi=1.0, seed=seed).choose(target, 20)
+            for row, value in zip(rows, identity[target.name][position], strict=True):
+                of_w.setdefault((seed, int(row)), []).append(value)
+    assert 40 < len(of_w) < 80  # some have both, others one
+    sums = np.array([np.sum(values, dtype=float) for values in of_w.values()])
+    counts = np.array([len(values) for values in of_w.values()])
+    mean = sums.sum() / 80
+    values = found.by_w("identity", ["red", "other"])
+    assert values.mean() == pytest.approx(mean)
+    assert values.mean() == pytest.approx(np.mean(list(identity.values())))
+    residual = sums - mean * counts
+    error = np.sqrt((residual**2).sum() / (len(of_w) - 1) * len(of_w)) / 80
+    assert values.std(ddof=1) / len(values) ** 0.5 == pytest.approx(error)
+    (row,) = summary_rows(audit, [found], make_evaluation(), 0)
+    assert row["identity"] == pytest.approx(mean)
+    assert row["area_low"] <= row["area"] <= row["area_high"]
+
+
 def test_what_cannot_be_seen_and_what_may_change_is_no_blend_and_no_leak():
     models = make_editing_models()
     ruler = make_ruler(models, seed=0)

@@ -76,7 +76,7 @@ def tabulate(
         A row for each row of the audit, target and strength, with the scores of
         `EDIT_SCORES`; a row for each row of the audit, means over the targets at the
         chosen strengths, with areas, seconds and settings; and each row less the
-        baseline, paired by picture.
+        baseline, paired by w.
     """
     found = gather_found(audit, choices, variants, results)
     return (
@@ -192,8 +192,8 @@ def write_report(
         else str(audit.models.identity_encoder.identity),
         pictures=f"{config.num_latents} random w of each target and seed, seeds from "
         f"{seed}, {config.num_seeds} of them; {config.num_tuning} others to choose by",
-        intervals=f"{evaluation.confidence:.0%}, over pictures: bootstrap of areas and "
-        f"of means over the targets, Student's t elsewhere",
+        intervals=f"{evaluation.confidence:.0%}, over random w, which targets share: "
+        f"bootstrap of areas and of means over the targets, Student's t elsewhere",
     )
     chosen = edit_scores[edit_scores["chosen"]]
     meanings = [[SCORE_TITLES[name], text] for name, text in EDIT_SCORES.items()]
@@ -219,7 +219,7 @@ def write_report(
         ),
         Section(
             f"Differences from {config.baseline}",
-            ["At the chosen strengths, paired by picture; each interval is by itself."],
+            ["At the chosen strengths, paired by w; each interval is by itself."],
             tables=[format_table(edit_differences, SCORE_TITLES, sign="+")],
         ),
         Section(

@@ -56,6 +56,8 @@ class Found:
         choice: Which settings, and the areas of all that were tried.
         scores: By target (see `measuring.measure_edit`); those that failed are not in.
         records: By target, all.
+        pictures: Which w are edited, by target, as the scores (see
+            `Audit.find_pictures`).
     """
 
     name: str
@@ -64,22 +66,43 @@ class Found:
     choice: Choice
     scores: Mapping[str, Samples]
     records: Mapping[str, Mapping[str, Any]]
+    pictures: Mapping[str, np.ndarray]
 
-    def by_picture(self, score: str, targets: Sequence[str]) -> np.ndarray:
-        """Return the mean of a score over targets, [num_seeds, n], NaN where none is.
+    def by_w(
+        self, score: str, targets: Sequence[str], num: int | None = None
+    ) -> np.ndarray:
+        """Return a number for each w of the mean of a score over targets, [num_w].
+
+        Most targets edit most of the w, each in another place of its list, so that
+        their pictures are no independent draws; the w are. With s_i the sum of the
+        scores of what is edited of a w, c_i their count and m the mean of all, it is
+
+            m + (s_i - m c_i) / mean(c),
+
+        whose mean is m, and whose spread is that of m as w are drawn anew (the
+        linearised ratio of sums, Cochran 1977, chapter 6).
 
         Args:
-            score: At the chosen strength of each.
+            score: At the chosen strength of each target.
             targets: One or more of those in `scores`.
+            num: Pictures of each seed, the first; None for all.
+
+        Returns:
+            NaN where the score applies to none.
         """
-        values = np.array(
-            [self.scores[one][score][self.chosen[one]] for one in targets], np.float64
-        )  # [num_targets, num_seeds, n]
-        counts = np.isfinite(values).sum(0)
-        totals = np.nansum(values, axis=0)
-        empty = np.full(totals.shape, np.nan)
-        np.divide(totals, counts, out=empty, where=counts > 0)
-        return empty
+        values = np.concatenate(
+            [self.scores[t][score][self.chosen[t]][:, :num].ravel() for t in targets]
+        ).astype(np.float64)
+        pictures = [self.pictures[t][:, :num].ravel() for t in targets]
+        _, w = np.unique(np.concatenate(pictures), return_inverse=True)
+        applies = np.isfinite(values)
+        counts = np.bincount(w, applies)
+        if not applies.any():
+            return np.full(len(counts), np.nan)
+        sums = np.bincount(w, np.where(applies, values, 0))
+        mean = sums.sum() / counts.sum()
+        found: np.ndarray = mean + (sums - mean * counts) / counts.mean()
+        return found
 
 
 def gather_found(
@@ -94,14 +117,19 @@ def gather_found(
         of_row = {
             v.variant.line: results[v.key] for v in variants if v.variant.label == name
         }
+        scores = {t: arrays for t, (arrays, r) in of_row.items() if not r["problem"]}
         found.append(
             Found(
                 name,
                 row.list_strengths(),
                 choices[name].strengths,
                 choices[name],
-                {t: arrays for t, (arrays, r) in of_row.items() if not r["problem"]},
+                scores,
                 {t: record for t, (_, record) in of_row.items()},
+                {
+                    t: audit.find_pictures(t, arrays["kept"].shape[2])
+                    for t, arrays in scores.items()
+                },
             )
         )
     return found
@@ -141,10 +169,7 @@ def summary_rows(
         problems = [r["problem"] for r in one.records.values() if r["problem"]]
         intervals = {}
         if one.scores:
-            flat = {
-                name: one.by_picture(name, list(one.scores)).ravel()
-                for name in EDIT_SCORES
-            }
+            flat = {name: one.by_w(name, list(one.scores)) for name in EDIT_SCORES}
             intervals = _intervals(flat, evaluation, seed)
             intervals = {
                 "area": _area_interval(audit, one, evaluation, seed),
@@ -174,7 +199,7 @@ def summary_rows(
 def difference_rows(
     audit: Audit, found: list[Found], evaluation: EvaluationConfig
 ) -> Iterator[dict[str, Any]]:
-    """Yield each row less the baseline, paired by picture, at the chosen strengths."""
+    """Yield each row less the baseline, paired by w, at the chosen strengths."""
     by_name = {one.name: one for one in found}
     baseline = by_name.get(audit.config.baseline or "")
     if baseline is None:
@@ -186,13 +211,11 @@ def difference_rows(
         if not common:
             continue
         differences = {}
+        num = min(row.pictures[common[0]].shape[1] for row in (one, baseline))
         for score in EDIT_SCORES:
-            ours, theirs = (row.by_picture(score, common) for row in (one, baseline))
-            num = min(ours.shape[1], theirs.shape[1])
+            ours, theirs = (row.by_w(score, common, num) for row in (one, baseline))
             difference = paired_difference(
-                ours[:, :num].ravel(),
-                theirs[:, :num].ravel(),
-                confidence=evaluation.confidence,
+                ours, theirs, confidence=evaluation.confidence
             )
             if difference is not None:
                 differences[score] = difference
@@ -204,21 +227,24 @@ def _area_interval(
 ) -> Interval:
     """Return the area of a row, the mean over all targets, with its interval.
 
-    Pictures are drawn again with replacement, the same ones for each target. A target
+    The w are drawn again with replacement, each with all that is edited of it. A target
     for which the row failed has no area.
     """
 
     def mean_areas(weights: np.ndarray) -> np.ndarray:
         areas = np.zeros(len(weights))
-        for scores in found.scores.values():
-            points = zip(*gain_and_leakage(scores, weights), strict=True)
+        for target, scores in found.scores.items():
+            of_pictures = weights[:, np.searchsorted(every, found.pictures[target])]
+            drawn = of_pictures.reshape(len(weights), -1)
+            points = zip(*gain_and_leakage(scores, drawn), strict=True)
             areas += [
                 tradeoff_area(gain, leakage, limit=audit.config.max_leakage)
                 for gain, leakage in points
             ]
         return areas / len(found.records)
 
-    num = next(iter(found.scores.values()))["kept"][0].size
+    every = np.unique(np.concatenate([p.ravel() for p in found.pictures.values()]))
+    num = len(every)
     random = np.random.default_rng(derive_seed(seed, "bootstrap"))
     draws = min(evaluation.num_resamples, AREA_RESAMPLES)
     drawn = random.multinomial(num, np.full(num, 1 / num), size=draws)

@@ -116,6 +116,26 @@ class Audit:
             for target in self.targets.values()
         ]
 
+    def find_pictures(self, target: str, num: int) -> np.ndarray:
+        """Return which w the reported pictures of a target are of, [num_seeds, num].
+
+        Args:
+            target: Its name.
+            num: Pictures of each seed.
+
+        Returns:
+            One number for each w, the same for all targets that edit it.
+        """
+        seeds = self._seeds()
+        chosen = [
+            self._find_originals(seed).choose(self.targets[target], num).numpy()
+            for seed in seeds
+        ]
+        return np.stack(chosen) * len(seeds) + np.arange(len(seeds))[:, None]
+
+    def _seeds(self) -> list[int]:
+        return list(range(self._seed, self._seed + self.config.num_seeds))
+
     def _plan(
         self, name: str, number: int, target: EditTarget, group: str
     ) -> PlannedVariant:
@@ -124,9 +144,7 @@ class Audit:
         settings = asdict(row.read_settings(f"editing.audit.rows.{name}", tried))
         is_tuning = group == TUNING
         num_latents = self.config.num_tuning if is_tuning else self.config.num_latents
-        seeds = [derive_seed(self._seed, "tuning")]
-        if not is_tuning:
-            seeds = list(range(self._seed, self._seed + self.config.num_seeds))
+        seeds = [derive_seed(self._seed, "tuning")] if is_tuning else self._seeds()
         protocol: dict[str, Any] = {
             "strengths": row.list_strengths(),
             "num_latents": min(num_latents, row.num_latents or num_latents),
@@ -194,10 +212,12 @@ class Audit:
             raise edit
         if self._ruler is None:
             self._ruler = make_ruler(self.models, seed=self._seed)
-        for seed in seeds:
-            if seed not in self._originals:
-                self._originals[seed] = Originals(
-                    self.models, psi=self.config.psi, seed=seed
-                )
-        originals = {seed: self._originals[seed] for seed in seeds}
+        originals = {seed: self._find_originals(seed) for seed in seeds}
         return measure_edit(edit, originals, self.models, self._ruler, **protocol)
+
+    def _find_originals(self, seed: int) -> Originals:
+        if seed not in self._originals:
+            self._originals[seed] = Originals(
+                self.models, psi=self.config.psi, seed=seed
+            )
+        return self._originals[seed]
