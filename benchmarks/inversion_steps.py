@@ -32,6 +32,7 @@ from clip2latent_kedro.editing.inversion.invert import prepare_pictures
 from clip2latent_kedro.editing.inversion.projector import measure_spread, project
 from clip2latent_kedro.editing.inversion.starts import STARTS
 from clip2latent_kedro.editing.models import EditingModels
+from clip2latent_kedro.generators import synthesise_latents
 from clip2latent_kedro.images import uint8_to_image
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.runtime import describe_machine, make_generator
@@ -97,7 +98,7 @@ def follow(
     ):
         paused = time.process_time()
         with torch.no_grad():
-            image = generator.synthesis(latents.w)
+            image = synthesise_latents(generator, latents)
             errors.append(distance.between(image, wanted))
             square = (image - pictures).square().mean(dim=(1, 2, 3))
             pixels.append(square.sqrt() / 2)

@@ -76,8 +76,8 @@ def make_distance(
 def fit_pictures(images: Tensor, side: int) -> Tensor:
     """Return pictures, [n, 3, side, side], of square ones of another size.
 
-    As the projector's own code does, they are resized with a filter that is as wide
-    as a pixel of the smaller picture.
+    The filter is as wide as a pixel of the smaller picture, as in the projector's own
+    code, whose filter is Lanczos'.
     """
     if images.shape[-2:] == (side, side):
         return images
