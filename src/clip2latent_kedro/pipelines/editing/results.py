@@ -138,8 +138,8 @@ def draw_strips(
         results: Of these, all that are stored.
 
     Returns:
-        A line for each target and row of the audit; of the first picture. The
-        reported strength has a mark.
+        A line for each target and row of the audit, of the first picture. It says the
+        reported strength, and its number among those of the row.
     """
     labels: list[str] = []
     lines: list[list[np.ndarray]] = []
@@ -149,7 +149,8 @@ def draw_strips(
             if pictures.size:
                 labels.append(
                     f"{target.replace('_', ' ')}: {one.name.replace('_', ' ')}, "
-                    f"reported: {one.strengths[one.chosen[target]]:g}"
+                    f"reported: no. {one.chosen[target] + 1}, at "
+                    f"{one.strengths[one.chosen[target]]:g}"
                 )
                 lines.append([row[0] for row in pictures])
     if not lines:
@@ -158,7 +159,7 @@ def draw_strips(
     stacked = np.array([lines[k] for k in order])  # [num_lines, 1 + num_strengths, ...]
     columns = {"before": stacked[:, 0]}
     for number in range(1, stacked.shape[1]):
-        columns[f"strength {number}"] = stacked[:, number]
+        columns[f"no. {number}"] = stacked[:, number]
     return plot_grid([labels[k] for k in order], columns)
 
 
