@@ -15,6 +15,7 @@ from editing.mapper_world import (
     store,
     train,
 )
+from kedro.io import DatasetError
 from safetensors.torch import load_file, save_file
 
 from clip2latent_kedro.datasets import MapperFolderDataset, WeightsFolderDataset
@@ -100,6 +101,15 @@ def test_files_of_nothing_are_refused(tmp_path):
     (tmp_path / "text.pt").write_text("no weights")
     with pytest.raises(InputError, match="is no pickle but text"):
         load_mapper(tmp_path / "text.pt")
+
+
+def test_a_mapper_is_exported_for_its_own_text_once_it_is_trained():
+    *_, before, state = train(max_it=6)
+    other = replace(TARGETS["red"], target="0 1 0")
+    with pytest.raises(InputError, match=r"'0 1 0', got one for '1 0 0'\. Run the who"):
+        export_mapper(state, other)
+    with pytest.raises(InputError, match=r"of red .* to step 6, got step 4"):
+        export_mapper(before, TARGETS["red"])
 
 
 # StyleCLIP's own checkpoints.
@@ -205,6 +215,22 @@ def test_a_folder_holds_a_mapper_for_each_target(tmp_path):
     assert list(folder.load()) == ["purple", "red"]
     again = make_mapper(tmp_path / "mappers", seed=1)
     assert folder.load()["red"].identity == again.identity
+
+
+def test_two_mappers_of_one_name_are_refused(tmp_path):
+    store(tmp_path)
+    save_theirs(tmp_path / "red.pt", their_weights(["mapping."]))
+    with pytest.raises(
+        DatasetError, match=r"each name, got red.pt and red.safetensors"
+    ):
+        MapperFolderDataset(filepath=str(tmp_path)).load()
+
+
+def test_a_cut_off_file_of_ours_is_told_as_such(tmp_path):
+    path = store(tmp_path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(InputError, match="must be a whole safetensors file"):
+        load_mapper(path)
 
 
 def test_states_are_read_when_they_are_asked_for(tmp_path):

@@ -124,6 +124,7 @@ def test_what_is_missing_is_named(folder, tmp_path):
     [
         ({"lin2.model.1.weight": torch.ones(1, 2, 1, 1)}, r"lin2.*\[1, 256, 1, 1\]"),
         ({"lin0.model.1.weight": -torch.ones(1, 64, 1, 1)}, "no number below 0"),
+        ({"lin1.model.1.weight": torch.full((1, 128, 1, 1), torch.inf)}, "lin1.*finit"),
         ({"lin4.model.1.weight": None}, r"lin4.*got None. Give lpips/weights/v0.1"),
     ],
 )
@@ -139,6 +140,11 @@ def test_other_networks_are_refused(folder, tmp_path):
     torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "vgg.pth")
     with pytest.raises(InputError, match=r"Missing key features.0.bias. Give torchvis"):
         load_lpips(tmp_path / "vgg.pth", heads)
+    spoilt = make_vgg_tensors()
+    spoilt["features.28.bias"][3] = torch.nan
+    torch.save(spoilt, tmp_path / "nan.pth")
+    with pytest.raises(InputError, match=r"features.28.bias in .* finite .*torchvis"):
+        load_lpips(tmp_path / "nan.pth", heads)
     torch.save({"conv.weight": torch.zeros(3)}, tmp_path / "other.pth")
     with pytest.raises(InputError, match="holds no state dict"):
         load_lpips(tmp_path / "other.pth", heads)

@@ -1,13 +1,21 @@
 """The pipeline `audit` on the portraits, made tiny."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
+import yaml
 from projects import latest, run_pipelines
 
 from clip2latent_kedro.errors import InputError
 
 FOLDER = "data/test/editing"
 TARGETS = 8
+
+
+def read_names():
+    parameters = yaml.safe_load(Path("conf/base/parameters_editing.yml").read_text())
+    return list(parameters["editing"]["targets"])
 
 
 def run(**audit):
@@ -46,6 +54,20 @@ def test_an_audit_leaves_its_tables_pictures_and_report():
         assert said in text
     assert latest(FOLDER, "curves.png").stat().st_size > 1000
     assert latest(FOLDER, "strips.png").stat().st_size > 1000
+    # Nothing to compare with, and no result at all.
+    known_of_none = {"attribute": "sword", "value": "long"}
+    run_pipelines(
+        "test",
+        "audit",
+        editing={
+            "audit": {"only": "transport", "baseline": None},
+            "targets": dict.fromkeys(read_names(), known_of_none),
+        },
+    )
+    assert pd.read_csv(latest(FOLDER, "differences.csv")).empty
+    assert pd.read_csv(latest(FOLDER, "scores.csv")).empty
+    (problem,) = pd.read_csv(latest(FOLDER, "summary.csv"))["problem"]
+    assert "got 'sword'" in problem
     # A row that lacks something cannot be asked for.
     with pytest.raises(InputError, match="Run the pipeline relevance"):
         run(only="global_directions", baseline=None)

@@ -6,6 +6,7 @@ from clip2latent_kedro.datasets.files import Weights, WeightsDataset
 from clip2latent_kedro.datasets.folders import FolderDataset
 from clip2latent_kedro.editing.mapper.files import SUFFIXES, load_mapper
 from clip2latent_kedro.editing.mapper.mapper import StyleMapper
+from clip2latent_kedro.errors import InputError
 
 
 class WeightsFolderDataset(FolderDataset):
@@ -38,4 +39,13 @@ class MapperFolderDataset(WeightsFolderDataset):
             for suffix in SUFFIXES
             for path in self._filepath.glob(f"[!.]*{suffix}")
         ]
-        return {path.stem: load_mapper(path) for path in sorted(paths)}
+        found: dict[str, Path] = {}
+        for path in sorted(paths):
+            if path.stem in found:
+                msg = (
+                    f"{self._filepath} must hold one mapper of each name, got "
+                    f"{found[path.stem].name} and {path.name}. Rename or remove one."
+                )
+                raise InputError(msg)
+            found[path.stem] = path
+        return {name: load_mapper(path) for name, path in found.items()}

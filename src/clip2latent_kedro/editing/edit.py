@@ -1,11 +1,13 @@
 """What an edit is given, and what a way of editing must offer."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from clip2latent_kedro.checked import Checked, read_settings
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import Latents, Source
 from clip2latent_kedro.methods.method import NoSettings
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from clip2latent_kedro.editing.models import EditingModels
 
 __all__ = ["EditMethod", "EditTarget", "Source"]
+
+_NAME = re.compile(r"[\w+-][\w+.-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,16 @@ def read_targets(targets: Mapping[str, Any]) -> dict[str, EditTarget]:
         targets: `params:editing.targets`: settings of an `EditTarget`, or one.
 
     Raises:
-        InputError: If a setting is wrong.
+        InputError: If a name or a setting is wrong.
     """
+    for name in targets:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            msg = (
+                f"A target of editing.targets must be named in letters, digits and _ "
+                f"+ - . alone, at most 100, since files are called so, got "
+                f"{str(name)[:120]!r}. Rename it."
+            )
+            raise InputError(msg)
     read = {
         name: given
         if isinstance(given, EditTarget)
@@ -56,6 +68,14 @@ def read_targets(targets: Mapping[str, Any]) -> dict[str, EditTarget]:
         for name, given in targets.items()
     }
     return {name: replace(target, name=name) for name, target in read.items()}
+
+
+def require_targets(targets: Mapping[str, Any]) -> dict[str, EditTarget]:
+    """Return what `read_targets` does; `InputError` also if there are none."""
+    if not targets:
+        msg = "editing.targets must hold one target or more, got none. Add one."
+        raise InputError(msg)
+    return read_targets(targets)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,8 +31,20 @@ def read_tensors(path: Path, expected: str, *, prefix: str = "") -> dict[str, Te
         prefix: Of those that are wanted; the others are not read.
 
     Raises:
-        InputError: If the file is missing or refused.
+        InputError: If the file is missing or refused, or a number is not finite.
     """
+    tensors = _read_all(path, expected, prefix)
+    for name, tensor in tensors.items():
+        if not bool(tensor.isfinite().all()):
+            msg = (
+                f"{name[:80]} in {path} must hold finite numbers, got others. Give "
+                f"{expected}."
+            )
+            raise InputError(msg)
+    return tensors
+
+
+def _read_all(path: Path, expected: str, prefix: str) -> dict[str, Tensor]:
     if is_safetensors(path):
         stored, _ = read_weights(path, mend=f"Give {expected}.")
         return {k: v.float() for k, v in stored.items() if k.startswith(prefix)}

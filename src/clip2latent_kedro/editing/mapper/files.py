@@ -59,7 +59,22 @@ def export_mapper(
     Args:
         state: The last that `train_mapper` has yielded.
         target: What it was trained for.
+
+    Raises:
+        InputError: If the training is not over, or was for another text.
     """
+    text, max_it = state.settings["text"], state.settings["mapper"]["max_it"]
+    problem = None
+    if text != target.target:
+        problem = f"for the text {target.target!r}, got one for {text!r}"
+    elif state.step < max_it:
+        problem = f"to step {max_it}, got step {state.step}"
+    if problem is not None:
+        msg = (
+            f"The mapper of {target.name or target.target} must be trained {problem}. "
+            f"Run the whole of the pipeline mappers."
+        )
+        raise InputError(msg)
     header = {
         "kind": KIND,
         "shape": state.settings["shape"],
@@ -86,7 +101,8 @@ def load_mapper(path: Path) -> StyleMapper:
     if not path.is_file():
         msg = f"A mapper is expected at {path}, where there is no file. " + _MEND
         raise InputError(msg)
-    return _load_ours(path) if is_safetensors(path) else _load_theirs(path)
+    is_ours = path.suffix == ".safetensors" or is_safetensors(path)
+    return _load_ours(path) if is_ours else _load_theirs(path)
 
 
 def _load_ours(path: Path) -> StyleMapper:

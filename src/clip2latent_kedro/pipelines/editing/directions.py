@@ -21,7 +21,7 @@ from clip2latent_kedro.editing.directions.measuring import (
     tried_strengths,
 )
 from clip2latent_kedro.editing.directions.samples import needs_text, sample_latents
-from clip2latent_kedro.editing.edit import read_targets
+from clip2latent_kedro.editing.edit import read_targets, require_targets
 from clip2latent_kedro.editing.mixing import synthesise_columns
 from clip2latent_kedro.editing.texts import text_direction
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
@@ -64,7 +64,7 @@ def learn_directions_of_targets(
         `learning`, seconds by direction.
     """
     device = pick_device(device)
-    asked = read_targets(targets)
+    asked = require_targets(targets)
     attributes = {} if judge is None else judge.attributes
     by_text = [one for one in asked.values() if needs_text(one, attributes)]
     scorer = data.scorer(encoder).to(device) if by_text else None

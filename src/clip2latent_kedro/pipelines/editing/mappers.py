@@ -13,7 +13,7 @@ from clip2latent_kedro.editing.directions.measuring import (
     find_sources,
     measure_effects,
 )
-from clip2latent_kedro.editing.edit import EditTarget, read_targets
+from clip2latent_kedro.editing.edit import EditTarget, read_targets, require_targets
 from clip2latent_kedro.editing.mapper import (
     MapperConfig,
     MapperTeachers,
@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 StoredStates = Mapping[str, Callable[[], Weights | InputError]]
 
 _STRENGTHS = (0.5, 1.0, 1.5)  # in the picture; the table has the middle one
+_COLUMNS = ["target", "text", "training_seconds", "gained", "kept"]  # at least
 _SHOWN = 2  # pictures of each target
 
 
@@ -66,7 +67,7 @@ def fit_mappers(
         progress: What an earlier run left, read where it is needed.
     """
     teachers = _teachers(models, identity_encoder)
-    chosen = choose_targets(read_targets(targets), config.only)
+    chosen = choose_targets(require_targets(targets), config.only)
     if identity_encoder is None and config.id_weight:
         logger.warning("There is no identity_encoder: mappers go without its loss.")
     stored = {
@@ -93,7 +94,13 @@ def export_mappers(
         config: `params:editing.mapper`.
     """
     exported: dict[str, Weights] = {}
-    for name, target in choose_targets(read_targets(targets), config.only).items():
+    for name, target in choose_targets(require_targets(targets), config.only).items():
+        if name not in states:
+            msg = (
+                f"A trained mapper of {name} is expected in mapper_states, got none. "
+                f"Run the whole of the pipeline mappers."
+            )
+            raise InputError(msg)
         stored = states[name]()
         if isinstance(stored, InputError):
             raise stored
@@ -151,7 +158,7 @@ def measure_mappers(
             moved = [sources[shown] + s * offset[shown] for s in (0, *_STRENGTHS)]
             strips.append(torch.stack(moved))
             labels.append(f"{name}: {mapper.text}")
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=None if rows else _COLUMNS)
     for row in rows:
         logger.info("Mapper of %s: %s.", row["target"], _describe(row))
     if not strips:

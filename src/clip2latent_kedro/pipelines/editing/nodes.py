@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from clip2latent_kedro.editing.directions.direction import Direction
-from clip2latent_kedro.editing.edit import read_targets
+from clip2latent_kedro.editing.edit import require_targets
 from clip2latent_kedro.editing.global_directions.relevance import ChannelRelevance
 from clip2latent_kedro.editing.mapper.mapper import StyleMapper
 from clip2latent_kedro.editing.models import EditingModels
@@ -70,7 +70,7 @@ def plan(
     """
     planned = Audit(
         audit,
-        read_targets(targets),
+        require_targets(targets),
         models,
         seed=seed,
         stored_image_size=evaluation.stored_image_size,

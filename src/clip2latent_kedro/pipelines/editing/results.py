@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 from clip2latent_kedro.pipelines.editing.tables import (
+    CURVE_COLUMNS,
+    DIFFERENCE_COLUMNS,
     SCORE_TITLES,
     SUMMARY_TITLES,
     curve_rows,
@@ -79,10 +81,12 @@ def tabulate(
         baseline, paired by w.
     """
     found = gather_found(audit, choices, variants, results)
+    curves = list(curve_rows(found, evaluation, seed))
+    differences = list(difference_rows(audit, found, evaluation))
     return (
-        pd.DataFrame(curve_rows(found, evaluation, seed)),
+        pd.DataFrame(curves, columns=None if curves else CURVE_COLUMNS),
         pd.DataFrame(summary_rows(audit, found, evaluation, seed)),
-        pd.DataFrame(difference_rows(audit, found, evaluation)),
+        pd.DataFrame(differences, columns=None if differences else DIFFERENCE_COLUMNS),
     )
 
 
@@ -196,7 +200,7 @@ def write_report(
         intervals=f"{evaluation.confidence:.0%}, over random w, which targets share: "
         f"bootstrap of areas and of means over the targets, Student's t elsewhere",
     )
-    chosen = edit_scores[edit_scores["chosen"]]
+    chosen = edit_scores[edit_scores["chosen"].astype(bool)]
     meanings = [[SCORE_TITLES[name], text] for name, text in EDIT_SCORES.items()]
     sections = [
         Section(

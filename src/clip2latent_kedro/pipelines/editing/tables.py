@@ -20,6 +20,9 @@ from clip2latent_kedro.study.samples import Samples
 from clip2latent_kedro.study.tables import as_columns, format_settings
 
 AREA_RESAMPLES = 1000  # of an area, whose every draw is as many hulls as targets
+# Of a table without a row, which cannot be read without columns.
+CURVE_COLUMNS = ["row", "target", "number", "strength", "chosen", "gain", "leakage"]
+DIFFERENCE_COLUMNS = ["row", "num_targets"]
 SCORE_TITLES = {
     "row": "row",
     "gained": "gained",
