@@ -288,3 +288,10 @@ def test_images_may_be_scored_towards_something_else():
     asked = torch.tensor([1.0, 0, 2])
     cosine = functional.cosine_similarity(found.w[0, :, 0], asked[None])
     np.testing.assert_allclose(found.scores[0], cosine, atol=1e-6)
+
+
+def test_w_that_has_no_image_is_told():
+    w = torch.zeros(2, 2, 3)
+    w[1, 0, 0] = float("inf")
+    with pytest.raises(InputError, match="draw finite numbers, got others"):
+        make_model().synthesise(w)

@@ -343,7 +343,15 @@ class TextToImage:
             style_offset: What is added to its styles, [n, num_channels].
 
         Raises:
-            InputError: If styles are moved and the generator has none.
+            InputError: If styles are moved and the generator has none, or w leads so
+                far that there is no image.
         """
         latents = Latents(w, style_offset)
-        return synthesise_latents(self.generator, latents, noise_mode="const")
+        image = synthesise_latents(self.generator, latents, noise_mode="const")
+        if not bool(image.isfinite().all()):
+            msg = (
+                "The generator must draw finite numbers, got others: w is too far from "
+                "those that it knows. Use smaller strengths, guidance or psi."
+            )
+            raise InputError(msg)
+        return image

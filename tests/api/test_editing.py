@@ -124,6 +124,9 @@ def test_rows_are_mixed_before_an_edit():
         ({"mix": 1, "mix_layers": "coarsest"}, "must name coarse, .*got 'coarsest'"),
         ({"mix": 1, "mix_layers": 2}, r"mix_layers must be of 0 to 1, got \[2\]"),
         ({"mix": 1, "mix_layers": []}, r"must name some rows of w, got \[\]"),
+        ({"mix": 1, "mix_layers": 1.0}, r"must name coarse, .*got '1\.0'"),
+        ({"mix": 1, "mix_layers": None}, "must name coarse, .*got 'None'"),
+        ({"mix": 1.5}, r"mix must be a prompt, a whole number or w, got 1\.5"),
         ({"edit": "redde"}, r"got 'redde'\. Did you mean redder"),
         ({"edit": "0 1 0"}, "must say what it starts from"),
         ({"edit": RED, "edit_method": "prio"}, r"edit_method must .* mean prior\?"),
@@ -188,6 +191,10 @@ def test_what_is_neither_picture_nor_w_is_told(tmp_path):
         make_api().edit([])
     with pytest.raises(InputError, match=r"inversion must set .*got 'steps'"):
         make_api().edit(torch.zeros(2, 3), inversion={"steps": 3})
+    with pytest.raises(InputError, match=r"inversion must be a mapping .*got 5"):
+        make_api().edit(torch.zeros(2, 3), inversion=5)
+    with pytest.raises(InputError, match="a picture or a w to edit, got none"):
+        make_api().edit(torch.zeros(0, 2, 3))
 
 
 def test_where_there_is_no_project_pairs_and_vectors_are_left():

@@ -1,6 +1,7 @@
 """The projector, in a world whose every answer is known."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -346,3 +347,15 @@ def test_colour_encoder_is_what_the_prior_is_given():
     one, other = (invert_pictures(x, models, config, seed=0).w for x in (small, large))
     torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
     assert isinstance(models.models.encoder, ColourEncoder)
+
+
+def test_steps_that_diverge_are_told():
+    class Overflowing(ColourGenerator):
+        def synthesis(self, w, *, noise_mode="const"):
+            return super().synthesis(w * w, noise_mode=noise_mode)
+
+    models = replace(make_editing().models, generator=Overflowing())
+    editing = replace(make_editing(), models=models)
+    config = replace(CONFIG, num_steps=8, lr=1e30)
+    with pytest.raises(InputError, match=r"finite images, got others.*inversion\.lr"):
+        invert_pictures([torch.zeros(3, 4, 4)], editing, config, seed=0)

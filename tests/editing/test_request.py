@@ -59,6 +59,10 @@ def edit(asked, *, reader=None, **options):
         (torch.tensor([1.0, 2, 3]), torch.tensor([1.0, 2, 3])),
         (np.array([1.0, 2, 3]), torch.tensor([1.0, 2, 3])),
         (("redder", 0.5), RED / 2),
+        (("redder", np.float32(0.5)), RED / 2),
+        (["redder", ("green", torch.tensor(3))], 2 * RED + 3 * GREEN),
+        ({"target": "0 0 2", "name": "redder"}, torch.tensor([0, 0, 2.0])),
+        ({"name": "redder"}, 2 * RED),
         (["redder", "green"], 2 * RED + GREEN),
         ([("redder", -1), "0 0 2", RED], torch.tensor([0, 0, 2.0])),
         ([("1 0 0", "0 1 0"), ("green", 3)], 4 * GREEN - RED),
@@ -85,7 +89,10 @@ def test_strengths_are_one_or_one_for_each():
     torch.testing.assert_close(edit(asked, strength=3), expected.expand(2, 2, 3))
     found = edit(asked, strength=[1, -2])
     torch.testing.assert_close(found, (RED - 2 * GREEN).expand(2, 2, 3))
-    for strength in ([1], [1, 2, 3], "strong", [1, "2"], float("nan"), True):
+    for given in (np.array([1, -2]), torch.tensor([1.0, -2]), (1, np.int64(-2))):
+        assert torch.equal(edit(asked, strength=given), found)
+    wrong = [[1], [1, 2, 3], "strong", [1, "2"], float("nan"), True, 10**400, 1e39]
+    for strength in wrong:
         with pytest.raises(InputError, match="one for each of the 2 edits, got"):
             edit(asked, strength=strength)
 
@@ -120,7 +127,8 @@ def test_a_vector_asks_for_no_models():
         ({"targte": "green"}, r"got 'targte'\. Did you mean target\?"),
         ({"target": "green", "method": "priro"}, r"one of .*'priro'\. Did you mean p"),
         ({"target": 3}, "target must be a name or a text, got 3"),
-        ({"neutral": "0 1 0"}, r"got ''\.$"),
+        ({"neutral": "0 1 0"}, r"target must be a name or a text, got None"),
+        ({"target": "green", "method": ["prior"]}, r"one of .*, got \['prior'\]"),
     ],
 )
 def test_what_is_not_known_is_named_with_what_is(asked, message):
@@ -131,6 +139,24 @@ def test_what_is_not_known_is_named_with_what_is(asked, message):
 def test_an_unknown_method_is_named_with_the_nearest():
     with pytest.raises(InputError, match=r"edit_method must .*\. Did you mean styles"):
         edit("green", method="style")
+    for method in (5, ["prior"]):
+        with pytest.raises(InputError, match="edit_method must be one of"):
+            edit("green", method=method)
+
+
+def test_a_text_has_no_direction_or_mapper_of_its_own(monkeypatch):
+    monkeypatch.setitem(EDIT_METHODS, "direction", DirectionEdit)
+    with pytest.raises(InputError, match="one that takes texts, got direction for '0"):
+        edit("0 1 0", method="direction")
+    pair = {"target": "0 1 0", "neutral": "1 0 0", "name": "redder"}
+    assert torch.equal(edit(pair, method="direction", strength=1), RED.expand(2, 2, 3))
+
+
+def test_a_long_text_is_no_path():
+    """Of a name this long a file system says neither yes nor no."""
+    asked = "0 1 0" + " 0." * 100
+    with pytest.raises(InputError, match="must say what it starts from"):
+        edit(asked, reader=make_reader(neutral=None))
 
 
 def test_one_text_takes_a_neutral_one():

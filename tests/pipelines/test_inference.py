@@ -301,3 +301,10 @@ def test_an_unknown_edit_stops_the_run(run):
         run(mix=1, mix_layers="crude")
     with pytest.raises(InputError, match="must fit 9 letters"):
         run(mix="1.00000000 0 0", mix_layers=[0])
+
+
+def test_a_stored_w_that_is_mixed_in_is_one(run, tmp_path):
+    path = str(tmp_path / "two.npy")
+    np.save(path, np.zeros((2, 1, 3), np.float32))
+    with pytest.raises(InputError, match=r"mix must be one w, got 2 in .*two\.npy"):
+        run(mix=path, mix_layers=[0])

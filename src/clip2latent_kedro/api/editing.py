@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ from clip2latent_kedro.images import read_image
 from clip2latent_kedro.latents import Latents, Source
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.text_to_image import GeneratedImages, TextToImage
+
+_NOTHING = "There must be a picture or a w to edit, got none."
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,11 @@ class Editor:
         rows = read_rows(layers, generator)
         w = read_w(mix, generator)
         if w is None:
-            is_seed = isinstance(mix, int) and not isinstance(mix, bool)
-            others: list[Any] = [mix] if is_seed else as_queries(mix)
+            is_seed = isinstance(mix, Integral) and not isinstance(mix, bool)
+            if isinstance(mix, Real) and not is_seed:
+                msg = f"mix must be a prompt, a whole number or w, got {mix!r}."
+                raise InputError(msg)
+            others: list[Any] = [int(mix)] if is_seed else as_queries(mix)
             if len(others) != 1:
                 msg = f"mix must be one prompt, one seed or w, got {len(others)}."
                 raise InputError(msg)
@@ -138,10 +144,18 @@ class Editor:
             InputError: If they are neither, or cannot be read or inverted.
         """
         known = [field.name for field in fields(InversionConfig)]
-        if unknown := sorted(set(inversion) - set(known)):
+        if not isinstance(inversion, Mapping):
+            msg = (
+                f"inversion must be a mapping of settings, such as {{'space': 'w+'}}, "
+                f"got {inversion!r:.80}."
+            )
+            raise InputError(msg)
+        if unknown := sorted(map(str, set(inversion) - set(known))):
             msg = f"inversion must set {', '.join(known)}, got {unknown[0]!r}."
             raise InputError(msg)
         latents = self._read_latents(pictures)
+        if latents is not None and not len(latents.w):
+            raise InputError(_NOTHING)
         if latents is None:
             latents = self._invert(pictures, inversion, seed)
         device, offset = self.model.device, latents.style_offset
@@ -210,8 +224,7 @@ class Editor:
         )
         given = list(pictures) if is_list else [pictures]
         if not given:
-            msg = "There must be a picture or a w to edit, got none."
-            raise InputError(msg)
+            raise InputError(_NOTHING)
         images = [read_image(picture) for picture in given]
         config = self.loaded.inversion
         if self.models.perceptual is None:

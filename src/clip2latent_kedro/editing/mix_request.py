@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from clip2latent_kedro.conditioning import Query
@@ -92,9 +93,10 @@ def read_rows(layers: Rows, generator: Generator) -> list[int]:
     Raises:
         InputError: If there is no such group or row.
     """
-    parts = layers.split(",") if isinstance(layers, str) else layers
+    is_list = isinstance(layers, list | tuple | range | np.ndarray)
+    parts = layers if is_list else str(layers).split(",")
     rows: set[int] = set()
-    for part in [parts] if isinstance(parts, int) else parts:
+    for part in parts:  # type: ignore[union-attr]
         word = str(part).strip()
         group = next((name for name in GROUPS if name == word), None)
         if group is not None:

@@ -7,12 +7,14 @@ are a list of these. Each may come with its strength, as `("smile", 2.0)`.
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from clip2latent_kedro.checked import LARGEST
 from clip2latent_kedro.editing import EDIT_METHODS
 from clip2latent_kedro.editing.directions.direction import Direction
 from clip2latent_kedro.editing.directions.files import ENDINGS
@@ -27,6 +29,7 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Generator
 
 DIRECTION, TRANSPORT, MAPPER, PRIOR = "direction", "transport", "mapper", "prior"
+_BY_NAME = (DIRECTION, TRANSPORT, MAPPER)  # what these move by is learned before
 VECTOR_STRENGTH = 1.0
 MOST_NAMES = 10  # of a kind, in a message
 GIVEN = "given"  # the name of a direction or of a mapper that comes without one
@@ -86,11 +89,7 @@ class EditReader:
         Raises:
             InputError: If something is not known; the message says what is.
         """
-        if method is not None and method not in EDIT_METHODS:
-            msg = (
-                f"edit_method must be one of {', '.join(EDIT_METHODS)}, got {method!r}."
-            )
-            raise InputError(msg + _nearest(method, EDIT_METHODS))
+        _check_method(method, "edit_method")
         several = self._split(asked)
         steps = [self._read_one(one, method, num_images) for one in several]
         if strength is None:
@@ -142,7 +141,7 @@ class EditReader:
         if asked in self._names():
             return self._read_name(asked, method or self._names()[asked][0])
         if len(asked.split()) > 1:
-            return self._read_texts(asked, method)
+            return self._read_texts(self._to_target(asked), method)
         raise InputError(self._refuse(asked))
 
     def _read_name(self, name: str, method: str) -> EditStep:
@@ -170,35 +169,45 @@ class EditReader:
             is_text=known is not None,
         )
 
-    def _read_texts(self, asked: str | EditTarget, method: str | None) -> EditStep:
-        if isinstance(asked, EditTarget):
-            return self._prepare(method or PRIOR, asked, is_text=True)
-        if self.neutral is None:
+    def _read_texts(self, asked: EditTarget, method: str | None) -> EditStep:
+        is_learned = method in _BY_NAME and method not in self.settings
+        if is_learned and not asked.name:
             msg = (
-                f"An edit to a text must say what it starts from, got {asked!r} alone. "
-                f"Give a pair, such as ('a person', {asked!r})."
+                f"edit_method must be one that takes texts, got {method} for "
+                f"{asked.target[:80]!r}, of which none has been learned. Leave it out, "
+                f"or give a name."
             )
             raise InputError(msg)
-        target = EditTarget(asked, self.neutral)
-        return self._prepare(method or PRIOR, target, is_text=True)
+        return self._prepare(method or PRIOR, asked, is_text=True)
+
+    def _to_target(self, text: str, name: str = "") -> EditTarget:
+        """Return the edit from the neutral text to one."""
+        if self.neutral is None:
+            msg = (
+                f"An edit to a text must say what it starts from, got {text!r} alone. "
+                f"Give a pair, such as ('a person', {text!r})."
+            )
+            raise InputError(msg)
+        return EditTarget(text, self.neutral, name=name)
 
     def _read_mapping(self, asked: Mapping[str, Any], method: str | None) -> EditStep:
         if unknown := [str(key) for key in asked if key not in _FIELDS]:
             msg = f"An edit has {', '.join(_FIELDS)}, got {unknown[0]!r}."
             raise InputError(msg + _nearest(unknown[0], _FIELDS))
         target, neutral, own = map(asked.get, ("target", "neutral", "method"))
-        own = method or own
-        if own is not None and own not in EDIT_METHODS:
-            msg = f"An edit's method must be one of {', '.join(EDIT_METHODS)}, got "
-            raise InputError(f"{msg}{own!r}.{_nearest(str(own), EDIT_METHODS)}")
-        if neutral is not None and isinstance(target, str):
-            name = str(asked.get("name") or "")
-            step = self._read_texts(EditTarget(target, neutral, name=name), own)
-        elif isinstance(target, str) or target is None:
-            step = self._read_string(str(asked.get("name") or target or ""), own)
-        else:
+        own, name = method or own, str(asked.get("name") or "")
+        _check_method(own, "An edit's method")
+        if not isinstance(target, str) and (target is not None or not name):
             msg = f"An edit's target must be a name or a text, got {target!r}."
             raise InputError(msg)
+        if target is None:
+            step = self._read_string(name, own)
+        elif neutral is not None:
+            step = self._read_texts(EditTarget(target, neutral, name=name), own)
+        elif len(target.split()) > 1 and target not in self._names():
+            step = self._read_texts(self._to_target(target, name), own)
+        else:
+            step = self._read_string(target, own)
         strength = asked.get("strength")
         if strength is None:
             return step
@@ -302,24 +311,34 @@ def _is_file(asked: Any) -> bool:
     if not isinstance(asked, str):
         return False
     path = Path(asked)
-    return path.suffix in ENDINGS or (bool(path.suffix) and path.is_file())
+    try:
+        return path.suffix in ENDINGS or (bool(path.suffix) and path.is_file())
+    except OSError:  # a text that is too long for a path
+        return False
 
 
 def _has_strength(asked: Sequence[Any]) -> bool:
-    is_number = len(asked) == 2 and isinstance(asked[1], int | float)
-    return is_number and not isinstance(asked[0], int | float)
+    return len(asked) == 2 and _is_number(asked[1]) and not _is_number(asked[0])
+
+
+def _is_number(given: Any) -> bool:
+    """Return whether it is a number of Python, NumPy or torch."""
+    is_array = isinstance(given, Tensor | np.ndarray)
+    return given.ndim == 0 if is_array else isinstance(given, Real)
 
 
 def _read_strengths(strength: Any, num_edits: int) -> list[float]:
     """Return one strength for each edit.
 
     Raises:
-        InputError: If they are no finite numbers, or not as many.
+        InputError: If they are no numbers of 32 bits, or not as many.
     """
-    is_one = isinstance(strength, int | float) and not isinstance(strength, bool)
-    given = [strength] * num_edits if is_one else strength
+    if isinstance(strength, Tensor | np.ndarray | np.generic):
+        strength = strength.tolist()
+    given = [strength] * num_edits if isinstance(strength, Real) else strength
     is_list = isinstance(given, list | tuple) and all(
-        isinstance(one, int | float) and np.isfinite(one) for one in given
+        _is_number(one) and not isinstance(one, bool) and abs(one) <= LARGEST[float]
+        for one in given
     )
     if not is_list or len(given) != num_edits:
         msg = (
@@ -328,6 +347,17 @@ def _read_strengths(strength: Any, num_edits: int) -> list[float]:
         )
         raise InputError(msg)
     return [float(one) for one in given]
+
+
+def _check_method(method: Any, what: str) -> None:
+    """Check that a way of editing is known; None is the name's own.
+
+    Raises:
+        InputError: If it is not.
+    """
+    if method is not None and method not in list(EDIT_METHODS):
+        msg = f"{what} must be one of {', '.join(EDIT_METHODS)}, got {method!r}."
+        raise InputError(msg + _nearest(str(method), EDIT_METHODS))
 
 
 def _nearest(word: str, known: Any) -> str:

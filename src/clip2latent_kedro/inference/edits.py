@@ -19,6 +19,7 @@ from clip2latent_kedro.editing.mix_request import MixedIn, draw_mixed_in, read_r
 from clip2latent_kedro.editing.models import EditingModels
 from clip2latent_kedro.editing.prepared import EditStep, PreparedEdit
 from clip2latent_kedro.editing.request import EditReader
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import is_picture, read_image
 from clip2latent_kedro.inference.config import InferenceConfig, is_stored_w
 from clip2latent_kedro.inference.pictures import read_query
@@ -129,7 +130,7 @@ class PictureEdits:
         mix = self.mix
         assert mix is not None
         if isinstance(mix, str) and is_stored_w(mix):
-            return read_latents(mix, self.model.generator).w[:1]
+            return read_latents(mix, self.model.generator).w
         negative = None if self.negative is None else [read_query(self.negative)]
         return draw_mixed_in(
             self.model,
@@ -180,7 +181,10 @@ def read_edits(
         if isinstance(config.mix, str) and not is_stored_w(config.mix):
             embed_queries(model.encoder, [read_query(config.mix)], model.device)
         elif isinstance(config.mix, str):
-            read_latents(config.mix, model.generator)
+            number = len(read_latents(config.mix, model.generator).w)
+            if number != 1:
+                msg = f"mix must be one w, got {number} in {config.mix}. Store one."
+                raise InputError(msg)
     return PictureEdits(
         model,
         models,

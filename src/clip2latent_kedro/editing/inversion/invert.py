@@ -16,6 +16,7 @@ from clip2latent_kedro.editing.inversion.projector import (
 from clip2latent_kedro.editing.inversion.starts import STARTS
 from clip2latent_kedro.editing.models import EditingModels
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.generators import synthesise_latents
 from clip2latent_kedro.latents import Latents
 from clip2latent_kedro.progress import progress_bar
 
@@ -46,7 +47,8 @@ def invert_pictures(
 
     Raises:
         UnavailableError: If the domain lacks something that the settings ask for.
-        InputError: If a picture is none, or the settings do not suit the models.
+        InputError: If a picture is none, or the settings do not suit the models, or
+            lead to latents that have no image.
     """
     pictures = prepare_pictures(images, models)
     distance = make_distance(models.perceptual, config)
@@ -77,8 +79,21 @@ def invert_pictures(
                 if step:
                     advance()
                 if step == config.num_steps:
+                    _check_image(models, latents)
                     found.append(latents)
     return join_latents(found)
+
+
+@torch.no_grad()
+def _check_image(models: EditingModels, latents: Latents) -> None:
+    """Check that what has been found can be drawn, as it cannot where steps diverge."""
+    image = synthesise_latents(models.generator, latents)
+    if not bool(image.isfinite().all()):
+        msg = (
+            "The inversion of pictures must end at finite images, got others. Use a "
+            "smaller editing.inversion.lr."
+        )
+        raise InputError(msg)
 
 
 def prepare_pictures(
