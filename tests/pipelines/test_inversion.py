@@ -161,7 +161,7 @@ def test_a_killed_run_goes_on(run, faces, tmp_path):
         )
 
     class Failing(ColourGenerator):
-        left = 2 * 151  # of two batches of two, synthesis for the errors included
+        left = 2 * 152  # of two batches of two, with the check and the errors of each
 
         def synthesis(self, w, *, noise_mode="const"):
             if len(w) > 1 or w.requires_grad:
