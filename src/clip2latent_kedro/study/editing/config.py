@@ -115,10 +115,10 @@ class AuditConfig(Checked):
         known = f"names of rows, of {', '.join(rows)}, or null"
         yield self.chosen_names <= rows.keys(), "only", known
         counts = {name: len(row.tried) for name, row in rows.items()}
-        equal = f"as many `tried` in each row, got {counts}"
+        equal = f"rows with as many `tried` each, which have {counts}"
         yield len(set(counts.values())) <= 1, "rows", equal
         counts = {name: len(row.list_strengths()) for name, row in rows.items()}
-        equal = f"as many strengths in each row, got {counts}"
+        equal = f"rows with as many strengths each, which have {counts}"
         yield len(set(counts.values())) <= 1, "rows", equal
 
     @property
