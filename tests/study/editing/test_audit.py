@@ -233,9 +233,9 @@ MUCH = {"method": "add_red", "tried": [{"red": "much"}]}
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rows": {"a": {"method": "add_red"}, "b": TWO}}, "with as many `tried` each"),
+        ({"rows": {"a": {"method": "add_red"}, "b": TWO}}, "as many `tried`"),
         ({"rows": {"a": {**TWO, "strengths": [2.0, 1.0]}}}, "rising"),
-        ({"rows": {"a": {**TWO, "strengths": [1.0]}, "b": TWO}}, "with as many strengths"),
+        ({"rows": {"a": {**TWO, "strengths": [1.0]}, "b": TWO}}, "as many strengths"),
         ({"rows": {"a": {"method": "add_blue"}}}, "method must be one of"),
         ({"rows": {"a": {"method": "add_red", "reds": 2}}}, "reds is not a parameter"),
         ({"rows": {"a": MUCH}}, "red must be a number"),
