@@ -53,6 +53,7 @@ def test_an_audit_leaves_its_tables_pictures_and_report():
         assert said in page
         assert said in text
     assert latest(FOLDER, "curves.png").stat().st_size > 1000
+    assert latest(FOLDER, "samples.png").stat().st_size > 1000
     assert latest(FOLDER, "strips.png").stat().st_size > 1000
     # Nothing to compare with, and no result at all.
     known_of_none = {"attribute": "sword", "value": "long"}

@@ -88,7 +88,7 @@ def create_audit_pipeline() -> Pipeline:
         wire(plot_curves, "edit_curves", name="plot_edit_curves", **audit),
         wire(
             draw_strips,
-            "edit_strips",
+            ["edit_samples", "edit_strips"],
             name="draw_edit_strips",
             **audit,
             **choices,
@@ -99,6 +99,7 @@ def create_audit_pipeline() -> Pipeline:
             ["edit_report", "edit_table"],
             name="write_edit_report",
             curves="edit_curves",
+            samples="edit_samples",
             strips="edit_strips",
             **audit,
         ),

@@ -11,6 +11,7 @@ from clip2latent_kedro.pipelines.editing.tables import (
     DIFFERENCE_COLUMNS,
     SCORE_TITLES,
     SUMMARY_TITLES,
+    Found,
     curve_rows,
     difference_rows,
     gather_found,
@@ -132,8 +133,8 @@ def draw_strips(
     choices: dict[str, Choice],
     variants: list[PlannedVariant],
     results: Mapping[str, StoredResult],
-) -> np.ndarray:
-    """Return pictures before and after at all strengths, uint8 [h, w, 3].
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return pictures before and after, as two pictures, uint8 [h, w, 3].
 
     Args:
         audit: What `plan` returned.
@@ -142,12 +143,14 @@ def draw_strips(
         results: Of these, all that are stored.
 
     Returns:
-        A line for each target and row of the audit, of the first picture. It says the
-        reported strength, and its number among those of the row.
+        Targets x rows of the audit at the reported strength, of the first picture,
+        white where a row failed. And a line for each target and row with all
+        strengths, which says the reported one and its number among those of the row.
     """
     labels: list[str] = []
     lines: list[list[np.ndarray]] = []
-    for one in gather_found(audit, choices, variants, results):
+    found = gather_found(audit, choices, variants, results)
+    for one in found:
         for target, arrays in one.scores.items():
             pictures = arrays["pictures"]
             if pictures.size:
@@ -158,13 +161,29 @@ def draw_strips(
                 )
                 lines.append([row[0] for row in pictures])
     if not lines:
-        return np.full((1, 1, 3), 255, np.uint8)
+        nothing = np.full((1, 1, 3), 255, np.uint8)
+        return nothing, nothing
     order = sorted(range(len(lines)), key=lambda k: labels[k].partition(":")[0])
     stacked = np.array([lines[k] for k in order])  # [num_lines, 1 + num_strengths, ...]
     columns = {"before": stacked[:, 0]}
     for number in range(1, stacked.shape[1]):
         columns[f"no. {number}"] = stacked[:, number]
-    return plot_grid([labels[k] for k in order], columns)
+    strips = plot_grid([labels[k] for k in order], columns)
+    return _draw_reported(audit, found, np.full_like(stacked[0, 0], 255)), strips
+
+
+def _draw_reported(audit: Audit, found: list[Found], blank: np.ndarray) -> np.ndarray:
+    columns = {"before": np.array([blank] * len(audit.targets))}
+    for one in found:
+        column = np.array([blank] * len(audit.targets))
+        for number, target in enumerate(audit.targets):
+            pictures = one.scores.get(target, {}).get("pictures", np.empty(0))
+            if pictures.size:
+                columns["before"][number] = pictures[0, 0]
+                column[number] = pictures[1 + one.chosen[target], 0]
+        columns[one.name] = column
+    texts = [target.target for target in audit.targets.values()]
+    return plot_grid(texts, columns)
 
 
 def write_report(
@@ -173,9 +192,9 @@ def write_report(
     edit_differences: pd.DataFrame,
     edit_scores: pd.DataFrame,
     curves: np.ndarray,
+    samples: np.ndarray,
     strips: np.ndarray,
     evaluation: EvaluationConfig,
-    seed: int,
 ) -> tuple[str, str]:
     """Return the report as HTML, and without pictures in Markdown.
 
@@ -185,9 +204,9 @@ def write_report(
         edit_differences: Likewise.
         edit_scores: Likewise.
         curves: What `plot_curves` returned.
-        strips: What `draw_strips` returned.
+        samples: What `draw_strips` returned.
+        strips: Likewise.
         evaluation: Gives the settings of intervals.
-        seed: Seed of the run.
     """
     config = audit.config
     facts = describe_origin(
@@ -196,7 +215,8 @@ def write_report(
         if audit.models.identity_encoder is None
         else str(audit.models.identity_encoder.identity),
         pictures=f"{config.num_latents} random w of each target and seed, seeds from "
-        f"{seed}, {config.num_seeds} of them; {config.num_tuning} others to choose by",
+        f"{audit.seed}, {config.num_seeds} of them; {config.num_tuning} others to choose "
+        "by",
         intervals=f"{evaluation.confidence:.0%}, over random w, which targets share: "
         f"bootstrap of areas and of means over the targets, Student's t elsewhere",
     )
@@ -213,7 +233,10 @@ def write_report(
                 SETTINGS_RULE,
                 strength_rule(config.least_kept),
             ],
-            pictures={"gain against leakage": curves},
+            pictures={
+                "gain against leakage": curves,
+                "before and after, at the reported strengths": samples,
+            },
             tables=[
                 format_table(edit_summary, SUMMARY_TITLES),
                 [["score", "meaning"], *meanings],

@@ -56,7 +56,7 @@ class Audit:
             InputError: If none is left, or one that `only` names lacks something.
         """
         self.config, self.targets, self.models = config, targets, models
-        self._seed, self._stored_image_size = seed, stored_image_size
+        self.seed, self._stored_image_size = seed, stored_image_size
         self._ruler: Ruler | None = None
         self._originals: dict[int, Originals] = {}
         self.rows: dict[str, EditRow] = {}
@@ -134,7 +134,7 @@ class Audit:
         return np.stack(chosen) * len(seeds) + np.arange(len(seeds))[:, None]
 
     def _seeds(self) -> list[int]:
-        return list(range(self._seed, self._seed + self.config.num_seeds))
+        return list(range(self.seed, self.seed + self.config.num_seeds))
 
     def _plan(
         self, name: str, number: int, target: EditTarget, group: str
@@ -144,7 +144,7 @@ class Audit:
         settings = asdict(row.read_settings(f"editing.audit.rows.{name}", tried))
         is_tuning = group == TUNING
         num_latents = self.config.num_tuning if is_tuning else self.config.num_latents
-        seeds = [derive_seed(self._seed, "tuning")] if is_tuning else self._seeds()
+        seeds = [derive_seed(self.seed, "tuning")] if is_tuning else self._seeds()
         protocol: dict[str, Any] = {
             "strengths": row.list_strengths(),
             "num_latents": min(num_latents, row.num_latents or num_latents),
@@ -211,7 +211,7 @@ class Audit:
         if isinstance(edit, InputError):
             raise edit
         if self._ruler is None:
-            self._ruler = make_ruler(self.models, seed=self._seed)
+            self._ruler = make_ruler(self.models, seed=self.seed)
         originals = {seed: self._find_originals(seed) for seed in seeds}
         return measure_edit(edit, originals, self.models, self._ruler, **protocol)
 
