@@ -143,8 +143,8 @@ def draw_strips(
         results: Of these, all that are stored.
 
     Returns:
-        Targets x rows of the audit at the reported strength, of the first picture,
-        white where a row failed. And a line for each target and row with all
+        Targets x rows of the audit at the reported strength, each target of another
+        picture, white where a row failed. And a line for each target and row with all
         strengths, which says the reported one and its number among those of the row.
     """
     labels: list[str] = []
@@ -179,8 +179,9 @@ def _draw_reported(audit: Audit, found: list[Found], blank: np.ndarray) -> np.nd
         for number, target in enumerate(audit.targets):
             pictures = one.scores.get(target, {}).get("pictures", np.empty(0))
             if pictures.size:
-                columns["before"][number] = pictures[0, 0]
-                column[number] = pictures[1 + one.chosen[target], 0]
+                shown = number % pictures.shape[1]  # not the same person throughout
+                columns["before"][number] = pictures[0, shown]
+                column[number] = pictures[1 + one.chosen[target], shown]
         columns[one.name] = column
     texts = [target.target for target in audit.targets.values()]
     return plot_grid(texts, columns)
@@ -214,9 +215,9 @@ def write_report(
         identity="none"
         if audit.models.identity_encoder is None
         else str(audit.models.identity_encoder.identity),
-        pictures=f"{config.num_latents} random w of each target and seed, seeds from "
-        f"{audit.seed}, {config.num_seeds} of them; {config.num_tuning} others to choose "
-        "by",
+        pictures=f"{config.num_latents} random w of each target and seed, "
+        f"{config.num_seeds} seeds from {audit.seed}; {config.num_tuning} others to "
+        f"choose by",
         intervals=f"{evaluation.confidence:.0%}, over random w, which targets share: "
         f"bootstrap of areas and of means over the targets, Student's t elsewhere",
     )
