@@ -95,7 +95,10 @@ def test_device_cuda_without_one(kedro_run, monkeypatch):
         ("--from-inputs=nope", "Pipeline does not contain datasets named ['nope']"),
         ("--to-outputs=nope", "Pipeline does not contain datasets named ['nope']"),
         ("--namespaces=nope", "does not contain nodes with the following namespaces"),
-        ("--pipeline=nope", "pipeline must be one of __default__, ablation, baselines"),
+        (
+            "--pipeline=nope",
+            "pipeline must be one of __default__, ablation, audit, baselines",
+        ),
         ("--pipelines=training,nope", "got 'nope'."),
         ("--env=nope", "env must be one of"),
         (

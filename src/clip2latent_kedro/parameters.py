@@ -149,7 +149,8 @@ def check_parameters(tree: Mapping[str, Any]) -> None:
     """
     for name, advice in GONE.items():
         group, _, setting = name.partition(".")
-        if setting in tree.get(group, {}):
+        written = tree.get(group)
+        if isinstance(written, Mapping) and setting in written:
             raise InputError(f"{name} is not a parameter any more. {advice}")
     parameters = read_settings(Parameters, tree)
     groups = read_groups(parameters.sampling, parameters.baselines.optimisation)

@@ -2,12 +2,22 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from clip2latent_kedro.checked import Checked, PositiveInt, Rule
+from annotated_types import Interval
+
+from clip2latent_kedro.checked import (
+    LARGEST,
+    Checked,
+    NonNegativeInt,
+    PositiveInt,
+    Rule,
+    Seed,
+)
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.methods.models import PriorName
 
+Strength = Annotated[float, Interval(ge=-LARGEST[float], le=LARGEST[float])]
 LATENT_ENDINGS = (".npy", ".npz", ".pt", ".pth", ".safetensors")
 
 
@@ -46,10 +56,10 @@ class InferenceConfig(Checked):
     prior: PriorName
     start: Literal["variation", "inversion"] = "variation"
     edit: str | list[Any] | dict[str, Any] | None = None
-    edit_strength: float | list[float] | None = None
+    edit_strength: Strength | list[Strength] | None = None
     edit_method: str | None = None
-    mix: str | int | None = None
-    mix_layers: str | int | list[Any] = "fine"
+    mix: str | Seed | None = None
+    mix_layers: str | NonNegativeInt | list[Any] = "fine"
 
     def rules(self) -> Iterator[Rule]:
         """Yield that a strength belongs to an edit."""
