@@ -239,6 +239,7 @@ MUCH = {"method": "add_red", "tried": [{"red": "much"}]}
         ({"rows": {"a": {"method": "add_blue"}}}, "method must be one of"),
         ({"rows": {"a": {"method": "add_red", "reds": 2}}}, "reds is not a parameter"),
         ({"rows": {"a": MUCH}}, "red must be a number"),
+        ({"rows": {"a": {**TWO, "strenghts": [1]}}}, r"mean .*rows\.a\.strengths\?"),
         ({"rows": {"a": 3}}, "must be a group of parameters"),
         ({"only": "cleen"}, "only must be names of rows"),
         ({"baseline": "none"}, "baseline must be one of the rows"),

@@ -1,7 +1,8 @@
 """What the audit compares, and on how many pictures: `params:editing.audit`."""
 
+import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
 
 from annotated_types import Interval
@@ -54,6 +55,10 @@ class EditRow(Checked):
     def list_strengths(self) -> list[float]:
         """Return the strengths of its curve."""
         return self.strengths or list(EDIT_METHODS[self.method].strengths)
+
+    def list_names(self) -> list[str]:
+        """Return the names of the method's settings."""
+        return [field.name for field in fields(EDIT_METHODS[self.method].Settings)]
 
     def read_settings(self, where: str, tried: Mapping[str, Any]) -> Any:
         """Return an instance of the method's `Settings`.
@@ -151,7 +156,19 @@ def read_edit_rows(written: Mapping[str, object]) -> dict[str, EditRow]:
         check_types(EditRow, own, where)
         settings = {part: value for part, value in one.items() if part not in of_row}
         row = read_settings(EditRow, {**own, "settings": settings}, where)
+        _check_names(where, one, {*of_row, *row.list_names()})
         for tried in row.tried:
             row.read_settings(where, tried)
         rows[name] = row
     return rows
+
+
+def _check_names(where: str, written: Mapping[str, object], known: set[str]) -> None:
+    """Raise `InputError` for a name that neither a row nor its method has."""
+    for name in written:
+        if name not in known:
+            nearest = difflib.get_close_matches(str(name), sorted(known), n=1)
+            advice = [f"Did you mean {where}.{one}?" for one in nearest]
+            known_names = f"Known are {', '.join(sorted(known))}."
+            msg = f"{where}.{name} is not a parameter. {(*advice, known_names)[0]}"
+            raise InputError(msg)
