@@ -9,6 +9,7 @@ from world import ColourEncoder
 from clip2latent_kedro.editing import EditTarget
 from clip2latent_kedro.editing.given_vector import GivenVector
 from clip2latent_kedro.editing.prepared import EditStep, PreparedEdit
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import Latents, Source, synthesise_latents
 
 W = torch.arange(12.0).view(2, 2, 3)
@@ -52,6 +53,16 @@ def test_texts_move_what_images_are_scored_by():
     assert PreparedEdit(steps[1:]).toward(ColourEncoder()) is None
     unasked = EditStep(prepare(), 3.0)
     assert PreparedEdit([unasked]).toward(ColourEncoder()) is None
+
+
+class PicturesAlone(ColourEncoder):
+    def encode_text(self, texts):
+        raise InputError("There is no text here.")
+
+
+def test_texts_of_a_name_do_not_count_where_the_encoder_has_none():
+    named = EditStep(prepare(), 3.0, is_text=True)
+    assert PreparedEdit([named]).toward(PicturesAlone()) is None
 
 
 def test_edits_say_all_that_they_depend_on():

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from clip2latent_kedro.editing.edit import EditMethod
+from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder
 from clip2latent_kedro.latents import Latents, Source
 
@@ -96,17 +97,21 @@ class PreparedEdit:
         """Return where the texts lead in the encoder's space, [clip_dim].
 
         It is the sum of unit(target) - unit(neutral), and of a negative strength the
-        opposite. An image is scored by its prompt and this together.
+        opposite. An image is scored by its prompt and this together. Texts that the
+        encoder does not know do not count: what is edited by them it has refused.
 
         Returns:
-            None if no text was asked for.
+            None if no text was asked for, or none is known.
         """
         total: Tensor | None = None
         for step in self.steps:
             if not step.is_text or not isinstance(step.edit, EditMethod):
                 continue
             asked = step.edit.target
-            texts = encoder.encode_text([asked.target, asked.neutral])
+            try:
+                texts = encoder.encode_text([asked.target, asked.neutral])
+            except InputError:
+                continue
             target, neutral = functional.normalize(texts.float(), dim=-1)
             sign = (step.strength > 0) - (step.strength < 0)
             moved = sign * (target - neutral)
