@@ -111,7 +111,7 @@ class TransportEdit(DirectionEdit):
     """w + strength * P (mean - w): to where the pictures of a target lie."""
 
     Settings: ClassVar[type] = TransportSettings
-    strengths: ClassVar[Sequence[float]] = (0.25, 0.5, 0.75, 1.0, 1.25)
+    strengths: ClassVar[Sequence[float]] = (0.5, 0.75, 1.0, 1.25, 1.5)
 
 
 def find_direction(directions: Mapping[str, Direction], name: str) -> Direction:
