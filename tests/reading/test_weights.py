@@ -12,8 +12,8 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators.decoders import load_vae
 from clip2latent_kedro.generators.files import cached_stylegan
 from clip2latent_kedro.generators.safetensors_files import read_network
-from clip2latent_kedro.generators.state_dicts import read_state_dict
 from clip2latent_kedro.reading import load_network, parse_weights, read_weights
+from clip2latent_kedro.reading.state_dicts import read_state_dict
 from clip2latent_kedro.worlds.portraits.judge import load_judge
 
 

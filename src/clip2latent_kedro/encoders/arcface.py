@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from clip2latent_kedro.encoders.state_dicts import fit_weights, read_tensors
 from clip2latent_kedro.errors import InputError, MissingError
 from clip2latent_kedro.files import hash_file
 from clip2latent_kedro.interfaces import Identity
+from clip2latent_kedro.reading.state_dicts import fit_network, read_state_dict
 
 _STAGES = ((64, 3), (128, 4), (256, 14), (512, 3))  # channels, blocks
 _REDUCTION = 16  # of the channels that a block's attention passes through
@@ -165,5 +165,6 @@ def load_arcface(path: Path | None, options: Mapping[str, Any]) -> ArcFace:
     if path is None or not path.is_file():
         msg = f"{_EXPECTED}, is expected at {path}, where there is no file. Put it."
         raise MissingError(msg)
-    network = fit_weights(IrSe50, read_tensors(path, _EXPECTED), path, _EXPECTED)
+    tensors, _ = read_state_dict(path, expected=_EXPECTED)
+    network = fit_network(IrSe50, tensors, path, "IR-SE50", mend=f"Give {_EXPECTED}.")
     return ArcFace(network, Identity("arcface/ir_se50", hash_file(path)))

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from clip2latent_kedro.checked import Checked, read_settings
-from clip2latent_kedro.encoders.state_dicts import fit_weights, read_tensors
 from clip2latent_kedro.errors import InputError, MissingError
 from clip2latent_kedro.files import hash_file
 from clip2latent_kedro.interfaces import Identity
+from clip2latent_kedro.reading.state_dicts import fit_network, read_state_dict
 
 # Convolutions of each part of VGG16, by their numbers in torchvision's `features`, and
 # their channels. A part begins with max pooling, but for the first.
@@ -147,8 +147,10 @@ def load_lpips(path: Path | None, options: Mapping[str, Any]) -> Lpips:
             msg = f"{expected} is expected at {file}, where there is no file. Put it."
             raise MissingError(msg)
     assert path is not None
-    tensors = read_tensors(path, _EXPECTED_NETWORK, prefix="features.")
-    network = fit_weights(VggFeatures, tensors, path, _EXPECTED_NETWORK)
+    tensors, _ = read_state_dict(path, prefix="features.", expected=_EXPECTED_NETWORK)
+    network = fit_network(
+        VggFeatures, tensors, path, "VGG16", mend=f"Give {_EXPECTED_NETWORK}."
+    )
     weights = _read_heads(heads)
     parts = hash_file(path) + hash_file(heads)
     digest = hashlib.sha256(parts.encode()).hexdigest()
@@ -157,7 +159,7 @@ def load_lpips(path: Path | None, options: Mapping[str, Any]) -> Lpips:
 
 def _read_heads(path: Path) -> list[Tensor]:
     """Return the weight of each channel, a part after another, [channels] each."""
-    tensors = read_tensors(path, _EXPECTED_HEADS)
+    tensors, _ = read_state_dict(path, expected=_EXPECTED_HEADS)
     names = {f"lin{part}.model.1.weight": n for part, (_, n) in enumerate(_PARTS)}
     for name, channels in names.items():
         found = tensors.get(name)

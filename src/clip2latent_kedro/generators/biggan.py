@@ -29,9 +29,9 @@ from clip2latent_kedro.generators.biggan_layers import (
     BigGanConfig,
     BlockConfig,
 )
-from clip2latent_kedro.generators.state_dicts import read_state_dict
 from clip2latent_kedro.interfaces import Identity, NoiseMode
 from clip2latent_kedro.reading import MISSHAPEN, first_line, load_network, read_json
+from clip2latent_kedro.reading.state_dicts import read_state_dict
 
 _NOISE_LIMIT = 2.0  # BigGAN's noise is normal, cut off there
 _EPS = 1e-4

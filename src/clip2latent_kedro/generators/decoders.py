@@ -19,10 +19,6 @@ from clip2latent_kedro.checked import Checked, read_settings
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.files import hash_file
 from clip2latent_kedro.generators.adapters import DecoderGenerator
-from clip2latent_kedro.generators.state_dicts import (
-    fit_network,
-    read_state_dict,
-)
 from clip2latent_kedro.generators.vae import (
     FLOW_PREFIX,
     LatentFlow,
@@ -30,6 +26,10 @@ from clip2latent_kedro.generators.vae import (
     VaeDecoder,
 )
 from clip2latent_kedro.interfaces import Identity
+from clip2latent_kedro.reading.state_dicts import (
+    fit_network,
+    read_state_dict,
+)
 
 
 @dataclass(frozen=True)

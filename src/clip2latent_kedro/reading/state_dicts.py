@@ -1,6 +1,7 @@
-"""State dicts in files, read safely: safetensors, or what torch.save writes.
+"""State dicts of other programs' networks, read safely and fitted to ours.
 
-Nothing in a file is imported or called (see `reading.read_foreign`).
+They are safetensors, or what torch.save writes. Nothing in a file is imported or called
+(see `reading.read_foreign`).
 """
 
 from collections.abc import Callable, Mapping
@@ -30,7 +31,11 @@ _EXPECTED = (
 
 
 def read_state_dict(
-    path: Path | None, *, entry: str | None = None
+    path: Path | None,
+    *,
+    entry: str | None = None,
+    prefix: str = "",
+    expected: str = _EXPECTED,
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the state dict in a file and, of a safetensors file, its metadata.
 
@@ -38,27 +43,44 @@ def read_state_dict(
         path: A safetensors file, or one that torch.save wrote, zip or legacy.
         entry: Name of the state dict in a checkpoint that holds several things; None
             where the file is the state dict itself.
+        prefix: Of the names that are wanted; the others are not read.
+        expected: What it must be, for the message.
 
     Returns:
         Tensors, float32, by name, without a prefix `module.`; metadata.
 
     Raises:
-        InputError: If the file is missing or refused.
+        InputError: If the file is missing or refused, or a number is not finite.
     """
     if path is None:
         msg = "A generator's weights are expected at None, where there is no file."
         raise InputError(msg)
     if is_safetensors(path):
         stored, metadata = read_weights(path)
-        return {name: value.float() for name, value in stored.items()}, metadata
+        tensors = {k: v.float() for k, v in stored.items() if k.startswith(prefix)}
+    else:
+        tensors = read_foreign(
+            path, lambda content: _convert(content, entry, prefix), expected=expected
+        )
+        metadata = {}
+    for name, tensor in tensors.items():
+        if not bool(tensor.isfinite().all()):
+            msg = (
+                f"{name[:80]} in {path} must hold finite numbers, got others. Give "
+                f"{expected}."
+            )
+            raise InputError(msg)
+    return tensors, metadata
 
-    def convert(content: Any) -> dict[str, Tensor]:
-        if entry is not None:
-            content = content.get(entry) if isinstance(content, dict) else None
-        tensors = tensors_of(content, "there")
-        return {k.removeprefix("module."): value for k, value in tensors.items()}
 
-    return read_foreign(path, convert, expected=_EXPECTED), {}
+def _convert(content: Any, entry: str | None, prefix: str) -> dict[str, Tensor]:
+    """Return the tensors of what a file of torch.save holds, by name."""
+    if entry is not None:
+        content = content.get(entry) if isinstance(content, dict) else None
+    if prefix and isinstance(content, dict):
+        content = {k: v for k, v in content.items() if str(k).startswith(prefix)}
+    tensors = tensors_of(content, "there")
+    return {k.removeprefix("module."): value for k, value in tensors.items()}
 
 
 def fit_network(
@@ -66,6 +88,8 @@ def fit_network(
     tensors: Mapping[str, Tensor],
     path: Path | None,
     kind: str,
+    *,
+    mend: str = "",
 ) -> Network:
     """Return a network with the weights of a file.
 
@@ -74,6 +98,7 @@ def fit_network(
         tensors: Its state dict; counters of batch norms are passed over.
         path: Where the file is, for the message.
         kind: What it seems to be, for the message.
+        mend: A sentence that says what to do.
 
     Raises:
         InputError: Unless they fit it.
@@ -84,4 +109,5 @@ def fit_network(
     except MISSHAPEN as error:
         said = first_line(error)
         msg = f"{path} does not fit the {kind} that it seems to be: {said}."
+        msg = f"{msg} {mend}".rstrip()
         raise InputError(msg) from error
