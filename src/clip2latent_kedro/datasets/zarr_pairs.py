@@ -3,20 +3,12 @@
 from typing import Any, Literal
 
 import numpy as np
-from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
-from clip2latent_kedro.datasets.optional import none_if_missing
-from clip2latent_kedro.datasets.shard_store import (
-    Layout,
-    ShardStore,
-    create_store,
-    open_store,
-)
+from clip2latent_kedro.datasets.shard_store import Layout, ShardStore
+from clip2latent_kedro.datasets.zarr_shards import ZarrShardsDataset
 from clip2latent_kedro.errors import InputError, MissingError
-from clip2latent_kedro.pairs.contents import PairShard, ShardProgress, TrainingPairs
-from clip2latent_kedro.pairs.recipe import FREE
-from clip2latent_kedro.provenance import list_differences
+from clip2latent_kedro.pairs.contents import TrainingPairs
 
 PAIRS = Layout(
     {"w": (3, "f"), "clip_embedding": (2, "f"), "images": (4, "u")},
@@ -25,14 +17,15 @@ PAIRS = Layout(
     optional=frozenset({"images"}),
 )
 
-Loaded = TrainingPairs | ShardProgress | None
 
-
-class ZarrPairsDataset(AbstractDataset[PairShard, Loaded]):
+class ZarrPairsDataset(ZarrShardsDataset):
     """Saves `PairShard`s one at a time; loads all pairs, or how far they have come.
 
     `exists` is true only of a store that is whole, every checksum included.
     """
+
+    layout = PAIRS
+    whole = "pairs"
 
     def __init__(
         self,
@@ -57,35 +50,15 @@ class ZarrPairsDataset(AbstractDataset[PairShard, Loaded]):
             storage_options: For the fsspec file system.
             metadata: For Kedro plugins.
         """
-        self._filepath = filepath
-        self._role = role
-        self._missing_ok = missing_ok
+        super().__init__(
+            filepath=filepath,
+            role=role,
+            missing_ok=missing_ok,
+            credentials=credentials,
+            storage_options=storage_options,
+            metadata=metadata,
+        )
         self._memory_limit = int(memory_limit_gib * 2**30)
-        self._options = {**(storage_options or {}), **(credentials or {})} or None
-        self.metadata = metadata
-
-    @none_if_missing
-    def load(self) -> Loaded:
-        """Return the verified pairs, or the progress (see `role`)."""
-        return self._load_progress() if self._role == "progress" else self._load_pairs()
-
-    def save(self, data: PairShard) -> None:
-        """Write one shard; lay out the store first if there is none."""
-        if self._role == "progress":
-            msg = f"{self} only reports progress. Save to the entry of role pairs."
-            raise DatasetError(msg)
-        if not data.arrays:
-            return
-        store = None if data.fresh else self._open("r+")
-        if store is None:
-            store = create_store(self._filepath, PAIRS, data, self._options)
-        elif differing := list_differences(store.recipe, data.recipe, free=FREE):
-            msg = (
-                f"The store at {self._filepath} was made under other settings: "
-                f"{', '.join(differing)}. Save a fresh shard to replace it."
-            )
-            raise DatasetError(msg)
-        store.write_shard(data)
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """Return the first rows, with mean and std over the first shard."""
@@ -113,17 +86,7 @@ class ZarrPairsDataset(AbstractDataset[PairShard, Loaded]):
         index = list(range(len(data)))
         return TablePreview({"index": index, "columns": columns, "data": data})
 
-    def _load_progress(self) -> ShardProgress:
-        try:
-            store = self._open("r")
-        except InputError as error:
-            return ShardProgress(problem=str(error))
-        if store is None:
-            return ShardProgress()
-        valid = (index for index, arrays in store.read_shards() if arrays is not None)
-        return ShardProgress(store.recipe, frozenset(valid))
-
-    def _load_pairs(self) -> TrainingPairs:
+    def _load_whole(self) -> TrainingPairs:
         store = self._open("r")
         if store is None:
             msg = f"There are no pairs at {self._filepath}. Run data_generation first."
@@ -146,9 +109,6 @@ class ZarrPairsDataset(AbstractDataset[PairShard, Loaded]):
         images = store.arrays.get("images")
         return TrainingPairs(**pairs, recipe=store.recipe, images=images)
 
-    def _open(self, mode: Literal["r", "r+"]) -> ShardStore | None:
-        return open_store(self._filepath, PAIRS, mode, self._options)
-
     def _describe_lacking(self, store: ShardStore, lacking: list[int]) -> str:
         total = store.num_shards
         named = ", ".join(map(str, lacking[:10])) + (", ..." if lacking[10:] else "")
@@ -157,15 +117,3 @@ class ZarrPairsDataset(AbstractDataset[PairShard, Loaded]):
             f"{total} shards are good, unwritten or damaged are {named}. Run "
             f"data_generation again: only these are made anew."
         )
-
-    def _exists(self) -> bool:
-        try:
-            store = self._open("r")
-        except InputError:
-            return False
-        return store is not None and all(
-            arrays is not None for _, arrays in store.read_shards()
-        )
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath, "role": self._role}
