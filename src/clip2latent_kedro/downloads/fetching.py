@@ -64,10 +64,10 @@ def fetch(source: Source | str) -> Path:
     """
     source = _as_source(source)
     if source.local_path is not None:
-        path = _check_local(source, source.local_path)
+        found = _check_local(source, source.local_path)
         if is_in_package(source.place):
             tell_licence(source.place, _terms(source))
-        return path
+        return found
     if (path := find(source)) is not None:
         return path
     switch = "offline: true" if source.offline else offline_switch()

@@ -7,9 +7,13 @@ it is looked for and never imported.
 import logging
 import re
 from functools import cache
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, requires
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
+from typing import Any
+
+from clip2latent_kedro.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -59,11 +63,31 @@ def package_folder(package: str) -> Path | None:
     return Path(places[0]) if places else None
 
 
+def import_installed(module: str, distribution: str | None = None) -> Any:
+    """Return a module of a package that the project does without by default.
+
+    Args:
+        module: As it is imported.
+        distribution: The package's name on the index; the module's if None.
+
+    Raises:
+        InputError: If it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        msg = (
+            f"The package {distribution or module} is needed for this, but cannot be "
+            f"imported ({error}). {how_to_install(distribution or module)}"
+        )
+        raise InputError(msg) from error
+
+
 def how_to_install(package: str) -> str:
     """Return a sentence on where a package comes from that is not installed.
 
     Args:
-        package: As it is imported.
+        package: As it is imported, or as the index names it.
     """
     if extra := _find_extra(package):
         return (
@@ -93,6 +117,10 @@ def _find_extra(package: str) -> str | None:
     for requirement in needed:
         name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
         extra = _EXTRA.search(requirement)
-        if extra and name.lower().replace("-", "_") == package.lower():
+        if extra and _plain(name) == _plain(package):
             return extra["extra"]
     return None
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_")
