@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--guidance", nargs="+", type=float, default=[])
+    parser.add_argument("--uncentred", action="store_true", help="less no mean as well")
     parser.add_argument("--clip", default=None, help="weights of a compact CLIP")
     arguments = parser.parse_args()
 
@@ -81,6 +82,8 @@ def main() -> None:
     z = torch.randn(arguments.pictures, generator.z_dim, generator=random)
     pictures = synthesise(model, generator.mapping(z))
     readers = make_readers(pictures, model, arguments.clip)
+    if arguments.uncentred:
+        readers["uncentred"] = lambda x: encoder.encode_image(x) + encoder.mean
     asked = readers["identity"](pictures).numpy()
     sampling = parameters.sampling
     rows: dict[str, Callable[[int], Tensor]] = {
