@@ -2,9 +2,9 @@
 
     uv run --extra faces python benchmarks/face_readings.py
 
-Prints a line of JSON for the machine and one for each psi: the share of samples in which
-the detector finds a face; of those that are read as male, and as either with over 0.9;
-the ages at 5, 50 and 95 % of the samples; the share that is read as happy; and the
+Prints a line of JSON for the machine and one for each psi: the share of samples in
+which the detector finds a face; of those that are read as male, and as either with over
+0.9; the ages at 5, 50 and 95 % of the samples; the share that is read as happy; and the
 processor time of each reader, milliseconds a picture, on one thread.
 """
 
