@@ -21,5 +21,5 @@ def find_blends(certainty: Array) -> Array:
         certainty: Largest probability of each attribute, [..., num_attributes], in
             [0, 1]; NaN for one that cannot be seen, of which nothing is asked.
     """
-    blends: Array = (certainty < CERTAIN).any(-1)
+    blends: Array = (certainty < CERTAIN).any(-1)  # type: ignore[assignment]
     return blends
