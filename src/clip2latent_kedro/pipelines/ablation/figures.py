@@ -20,6 +20,7 @@ from clip2latent_kedro.study.figures import (
     read_intervals,
 )
 from clip2latent_kedro.study.tables import TITLES
+from clip2latent_kedro.study.tradeoffs import Curve, chart_tradeoffs
 
 COLUMNS = 3  # charts in a row
 WHITE = 255
@@ -27,6 +28,8 @@ WHITE = 255
 
 def plot_study(table: pd.DataFrame, spec: StudySpec) -> Figure:
     """Return a chart of each score against the axis, with intervals over seeds.
+
+    Then come what depends on both: attributes and blends against diversity.
 
     Args:
         table: The rows of the study, of `tabulate`.
@@ -48,6 +51,16 @@ def plot_study(table: pd.DataFrame, spec: StudySpec) -> Figure:
             if len(rows):
                 lines.append(Line(label, None, *read_intervals(rows, name)))
         charts.append(Chart(lines, spec.axis, TITLES[name], values=values))
+    curves = {
+        line: Curve(
+            range(number * num_values, (number + 1) * num_values),
+            [str(value) for value in values],
+        )
+        for number, line in enumerate(spec.lines)
+    }
+    for label in spec.apart:
+        curves[label] = Curve(np.flatnonzero(table["variant"] == label).tolist())
+    charts += chart_tradeoffs(table, curves)
     return plot_charts(
         [charts[n : n + COLUMNS] for n in range(0, len(charts), COLUMNS)]
     )

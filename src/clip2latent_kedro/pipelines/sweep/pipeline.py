@@ -11,6 +11,7 @@ from clip2latent_kedro.pipelines.sweep.nodes import plan
 from clip2latent_kedro.pipelines.sweep.results import (
     choose,
     plot,
+    plot_tradeoffs,
     tabulate,
     write_table,
 )
@@ -41,6 +42,7 @@ def create_pipeline() -> Pipeline:
             wire(tabulate, "sweep_scores", name="tabulate_sweep", **models, **results),
             wire(write_table, "sweep_table", name="write_sweep_table"),
             wire(plot, "sweep_figure", name="plot_sweep", **variants),
+            wire(plot_tradeoffs, "sweep_tradeoffs", name="plot_sweep_tradeoffs"),
             wire(choose, "sweep_best", name="choose_best_variant", **results),
         ]
     )
