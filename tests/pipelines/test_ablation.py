@@ -146,8 +146,8 @@ def test_the_report_stands_alone_and_says_what_it_rests_on(run):
         ):
             assert name in report, name
     trained = text.split("## noise")[1].split("## pairs")[0]
-    assert "reduced budget" in trained
-    assert "reduced budget" not in text.split("## steps")[1].split("## noise")[0]
+    assert "by the budget `short` (train.max_it 3)" in trained
+    assert "budget" not in text.split("## steps")[1].split("## noise")[0]
 
 
 def test_another_prior_is_due_again_but_where_priors_are_trained(run, tmp_path):

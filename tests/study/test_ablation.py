@@ -48,7 +48,7 @@ def test_keys_tell_what_a_result_depends_on():
     for changes in ({"seed": 1}, {"num_samples": 3}, {"num_seeds": 3}):
         for name in ("noise", "psi"):
             assert not set(keys(name, **changes)) & set(keys(name))
-    budget = {"budget": {"train.max_it": 6}}
+    budget = {"budget": "long"}
     assert keys("psi", **budget) == keys("psi")
     assert not set(keys("noise", **budget)) & set(keys("noise"))
     validated = make_base(train=make_train(val_it=1, save_it=2))
