@@ -85,7 +85,9 @@ def describe_study(
     return " ".join(sentences) or "There are too few variants to compare."
 
 
-def _describe_best(variants: Sequence[VariantScores], name: str, confidence: float) -> str:
+def _describe_best(
+    variants: Sequence[VariantScores], name: str, confidence: float
+) -> str:
     """Say which variant scores highest, and which cannot be told from it."""
     best = max(variants, key=lambda variant: float(np.nanmean(variant.scores[name])))
     others = [variant for variant in variants if variant is not best]
@@ -131,7 +133,11 @@ def _describe_change(
 
 
 def _difference(
-    one: VariantScores, other: VariantScores, name: str, confidence: float, num_parts: int
+    one: VariantScores,
+    other: VariantScores,
+    name: str,
+    confidence: float,
+    num_parts: int,
 ) -> Interval:
     """Return the difference of two variants, paired, as one of several comparisons."""
     each = 1 - (1 - confidence) / num_parts

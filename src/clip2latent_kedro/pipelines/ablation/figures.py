@@ -44,13 +44,13 @@ def plot_study(table: pd.DataFrame, spec: StudySpec) -> Figure:
         lines = []
         for number, line in enumerate(spec.lines):
             rows = table[number * num_values : (number + 1) * num_values]
-            x = _read_seconds(rows) if by_time else range(num_values)
-            lines.append(Line(line, x, *read_intervals(rows, name)))
+            places = _read_seconds(rows) if by_time else range(num_values)
+            lines.append(Line(line, places, *read_intervals(rows, name)))
         for label in spec.apart:
             rows = table[table["variant"] == label].dropna(subset=name)
             if len(rows):
-                x = _read_seconds(rows) if by_time else None
-                lines.append(Line(label, x, *read_intervals(rows, name)))
+                place = _read_seconds(rows) if by_time else None
+                lines.append(Line(label, place, *read_intervals(rows, name)))
         if by_time:
             charts.append(Chart(lines, CPU_SECONDS, TITLES[name], is_log=True))
         else:

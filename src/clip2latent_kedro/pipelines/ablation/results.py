@@ -35,10 +35,10 @@ from clip2latent_kedro.study.words import VariantScores, describe_study
 Files = dict[str, str | np.ndarray]
 PROTOCOL = (
     "Each study moves one setting along an axis; all others are the parameters below, "
-    "but for what the study states. Means over seeds and prompts, with "
-    "intervals for other seeds and other prompts alike. Variants are compared by the "
-    "differences of the same seeds and prompts; a sentence that compares several widens "
-    "the intervals of the differences for their number (Bonferroni)."
+    "but for what the study states. Means over seeds and prompts, with intervals for "
+    "other seeds and other prompts alike. Variants are compared by the differences of "
+    "the same seeds and prompts; a sentence that compares several widens their "
+    "intervals for their number (Bonferroni)."
 )
 BUDGET = (
     "This study trains a prior for each variant and seed, by {}: their scores compare "
@@ -63,8 +63,9 @@ def tabulate(
     Returns:
         `study`, `variant`; numbers of prompts, samples and seeds; for each score its
         mean over seeds and prompts, `_low` and `_high`, empty where it does not apply;
-        seconds; `axis`, `line` and `value`; `encoder`, `held_out_encoder` and `judge`, which scored;
-        `problem` of a variant that failed; `result`, the name of its file.
+        seconds; `axis`, `line` and `value`; `encoder`, `held_out_encoder` and `judge`,
+        which scored; `problem` of a variant that failed; `result`, the name of its
+        file.
     """
     scored_by = describe_scorers(setup.models)
     axes = {name: spec.axis for name, spec in ablation.read_studies().items()}
@@ -168,7 +169,9 @@ def write_report(
     for name, spec in ablation.read_studies().items():
         paragraphs = [str(studies[f"{name}.md"]).strip()]
         if spec.retrains:
-            paragraphs.append(_describe_budget(ablation.budget, ablation.budget_of(spec)))
+            paragraphs.append(
+                _describe_budget(ablation.budget, ablation.budget_of(spec))
+            )
         table = scores[scores["study"] == name].drop(columns="training_seconds")
         pictures = {
             f"scores of {spec.title}": np.asarray(studies[f"{name}.png"]),
@@ -185,8 +188,8 @@ def write_report(
         f"{ablation.num_samples} images of each",
         seeds=f"{seed} to {seed + ablation.num_seeds - 1}; of the training too, where "
         f"a study trains",
-        intervals=f"{ablation.confidence:.0%}, Student's t over seeds and prompts, which "
-        f"are crossed; they do not cover other pairs",
+        intervals=f"{ablation.confidence:.0%}, Student's t over seeds and prompts "
+        f"(crossed); they do not cover other pairs",
         different_variants=str(len(results)),
         time=f"{seconds['seconds']:.0f} s of drawing and scoring, "
         f"{seconds['training_seconds']:.0f} s of training, in whichever run that was",
