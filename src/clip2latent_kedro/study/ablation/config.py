@@ -99,7 +99,6 @@ class StudySpec(Checked):
         apart: Variants without a place on the axis, by name.
         against: What the figure's horizontal axis is: the axis, or the CPU seconds that
             the training of a prior took.
-        on_demand: Whether it runs only if `only` names it.
     """
 
     name: str
@@ -111,7 +110,6 @@ class StudySpec(Checked):
     across: dict[str, list[Any]] = field(default_factory=dict)
     apart: dict[str, dict[str, Any]] = field(default_factory=dict)
     against: Literal["axis", "cpu_seconds"] = "axis"
-    on_demand: bool = False
 
     def rules(self) -> Iterator[Rule]:
         """Yield that settings are those that there are, with values to try."""
@@ -162,8 +160,7 @@ class AblationConfig(Checked):
         budget: The name of what priors that are trained for a study change of the
             parameters; None for nothing.
         budgets: By name, settings of training.
-        only: Names of the studies to run, with commas between; None for all but those
-            on demand.
+        only: Names of the studies to run, with commas between; None for all.
         studies: By name (see `StudySpec`); None leaves a study out.
     """
 
@@ -198,9 +195,7 @@ class AblationConfig(Checked):
     def read_studies(self) -> dict[str, StudySpec]:
         """Return the studies to run, by name."""
         studies, chosen = self._read_all(), self._chosen()
-        if chosen:
-            return {name: studies[name] for name in studies if name in chosen}
-        return {name: s for name, s in studies.items() if not s.on_demand}
+        return {n: s for n, s in studies.items() if not chosen or n in chosen}
 
     def budget_of(self, study: StudySpec) -> dict[str, Any]:
         """Return what the priors of a study change; nothing if it trains none."""
