@@ -90,6 +90,7 @@ def test_only_chooses_studies():
         ({**PSI, "apart": {"l": {"q": 1}}}, r"x\.apart\.l\.q is not a setting"),
         ({**PSI, "across": {"best_of": 2}}, r"x\.across\.best_of must be a list"),
         ({**PSI, "values": [1, 1]}, r"x must have variants of different names"),
+        ({**PSI, "against": "cpu_seconds"}, r"x\.against must be axis where nothing"),
     ],
 )
 def test_a_study_that_is_written_wrong(study, message):
