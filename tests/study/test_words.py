@@ -98,6 +98,20 @@ def test_a_score_that_applies_to_some_prompts_is_compared_by_those():
     assert "gains 0.500 [0.500, 0.500]" in text
 
 
+def test_fewest_blends_are_best():
+    scores = np.array([[0.1, 0.2], [0.2, 0.1]])
+    one, other, tied = (
+        VariantScores("", label, {"blended": scores + more})
+        for label, more in (("a", 0.0), ("b", 0.5), ("c", scores[::-1] - scores))
+    )
+    text = describe_study([one, other], 0.95, 0)
+    assert "The share of blends is lowest at a, 0.150" in text
+    assert ", below all others." in text
+    assert "gains 0.500" in text  # along the axis
+    text = describe_study([one, other, tied], 0.95, 0)
+    assert "; not to be told from it: c." in text
+
+
 def test_nothing_to_compare():
     assert describe_study([], 0.95, 0) == "There are too few variants to compare."
     assert describe_study([tried("a", [1.0, 2.0])], 0.95, 1) == (

@@ -21,7 +21,12 @@ NAMES = {
     "clip_diversity": "diversity",
     "w_distance": "distance of w from the training data",
 }
-RANKED = ("accuracy", "clip_score", "held_out_score")  # of which more is better
+RANKED = {  # by which end is best
+    "accuracy": "highest",
+    "clip_score": "highest",
+    "held_out_score": "highest",
+    "blended": "lowest",
+}
 SHOWN_TIES = 4
 
 
@@ -61,13 +66,13 @@ def describe_study(
     every = list(dict.fromkeys(variant.condition for variant in variants))
     for condition in every:
         where = f"Given {condition}, the" if len(every) > 1 else "The"
-        for name in RANKED:
+        for name, end in RANKED.items():
             scored = [
                 v for v in variants if name in v.scores and v.condition == condition
             ]
             if len(scored) > 1:
                 best = _describe_best(scored, name, confidence)
-                sentences.append(f"{where} {NAMES[name]} is highest at {best}")
+                sentences.append(f"{where} {NAMES[name]} is {end} at {best}")
                 num_comparisons += len(scored) - 1
     for line in dict.fromkeys(v.line for v in variants if not v.is_off_axis):
         on_line = [v for v in variants if v.line == line and not v.is_off_axis]
@@ -90,17 +95,18 @@ def describe_study(
 def _describe_best(
     variants: Sequence[VariantScores], name: str, confidence: float
 ) -> str:
-    """Say which variant scores highest, and which cannot be told from it."""
-    best = max(variants, key=lambda variant: float(np.nanmean(variant.scores[name])))
+    """Say which variant scores best, and which cannot be told from it."""
+    sign = 1 if RANKED[name] == "highest" else -1
+    best = max(variants, key=lambda v: sign * float(np.nanmean(v.scores[name])))
     others = [variant for variant in variants if variant is not best]
-    ties = [
-        other.label
-        for other in others
-        if _difference(other, best, name, confidence, len(others)).high >= 0
-    ]
+    ties = []
+    for other in others:
+        behind = _difference(best, other, name, confidence, len(others))
+        if (behind.low if sign > 0 else -behind.high) <= 0:
+            ties.append(other.label)
     found = f"{best.label}, {crossed_interval(best.scores[name], confidence):.3f}"
     if not ties:
-        return f"{found}, above all others."
+        return f"{found}, {'above' if sign > 0 else 'below'} all others."
     if len(ties) == len(others):
         return f"{found}; no other variant can be told from it."
     more = len(ties) - SHOWN_TIES
