@@ -160,7 +160,7 @@ def check_parameters(tree: Mapping[str, Any]) -> None:
         make_settings(f"sweep.grids.{point.group}", point.overrides, groups)
     ablation = parameters.ablation
     for study in ablation.read_studies().values():
-        budget = ablation.budget if study.retrains else {}
+        budget = ablation.budget_of(study)
         for variant in study.variants():
             changed = {**budget, **variant.overrides}
             of_run = {n: changed[n] for n in changed if n not in GROUPS[OWN]}
