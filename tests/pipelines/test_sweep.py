@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pandas as pd
 import pytest
-from pipelines.world import BANK, DATA, run_pipeline, written
+from pipelines.world import BANK, DATA, make_searches, run_pipeline, written
 from world import (
     PROMPTS,
     ColourEncoder,
@@ -24,6 +24,7 @@ from clip2latent_kedro.datasets import ArrayFolderDataset
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.sweep import create_pipeline
+from clip2latent_kedro.study.selection import Tolerances
 from clip2latent_kedro.study.sweep import SweepConfig
 
 GRIDS = {
@@ -39,9 +40,11 @@ def make_sweep(**changes):
     settings = {
         "num_prompts": 3,
         "num_samples": 3,
+        "num_seeds": 1,
         "grids": GRIDS,
+        "is_equal": False,
         "fixed": [],
-        "clip_tolerance": 0.0,
+        "tolerances": Tolerances(0.0, 0.0, 0.0),
     }
     return SweepConfig(**{**settings, **changes})
 
@@ -62,6 +65,7 @@ def run(tmp_path):
             "params:data": DataConfig(**DATA),
             "params:sampling": make_sampling(),
             "params:evaluation": make_evaluation(),
+            "params:baselines.optimisation": make_searches(),
             "params:sweep": make_sweep(),
             "params:validation.num_prompts": 1,
             "params:seed": 5,
@@ -122,15 +126,17 @@ def test_the_best_is_a_config_of_a_run(run):
 
 def test_the_best_leaves_fixed_settings_as_they_are(run):
     grids = {"base": {}, "guidance": {"guidance_scale": [0.0, 3.0]}}
-    loud = make_sweep(grids=grids, num_prompts=12)
+    anything = Tolerances(2.0, 2.0, 2.0)
+    loud = make_sweep(grids=grids, num_prompts=12, tolerances=anything)
     many = {"prompt_bank": pd.DataFrame([*BANK, *3 * PROMPTS])}
     free = run(**many, **{"params:sweep": loud}).load("sweep_best")
     assert free["variant"] == "guidance: guidance_scale 3.0"
-    # Two others against the first, by two criteria.
+    # Two others against the first, by one demand: this judge is never unsure.
     assert free["comparisons"] == {
-        "number": 4,
+        "number": 2,
         "correction": "Bonferroni",
         "confidence": 0.9,
+        "tolerances": {"accuracy": 2.0, "blended": 2.0, "clip_score": 2.0},
     }
     quiet = replace(loud, fixed=["guidance_scale"])
     best = run(**many, **{"params:sweep": quiet}).load("sweep_best")

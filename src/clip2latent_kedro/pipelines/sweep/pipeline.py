@@ -7,13 +7,9 @@ from clip2latent_kedro.pipelines.studies import (
     gather_models,
     run_variants,
 )
+from clip2latent_kedro.pipelines.sweep.choices import choose
 from clip2latent_kedro.pipelines.sweep.nodes import plan
-from clip2latent_kedro.pipelines.sweep.results import (
-    choose,
-    plot,
-    tabulate,
-    write_table,
-)
+from clip2latent_kedro.pipelines.sweep.results import plot, tabulate, write_table
 from clip2latent_kedro.pipelines.wiring import wire
 
 
@@ -41,6 +37,11 @@ def create_pipeline() -> Pipeline:
             wire(tabulate, "sweep_scores", name="tabulate_sweep", **models, **results),
             wire(write_table, "sweep_table", name="write_sweep_table"),
             wire(plot, "sweep_figure", name="plot_sweep", **variants),
-            wire(choose, "sweep_best", name="choose_best_variant", **results),
+            wire(
+                choose,
+                ["sweep_best", "sweep_choice"],
+                name="choose_best_variant",
+                **results,
+            ),
         ]
     )
