@@ -11,6 +11,7 @@ import torch
 from pipelines.world import DATA, make_searches, run_pipeline, written
 from world import (
     PROMPTS,
+    CertainColourJudge,
     ColourEncoder,
     ColourGenerator,
     ColourJudge,
@@ -205,6 +206,25 @@ def test_a_domain_may_lack_references_and_a_judge(run):
     assert "<td>judge</td><td>none</td>" in report
     assert "<td>held-out encoder</td><td>none</td>" in report
     assert "Modality gap" not in report
+
+
+def test_blends_and_subjects_stand_in_every_table_if_the_judge_can_tell(run):
+    config = make_evaluation(baseline="fast")
+    catalog = run(judge=CertainColourJudge(), **{"params:evaluation": config})
+    answers, scores = catalog.load("answers"), catalog.load("scores")
+    scores = scores.set_index("method")
+    for row in ROWS:
+        colour = answers[row][0]["image_embedding"][..., :2]
+        unsure = np.abs(colour) < 0.1
+        blends = unsure[..., 0] | (unsure[..., 1] & (colour[..., 0] > 0))
+        assert scores.loc[row, "blended"] == pytest.approx(blends.mean())
+        assert scores.loc[row, "detected"] == 1
+    assert 0 < scores.loc["random_w", "blended"] < 1
+    assert "blended_low" in catalog.load("score_differences")
+    report = catalog.load("scores_report")
+    assert "<th>blends</th>" in report
+    assert "<th>subject found</th>" in report
+    assert "blended" not in run().load("scores")
 
 
 def test_a_row_may_draw_from_another_prior(run):

@@ -47,6 +47,8 @@ def test_scores_of_a_case_worked_by_hand(samples, queries):
         "all_right_best": [1, np.nan],
         "clip_diversity": [1 - 0.96, 0],
         "pixel_diversity": [1, 0],
+        "blended": [np.nan, np.nan],
+        "detected": [np.nan, np.nan],
         "w_distance": [np.nan, np.nan],
     }
     for name, values in expected.items():
@@ -80,6 +82,25 @@ def test_a_single_sample_and_no_judge_leave_scores_empty(samples, queries):
     applying = {name for name in scores if not np.isnan(scores[name]).any()}
     assert applying == {"clip_score", "clip_score_best"}
     np.testing.assert_allclose(scores["clip_score"], [0.6, 1])
+
+
+def test_blends_are_counted_by_what_can_be_seen(samples, queries):
+    certainty = np.array(
+        [
+            [[0.9, 0.69, 1], [0.7, 0.9, 1]],  # one is unsure of an attribute
+            [[np.nan, 0.8, 0.7], [0.8, 0.7, 0.1]],  # the first hides one
+        ]
+    )
+    scores = score_prompts({**samples, "certainty": certainty}, queries)
+    assert scores["blended"].tolist() == [0.5, 0.5]
+    assert np.isnan(scores["detected"]).all()
+
+
+def test_the_subject_is_counted_where_a_detector_looked_for_it(samples, queries):
+    detected = np.array([[True, False], [True, True]])
+    scores = score_prompts({**samples, "detected": detected}, queries)
+    assert scores["detected"].tolist() == [0.5, 1]
+    assert np.isnan(scores["blended"]).all()
 
 
 def test_the_distance_is_that_of_the_latents_from_the_cloud(samples, queries):

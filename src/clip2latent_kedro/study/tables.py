@@ -23,6 +23,8 @@ TITLES = {
     "accuracy_best": "attributes right, best",
     "all_right": "all right",
     "all_right_best": "all right, best",
+    "blended": "blends",
+    "detected": "subject found",
     "clip_diversity": "diversity, CLIP",
     "pixel_diversity": "diversity, pixels",
     "w_distance": "distance of w",

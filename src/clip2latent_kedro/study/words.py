@@ -17,6 +17,8 @@ NAMES = {
     "clip_score": "CLIP score",
     "held_out_score": "held-out CLIP score",
     "accuracy": "share of right attributes",
+    "blended": "share of blends",
+    "detected": "share of pictures with the subject",
     "clip_diversity": "diversity",
     "w_distance": "distance of w from the training data",
 }

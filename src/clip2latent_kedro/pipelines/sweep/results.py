@@ -32,7 +32,7 @@ from clip2latent_kedro.study.tables import TITLES, as_columns, score_cells
 
 logger = logging.getLogger(__name__)
 
-PLOTTED = ("accuracy", "clip_score", "clip_diversity")
+PLOTTED = ("accuracy", "clip_score", "clip_diversity", "blended")
 
 
 def tabulate(

@@ -48,7 +48,10 @@ from clip2latent_kedro.study.engine import (
 )
 from clip2latent_kedro.study.samples import shrink_images
 
-SCORES = ("clip_score", "held_out_score", "accuracy", "clip_diversity", "w_distance")
+SCORES = (
+    *("clip_score", "held_out_score", "accuracy", "blended", "detected"),
+    *("clip_diversity", "w_distance"),
+)
 
 
 @dataclass(frozen=True)
