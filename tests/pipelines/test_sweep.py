@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from pipelines.world import BANK, DATA, make_searches, run_pipeline, written
 from world import (
     PROMPTS,
@@ -42,6 +43,7 @@ def make_sweep(**changes):
         "num_samples": 3,
         "num_seeds": 1,
         "grids": GRIDS,
+        "only": None,
         "is_equal": False,
         "fixed": [],
         "tolerances": Tolerances(0.0, 0.0, 0.0),
@@ -130,7 +132,9 @@ def test_the_best_leaves_fixed_settings_as_they_are(run):
     loud = make_sweep(grids=grids, num_prompts=12, tolerances=anything)
     many = {"prompt_bank": pd.DataFrame([*BANK, *3 * PROMPTS])}
     free = run(**many, **{"params:sweep": loud}).load("sweep_best")
-    assert free["variant"] == "guidance: guidance_scale 3.0"
+    assert free["variant"] == "guidance: guidance_scale 0.0"
+    assert free["run"]["params"]["sampling"]["guidance_scale"] == 0.0
+    assert len(free["tried"]) == 3
     # Two others against the first, by one demand: this judge is never unsure.
     assert free["comparisons"] == {
         "number": 2,
@@ -139,8 +143,19 @@ def test_the_best_leaves_fixed_settings_as_they_are(run):
         "tolerances": {"accuracy": 2.0, "blended": 2.0, "clip_score": 2.0},
     }
     quiet = replace(loud, fixed=["guidance_scale"])
-    best = run(**many, **{"params:sweep": quiet}).load("sweep_best")
-    assert best["variant"].startswith("base")
+    quiet_run = run(**many, **{"params:sweep": quiet})
+    assert quiet_run.load("sweep_best")["variant"].startswith("base")
+    assert yaml.safe_load(quiet_run.load("sweep_choice")) == {"sampling": {}}
+
+
+def test_the_choice_is_yaml_of_what_differs_from_the_base(run):
+    grids = {"guidance": {"guidance_scale": [3.0], "guidance_interval": [[0.0, 0.5]]}}
+    sweep = make_sweep(grids=grids)
+    written = run(**{"params:sweep": sweep}).load("sweep_choice")
+    assert written.startswith("# guidance: guidance_scale 3.0, guidance_interval")
+    assert yaml.safe_load(written) == {
+        "sampling": {"guidance_scale": 3.0, "guidance_interval": [0.0, 0.5]}
+    }
 
 
 def test_a_grid_may_change_the_prior(run):

@@ -18,6 +18,7 @@ def make_config(**changes):
         "num_samples": 3,
         "num_seeds": 1,
         "grids": {},
+        "only": None,
         "is_equal": False,
         "fixed": [],
         "tolerances": Tolerances(0.0, 0.0, 0.0),
@@ -46,11 +47,11 @@ def plan(models: Models | None = None, config=None, **grids):
         ({"fixed": ["psy"]}, "fixed must be names of sampler, "),
         (
             {"grids": {"a": {"eta": 1.0}}},
-            "grids must be lists of values to try in a, beside method and num_samples",
+            "grids must be lists of values to try in a, beside method, num_samples",
         ),
         (
             {"grids": {"a": {"eta": []}}},
-            "grids must be lists of values to try in a, beside method and num_samples",
+            "grids must be lists of values to try in a, beside method, num_samples",
         ),
         (
             {"grids": {"a": {"method": "direct", "lr": [0.1]}}},
@@ -59,6 +60,10 @@ def plan(models: Models | None = None, config=None, **grids):
         (
             {"grids": {"a": {"num_samples": 0}}},
             "a.num_samples must be a whole number, 1 or more, or null, got 0",
+        ),
+        (
+            {"only": "b", "grids": {"a": {}}},
+            "only must be names of grids, of a, or null",
         ),
         (
             {"is_equal": True, "grids": {"a": {"psi": [0.5, 1.0]}, "b": {}, "c": None}},

@@ -16,6 +16,7 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods import DEFAULT_METHOD, METHODS, make_settings
 from clip2latent_kedro.methods.clip2latent import Clip2Latent, Clip2LatentSettings
+from clip2latent_kedro.methods.digests import digest_arrays
 from clip2latent_kedro.methods.method import Method, Queries
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.study.engine import (
@@ -28,8 +29,8 @@ from clip2latent_kedro.study.engine import (
 )
 from clip2latent_kedro.study.selection import Tolerances
 
-OF_GRIDS = ("method", "num_samples")  # beside values of settings
-_LISTS = "lists of values to try in {}, beside method and num_samples"
+OF_GRIDS = ("method", "num_samples", "num_prompts")  # beside values of settings
+_LISTS = "lists of values to try in {}, beside method, num_samples and num_prompts"
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,9 @@ class SweepConfig(Checked):
         num_seeds: Seeds of each variant, from `seed` on.
         grids: Groups of variants by name: values of each setting of the method in
             lists, whose product is tried; none for the base alone. Beside them
-            `method`, clip2latent without one, and `num_samples` of its own; None
-            leaves the grid out.
+            `method`, clip2latent without one, and `num_samples` and `num_prompts` of
+            its own, the first; None leaves the grid out.
+        only: Names of the grids to try, with commas between; None for all.
         is_equal: Whether each grid is a method of its own, with as many settings as
             every other; otherwise all are ways of one.
         fixed: Settings that the best variant may not change.
@@ -54,6 +56,7 @@ class SweepConfig(Checked):
     num_samples: Annotated[int, Ge(2)]
     num_seeds: PositiveInt
     grids: dict[str, dict[str, Any] | None]
+    only: str | None
     is_equal: bool
     fixed: list[str]
     tolerances: Tolerances
@@ -62,6 +65,8 @@ class SweepConfig(Checked):
         """Yield that there are values to try, and that what is fixed can be set."""
         known = [field.name for field in fields(Clip2LatentSettings)]
         yield set(self.fixed) <= {*known}, "fixed", f"names of {', '.join(known)}"
+        grids = f"names of grids, of {', '.join(self.grids)}, or null"
+        yield self._chosen() <= self.grids.keys(), "only", grids
         for name, grid in self._written():
             check_types(Variant, {n: grid[n] for n in OF_GRIDS if n in grid}, name)
             values = _values(grid).values()
@@ -76,11 +81,17 @@ class SweepConfig(Checked):
 
     def variants(self) -> Iterator[Variant]:
         """Yield every point of every grid, in their order."""
+        chosen = self._chosen()
         for name, grid in self._written():
+            if chosen and name not in chosen:
+                continue
             own = {part: grid[part] for part in OF_GRIDS if part in grid}
             for overrides in expand_grid(_values(grid)):
                 label = ", ".join(f"{name} {v}" for name, v in overrides.items())
                 yield Variant(label or "as it is", overrides, group=name, **own)
+
+    def _chosen(self) -> set[str]:
+        return {name.strip() for name in (self.only or "").split(",") if name.strip()}
 
     def _written(self) -> list[tuple[str, dict[str, Any]]]:
         return [(name, grid) for name, grid in self.grids.items() if grid is not None]
@@ -135,21 +146,33 @@ def plan_sweep(
             "stored_image_size": stored_image_size,
         }
         seeds = list(range(seed, seed + last))
+        asked = queries
+        if variant.num_prompts is not None:
+            asked = queries.take(range(len(queries.texts))[: variant.num_prompts])
         depends_on = describe_dependence(
             models,
-            queries,
+            asked,
             found,
             asdict(settings) if found is None else found.list_settings(),
             "clip2latent_kedro.study.engine",
             seeds=seeds,
-            **({} if variant.method == DEFAULT_METHOD else {"method": variant.method}),
+            **_describe_method(variant, models),
             **protocol,
         )
-        compute = partial(_measure, method, queries, models, seeds=seeds, **protocol)
+        compute = partial(_measure, method, asked, models, seeds=seeds, **protocol)
         planned.append(
             PlannedVariant(variant, depends_on["settings"], depends_on, compute, found)
         )
     return planned
+
+
+def _describe_method(variant: Variant, models: Models) -> dict[str, str]:
+    """Return what the result of a method of another kind depends on besides."""
+    if variant.method == DEFAULT_METHOD:
+        return {}
+    cloud = _prior_cloud(models)
+    described = {} if cloud is None else {"cloud": digest_arrays(vars(cloud))}
+    return {"method": variant.method, **described}
 
 
 def _plain(settings: Any) -> Any:
@@ -185,5 +208,9 @@ def _cloud(method: Method, models: Models) -> LatentGaussian | None:
     """Return the Gaussian of the training data; of the prior's own, where it is one."""
     if isinstance(method, Clip2Latent):
         return method.model.prior.gaussian
+    return _prior_cloud(models)
+
+
+def _prior_cloud(models: Models) -> LatentGaussian | None:
     prior = models.priors.get("prior")
     return None if prior is None else prior.gaussian

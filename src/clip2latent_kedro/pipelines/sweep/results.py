@@ -72,11 +72,12 @@ def tabulate(
             problems[0],
         )
     rows: list[dict[str, Any]] = []
+    n = sweep.num_prompts
     for one in variants:
         variant = one.variant
         row: dict[str, Any] = {"grid": variant.group, "variant": variant.label}
         row |= {name: _cell(value) for name, value in variant.overrides.items()}
-        row |= {"num_prompts": sweep.num_prompts}
+        row |= {"num_prompts": min(variant.num_prompts or n, n)}
         row |= {"num_samples": variant.num_samples or sweep.num_samples}
         row |= {"num_seeds": len(one.depends_on["seeds"])}
         row |= as_columns(summarise(results[one.key], evaluation, seed))
