@@ -47,11 +47,11 @@ def plan(models: Models | None = None, config=None, **grids):
         ({"fixed": ["psy"]}, "fixed must be names of sampler, "),
         (
             {"grids": {"a": {"eta": 1.0}}},
-            "grids must be lists of values to try in a, beside method, num_samples",
+            "grids.a.eta must be a list of values to try, got 1.0.",
         ),
         (
             {"grids": {"a": {"eta": []}}},
-            "grids must be lists of values to try in a, beside method, num_samples",
+            "grids.a.eta must be a list of values to try, got [].",
         ),
         (
             {"grids": {"a": {"method": "direct", "lr": [0.1]}}},
@@ -59,7 +59,7 @@ def plan(models: Models | None = None, config=None, **grids):
         ),
         (
             {"grids": {"a": {"num_samples": 0}}},
-            "a.num_samples must be a whole number, 1 or more, or null, got 0",
+            "grids.a.num_samples must be a whole number, 1 or more, or null, got 0",
         ),
         (
             {"only": "b", "grids": {"a": {}}},

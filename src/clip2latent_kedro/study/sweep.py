@@ -11,7 +11,13 @@ from typing import Annotated, Any
 
 from annotated_types import Ge
 
-from clip2latent_kedro.checked import Checked, PositiveInt, Rule, check_types
+from clip2latent_kedro.checked import (
+    Checked,
+    PositiveInt,
+    Rule,
+    SettingError,
+    check_types,
+)
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods import DEFAULT_METHOD, METHODS, make_settings
@@ -30,7 +36,6 @@ from clip2latent_kedro.study.engine import (
 from clip2latent_kedro.study.selection import Tolerances
 
 OF_GRIDS = ("method", "num_samples", "num_prompts")  # beside values of settings
-_LISTS = "lists of values to try in {}, beside method, num_samples and num_prompts"
 
 
 @dataclass(frozen=True)
@@ -68,10 +73,9 @@ class SweepConfig(Checked):
         grids = f"names of grids, of {', '.join(self.grids)}, or null"
         yield self._chosen() <= self.grids.keys(), "only", grids
         for name, grid in self._written():
-            check_types(Variant, {n: grid[n] for n in OF_GRIDS if n in grid}, name)
-            values = _values(grid).values()
-            are_lists = all(type(tried) is list and tried for tried in values)
-            yield are_lists, "grids", _LISTS.format(name)
+            own = {part: grid[part] for part in OF_GRIDS if part in grid}
+            check_types(Variant, own, f"grids.{name}")
+            _check_lists(name, _values(grid))
         if self.is_equal:
             counts = {name: len(expand_grid(_values(g))) for name, g in self._written()}
             yield len({*counts.values()}) <= 1, "grids", _as_many(counts)
@@ -99,6 +103,13 @@ class SweepConfig(Checked):
 
 def _values(grid: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values for name, values in grid.items() if name not in OF_GRIDS}
+
+
+def _check_lists(grid: str, values: Mapping[str, Any]) -> None:
+    for name, tried in values.items():
+        if not isinstance(tried, list | tuple) or not tried:
+            msg = f"grids.{grid}.{name} must be a list of values to try, got {tried!r}."
+            raise SettingError(msg)
 
 
 def _as_many(counts: Mapping[str, int]) -> str:
