@@ -48,10 +48,7 @@ from clip2latent_kedro.worlds.portraits.generator import GeneratorConfig
 from clip2latent_kedro.worlds.portraits.judge import JudgeConfig
 from clip2latent_kedro.worlds.portraits.vae import FlowTrainingConfig, VaeTrainingConfig
 
-GONE = {
-    "ablation.ensemble_size": "Priors are trained side by side: remove it.",
-    "sweep.clip_tolerance": "The rule has others: set sweep.tolerances.",
-}
+GONE = {"ablation.ensemble_size": "Priors are trained side by side: remove it."}
 
 
 @dataclass(frozen=True)

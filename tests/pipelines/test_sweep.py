@@ -25,7 +25,6 @@ from clip2latent_kedro.datasets import ArrayFolderDataset
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.sweep import create_pipeline
-from clip2latent_kedro.study.selection import Tolerances
 from clip2latent_kedro.study.sweep import SweepConfig
 
 GRIDS = {
@@ -46,7 +45,9 @@ def make_sweep(**changes):
         "only": None,
         "is_equal": False,
         "fixed": [],
-        "tolerances": Tolerances(0.0, 0.0, 0.0),
+        "accuracy_tolerance": 0.0,
+        "blend_tolerance": 0.0,
+        "clip_tolerance": 0.0,
     }
     return SweepConfig(**{**settings, **changes})
 
@@ -128,8 +129,8 @@ def test_the_best_is_a_config_of_a_run(run):
 
 def test_the_best_leaves_fixed_settings_as_they_are(run):
     grids = {"base": {}, "guidance": {"guidance_scale": [0.0, 3.0]}}
-    anything = Tolerances(2.0, 2.0, 2.0)
-    loud = make_sweep(grids=grids, num_prompts=12, tolerances=anything)
+    anything = {"accuracy_tolerance": 2.0, "blend_tolerance": 2.0}
+    loud = make_sweep(grids=grids, num_prompts=12, **anything)
     many = {"prompt_bank": pd.DataFrame([*BANK, *3 * PROMPTS])}
     free = run(**many, **{"params:sweep": loud}).load("sweep_best")
     assert free["variant"] == "guidance: guidance_scale 0.0"
@@ -140,7 +141,7 @@ def test_the_best_leaves_fixed_settings_as_they_are(run):
         "number": 2,
         "correction": "Bonferroni",
         "confidence": 0.9,
-        "tolerances": {"accuracy": 2.0, "blended": 2.0, "clip_score": 2.0},
+        "tolerances": {"accuracy": 2.0, "blended": 2.0, "clip_score": 0.0},
     }
     quiet = replace(loud, fixed=["guidance_scale"])
     quiet_run = run(**many, **{"params:sweep": quiet})

@@ -20,7 +20,6 @@ from clip2latent_kedro.datasets import ArrayFolderDataset
 from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.tuning import create_pipeline
-from clip2latent_kedro.study.selection import Tolerances
 from clip2latent_kedro.study.sweep import SweepConfig
 
 SEARCH = OptimisationConfig("mean", num_steps=1, lr=0.01)
@@ -31,7 +30,9 @@ TUNING = SweepConfig(
     only=None,
     is_equal=True,
     fixed=[],
-    tolerances=Tolerances(0.0, 0.0, 0.0),
+    accuracy_tolerance=0.0,
+    blend_tolerance=0.0,
+    clip_tolerance=0.0,
     grids={
         "clip2latent_fast": {"guidance_scale": [0.0, 1.0]},
         "direct": {"method": "direct", "num_samples": 1, "num_steps": [0, 40]},

@@ -8,7 +8,6 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import fit_gaussian
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
-from clip2latent_kedro.study.selection import Tolerances
 from clip2latent_kedro.study.sweep import SweepConfig, plan_sweep
 
 
@@ -21,7 +20,9 @@ def make_config(**changes):
         "only": None,
         "is_equal": False,
         "fixed": [],
-        "tolerances": Tolerances(0.0, 0.0, 0.0),
+        "accuracy_tolerance": 0.0,
+        "blend_tolerance": 0.0,
+        "clip_tolerance": 0.0,
     }
     return SweepConfig(**{**settings, **changes})
 

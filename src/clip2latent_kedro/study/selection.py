@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clip2latent_kedro.checked import Checked, NonNegativeFloat
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.study.comparison import paired_difference
 
@@ -28,7 +27,7 @@ RULE = (
 
 
 @dataclass(frozen=True)
-class Tolerances(Checked):
+class Tolerances:
     """What the most diverse may lose against the best.
 
     Attributes:
@@ -37,9 +36,9 @@ class Tolerances(Checked):
         clip_score: CLIP score, where no judge tells attributes.
     """
 
-    accuracy: NonNegativeFloat
-    blended: NonNegativeFloat
-    clip_score: NonNegativeFloat
+    accuracy: float
+    blended: float
+    clip_score: float
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from annotated_types import Ge
 
 from clip2latent_kedro.checked import (
     Checked,
+    NonNegativeFloat,
     PositiveInt,
     Rule,
     SettingError,
@@ -54,7 +55,10 @@ class SweepConfig(Checked):
         is_equal: Whether each grid is a method of its own, with as many settings as
             every other; otherwise all are ways of one.
         fixed: Settings that the best variant may not change.
-        tolerances: What the best may give up for diversity.
+        accuracy_tolerance: Share of the stated attributes that the best is shown to
+            lose at most for diversity, ...
+        blend_tolerance: ... and share of images that are blends, ...
+        clip_tolerance: ... or CLIP score, where no judge tells attributes.
     """
 
     num_prompts: PositiveInt
@@ -64,7 +68,9 @@ class SweepConfig(Checked):
     only: str | None
     is_equal: bool
     fixed: list[str]
-    tolerances: Tolerances
+    accuracy_tolerance: NonNegativeFloat
+    blend_tolerance: NonNegativeFloat
+    clip_tolerance: NonNegativeFloat
 
     def rules(self) -> Iterator[Rule]:
         """Yield that there are values to try, and that what is fixed can be set."""
@@ -82,6 +88,12 @@ class SweepConfig(Checked):
         else:
             plain = not any("method" in grid for _, grid in self._written())
             yield plain, "grids", "ways of clip2latent, without a method"
+
+    @property
+    def tolerances(self) -> Tolerances:
+        """What the best may lose, by score."""
+        tolerances = self.accuracy_tolerance, self.blend_tolerance, self.clip_tolerance
+        return Tolerances(*tolerances)
 
     def variants(self) -> Iterator[Variant]:
         """Yield every point of every grid, in their order."""
