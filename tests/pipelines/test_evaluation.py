@@ -109,6 +109,7 @@ def run_in(folder, *outputs, **changes):
         **stored(folder),
         "samples_figure": PicturesDataset(filepath=str(folder / "a.png")),
         "scores_figure": PicturesDataset(filepath=str(folder / "b.png")),
+        "tradeoffs_figure": PicturesDataset(filepath=str(folder / "c.png")),
         "scores_report": HTMLReportDataset(filepath=str(folder / "a.html")),
     }
     return run_pipeline(create_pipeline(), given, files, *outputs)
@@ -304,7 +305,7 @@ def test_the_report_says_what_it_rests_on(catalog):
     for said in ("colours@00", "colour-clip@11", "colour-judge@22", "90%", "torch"):
         assert said in report
     assert "<td>seed</td><td>5</td>" in report
-    assert len(re.findall(r"<img [^>]*data:image/png;base64,", report)) == 2
+    assert len(re.findall(r"<img [^>]*data:image/png;base64,", report)) == 3
     assert "<td>clip2latent, respaced</td><td>0.315</td><td>0.244</td>" in report
     lines = [row.split(" | ") for row in table.splitlines() if row.startswith("| ")]
     rows = dict(zip(lines[0], zip(*lines[2:8], strict=True), strict=True))
