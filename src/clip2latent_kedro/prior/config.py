@@ -97,4 +97,6 @@ class PriorSettings:
             "pairs": pairs.settings,
         }
         plain: dict[str, Any] = json.loads(json.dumps(settings))
+        if not self.data.embed_noise_least:  # what is trained is as it was without it
+            del plain["data"]["embed_noise_least"]
         return plain
