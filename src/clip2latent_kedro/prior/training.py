@@ -23,6 +23,7 @@ from clip2latent_kedro.prior.diffusion import (
 from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import (
     check_compiler,
+    choose_precision,
     derive_seed,
     make_generator,
     seeded_weights,
@@ -197,7 +198,7 @@ def prior_task(
         best_by=train.best_by,
         clip_grad=train.clip_grad,
         accumulate=train.accumulate,
-        precision=train.precision,
+        precision=choose_precision(train.precision, device),
     )
 
 
