@@ -46,7 +46,7 @@ OWN = ""  # the group of what only an ablation can set
 NO_DIFFERENCE = ("val_it", "val_pairs", "best_by", "save_it")  # to averaged weights
 GROUPS: dict[str, list[str]] = {
     "sampling": [f.name for f in fields(SamplingConfig)],
-    "data": ["bs", "embed_noise_scale"],
+    "data": ["bs", "embed_noise_scale", "embed_noise_least"],
     "model.network": [f.name for f in fields(NetworkConfig)],
     "model.diffusion": [f.name for f in fields(DiffusionConfig)],
     "train": [f.name for f in fields(TrainConfig) if f.name not in NO_DIFFERENCE],
