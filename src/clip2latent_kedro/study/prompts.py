@@ -59,7 +59,7 @@ def read_queries(
     return Queries(
         texts=texts,
         embedding=encoder.encode_text(texts),
-        stated=_stated_labels(rows, attributes),
+        stated=read_stated(rows, attributes),
         held_out_embedding=None if held_out is None else held_out.encode_text(texts),
     )
 
@@ -125,14 +125,18 @@ def check_disjoint(prompts: Iterable[str], prompt_bank: Iterable[str]) -> None:
         raise InputError(msg)
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(re.findall(r"\w+", text.lower()))
-
-
-def _stated_labels(
+def read_stated(
     rows: Sequence[Mapping[Any, str]], attributes: Mapping[str, Sequence[str]]
 ) -> np.ndarray:
-    """Return value indices, [num_rows, num_attributes] int, -1 for one left open."""
+    """Return value indices, [num_rows, num_attributes] int, -1 for one left open.
+
+    Args:
+        rows: Of a table of prompts (see `read_queries`).
+        attributes: What a judge can tell: names and their values.
+
+    Raises:
+        InputError: If a row states what the judge does not know.
+    """
     labels = np.full((len(rows), len(attributes)), NOT_STATED)
     for column, (name, values) in enumerate(attributes.items()):
         for number, row in enumerate(rows):
@@ -147,3 +151,7 @@ def _stated_labels(
             if value:
                 labels[number, column] = list(values).index(value)
     return labels
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\w+", text.lower()))
