@@ -9,9 +9,9 @@ import pandas as pd
 import torch
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.methods.models import Models
-from clip2latent_kedro.metrics.attributes import attribute_accuracy
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.study.config import EvaluationConfig
 from clip2latent_kedro.study.coverage.answers import find_answers, read_shown
@@ -21,12 +21,21 @@ from clip2latent_kedro.study.coverage.demands import (
     count_values,
     list_demands,
 )
-from clip2latent_kedro.study.coverage.samples import join_samples, plan_samples
-from clip2latent_kedro.study.coverage.texts import find_nearest
+from clip2latent_kedro.study.coverage.samples import (
+    draw_again,
+    join_samples,
+    plan_samples,
+)
+from clip2latent_kedro.study.coverage.texts import (
+    NearestImages,
+    describe_nearest,
+    find_nearest,
+    score_held_out,
+)
 from clip2latent_kedro.study.coverage.zero_shot import ZeroShotJudge
 from clip2latent_kedro.study.engine import PlannedVariant, StoredResult
 from clip2latent_kedro.study.prompts import embed_rows, read_stated, rows_of
-from clip2latent_kedro.study.samples import Samples
+from clip2latent_kedro.study.samples import Samples, shrink_images
 from clip2latent_kedro.study.scoring import score_prompts
 
 logger = logging.getLogger(__name__)
@@ -40,8 +49,7 @@ class CoverageFound:
         num_images: Of the generator.
         demands: Every value and pair of values; none without a judge.
         prompts: A row for each prompt; none where a domain has none.
-        nearest: Number of the image of the generator that CLIP likes best, of each
-            prompt, [num_prompts] int; empty where the encoder knows no text.
+        nearest: Images of the generator that CLIP likes best of each prompt.
         row: The row of the comparison beside it; None for none.
         answers: What is stored of that row; none of none.
         problem: Why there are no such answers; "" if there are.
@@ -50,7 +58,7 @@ class CoverageFound:
     num_images: int
     demands: list[Demand]
     prompts: pd.DataFrame
-    nearest: np.ndarray
+    nearest: NearestImages
     row: str | None
     answers: Samples
     problem: str
@@ -128,12 +136,49 @@ def plan(
     return plan_samples(coverage.num_images, models, data, psi=psi, seed=seed)
 
 
-def measure(
+@torch.no_grad()
+def draw_nearest(
     samples: Mapping[str, StoredResult],
     variants: list[PlannedVariant],
     queries: Queries,
     models: Models,
-    frozen_models: Models,
+    data: DataConfig,
+    evaluation: EvaluationConfig,
+    psi: float,
+    seed: int,
+) -> NearestImages:
+    """Draw again, of each prompt, the image that CLIP likes best.
+
+    Args:
+        samples: All parts that are stored.
+        variants: What `plan` returned.
+        queries: What `read_demands` returned.
+        models: What `add_judge` returned.
+        data: Groups of latents.
+        evaluation: Gives the size of stored images.
+        psi: Truncation of the training pairs.
+        seed: Seed of the run.
+    """
+    if not queries.embedding.shape[1]:
+        nothing = np.empty(0, dtype=np.int64)
+        pictures = np.empty((0, 1, 1, 3), dtype=np.uint8)
+        return NearestImages(nothing, np.empty(0), nothing, None, pictures)
+    embedding = join_samples(variants, samples)["image_embedding"]
+    number, clip_score, num_own = find_nearest(embedding, queries)
+    image = draw_again(number.tolist(), models, data, psi=psi, seed=seed)
+    held_out = None
+    if models.held_out is not None:
+        held_out = score_held_out(image, queries, models.held_out)
+    pictures = image_to_uint8(shrink_images(image, evaluation.stored_image_size))
+    return NearestImages(number, clip_score, num_own, held_out, pictures)
+
+
+def measure(
+    samples: Mapping[str, StoredResult],
+    variants: list[PlannedVariant],
+    nearest: NearestImages,
+    queries: Queries,
+    models: Models,
     answers: Mapping[str, StoredResult],
     evaluation: EvaluationConfig,
     coverage: CoverageConfig,
@@ -143,9 +188,9 @@ def measure(
     Args:
         samples: All parts that are stored.
         variants: What `plan` returned.
+        nearest: What `draw_nearest` returned.
         queries: What `read_demands` returned.
         models: What `add_judge` returned.
-        frozen_models: With the judge of the comparison.
         answers: Of the rows of the comparison; none before there is one.
         evaluation: Names the row, its `baseline`, and gives the confidence.
         coverage: `params:coverage`.
@@ -154,11 +199,12 @@ def measure(
     row, problem = evaluation.baseline, ""
     answered: Samples = {}
     if row is not None:
-        asked = queries  # as the comparison asked them
-        if frozen_models.judge is None:
+        as_compared, asked = models, queries
+        if isinstance(models.judge, ZeroShotJudge):  # the comparison has no judge
+            as_compared = replace(models, judge=None)
             asked = replace(queries, stated=queries.stated[:, :0])
         try:
-            answered = find_answers(answers, row, frozen_models, asked)
+            answered = find_answers(answers, row, as_compared, asked)
         except InputError as error:
             problem = str(error)
             logger.warning("Without a row of the comparison: %s", problem)
@@ -174,45 +220,37 @@ def measure(
         coverage,
         confidence=evaluation.confidence,
     )
-    prompts, nearest = _measure_prompts(drawn, queries, answered, shown)
+    prompts = _measure_prompts(drawn["shown"], nearest, queries, answered, shown)
     return CoverageFound(
         len(drawn["shown"]), demands, prompts, nearest, row, answered, problem
     )
 
 
 def _measure_prompts(
-    drawn: Samples,
+    drawn: np.ndarray,
+    nearest: NearestImages,
     queries: Queries,
     answered: Samples,
     shown: tuple[np.ndarray, np.ndarray] | None,
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return a row for each prompt, and the number of the image nearest to it."""
+) -> pd.DataFrame:
+    """Return a row for each prompt."""
     columns: dict[str, object] = {"prompt": queries.texts}
     if queries.stated.shape[1]:
-        counted = count_values(drawn["shown"], queries.stated)
-        columns |= dict(
-            zip(("num_stated", "most_shown", "all_shown"), counted, strict=True)
-        )
-    nearest = np.empty(0, dtype=np.int64)
-    if queries.embedding.shape[1]:
-        found = find_nearest(drawn, queries)
-        nearest = found.number
-        columns |= {"own_images": found.num_own, "nearest_clip_score": found.clip_score}
-        if found.held_out_score is not None:
-            columns["nearest_held_out_score"] = found.held_out_score
+        names = ("num_stated", "most_shown", "all_shown")
+        columns |= dict(zip(names, count_values(drawn, queries.stated), strict=True))
+    columns |= describe_nearest(nearest)
     if shown is not None:
-        numbers = shown[0]
+        numbers, seen = shown
         asked = queries.take(numbers.tolist())
-        of_row = score_prompts(answered, asked)
-        accuracy = attribute_accuracy(shown[1], asked.stated).by_prompt
+        of_row = score_prompts({**answered, "seen": seen}, asked)
         scores = {
             "row_clip_score": of_row["clip_score"],
             "row_held_out_score": of_row["held_out_score"],
-            "row_right": accuracy,
+            "row_right": of_row["accuracy"],
         }
         for name, values in scores.items():
             dense = np.full(len(queries.texts), np.nan)
             dense[numbers] = values
             if np.isfinite(dense).any():
                 columns[name] = dense
-    return pd.DataFrame(columns), nearest
+    return pd.DataFrame(columns)

@@ -4,6 +4,7 @@ from kedro.pipeline import Pipeline
 
 from clip2latent_kedro.pipelines.coverage.nodes import (
     add_judge,
+    draw_nearest,
     measure,
     plan,
     read_demands,
@@ -45,9 +46,20 @@ def create_pipeline() -> Pipeline:
                 **drawn,
             ),
             wire(
+                draw_nearest,
+                "coverage_nearest",
+                name="draw_nearest_images",
+                samples="coverage_samples",
+                **models,
+                **asked,
+                **drawn,
+                **pairs,
+            ),
+            wire(
                 measure,
                 "coverage_found",
                 name="measure_coverage",
+                nearest="coverage_nearest",
                 samples="coverage_samples",
                 answers="answers_progress",
                 **models,
@@ -61,14 +73,7 @@ def create_pipeline() -> Pipeline:
                 **found,
             ),
             wire(plot, "coverage_map", name="plot_coverage", **found, **models),
-            wire(
-                draw_pictures,
-                "coverage_pictures",
-                name="draw_nearest_images",
-                **found,
-                **models,
-                **pairs,
-            ),
+            wire(draw_pictures, "coverage_pictures", name="show_nearest", **found),
             wire(
                 write_report,
                 ["coverage_report", "coverage_table"],

@@ -4,11 +4,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.methods.models import Models
-from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.coverage.nodes import CoverageFound
 from clip2latent_kedro.pipelines.coverage.sections import (
     order_prompts,
@@ -20,11 +17,9 @@ from clip2latent_kedro.pipelines.coverage.sections import (
 from clip2latent_kedro.study.config import EvaluationConfig
 from clip2latent_kedro.study.coverage.config import CoverageConfig
 from clip2latent_kedro.study.coverage.figure import plot_map
-from clip2latent_kedro.study.coverage.samples import draw_again
 from clip2latent_kedro.study.figures import plot_grid
 from clip2latent_kedro.study.origin import describe_origin
 from clip2latent_kedro.study.page import Section, to_html, to_markdown
-from clip2latent_kedro.study.samples import shrink_images
 from clip2latent_kedro.study.tables import as_columns
 
 NUM_ANSWERS = 3  # pictures of the row beside each prompt
@@ -73,36 +68,21 @@ def plot(found: CoverageFound, models: Models) -> np.ndarray:
     return plot_map(found.demands, models.judge.attributes, found.num_images)
 
 
-@torch.no_grad()
-def draw_pictures(
-    found: CoverageFound,
-    models: Models,
-    data: DataConfig,
-    evaluation: EvaluationConfig,
-    psi: float,
-    seed: int,
-) -> np.ndarray:
+def draw_pictures(found: CoverageFound, evaluation: EvaluationConfig) -> np.ndarray:
     """Return the images nearest to prompts beside answers, uint8 [h, w, 3].
 
     Args:
         found: What `measure` returned.
-        models: What `add_judge` returned.
-        data: Groups of latents.
         evaluation: How many prompts.
-        psi: Truncation of the training pairs.
-        seed: Seed of the run.
 
     Returns:
         Of the prompts that the row falls behind most, the nearest image of random w
         and the first of the row's; a white picture where the encoder knows no text.
     """
     worst = order_prompts(found.prompts)[: evaluation.figure_prompts]
-    if not len(found.nearest) or not worst:
+    if not len(found.nearest.number):
         return np.full((64, 64, 3), 255, dtype=np.uint8)
-    numbers = found.nearest[worst].tolist()
-    image = draw_again(numbers, models, data, psi=psi, seed=seed)
-    nearest = image_to_uint8(shrink_images(image, evaluation.stored_image_size))
-    columns = {f"nearest of {found.num_images:,} images": nearest}
+    columns = {f"nearest of {found.num_images:,} images": found.nearest.images[worst]}
     if found.answers:
         answered = found.answers["prompts"].tolist()
         pictures = found.answers["images"]

@@ -143,7 +143,9 @@ def prompt_section(found: CoverageFound, pictures: np.ndarray) -> Section:
             "with this text than with any other; texts differ in how near they are to "
             "all images, so that one without any need not be out of reach."
         ],
-        pictures={"nearest images and answers": pictures} if len(found.nearest) else {},
+        pictures={"nearest images and answers": pictures}
+        if len(found.nearest.number)
+        else {},
         tables=[format_table(table, OF_PROMPTS)],
     )
 

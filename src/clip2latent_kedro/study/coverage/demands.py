@@ -89,6 +89,8 @@ def list_demands(
         config: When a share is rare, and when a demand is missed.
         confidence: Of each interval.
     """
+    if not attributes:
+        return []
     shares = _together(mark_values(shown, attributes)) / len(shown)
     asks = mark_values(stated, attributes)
     num_asked = _together(asks)

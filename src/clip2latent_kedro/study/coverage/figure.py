@@ -39,10 +39,15 @@ def plot_map(
     points: dict[str, list[tuple[int, int]]] = {name: [] for name in MARKS}
     for demand in demands:
         pairs = list(demand.values.items())
-        x, y = column[pairs[0]], column[pairs[-1]]
-        shares[x, y] = shares[y, x] = max(demand.share.mean, 0.5 / num_images)
+        one, other = column[pairs[0]], column[pairs[-1]]
+        shares[one, other] = shares[other, one] = max(
+            demand.share.mean, 0.5 / num_images
+        )
         if demand.num_asked:
-            points["missed" if demand.fault else "asked"] += [(x, y), (y, x)]
+            points["missed" if demand.fault else "asked"] += [
+                (one, other),
+                (other, one),
+            ]
     side = MARGIN + CELL * len(every)
     figure = Figure(figsize=(side + 0.8, side), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
@@ -50,8 +55,8 @@ def plot_map(
     drawn = axes.imshow(shares, norm=norm, cmap="viridis")
     for name, (marker, colour) in MARKS.items():
         if points[name]:
-            places = np.array(points[name])
-            axes.scatter(*places.T, s=7, marker=marker, c=colour, linewidths=0.8)
+            x, y = np.array(points[name]).T
+            axes.scatter(x, y, s=7, marker=marker, c=colour, linewidths=0.8)
     names = [f"{name} {value}".replace("_", " ") for name, value in every]
     axes.set_xticks(range(len(names)), names, fontsize=6, rotation=90)
     axes.set_yticks(range(len(names)), names, fontsize=6)

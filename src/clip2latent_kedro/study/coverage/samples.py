@@ -35,7 +35,7 @@ def plan_samples(
 
     Args:
         num_images: Of all parts.
-        models: Generator, encoders and judge.
+        models: Generator, encoder and judge; they are stored with what scores.
         data: `params:data`; each group of layers has a w of its own, as in the pairs.
         psi: Truncation of the training pairs.
         seed: Seed of the run.
@@ -69,8 +69,7 @@ def join_samples(
 
     Returns:
         `shown`, value indices by the judge, -1 for an attribute that cannot be seen,
-        [num_images, num_attributes] int; `image_embedding`, [num_images, clip_dim];
-        `held_out_embedding` likewise, if there is such an encoder.
+        [num_images, num_attributes] int; `image_embedding`, [num_images, clip_dim].
 
     Raises:
         RuntimeError: If a part failed; the message is its problem.
@@ -89,24 +88,23 @@ def draw_again(
 ) -> Tensor:
     """Return some of the images, [n, 3, h, w] (arguments as of `plan_samples`)."""
     w = [_sample_w(range(n, n + 1), models, data, psi, seed) for n in numbers]
-    return models.generator.synthesis(torch.cat(w), noise_mode="const").float()
+    batches = torch.split(torch.cat(w), models.image_batch_size)
+    synthesis = models.generator.synthesis
+    return torch.cat([synthesis(rows, noise_mode="const").float() for rows in batches])
 
 
 @torch.no_grad()
 def _sample(
     rows: range, models: Models, data: DataConfig, psi: float, seed: int
 ) -> StoredResult:
-    encoders = {"image_embedding": models.encoder}
-    if models.held_out is not None:
-        encoders["held_out_embedding"] = models.held_out
-    found: dict[str, list[np.ndarray]] = {name: [] for name in ("shown", *encoders)}
+    found: dict[str, list[np.ndarray]] = {"shown": [], "image_embedding": []}
     w = _sample_w(rows, models, data, psi, seed)
     with progress_bar("coverage", total=len(rows), unit="images") as advance:
         for batch in torch.split(w, models.image_batch_size):
             image = models.generator.synthesis(batch, noise_mode="const").float()
             found["shown"].append(_judge(image, models))
-            for name, encoder in encoders.items():
-                found[name].append(encoder.encode_image(image).float().cpu().numpy())
+            embedding = models.encoder.encode_image(image).float().cpu().numpy()
+            found["image_embedding"].append(embedding)
             advance(len(batch))
     return {name: np.concatenate(parts) for name, parts in found.items()}, {}
 
