@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from clip2latent_kedro.errors import InputError
@@ -19,11 +20,23 @@ def rows_of(table: Any) -> list[dict[str, str]]:
 
     Args:
         table: A pandas data frame; None without one.
+
+    Raises:
+        InputError: If it is something else.
     """
-    if table is None or len(table) == 0:
+    if table is None:
         return []
-    rows: list[dict[str, str]] = table.fillna("").astype(str).to_dict("records")
-    return rows
+    if not isinstance(table, pd.DataFrame) or (len(table) and "prompt" not in table):
+        found = [*getattr(table, "columns", [type(table).__name__])]
+        msg = (
+            f"The catalog entries prompts and prompt_bank must be tables with a column "
+            f"`prompt`, got {', '.join(map(str, found))}. Read a CSV file with "
+            f"pandas.CSVDataset, a text with a prompt a line with "
+            f"clip2latent_kedro.datasets.PromptTableDataset."
+        )
+        raise InputError(msg)
+    rows: Any = table.fillna("").astype(str).to_dict("records")
+    return list(rows)
 
 
 @torch.no_grad()
