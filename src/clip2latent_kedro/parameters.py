@@ -37,6 +37,7 @@ from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.ablation.config import GROUPS, OWN, AblationConfig
 from clip2latent_kedro.study.config import EvaluationConfig, read_rows
+from clip2latent_kedro.study.coverage.config import CoverageConfig
 from clip2latent_kedro.study.editing.config import AuditConfig
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.validation import ValidationConfig
@@ -122,6 +123,7 @@ class Parameters(Checked):
     distillation: DistillationConfig
     sampling: SamplingConfig
     evaluation: EvaluationConfig
+    coverage: CoverageConfig
     sweep: SweepConfig
     tuning: SweepConfig
     ablation: AblationConfig
