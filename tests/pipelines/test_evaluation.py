@@ -1,7 +1,6 @@
 """The pipeline, run by Kedro in a world of three colours."""
 
 import re
-from dataclasses import asdict, fields
 from functools import partial
 from html import escape
 
@@ -9,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from pipelines.world import DATA, run_pipeline, written
+from pipelines.world import DATA, make_searches, run_pipeline, written
 from world import (
     PROMPTS,
     CertainColourJudge,
@@ -37,7 +36,6 @@ from clip2latent_kedro.latents import fit_gaussian
 from clip2latent_kedro.methods.nearest_pair import NearestPair
 from clip2latent_kedro.methods.optimisation.config import (
     OptimisationConfig,
-    OptimisationParameters,
 )
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.evaluation import create_pipeline
@@ -96,6 +94,7 @@ def run_in(folder, *outputs, **changes):
         "reference_z": {"z": make_reference_z()},
         "lafite": None,
         "clip2gan": None,
+        "clip2gan_abstract": None,
         "params:data": DataConfig(**DATA),
         "params:sampling": make_sampling(**SAMPLING),
         "params:baselines.optimisation": make_searches(),
@@ -476,12 +475,6 @@ def test_images_are_compared_with_the_generators_own(run, catalog):
     without = make_evaluation(generator_images=None)
     catalog = run("scores", **{"params:evaluation": without})
     assert "fid" not in catalog.load("scores")
-
-
-def make_searches(**changes):
-    search = OptimisationConfig("mean", num_steps=1, lr=0.1)
-    names = [field.name for field in fields(OptimisationParameters)]
-    return {n: asdict(changes.get(n, search)) for n in names}
 
 
 def test_a_search_is_drawn_along_its_way(run):

@@ -6,7 +6,8 @@ from dataclasses import asdict, replace
 import numpy as np
 import pandas as pd
 import pytest
-from pipelines.world import BANK, DATA, run_pipeline, written
+import yaml
+from pipelines.world import BANK, DATA, make_searches, run_pipeline, written
 from world import (
     PROMPTS,
     CertainColourJudge,
@@ -40,8 +41,13 @@ def make_sweep(**changes):
     settings = {
         "num_prompts": 3,
         "num_samples": 3,
+        "num_seeds": 1,
         "grids": GRIDS,
+        "only": None,
+        "is_equal": False,
         "fixed": [],
+        "accuracy_tolerance": 0.0,
+        "blend_tolerance": 0.0,
         "clip_tolerance": 0.0,
     }
     return SweepConfig(**{**settings, **changes})
@@ -63,6 +69,7 @@ def run(tmp_path):
             "params:data": DataConfig(**DATA),
             "params:sampling": make_sampling(),
             "params:evaluation": make_evaluation(),
+            "params:baselines.optimisation": make_searches(),
             "params:sweep": make_sweep(),
             "params:validation.num_prompts": 1,
             "params:seed": 5,
@@ -123,19 +130,34 @@ def test_the_best_is_a_config_of_a_run(run):
 
 def test_the_best_leaves_fixed_settings_as_they_are(run):
     grids = {"base": {}, "guidance": {"guidance_scale": [0.0, 3.0]}}
-    loud = make_sweep(grids=grids, num_prompts=12)
+    anything = {"accuracy_tolerance": 2.0, "blend_tolerance": 2.0}
+    loud = make_sweep(grids=grids, num_prompts=12, **anything)
     many = {"prompt_bank": pd.DataFrame([*BANK, *3 * PROMPTS])}
     free = run(**many, **{"params:sweep": loud}).load("sweep_best")
-    assert free["variant"] == "guidance: guidance_scale 3.0"
-    # Two others against the first, by two criteria.
+    assert free["variant"] == "guidance: guidance_scale 0.0"
+    assert free["run"]["params"]["sampling"]["guidance_scale"] == 0.0
+    assert len(free["tried"]) == 3
+    # Two others against the first, by one demand: this judge is never unsure.
     assert free["comparisons"] == {
-        "number": 4,
+        "number": 2,
         "correction": "Bonferroni",
         "confidence": 0.9,
+        "tolerances": {"accuracy": 2.0, "blended": 2.0, "clip_score": 0.0},
     }
     quiet = replace(loud, fixed=["guidance_scale"])
-    best = run(**many, **{"params:sweep": quiet}).load("sweep_best")
-    assert best["variant"].startswith("base")
+    quiet_run = run(**many, **{"params:sweep": quiet})
+    assert quiet_run.load("sweep_best")["variant"].startswith("base")
+    assert yaml.safe_load(quiet_run.load("sweep_choice")) == {"sampling": {}}
+
+
+def test_the_choice_is_yaml_of_what_differs_from_the_base(run):
+    grids = {"guidance": {"guidance_scale": [3.0], "guidance_interval": [[0.0, 0.5]]}}
+    sweep = make_sweep(grids=grids)
+    written = run(**{"params:sweep": sweep}).load("sweep_choice")
+    assert written.startswith("# guidance: guidance_scale 3.0, guidance_interval")
+    assert yaml.safe_load(written) == {
+        "sampling": {"guidance_scale": 3.0, "guidance_interval": [0.0, 0.5]}
+    }
 
 
 def test_a_grid_may_change_the_prior(run):

@@ -92,7 +92,7 @@ def sample_images(
     found["pixel_distance"] = np.stack(distances)
     if method.gives_w:
         found["w"] = samples.float().cpu().numpy()
-    if trajectory is not None:
+    if trajectory is not None and trajectory.steps:
         found |= _score_trajectory(method, trajectory, queries, models)
     return found
 

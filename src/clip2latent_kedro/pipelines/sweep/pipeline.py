@@ -7,9 +7,9 @@ from clip2latent_kedro.pipelines.studies import (
     gather_models,
     run_variants,
 )
+from clip2latent_kedro.pipelines.sweep.choices import choose
 from clip2latent_kedro.pipelines.sweep.nodes import plan
 from clip2latent_kedro.pipelines.sweep.results import (
-    choose,
     plot,
     plot_tradeoffs,
     tabulate,
@@ -43,6 +43,11 @@ def create_pipeline() -> Pipeline:
             wire(write_table, "sweep_table", name="write_sweep_table"),
             wire(plot, "sweep_figure", name="plot_sweep", **variants),
             wire(plot_tradeoffs, "sweep_tradeoffs", name="plot_sweep_tradeoffs"),
-            wire(choose, "sweep_best", name="choose_best_variant", **results),
+            wire(
+                choose,
+                ["sweep_best", "sweep_choice"],
+                name="choose_best_variant",
+                **results,
+            ),
         ]
     )
