@@ -44,7 +44,12 @@ def test_every_environment_is_valid_and_knows_every_parameter(env, base):
     # Rows and grids have names of the environment's own.
     named = tuple(
         f"{group}."
-        for group in ("evaluation.rows", "sweep.grids", "coverage.zero_shot")
+        for group in (
+            "evaluation.rows",
+            "sweep.grids",
+            "tuning.grids",
+            "coverage.zero_shot",
+        )
     )
     first, second = (
         {name for name in flatten(each) if not name.startswith(named)}
@@ -125,8 +130,16 @@ def test_every_parameter_is_explained_beside_a_value():
             "fast",
             "evaluation.rows.direct.lr must be a num",
         ),
-        ("sweep.grids.x", 3, "sweep.grids.x must be a group of parameters, got 3."),
-        ("sweep.grids", {"x": {"eta": 1}}, "sweep.grids.x.eta must be a list, got 1."),
+        (
+            "sweep.grids.x",
+            3,
+            "sweep.grids.x must be a group of parameters or null, got 3.",
+        ),
+        (
+            "sweep.grids",
+            {"x": {"eta": 1}},
+            "sweep.grids.x.eta must be a list of values to try, got 1.",
+        ),
         ("sweep.grids", {"x": {"eat": [1]}}, "sweep.grids.x.eat is not a parameter."),
         ("sweep.grids", {"x": {"prior": ["y"]}}, "x.prior must be one of prior, prior"),
         ("sweep.grids", {"x": {"eta": ["y"]}}, "sweep.grids.x.eta must"),

@@ -85,6 +85,7 @@ class BaselinesParameters(Checked):
     num_samples: PositiveInt
     lafite: LafiteTrainingConfig
     clip2gan: Clip2GanTrainingConfig
+    clip2gan_abstract: Clip2GanTrainingConfig
     optimisation: OptimisationParameters
 
 
@@ -124,6 +125,7 @@ class Parameters(Checked):
     evaluation: EvaluationConfig
     coverage: CoverageConfig
     sweep: SweepConfig
+    tuning: SweepConfig
     ablation: AblationConfig
     inference: InferenceConfig
     portraits: PortraitsParameters
@@ -158,11 +160,13 @@ def check_parameters(tree: Mapping[str, Any]) -> None:
     groups = read_groups(parameters.sampling, parameters.baselines.optimisation)
     for name, row in read_rows(parameters.evaluation.rows).items():
         make_settings(f"evaluation.rows.{name}", row.overrides, groups, row.method)
-    for point in parameters.sweep.variants():
-        make_settings(f"sweep.grids.{point.group}", point.overrides, groups)
+    for name, search in (("sweep", parameters.sweep), ("tuning", parameters.tuning)):
+        for point in search.variants():
+            where = f"{name}.grids.{point.group}"
+            make_settings(where, point.overrides, groups, point.method)
     ablation = parameters.ablation
     for study in ablation.read_studies().values():
-        budget = ablation.budget if study.retrains else {}
+        budget = ablation.budget_of(study)
         for variant in study.variants():
             changed = {**budget, **variant.overrides}
             of_run = {n: changed[n] for n in changed if n not in GROUPS[OWN]}

@@ -18,6 +18,7 @@ from clip2latent_kedro.pipelines import (
     published,
     sweep,
     training,
+    tuning,
 )
 from clip2latent_kedro.pipelines.editing import directions, mappers, relevance
 
@@ -39,6 +40,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "inverter": inverter.create_pipeline(),
         "coverage": coverage.create_pipeline(),
         "sweep": sweep.create_pipeline(),
+        "tuning": tuning.create_pipeline(),
         "ablation": ablation.create_pipeline(),
         "editing": editing.create_pipeline(),
         "audit": editing.create_audit_pipeline(),

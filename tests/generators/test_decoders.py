@@ -76,16 +76,26 @@ def test_a_dcgan_draws_what_pytorchs_own_does(size, colours, form, tmp_path):
 def test_a_dcgan_in_a_checkpoint_of_several_gpus(tmp_path):
     network = example_network()
     state = {f"module.{name}": value for name, value in network.state_dict().items()}
-    path = store({"epoch": 3, "netG": state}, tmp_path / "last.pth", "zip")
+    path = store({"epoch": 3, "mine": state}, tmp_path / "last.pth", "zip")
     with pytest.raises(
         InputError, match=r"has the entry 'epoch' there, which is no tensor"
     ):
         load_generator("dcgan", path)
     with pytest.raises(InputError, match=r"holds no state dict there.* option entry"):
         load_generator("dcgan", path, {"entry": "netD"})
-    generator = load_generator("dcgan", path, {"entry": "netG"})
+    generator = load_generator("dcgan", path, {"entry": "mine"})
     z = torch.randn(2, 10)
     made = generator.synthesis(generator.mapping(z))
+    torch.testing.assert_close(made, network.main(z[:, :, None, None]))
+
+
+@pytest.mark.parametrize("name", ["netG_state_dict", "netG"])
+def test_a_dcgan_is_found_beside_its_discriminator(name, tmp_path):
+    network, other = example_network(), example_network()
+    content = {"netD": other.state_dict(), name: network.state_dict(), "epoch": 3}
+    path = store(content, tmp_path / "weights.tar", "zip")
+    z = torch.randn(2, 10)
+    made = load_generator("dcgan", path).synthesis(z[:, None])
     torch.testing.assert_close(made, network.main(z[:, :, None, None]))
 
 

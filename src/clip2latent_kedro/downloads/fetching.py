@@ -6,6 +6,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from clip2latent_kedro.downloads.packages import (
+    how_to_install,
+    is_in_package,
+    package_folder,
+    package_of,
+    tell_licence,
+)
 from clip2latent_kedro.downloads.source import Licence, Source
 from clip2latent_kedro.downloads.transfer import beside, transfer
 from clip2latent_kedro.errors import InputError, MissingError
@@ -24,7 +31,7 @@ class FetchedFile:
 
     Attributes:
         source: What it was asked for as.
-        address: Where it came from; None for a local file.
+        address: Where it came from, an installed package included; None for a path.
         path: Where it is.
         sha256: Of its content, hex.
         num_bytes: Its size.
@@ -57,7 +64,10 @@ def fetch(source: Source | str) -> Path:
     """
     source = _as_source(source)
     if source.local_path is not None:
-        return _check_local(source, source.local_path)
+        found = _check_local(source, source.local_path)
+        if is_in_package(source.place):
+            tell_licence(source.place, _terms(source))
+        return found
     if (path := find(source)) is not None:
         return path
     switch = "offline: true" if source.offline else offline_switch()
@@ -96,7 +106,8 @@ def fetch_file(source: Source | str) -> FetchedFile:
     source = _as_source(source)
     path = fetch(source)
     found = [a for a in source.addresses if source.cached_path(a) == path]
-    address = found[0] if found else None
+    in_package = source.place if is_in_package(source.place) else None
+    address = found[0] if found else in_package
     return FetchedFile(source, address, path, hash_file(path), path.stat().st_size)
 
 
@@ -130,8 +141,7 @@ def _fetch_from(source: Source, address: str) -> Path:
     with FileLock(beside(target, "lock")):
         if _is_good(source, target):
             return target
-        licence = source.licence
-        terms = f"{licence.name}, {licence.address}" if licence else "not stated"
+        terms = _terms(source)
         logger.info("Fetching %s to %s. Its licence: %s.", address, target, terms)
         part = beside(target, "part")
         transfer(address, part)
@@ -145,12 +155,23 @@ def _fetch_from(source: Source, address: str) -> Path:
         return target
 
 
+def _terms(source: Source) -> str:
+    licence = source.licence
+    return f"{licence.name}, {licence.address}" if licence else "not stated"
+
+
 def _is_good(source: Source, path: Path) -> bool:
     """Return whether a file is in the cache, and has the hash that is expected."""
     return path.is_file() and source.sha256 in (None, hash_file(path))
 
 
 def _check_local(source: Source, path: Path) -> Path:
+    if is_in_package(source.place) and package_folder(package_of(source.place)) is None:
+        msg = (
+            f"{source.place} is expected in an installed package, but there is no "
+            f"{package_of(source.place)}. {how_to_install(package_of(source.place))}"
+        )
+        raise MissingError(msg)
     if not path.exists():
         msg = f"{source.place} is expected to be a file, but there is nothing there."
         raise MissingError(msg)

@@ -14,6 +14,11 @@ from urllib.request import url2pathname
 from annotated_types import Ge, Le
 
 from clip2latent_kedro.checked import Checked, Rule, read_settings
+from clip2latent_kedro.downloads.packages import (
+    is_in_package,
+    is_package_address,
+    package_path,
+)
 
 HUGGING_FACE = "https://huggingface.co"
 _SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
@@ -44,7 +49,8 @@ class Source(Checked):
 
     Attributes:
         place: Address (`http`, `https`, `file`, or what fsspec knows, such as `s3` or
-            `hf`), or a local path, which is used as it is.
+            `hf`), or a local path, which is used as it is; so is a file of an installed
+            package, `package://<package>/<path in it>`.
         sha256: Of the content, hex; None if it is not known.
         num_bytes: Its size; None if it is not known.
         mirrors: Other addresses of the same content, tried in turn.
@@ -66,6 +72,9 @@ class Source(Checked):
     def rules(self) -> Iterator[Rule]:
         """Yield what can be mistyped."""
         yield bool(self.place), "place", "an address or a path"
+        if is_in_package(self.place):
+            is_known = is_package_address(self.place)
+            yield is_known, "place", "package://<package>/<path of a file in it>"
         is_digest = self.sha256 is None or _DIGEST.match(self.sha256) is not None
         yield is_digest, "sha256", "64 hexadecimal digits in lower case"
         are_addresses = all(map(is_address, self.mirrors))
@@ -90,9 +99,11 @@ class Source(Checked):
 
     @property
     def local_path(self) -> Path | None:
-        """The path that the place is; None for an address elsewhere."""
+        """The path that the place is here; None for an address elsewhere."""
         if not is_address(self.place):
             return Path(self.place).expanduser()
+        if is_in_package(self.place):
+            return package_path(self.place)
         parts = urlsplit(self.place)
         is_local = parts.scheme == "file"
         return Path(url2pathname(unquote(parts.path))) if is_local else None

@@ -31,6 +31,9 @@ from clip2latent_kedro.reading.state_dicts import (
     read_state_dict,
 )
 
+# Of checkpoints that hold the discriminator as well.
+_DCGAN_ENTRIES = ("netG_state_dict", "netG", "generator", "G")
+
 
 @dataclass(frozen=True)
 class DecoderOptions(Checked):
@@ -47,7 +50,9 @@ def load_dcgan(path: Path | None, options: Mapping[str, Any]) -> DecoderGenerato
     """Return the DCGAN whose state dict is in a file, with w = z ~ N(0, I).
 
     Names are `main.N.weight` and so on, as nn.Sequential gives them; any size, any
-    number of channels, one or three colours. A prefix `module.` is passed over.
+    number of channels, one or three colours. A prefix `module.` is passed over. In a
+    checkpoint of several networks, the generator is found by the names that programs
+    give it, or by option `entry`.
 
     Args:
         path: Safetensors, or a file of torch.save.
@@ -57,7 +62,7 @@ def load_dcgan(path: Path | None, options: Mapping[str, Any]) -> DecoderGenerato
         InputError: If the file is missing or refused, or holds another network.
     """
     choice = read_settings(DecoderOptions, options, "options")
-    tensors, _ = read_state_dict(path, entry=choice.entry)
+    tensors, _ = read_state_dict(path, entry=choice.entry, known=_DCGAN_ENTRIES)
     decoder, z_dim, resolution = _build_dcgan(tensors, path)
     assert path is not None
     identity = Identity("dcgan", hash_file(path))

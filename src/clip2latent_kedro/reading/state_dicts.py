@@ -4,7 +4,7 @@ They are safetensors, or what torch.save writes. Nothing in a file is imported o
 (see `reading.read_foreign`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,6 +34,7 @@ def read_state_dict(
     path: Path | None,
     *,
     entry: str | None = None,
+    known: Sequence[str] = (),
     prefix: str = "",
     expected: str = _EXPECTED,
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -42,7 +43,9 @@ def read_state_dict(
     Args:
         path: A safetensors file, or one that torch.save wrote, zip or legacy.
         entry: Name of the state dict in a checkpoint that holds several things; None
-            where the file is the state dict itself.
+            where the file is the state dict itself, or names it as one of `known`.
+        known: Names under which programs store what is looked for; where there are
+            several, the first counts.
         prefix: Of the names that are wanted; the others are not read.
         expected: What it must be, for the message.
 
@@ -60,7 +63,9 @@ def read_state_dict(
         tensors = {k: v.float() for k, v in stored.items() if k.startswith(prefix)}
     else:
         tensors = read_foreign(
-            path, lambda content: _convert(content, entry, prefix), expected=expected
+            path,
+            lambda content: _convert(content, entry, known, prefix),
+            expected=expected,
         )
         metadata = {}
     for name, tensor in tensors.items():
@@ -73,8 +78,14 @@ def read_state_dict(
     return tensors, metadata
 
 
-def _convert(content: Any, entry: str | None, prefix: str) -> dict[str, Tensor]:
+def _convert(
+    content: Any, entry: str | None, known: Sequence[str], prefix: str
+) -> dict[str, Tensor]:
     """Return the tensors of what a file of torch.save holds, by name."""
+    if entry is None and isinstance(content, dict):
+        entry = next(
+            (name for name in known if isinstance(content.get(name), dict)), None
+        )
     if entry is not None:
         content = content.get(entry) if isinstance(content, dict) else None
     if prefix and isinstance(content, dict):
