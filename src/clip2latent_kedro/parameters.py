@@ -37,6 +37,7 @@ from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.ablation.config import GROUPS, OWN, AblationConfig
 from clip2latent_kedro.study.config import EvaluationConfig, read_rows
+from clip2latent_kedro.study.coverage.config import CoverageConfig
 from clip2latent_kedro.study.editing.config import AuditConfig
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.validation import ValidationConfig
@@ -122,6 +123,7 @@ class Parameters(Checked):
     distillation: DistillationConfig
     sampling: SamplingConfig
     evaluation: EvaluationConfig
+    coverage: CoverageConfig
     sweep: SweepConfig
     tuning: SweepConfig
     ablation: AblationConfig
@@ -164,7 +166,7 @@ def check_parameters(tree: Mapping[str, Any]) -> None:
             make_settings(where, point.overrides, groups, point.method)
     ablation = parameters.ablation
     for study in ablation.read_studies().values():
-        budget = ablation.budget if study.retrains else {}
+        budget = ablation.budget_of(study)
         for variant in study.variants():
             changed = {**budget, **variant.overrides}
             of_run = {n: changed[n] for n in changed if n not in GROUPS[OWN]}

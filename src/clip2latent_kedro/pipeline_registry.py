@@ -5,6 +5,7 @@ from kedro.pipeline import Pipeline
 from clip2latent_kedro.pipelines import (
     ablation,
     baselines,
+    coverage,
     data_generation,
     distillation,
     editing,
@@ -37,6 +38,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "inference": inference.create_pipeline(),
         "inversion": inversion.create_pipeline(),
         "inverter": inverter.create_pipeline(),
+        "coverage": coverage.create_pipeline(),
         "sweep": sweep.create_pipeline(),
         "tuning": tuning.create_pipeline(),
         "ablation": ablation.create_pipeline(),

@@ -10,6 +10,7 @@ import yaml
 from pipelines.world import BANK, DATA, make_searches, run_pipeline, written
 from world import (
     PROMPTS,
+    CertainColourJudge,
     ColourEncoder,
     ColourGenerator,
     ColourJudge,
@@ -210,8 +211,8 @@ def test_what_is_stored_is_not_run_again_unless_code_or_models_have_changed(
 def test_the_figure_shows_each_grid_with_its_intervals(run):
     catalog = run()
     figure = catalog.load("sweep_figure")
-    assert [axes.get_title() for axes in figure.axes[::3]] == list(GRIDS)[1:]
-    truncation = figure.axes[6]  # accuracy
+    assert [axes.get_title() for axes in figure.axes[::4]] == list(GRIDS)[1:]
+    truncation = figure.axes[8]  # accuracy; the fourth is accuracy against diversity
     assert truncation.get_xlabel() == "psi"
     scores = catalog.load("sweep_scores")
     rows = scores[scores["grid"] == "truncation"]
@@ -222,6 +223,27 @@ def test_the_figure_shows_each_grid_with_its_intervals(run):
         ends = np.array([segment[:, 1] for segment in bars.get_segments()])
         np.testing.assert_allclose(ends[:, 0], line["accuracy_low"])
         np.testing.assert_allclose(ends[:, 1], line["accuracy_high"])
+    against = figure.axes[11]
+    assert against.get_xlabel() == "diversity, CLIP"
+    for (mean, _, (aside, _)), offset in zip(against.containers, (0, 1), strict=True):
+        line = rows.iloc[offset::2]
+        np.testing.assert_array_equal(mean.get_xdata(), line["clip_diversity"])
+        np.testing.assert_array_equal(mean.get_ydata(), line["accuracy"])
+        ends = np.array([segment[:, 0] for segment in aside.get_segments()])
+        np.testing.assert_allclose(ends[:, 0], line["clip_diversity_low"])
+
+
+def test_all_variants_stand_in_one_picture_with_their_front(run):
+    catalog = run(judge=CertainColourJudge())
+    scores = catalog.load("sweep_scores")
+    accuracy, blends, subjects = catalog.load("sweep_tradeoffs").axes
+    assert accuracy.get_ylabel() == "attributes right"
+    assert blends.get_ylabel() == "blends"
+    assert subjects.get_ylabel() == "subject found"
+    (front,) = [line for line in blends.lines if line.get_linestyle() == "--"]
+    for x, y in zip(*front.get_data(), strict=True):
+        surpassing = (scores["clip_diversity"] >= x) & (scores["blended"] < y)
+        assert not surpassing.any()
 
 
 def test_a_bank_that_is_too_small_is_refused(run):

@@ -8,7 +8,7 @@ from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.study.scoring import (
     SCORES,
-    average_prompts,
+    applying_scores,
     best_samples,
     choose_best,
     score_prompts,
@@ -124,13 +124,14 @@ def test_the_distance_is_that_of_the_latents_from_the_cloud(samples, queries):
     ).all()
 
 
-def test_means_of_seeds_are_over_the_prompts_to_which_a_score_applies():
+def test_scores_that_apply_to_no_prompt_are_left_out():
     scores = {
         "accuracy": np.array([[0.0, np.nan, 1.0], [1.0, np.nan, 1.0]]),
         "all_right": np.full((2, 3), np.nan),
     }
-    found = average_prompts(scores, ["accuracy", "all_right", "clip_score"])
-    assert found == {"accuracy": [0.5, 1.0]}
+    found = applying_scores(scores, ["accuracy", "all_right", "clip_score"])
+    assert list(found) == ["accuracy"]
+    np.testing.assert_array_equal(found["accuracy"], scores["accuracy"])
 
 
 def test_each_kept_sample_is_the_best_of_its_own_rounds():

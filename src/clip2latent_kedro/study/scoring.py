@@ -90,19 +90,19 @@ def best_samples(samples: Samples, queries: Queries) -> np.ndarray:
     return best
 
 
-def average_prompts(scores: Samples, names: Iterable[str]) -> dict[str, list[float]]:
-    """Return the mean over prompts of each seed; of scores that apply to any alone.
+def applying_scores(scores: Samples, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Return the scores that apply to any prompt, [num_seeds, num_prompts] each.
 
     Args:
         scores: By name, [num_seeds, num_prompts], NaN where one does not apply.
         names: Of the scores.
     """
-    found = {}
-    for name in names:
-        applying = [of_seed[~np.isnan(of_seed)] for of_seed in scores.get(name, [])]
-        if any(len(values) for values in applying):
-            found[name] = [float(values.mean()) for values in applying]
-    return found
+    there = {name: scores[name] for name in names if name in scores}
+    return {
+        name: values
+        for name, values in there.items()
+        if np.isfinite(values).all(axis=0).any()
+    }
 
 
 def choose_best(

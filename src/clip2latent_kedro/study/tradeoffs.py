@@ -11,11 +11,14 @@ from itertools import compress
 
 import pandas as pd
 
+from clip2latent_kedro.metrics.tradeoff import find_front
 from clip2latent_kedro.study.figures import Chart, Line, read_intervals
 from clip2latent_kedro.study.tables import TITLES
 
 DIVERSITY = "clip_diversity"
 AGAINST = ("accuracy", "blended", "detected")
+LESS_IS_BETTER = ("blended",)
+MARKERS = "osD^v<>Pp*Xhd"
 WITHOUT_JUDGE = ("clip_score", "held_out_score")
 
 
@@ -52,14 +55,54 @@ def chart_tradeoffs(
     Returns:
         A chart for each score that there is; none without a diversity.
     """
-    if DIVERSITY not in scores:
-        return []
-    scored = [name for name in AGAINST if name in scores] or WITHOUT_JUDGE
     return [
         Chart(_draw_lines(scores, curves, name), TITLES[DIVERSITY], TITLES[name], title)
-        for name in scored
-        if name in scores
+        for name in _find_scores(scores)
     ]
+
+
+def chart_fronts(scores: pd.DataFrame, groups: Sequence[str]) -> list[Chart]:
+    """Return the same charts of many variants, with the front of each.
+
+    The front are the variants that no other surpasses, by its diversity and its score
+    both: whoever chooses one that is not on it gives something away. It is of means,
+    and says nothing of how sure they are.
+
+    Args:
+        scores: Means with their intervals, a row for each variant.
+        groups: Of each row, [num_rows]; points of a group have one colour.
+    """
+    names = list(dict.fromkeys(groups))
+    curves = {
+        name: Curve(
+            [n for n, group in enumerate(groups) if group == name],
+            style=MARKERS[number % len(MARKERS)],
+        )
+        for number, name in enumerate(names)
+    }
+    charts = []
+    for name in _find_scores(scores):
+        better = -scores[name] if name in LESS_IS_BETTER else scores[name]
+        front = find_front(scores[DIVERSITY].to_numpy(), better.to_numpy())
+        mean = scores[name].to_numpy()[front]
+        line = Line(
+            "the front",
+            scores[DIVERSITY].to_numpy()[front],
+            *(mean, mean, mean),
+            style="--",
+            colour="black",
+        )
+        lines = [*_draw_lines(scores, curves, name), line]
+        charts.append(Chart(lines, TITLES[DIVERSITY], TITLES[name]))
+    return charts
+
+
+def _find_scores(scores: pd.DataFrame) -> list[str]:
+    """Return the scores that there are to be drawn against diversity."""
+    if DIVERSITY not in scores:
+        return []
+    scored = [name for name in AGAINST if name in scores]
+    return scored or [name for name in WITHOUT_JUDGE if name in scores]
 
 
 def _draw_lines(

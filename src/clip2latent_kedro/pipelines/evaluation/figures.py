@@ -20,11 +20,10 @@ from clip2latent_kedro.study.figures import (
 )
 from clip2latent_kedro.study.samples import Samples
 from clip2latent_kedro.study.scoring import best_samples
-from clip2latent_kedro.study.tables import TITLES
-from clip2latent_kedro.study.tradeoffs import Curve, chart_tradeoffs
+from clip2latent_kedro.study.tables import ENDS, TITLES
+from clip2latent_kedro.study.tradeoffs import DIVERSITY, MARKERS, Curve, chart_tradeoffs
 
 PLOTTED = ("clip_score", "held_out_score", "accuracy")
-MARKERS = "osD^v<>Pp*Xhd"
 
 
 def draw_samples(
@@ -122,14 +121,24 @@ def plot_score_charts(scores: pd.DataFrame, curves: Mapping[str, Samples]) -> Fi
     return plot_charts([charts])
 
 
-def plot_tradeoffs(scores: pd.DataFrame) -> np.ndarray:
+def plot_tradeoffs(scores: pd.DataFrame, rows: Rows) -> np.ndarray:
     """Return attributes and blends against diversity as a picture, uint8 [h, w, 3].
 
-    Random w are left out, since they are far from whatever was asked for.
+    A row with one answer to a prompt has no diversity, and stands at 0. Random w are
+    left out, since they are far from whatever was asked for.
 
     Args:
         scores: What `summarise` returned.
+        rows: What `leave_out_failed` returned.
     """
+    has_one_answer = [
+        method is not None and method.is_deterministic
+        for method in (rows[str(name)].method for name in scores["method"])
+    ]
+    scores = scores.copy()
+    for end in ENDS:
+        if f"{DIVERSITY}{end}" in scores:
+            scores.loc[has_one_answer, f"{DIVERSITY}{end}"] = 0.0
     markers, colours = _mark_rows(scores["method"].astype(str).tolist())
     curves = {
         name: Curve([number], style=markers[name], colour=colours[name])

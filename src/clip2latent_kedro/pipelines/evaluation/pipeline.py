@@ -97,7 +97,7 @@ def create_pipeline() -> Pipeline:
     reports = [
         wire(draw_samples, "samples_figure", **rows),
         wire(plot_scores, "scores_figure", **rows),
-        wire(plot_tradeoffs, "tradeoffs_figure"),
+        wire(plot_tradeoffs, "tradeoffs_figure", **rows),
         wire(show_scores, "scores_section"),
         wire(show_claims, "claims_section", **rows),
         wire(show_origin, "origin_section", **rows, **models),

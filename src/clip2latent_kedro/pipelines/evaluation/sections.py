@@ -57,7 +57,9 @@ def score_section(scores: pd.DataFrame, pictures: Mapping[str, np.ndarray]) -> S
             "prompt, by CLIP. Distances are from images of the generator. KID is of "
             "all images of a row, with its standard error over prompts; FID and CMMD "
             "grow as images get fewer, and are of one number of images in all rows, "
-            "empty where a row has not as many."
+            "empty where a row has not as many. Where attributes and blends are drawn "
+            "against diversity a row with one answer to a prompt stands at 0; one of "
+            "which a single image was drawn, and random w, are not there."
         ],
         pictures=pictures,
         tables=[

@@ -9,7 +9,12 @@ from clip2latent_kedro.pipelines.studies import (
 )
 from clip2latent_kedro.pipelines.sweep.choices import choose
 from clip2latent_kedro.pipelines.sweep.nodes import plan
-from clip2latent_kedro.pipelines.sweep.results import plot, tabulate, write_table
+from clip2latent_kedro.pipelines.sweep.results import (
+    plot,
+    plot_tradeoffs,
+    tabulate,
+    write_table,
+)
 from clip2latent_kedro.pipelines.wiring import wire
 
 
@@ -37,6 +42,7 @@ def create_pipeline() -> Pipeline:
             wire(tabulate, "sweep_scores", name="tabulate_sweep", **models, **results),
             wire(write_table, "sweep_table", name="write_sweep_table"),
             wire(plot, "sweep_figure", name="plot_sweep", **variants),
+            wire(plot_tradeoffs, "sweep_tradeoffs", name="plot_sweep_tradeoffs"),
             wire(
                 choose,
                 ["sweep_best", "sweep_choice"],

@@ -29,6 +29,7 @@ from clip2latent_kedro.study.page import markdown_table
 from clip2latent_kedro.study.scoring import SCORES, average_prompts
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.tables import TITLES, as_columns, score_cells
+from clip2latent_kedro.study.tradeoffs import Curve, chart_fronts, chart_tradeoffs
 
 logger = logging.getLogger(__name__)
 
@@ -121,13 +122,26 @@ def plot(sweep_scores: pd.DataFrame, variants: list[PlannedVariant]) -> Figure:
     )
 
 
+def plot_tradeoffs(sweep_scores: pd.DataFrame) -> Figure:
+    """Return attributes and blends of all variants against their diversity.
+
+    Args:
+        sweep_scores: What `tabulate` returned.
+    """
+    groups = sweep_scores["grid"].str.replace("_", " ").tolist()
+    return plot_charts([chart_fronts(sweep_scores, groups)])
+
+
 def _chart_grid(
     grid: str,
     scores: pd.DataFrame,
     points: Sequence[Overrides],
     shown: Sequence[str],
 ) -> list[Chart]:
-    """Chart scores: the setting of most values along x, a line for each other point."""
+    """Chart scores: the setting of most values along x, a line for each other point.
+
+    Then come attributes and blends against diversity, along the same lines.
+    """
     swept = max(points[0], key=lambda name: len({str(p[name]) for p in points}))
     values = list({str(point[swept]): point[swept] for point in points}.values())
     is_scaled = all(type(value) in (int, float) for value in values)
@@ -135,6 +149,11 @@ def _chart_grid(
     for row, point in enumerate(points):
         rest = [f"{name} {value}" for name, value in point.items() if name != swept]
         lines.setdefault(", ".join(rest), []).append(row)
+    curves = {
+        label: Curve(rows, [str(points[row][swept]) for row in rows])
+        for label, rows in lines.items()
+    }
+    title = grid.replace("_", " ")
     return [
         Chart(
             [
@@ -147,11 +166,11 @@ def _chart_grid(
             ],
             swept,
             TITLES[name],
-            title=grid.replace("_", " "),
+            title=title,
             values=values if is_scaled else [str(value) for value in values],
         )
         for name in shown
-    ]
+    ] + chart_tradeoffs(scores, curves, title=title)
 
 
 def mean_scores(result: StoredResult) -> dict[str, np.ndarray]:
