@@ -26,7 +26,7 @@ from clip2latent_kedro.study.figures import (
     read_intervals,
 )
 from clip2latent_kedro.study.page import markdown_table
-from clip2latent_kedro.study.scoring import SCORES, average_prompts
+from clip2latent_kedro.study.scoring import SCORES, applying_scores
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.tables import TITLES, as_columns, score_cells
 from clip2latent_kedro.study.tradeoffs import Curve, chart_fronts, chart_tradeoffs
@@ -205,11 +205,11 @@ def summarise(
 
 def _spread_of_seeds(result: StoredResult) -> dict[str, float]:
     """Return the standard deviation of each score over seeds; nothing of one seed."""
-    means = average_prompts(result[0], SCORES)
+    found = applying_scores(result[0], SCORES)
     return {
-        f"{name}_seeds": float(np.std(of_seeds, ddof=1))
-        for name, of_seeds in means.items()
-        if len(of_seeds) > 1
+        f"{name}_seeds": float(np.nanmean(values, axis=1).std(ddof=1))
+        for name, values in found.items()
+        if len(values) > 1
     }
 
 
