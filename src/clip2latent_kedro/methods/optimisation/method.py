@@ -36,7 +36,7 @@ from clip2latent_kedro.runtime import make_generator
 
 GAUSSIAN_QUANTILE = 0.95
 CAVEAT = (
-    "The settings of this search are the best of 9 that were tried on prompts of the "
+    "The settings of this search are the best of 6 that were tried on prompts of the "
     "bank, as those of every other method."
 )
 
