@@ -40,10 +40,8 @@ from clip2latent_kedro.study.config import EvaluationConfig, read_rows
 from clip2latent_kedro.study.editing.config import AuditConfig
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.validation import ValidationConfig
-from clip2latent_kedro.worlds.portraits.clip import (
-    ClipFinetuneConfig,
-    ClipTrainingConfig,
-)
+from clip2latent_kedro.worlds.clip_training import ClipTrainingConfig
+from clip2latent_kedro.worlds.portraits.clip import ClipFinetuneConfig
 from clip2latent_kedro.worlds.portraits.generator import GeneratorConfig
 from clip2latent_kedro.worlds.portraits.judge import JudgeConfig
 from clip2latent_kedro.worlds.portraits.vae import FlowTrainingConfig, VaeTrainingConfig

@@ -1,14 +1,9 @@
 """The words of the captions: how each value of an attribute can be said."""
 
 from collections.abc import Iterator
-from typing import Literal
 
+from clip2latent_kedro.worlds.grammar import GLUE, PREFIXES, PRONOUNS, Phrases
 from clip2latent_kedro.worlds.portraits.attributes import ATTRIBUTES
-
-# mood and look are adjectives, before and after the one of age; a feature follows
-# "with" or "has", an item "wearing" or "in", an action "is".
-Slot = Literal["mood", "look", "feature", "item", "action", "place"]
-Phrases = dict[Slot, tuple[str, ...]]
 
 HAIR_COLOURS = {
     "black": ("black",),
@@ -155,15 +150,12 @@ NOUNS: dict[tuple[str | None, str | None], tuple[str, ...]] = {
     ("man", "young"): ("young man", "young guy", "boy"),
     ("man", "old"): ("old man", "elderly man", "elderly gentleman", "grandfather"),
 }
-PREFIXES = ("a photo of", "a photograph of", "a picture of", "a portrait of", "")
-PRONOUNS = {"woman": "she", "man": "he", None: "this person"}
-_GLUE = ("a an and with in wearing wears is has who", ",", ".")
 
 
 def grammar_fragments() -> Iterator[str]:
     """Yield pieces of text that hold every word which a caption can use."""
     yield from PREFIXES
-    yield from _GLUE
+    yield from GLUE
     yield from PRONOUNS.values()
     for nouns in NOUNS.values():
         yield from nouns
