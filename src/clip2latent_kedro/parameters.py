@@ -41,6 +41,7 @@ from clip2latent_kedro.study.editing.config import AuditConfig
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.validation import ValidationConfig
 from clip2latent_kedro.worlds.clip_training import ClipTrainingConfig
+from clip2latent_kedro.worlds.faces.readings import ReadingConfig
 from clip2latent_kedro.worlds.portraits.clip import ClipFinetuneConfig
 from clip2latent_kedro.worlds.portraits.generator import GeneratorConfig
 from clip2latent_kedro.worlds.portraits.judge import JudgeConfig
@@ -72,6 +73,17 @@ class PortraitsParameters(Checked):
     generator: GeneratorConfig
     vae: VaeTrainingConfig
     vae_flow: FlowTrainingConfig
+
+
+@dataclass(frozen=True)
+class FacesParameters(Checked):
+    """`params:faces`: the CLIPs of the faces."""
+
+    num_prompts: PositiveInt
+    num_bank_prompts: PositiveInt
+    readings: ReadingConfig
+    clip: ClipTrainingConfig
+    clip_held_out: ClipTrainingConfig
 
 
 @dataclass(frozen=True)
@@ -123,6 +135,7 @@ class Parameters(Checked):
     ablation: AblationConfig
     inference: InferenceConfig
     portraits: PortraitsParameters
+    faces: FacesParameters
     baselines: BaselinesParameters
     editing: EditingParameters
     inversion: InputPictures

@@ -8,7 +8,7 @@ words, since a text encoder cannot know a word it never saw.
 import math
 import random
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
 Split = Literal["train", "held_out"]
@@ -20,7 +20,20 @@ Phrases = dict[Slot, tuple[str, ...]]
 
 PREFIXES = ("a photo of", "a photograph of", "a picture of", "a portrait of", "")
 PRONOUNS = {"woman": "she", "man": "he", None: "this person"}
-GLUE = ("a an and with in wearing wears is has who", ",", ".")
+_GLUE = ("a an and with in wearing wears is has who", ",", ".")
+
+# By gender and age, where stated; the last word is the noun itself.
+NOUNS: dict[tuple[str | None, str | None], tuple[str, ...]] = {
+    (None, None): ("person", "someone"),
+    (None, "young"): ("young person", "teenager"),
+    (None, "old"): ("old person", "elderly person"),
+    ("woman", None): ("woman", "lady"),
+    ("woman", "young"): ("young woman", "young lady", "girl"),
+    ("woman", "old"): ("old woman", "old lady", "elderly lady", "grandmother"),
+    ("man", None): ("man", "guy"),
+    ("man", "young"): ("young man", "young guy", "boy"),
+    ("man", "old"): ("old man", "elderly man", "elderly gentleman", "grandfather"),
+}
 
 LayoutName = Literal["clauses", "sentences", "tags", "who", "lead"]
 _Order = tuple[Slot, ...]
@@ -47,6 +60,47 @@ _ORDERS: dict[Split, tuple[_Order, ...]] = {
 }
 
 
+def pose_phrases() -> dict[str, Phrases]:
+    """Return how to say where somebody looks: left, right or front."""
+    sides = {
+        side: (
+            f"looking {side}",
+            f"looking to the {side}",
+            f"facing {side}",
+            f"turned to the {side}",
+        )
+        for side in ("left", "right")
+    }
+    front = (
+        "facing forward",
+        "facing the camera",
+        "looking straight ahead",
+        "looking at the camera",
+    )
+    return {
+        value: {"action": said} for value, said in {**sides, "front": front}.items()
+    }
+
+
+def list_fragments(
+    phrases: Mapping[str, Mapping[str, Phrases]],
+) -> Iterator[str]:
+    """Yield pieces of text that hold every word which a sentence can use.
+
+    Args:
+        phrases: By attribute and value.
+    """
+    yield from PREFIXES
+    yield from _GLUE
+    yield from PRONOUNS.values()
+    for nouns in NOUNS.values():
+        yield from nouns
+    for values in phrases.values():
+        for said in values.values():
+            for texts in said.values():
+                yield from texts
+
+
 def draw_attributes(
     weights: Mapping[str, float], num: int, rng: random.Random
 ) -> set[str]:
@@ -69,14 +123,13 @@ class Sentence:
         self,
         values: Mapping[str, str],
         stated: Collection[str],
-        nouns: Mapping[tuple[str | None, str | None], Sequence[str]],
         rng: random.Random,
     ) -> None:
         """Choose the noun, by gender and age where they are stated."""
         self.rng = rng
         self.gender = values["gender"] if "gender" in stated else None
         age = values["age"] if "age" in stated else None
-        self.age, _, self.noun = rng.choice(nouns[self.gender, age]).rpartition(" ")
+        self.age, _, self.noun = rng.choice(NOUNS[self.gender, age]).rpartition(" ")
         self.slots: dict[Slot, list[str]] = {
             slot: [] for slot in ("mood", "look", "feature", "item", "action", "place")
         }

@@ -27,7 +27,7 @@ from clip2latent_kedro.worlds.portraits.attributes import (
     sample_z,
     visible_mask,
 )
-from clip2latent_kedro.worlds.portraits.phrases import HAIR_COLOURS, NOUNS, PHRASES
+from clip2latent_kedro.worlds.portraits.phrases import HAIR_COLOURS, PHRASES
 
 _NUM_STATED = {"train": (2, 3, 4, 5, 6, 7), "held_out": (4, 5, 6, 7)}
 _NUM_WEIGHTS = {"train": (1, 1, 2, 4, 5, 4), "held_out": (2, 4, 5, 4)}
@@ -171,7 +171,7 @@ class _Sentence(Sentence):
     def __init__(
         self, values: dict[str, str], stated: set[str], rng: random.Random
     ) -> None:
-        super().__init__(values, stated, NOUNS, rng)
+        super().__init__(values, stated, rng)
         rest = [name for name in values if name in stated - {"gender", "age"}]
         if "hair_colour" in rest:
             colour = rng.choice(HAIR_COLOURS[values["hair_colour"]])

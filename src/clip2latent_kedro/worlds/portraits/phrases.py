@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from clip2latent_kedro.worlds.grammar import GLUE, PREFIXES, PRONOUNS, Phrases
+from clip2latent_kedro.worlds.grammar import Phrases, list_fragments, pose_phrases
 from clip2latent_kedro.worlds.portraits.attributes import ATTRIBUTES
 
 HAIR_COLOURS = {
@@ -90,27 +90,7 @@ PHRASES: dict[str, dict[str, Phrases]] = {
             "feature": ("a surprised face", "a surprised expression", "an open mouth"),
         },
     },
-    "pose": {
-        **{
-            side: {
-                "action": (
-                    f"looking {side}",
-                    f"looking to the {side}",
-                    f"facing {side}",
-                    f"turned to the {side}",
-                )
-            }
-            for side in ("left", "right")
-        },
-        "front": {
-            "action": (
-                "facing forward",
-                "facing the camera",
-                "looking straight ahead",
-                "looking at the camera",
-            )
-        },
-    },
+    "pose": pose_phrases(),
     "background": {
         "studio": {
             "place": (
@@ -138,28 +118,8 @@ PHRASES: dict[str, dict[str, Phrases]] = {
         for value in ATTRIBUTES["shirt"]
     },
 }
-# By gender and age, where stated; the last word is the noun itself.
-NOUNS: dict[tuple[str | None, str | None], tuple[str, ...]] = {
-    (None, None): ("person", "someone"),
-    (None, "young"): ("young person", "teenager"),
-    (None, "old"): ("old person", "elderly person"),
-    ("woman", None): ("woman", "lady"),
-    ("woman", "young"): ("young woman", "young lady", "girl"),
-    ("woman", "old"): ("old woman", "old lady", "elderly lady", "grandmother"),
-    ("man", None): ("man", "guy"),
-    ("man", "young"): ("young man", "young guy", "boy"),
-    ("man", "old"): ("old man", "elderly man", "elderly gentleman", "grandfather"),
-}
 
 
 def grammar_fragments() -> Iterator[str]:
     """Yield pieces of text that hold every word which a caption can use."""
-    yield from PREFIXES
-    yield from GLUE
-    yield from PRONOUNS.values()
-    for nouns in NOUNS.values():
-        yield from nouns
-    for values in PHRASES.values():
-        for phrases in values.values():
-            for texts in phrases.values():
-                yield from texts
+    yield from list_fragments(PHRASES)
