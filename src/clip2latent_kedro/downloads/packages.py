@@ -48,7 +48,6 @@ def package_path(place: str) -> Path:
     return Path(place) if folder is None else folder / matched["inside"]
 
 
-@cache
 def package_folder(package: str) -> Path | None:
     """Return the folder of a package that is installed; None if it is not.
 

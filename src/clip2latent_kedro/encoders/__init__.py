@@ -6,6 +6,7 @@ from typing import Any
 
 from clip2latent_kedro.encoders.arcface import load_arcface
 from clip2latent_kedro.encoders.compact_clip import load_compact_clip
+from clip2latent_kedro.encoders.dlib_identity import load_dlib_identity
 from clip2latent_kedro.encoders.lpips import load_lpips
 from clip2latent_kedro.encoders.open_clip import load_open_clip
 from clip2latent_kedro.encoders.open_clip_weights import weights_addresses
@@ -17,6 +18,7 @@ ENCODERS: dict[str, Loader] = {
     "open_clip": load_open_clip,
     "compact_clip": load_compact_clip,
     "arcface": load_arcface,
+    "dlib_identity": load_dlib_identity,
 }
 PERCEPTUAL_LOSSES: dict[str, Loader] = {"lpips": load_lpips, "pixels": load_pixels}
 

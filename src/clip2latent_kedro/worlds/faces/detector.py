@@ -14,7 +14,7 @@ from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.worlds.faces.resizing import resize
 
-_SIDE = 256  # pixels that a picture is enlarged to
+_SIDE = 128  # pixels that a picture is enlarged to
 
 
 class FaceDetector:
@@ -33,7 +33,7 @@ class FaceDetector:
     def detect(self, image: Tensor) -> Tensor:
         """Return whether a face is found, [n] bool, in images [n, 3, h, w] in [-1, 1].
 
-        Pictures smaller than 256 pixels are enlarged to that.
+        Pictures smaller than 128 pixels are enlarged to that.
         """
         large = image.detach()
         if min(image.shape[-2:]) < _SIDE and len(image):
