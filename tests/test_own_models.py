@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -45,7 +46,7 @@ def mine(project_path, kedro_run, monkeypatch):
     """`kedro run --env=mine` within this process, with what the page wants in conf."""
     entry_points = (
         "[clip2latent_kedro.generators]\nblobs = own_package.models:load_generator\n"
-        "gone = own_package.models:lod\n"
+        "gone = own_package.models:lod\ndiscs = own_package.discs:load\n"
         "[clip2latent_kedro.encoders]\neight = own_package.models:load_encoder\n"
     )
     _install(project_path / "site", entry_points)
@@ -80,19 +81,100 @@ def mine(project_path, kedro_run, monkeypatch):
     return start
 
 
-def test_models_of_another_package_go_from_pairs_to_report(mine, project_path):
-    mine.prepare()
-    paths = os.pathsep.join(map(str, (project_path / "site", PACKAGE)))
+PROMPTS = ["red", "green", "blue", "red left", "blue right", "green high", "red low"]
+BANK = ["green left", "blue high", "red right", "green low"]
+SMALL = {  # over conf/test: a prior that is good enough to be told by its pictures
+    "data": {"latent_dim": 128, "latent_repeats": [3], "bs": 128},
+    "data_generation": {"n_samples": 2048, "samples_per_shard": 1024},
+    "train": {"max_it": 300, "val_it": 300, "save_it": 300},
+    "evaluation": {
+        "num_prompts": None,
+        "num_samples": 4,
+        "timing_prompt": "red",
+        "timing_seconds": 0.0,
+        "rows": dict.fromkeys(["clip2latent_1000", "styleclip", "refinement_20"]),
+    },
+}
+
+
+def _discs(**generator):
+    """The catalog of a domain that is all one's own, by docs/own_models.md."""
+    entry = "clip2latent_kedro.datasets"
+    models = {"generator": {"kind": "discs", **generator}, "encoder": {"kind": "words"}}
+    return {
+        **{
+            role: {"type": f"{entry}.ModelDataset", "role": role, **model}
+            for role, model in models.items()
+        },
+        **{
+            name: {
+                "type": f"{entry}.PromptTableDataset",
+                "filepath": f"conf/mine/{name}.txt",
+            }
+            for name in ("prompts", "prompt_bank")
+        },
+        **dict.fromkeys(["judge", "reference_images", "held_out_encoder"], NONE),
+    }
+
+
+def test_a_domain_of_ones_own_goes_from_pairs_to_report(
+    project_path, kedro_run, monkeypatch
+):
+    """A conditional generator, and an encoder of 8 numbers, in another package."""
+    site = project_path / "site"
+    _install(
+        site,
+        "[clip2latent_kedro.generators]\ndiscs = own_package.discs:load\n"
+        "[clip2latent_kedro.encoders]\nwords = own_package.words:load\n",
+    )
+    parameters = yaml.safe_load(Path("conf/test/parameters.yml").read_text())
+    for group, settings in SMALL.items():
+        parameters[group] |= settings
+    mine = Path("conf/mine")
+    mine.mkdir()
+    for name, texts in (("prompts", PROMPTS), ("prompt_bank", BANK)):
+        (mine / f"{name}.txt").write_text("\n".join(texts))
+    for name, content in (
+        ("catalog_models", _discs(options={"class_label": 1})),
+        ("parameters", parameters),
+        ("globals", {"data_root": "data/mine"}),
+    ):
+        (mine / f"{name}.yml").write_text(yaml.safe_dump(content))
+
+    paths = os.pathsep.join(map(str, (site, PACKAGE)))
     done = kedro("run", "--env=mine", env={**os.environ, "PYTHONPATH": paths})
     assert done.returncode == 0, done.stderr
-    rows = set(pd.read_csv(latest("data/mine", "scores.csv")).method)
-    assert {"clip2latent_fast", "clip2latent_one_step", "direct", "reference"} <= rows
-    left_out = {"generator_bound", "lafite", "clip2gan"}
-    assert not rows & left_out
+    scores = pd.read_csv(latest("data/mine", "scores.csv")).set_index("method")
+    assert scores.loc["clip2latent_fast", "clip_score"] > 0.5
+    assert abs(scores.loc["random_w", "clip_score"]) < 0.3
+    assert {"clip2latent_one_step", "direct", "nearest_pair"} <= {*scores.index}
+    left_out = {"reference", "generator_bound", "lafite", "clip2gan"}
+    assert not {*scores.index} & left_out
     log = " ".join((done.stdout + done.stderr).split())
     for name in left_out:
         assert f"Without the row {name}:" in log
     assert latest("data/mine", "report.html").stat().st_size > 1000
+
+    for path in (site, PACKAGE):
+        monkeypatch.syspath_prepend(path)
+    result = kedro_run("--env=mine", "-p", "coverage")
+    assert result.exit_code == 0, result.output
+    prompts = pd.read_csv(latest("data/mine", "coverage/prompts.csv"))
+    assert (prompts.nearest_clip_score > 0.8).all()  # the generator makes all of them
+    assert prompts.row_clip_score.notna().all()
+
+
+def test_the_class_of_a_conditional_generator_is_part_of_the_pairs(mine, project_path):
+    """Pairs of one class are not taken for those of another."""
+    data = {"latent_dim": 128, "latent_repeats": [3]}
+
+    def make(label):
+        shutil.rmtree("conf/mine", ignore_errors=True)
+        discs = {"kind": "discs", "options": {"class_label": label}}
+        return mine("-p", "data_generation", generator=discs, data=data)
+
+    assert make(0).exit_code == 0
+    assert "generator" in refusal(make(3))
 
 
 def test_the_decoder_of_the_page_makes_pairs(project_path, kedro_run, monkeypatch):

@@ -42,7 +42,9 @@ def test_every_environment_is_valid_and_knows_every_parameter(env, base):
     tree = load_parameters(env)
     check_parameters(tree)
     # Rows and grids have names of the environment's own.
-    named = tuple(f"{group}." for group in ("evaluation.rows", "sweep.grids"))
+    named = tuple(
+        f"{group}." for group in ("evaluation.rows", "sweep.grids", "tuning.grids")
+    )
     first, second = (
         {name for name in flatten(each) if not name.startswith(named)}
         for each in (tree, base)
@@ -122,8 +124,16 @@ def test_every_parameter_is_explained_beside_a_value():
             "fast",
             "evaluation.rows.direct.lr must be a num",
         ),
-        ("sweep.grids.x", 3, "sweep.grids.x must be a group of parameters, got 3."),
-        ("sweep.grids", {"x": {"eta": 1}}, "sweep.grids.x.eta must be a list, got 1."),
+        (
+            "sweep.grids.x",
+            3,
+            "sweep.grids.x must be a group of parameters or null, got 3.",
+        ),
+        (
+            "sweep.grids",
+            {"x": {"eta": 1}},
+            "sweep.grids.x.eta must be a list of values to try, got 1.",
+        ),
         ("sweep.grids", {"x": {"eat": [1]}}, "sweep.grids.x.eat is not a parameter."),
         ("sweep.grids", {"x": {"prior": ["y"]}}, "x.prior must be one of prior, prior"),
         ("sweep.grids", {"x": {"eta": ["y"]}}, "sweep.grids.x.eta must"),

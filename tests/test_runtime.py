@@ -5,6 +5,7 @@ import torch
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.runtime import (
+    choose_precision,
     derive_seed,
     describe_machine,
     make_generator,
@@ -48,6 +49,16 @@ def test_a_device_is_kept_if_it_is_there(monkeypatch, name, count, message):
     else:
         with pytest.raises(InputError, match=message):
             pick_device(name)
+
+
+@pytest.mark.parametrize(("has", "precision"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_takes_half_precision_where_the_processor_has_it(
+    monkeypatch, has, precision
+):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has)
+    assert choose_precision("auto", "cpu") == precision
+    for asked in ("float32", "bfloat16", "float16"):
+        assert choose_precision(asked, "cpu") == asked
 
 
 def test_machine_is_described_by_plain_values():

@@ -95,6 +95,28 @@ class ColourJudge:
         return self
 
 
+class CertainColourJudge(ColourJudge):
+    """Sure from a tenth of a colour on, and without red it sees no green.
+
+    Black is nothing. It is to be asked for probabilities alone.
+    """
+
+    identity = Identity("certain-judge", "44")
+
+    def classify(self, image: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def probabilities(self, image: Tensor) -> list[Tensor]:
+        yes = (2 * image.mean(dim=(2, 3))[:, :2] + 0.5).clamp(0, 1)
+        return [torch.stack([1 - column, column], dim=1) for column in yes.T]
+
+    def visible(self, values: Tensor) -> Tensor:
+        return torch.stack([torch.ones_like(values[:, 0]), values[:, 0]], dim=1) == 1
+
+    def detect(self, image: Tensor) -> Tensor:
+        return image.mean(dim=(1, 2, 3)) > -1
+
+
 class LinearNetwork(nn.Module):
     """x0 = condition + spread * sqrt(alpha_bar_t) x_t.
 

@@ -169,7 +169,10 @@ class Judge(Protocol):
 
 @runtime_checkable
 class CertainJudge(Judge, Protocol):
-    """A judge that also says how sure it is, by calibrated probabilities."""
+    """A judge that also says how sure it is, by calibrated probabilities.
+
+    What it classifies are the values of the largest of them.
+    """
 
     def probabilities(self, image: Tensor) -> Sequence[Tensor]:
         """Return for each of `attributes` the values' probabilities, [n, num_values].
@@ -189,5 +192,20 @@ class SightedJudge(Judge, Protocol):
 
         Args:
             values: What `classify` returned; sunglasses may hide the eyes' colour.
+        """
+        ...
+
+
+@runtime_checkable
+class SubjectDetector(Judge, Protocol):
+    """A judge that also says whether a picture shows the domain's subject at all.
+
+    Attributes are told of any picture, of what is no face too.
+    """
+
+    def detect(self, image: Tensor) -> Tensor:
+        """Return whether the subject, such as a face, is found, [n] bool.
+
+        Images, [n, 3, h, w], in [-1, 1].
         """
         ...

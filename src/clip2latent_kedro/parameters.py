@@ -37,6 +37,7 @@ from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.ablation.config import GROUPS, OWN, AblationConfig
 from clip2latent_kedro.study.config import EvaluationConfig, read_rows
+from clip2latent_kedro.study.coverage.config import CoverageConfig
 from clip2latent_kedro.study.editing.config import AuditConfig
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.validation import ValidationConfig
@@ -94,6 +95,7 @@ class BaselinesParameters(Checked):
     num_samples: PositiveInt
     lafite: LafiteTrainingConfig
     clip2gan: Clip2GanTrainingConfig
+    clip2gan_abstract: Clip2GanTrainingConfig
     optimisation: OptimisationParameters
 
 
@@ -131,7 +133,9 @@ class Parameters(Checked):
     distillation: DistillationConfig
     sampling: SamplingConfig
     evaluation: EvaluationConfig
+    coverage: CoverageConfig
     sweep: SweepConfig
+    tuning: SweepConfig
     ablation: AblationConfig
     inference: InferenceConfig
     portraits: PortraitsParameters
@@ -167,11 +171,13 @@ def check_parameters(tree: Mapping[str, Any]) -> None:
     groups = read_groups(parameters.sampling, parameters.baselines.optimisation)
     for name, row in read_rows(parameters.evaluation.rows).items():
         make_settings(f"evaluation.rows.{name}", row.overrides, groups, row.method)
-    for point in parameters.sweep.variants():
-        make_settings(f"sweep.grids.{point.group}", point.overrides, groups)
+    for name, search in (("sweep", parameters.sweep), ("tuning", parameters.tuning)):
+        for point in search.variants():
+            where = f"{name}.grids.{point.group}"
+            make_settings(where, point.overrides, groups, point.method)
     ablation = parameters.ablation
     for study in ablation.read_studies().values():
-        budget = ablation.budget if study.retrains else {}
+        budget = ablation.budget_of(study)
         for variant in study.variants():
             changed = {**budget, **variant.overrides}
             of_run = {n: changed[n] for n in changed if n not in GROUPS[OWN]}

@@ -5,6 +5,7 @@ from kedro.pipeline import Pipeline
 from clip2latent_kedro.pipelines import (
     ablation,
     baselines,
+    coverage,
     data_generation,
     distillation,
     editing,
@@ -18,6 +19,7 @@ from clip2latent_kedro.pipelines import (
     published,
     sweep,
     training,
+    tuning,
 )
 from clip2latent_kedro.pipelines.editing import directions, mappers, relevance
 
@@ -37,7 +39,9 @@ def register_pipelines() -> dict[str, Pipeline]:
         "inference": inference.create_pipeline(),
         "inversion": inversion.create_pipeline(),
         "inverter": inverter.create_pipeline(),
+        "coverage": coverage.create_pipeline(),
         "sweep": sweep.create_pipeline(),
+        "tuning": tuning.create_pipeline(),
         "ablation": ablation.create_pipeline(),
         "editing": editing.create_pipeline(),
         "audit": editing.create_audit_pipeline(),

@@ -81,6 +81,20 @@ def test_texts_are_as_noisy_as_in_training_and_images_are_not(asked, told):
     assert condition_on_image(prior, IMAGE)[0, 3] == 0
 
 
+def test_queries_have_the_least_noise_of_training_or_more():
+    prior = make_prior(
+        condition_inputs=("noise_level",), embed_noise_scale=0.75, embed_noise_least=0.5
+    )
+    queries = EmbeddedQueries(TEXT, IMAGE, torch.tensor([[1.0, 0, 1], [0, 0, 1]]))
+    sampling = make_sampling(noise_level=0.6)
+    found = condition_on_queries(prior, queries, sampling, **ONE)
+    torch.testing.assert_close(found[:, 3], torch.tensor([0.6, 0.5]))
+    assert condition_on_image(prior, IMAGE)[0, 3] == 0.5
+    message = r"noise_level must be at least 0\.5.*embed_noise_least\), got 0\.4\."
+    with pytest.raises(InputError, match=message):
+        condition_on_queries(prior, TEXT, make_sampling(noise_level=0.4), **ONE)
+
+
 def bank(num_rows=40):
     return np.random.default_rng(0).standard_normal((num_rows, 3), np.float32)
 

@@ -1,6 +1,7 @@
 """Folders with a file for each item: filled bit by bit, whole at every moment."""
 
 import base64
+import os
 from functools import partial
 
 import numpy as np
@@ -93,10 +94,22 @@ def test_a_failed_save_leaves_the_old_item(case):
         dataset.save({"a": wrong})
     left = folder / f".b.{suffix}.partial"
     left.write_bytes(b"half")  # as a killed run leaves it
+    os.utime(left, (0, 0))  # long ago
     assert list(dataset.load()) == ["a"]
     assert plain(dataset.load()["a"]) == plain(make(1))
     dataset.save({"b": make(2)})
     assert not left.exists()
+
+
+def test_what_another_run_is_writing_stays(case):
+    open_folder, make, _, folder, suffix = case
+    folder.mkdir()
+    theirs = [folder / f".{name}.{suffix}.1.partial" for name in "ab"]
+    for path in theirs:
+        path.write_bytes(b"half")
+    open_folder().save({"a": make(1)})
+    assert [path.read_bytes() for path in theirs] == [b"half", b"half"]
+    assert list(open_folder().load()) == ["a"]
 
 
 @pytest.mark.parametrize("length", [0, 12, 60])

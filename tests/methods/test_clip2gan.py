@@ -157,10 +157,26 @@ def test_a_row_answers_each_prompt_with_its_one_w(model, bridge):
     torch.testing.assert_close(w, expected[:, None].expand(-1, 4, -1, -1))
     image = row.synthesise(w[:, 0])
     torch.testing.assert_close(image[:, :, 0, 0], expected.mean(dim=1))
-    assert row.list_settings() == {"bridge": bridge}
+    assert row.list_settings()["bridge"] == bridge
     assert row.made_with == {"clip2gan": model.identity.digest}
     assert row.is_deterministic
     assert row.training_seconds == model.training_seconds
+
+
+def test_w_is_truncated_to_the_mean_of_the_data_and_texts_are_shifted_in_part(model):
+    def draw(**settings):
+        return build(model, **settings).sample(make_queries(), num_samples=1, seed=0)
+
+    mean = draw(psi=0.0)
+    torch.testing.assert_close(draw(psi=0.5), mean + 0.5 * (draw() - mean))
+    none = {"bridge": "mean_shift", "shift_share": 0.0}
+    torch.testing.assert_close(draw(**none), draw())
+    assert not torch.allclose(draw(bridge="mean_shift", shift_share=0.5), draw())
+
+
+def test_a_row_as_the_abstract_tells_it_takes_another_model(model):
+    with pytest.raises(UnavailableError, match="There is no clip2gan_abstract"):
+        build(model, mapper="clip2gan_abstract")
 
 
 @pytest.mark.parametrize("role", ["generator", "encoder"])
@@ -175,7 +191,7 @@ def test_a_row_whose_bridge_needs_more_is_left_out(state, tmp_path):
     model = load_clip2gan(path, {})
     with pytest.raises(UnavailableError, match=r"^bridge must be none"):
         build(model, bridge="mean_shift")
-    assert build(model).list_settings() == {"bridge": "none"}
+    assert build(model).list_settings()["bridge"] == "none"
 
 
 def test_the_shipped_model_belongs_to_the_shipped_ones_and_draws_what_is_asked():

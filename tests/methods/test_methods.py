@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from torch.nn import functional
 from world import (
+    IMAGE_MEAN,
+    TEXT_MEAN,
     ColourEncoder,
     ColourGenerator,
     TwoFormsEncoder,
@@ -52,8 +55,8 @@ class EchoText:
     training_images = 16_000
     identity = Identity("echo", "44")
 
-    def sample(self, z, text_embedding):
-        colour = text_embedding / 4 + z.mean(dim=1, keepdim=True) / 8
+    def sample(self, z, text_embedding, *, psi):
+        colour = text_embedding / 4 + psi * z.mean(dim=1, keepdim=True) / 8
         return colour[:, :, None, None].expand(-1, -1, 4, 4)
 
     def check_encoder(self, identity):
@@ -381,6 +384,31 @@ def test_lafite_samples_each_text_with_noise_of_its_own(models):
     offset = images - make_queries().embedding[:, None] / 4
     torch.testing.assert_close(offset, offset[..., :1].expand_as(offset))
     assert offset[..., 0].unique().numel() == 12
+
+
+def test_lafite_truncates_z_and_shifts_texts_by_the_means_of_the_prior(models):
+    def draw(**settings):
+        method = build(models, "lafite", **settings)
+        samples = method.sample(make_queries(), num_samples=2, seed=1)
+        colours = method.synthesise(samples.flatten(0, 1))[:, :, 0, 0]
+        return method, colours.view(3, 2, 3)
+
+    text = make_queries().embedding
+    plain, image = draw()
+    _, still = draw(psi=0.0)
+    torch.testing.assert_close(still, (text / 4)[:, None].expand_as(still))
+    _, half = draw(psi=0.5)
+    torch.testing.assert_close(half, (image + still) / 2)
+
+    shifted, moved = draw(psi=0.0, mean_shift=0.5)
+    direction = functional.normalize(text, dim=1) + (IMAGE_MEAN - TEXT_MEAN) / 2
+    direction = functional.normalize(direction, dim=1)
+    torch.testing.assert_close(moved[:, 0], direction / 4)
+    assert shifted.made_with != plain.made_with
+
+    unknowing = replace(models, priors={"prior": make_prior(embedding_statistics=None)})
+    with pytest.raises(UnavailableError, match="mean_shift must be 0 where the prior"):
+        build(unknowing, "lafite", mean_shift=1.0)
 
 
 def test_a_missing_prior_names_the_pipeline_that_makes_it(models):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from clip2latent_kedro.metrics.tradeoff import tradeoff_area
+from clip2latent_kedro.metrics.tradeoff import find_front, tradeoff_area
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,24 @@ def test_order_of_strengths_does_not_matter_and_more_of_them_never_harm():
         assert again == pytest.approx(whole)
         assert tradeoff_area(gain[:5], leakage[:5], limit=0.3) <= whole + 1e-12
         assert 0 <= whole <= 1
+
+
+def test_the_front_are_those_that_none_surpasses():
+    first = np.array([0.1, 0.5, 0.3, 0.3, 0.5, 0.9, np.nan, 1.0])
+    second = np.array([0.9, 0.5, 0.7, 0.6, 0.5, 0.1, 1.0, np.nan])
+    assert find_front(first, second).tolist() == [0, 2, 1, 4, 5]
+    assert find_front(first[:0], second[:0]).tolist() == []
+
+
+def test_the_front_of_random_points_is_that_of_all_pairs():
+    first, second = np.random.default_rng(0).integers(0, 8, (2, 60))
+    points = list(zip(first.tolist(), second.tolist(), strict=True))
+    expected = {
+        n
+        for n, (x, y) in enumerate(points)
+        if not any(a >= x and b >= y and (a, b) != (x, y) for a, b in points)
+    }
+    found = find_front(first, second)
+    assert set(found.tolist()) == expected
+    assert (np.diff(first[found]) >= 0).all()
+    assert (np.diff(second[found]) <= 0).all()

@@ -13,9 +13,9 @@ from clip2latent_kedro.study.tables import as_columns
 WHITE = [255, 255, 255]
 
 
-def make_spec(values, axis="sampling.psi"):
+def make_spec(values, axis="sampling.psi", **changes):
     lines, apart = {"text": {}, "image": {"condition": "image"}}, {"apart": {}}
-    return StudySpec("name", axis, values, "title", lines=lines, apart=apart)
+    return StudySpec("name", axis, values, "title", lines=lines, apart=apart, **changes)
 
 
 def make_table(spec):
@@ -51,6 +51,19 @@ def test_scores_are_drawn_along_the_axis_line_by_line(values, places):
         texts = [label.get_text() for label in axes.get_xticklabels()]
         assert texts == ["0.5", "None"]
     assert {text.get_text() for text in axes.texts} == {"text", "image", "apart"}
+
+
+def test_scores_are_drawn_over_the_time_of_the_training():
+    spec = make_spec([10, 40], "train.max_it", against="cpu_seconds")
+    table = make_table(spec)
+    table["training_cpu_seconds"] = [2.0, 8.0, None, 9.0, 5.0]
+    (axes,) = plot_study(table, spec).axes
+    drawn = [container[0].get_xdata().tolist() for container in axes.containers]
+    assert drawn[0] == [2.0, 8.0]
+    assert drawn[1][1] == 9.0
+    assert drawn[2] == [5.0]  # a place of its own for what is apart
+    assert axes.get_xlabel() == "CPU seconds of training"
+    assert axes.get_xscale() == "log"
 
 
 def test_pictures_stand_by_line_and_query_along_the_axis():

@@ -1,7 +1,6 @@
 """The pipeline, run by Kedro in a world of three colours."""
 
 import re
-from dataclasses import asdict, fields
 from functools import partial
 from html import escape
 
@@ -9,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from pipelines.world import DATA, run_pipeline, written
+from pipelines.world import DATA, make_searches, run_pipeline, written
 from world import (
     PROMPTS,
+    CertainColourJudge,
     ColourEncoder,
     ColourGenerator,
     ColourJudge,
@@ -36,7 +36,6 @@ from clip2latent_kedro.latents import fit_gaussian
 from clip2latent_kedro.methods.nearest_pair import NearestPair
 from clip2latent_kedro.methods.optimisation.config import (
     OptimisationConfig,
-    OptimisationParameters,
 )
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.evaluation import create_pipeline
@@ -95,6 +94,7 @@ def run_in(folder, *outputs, **changes):
         "reference_z": {"z": make_reference_z()},
         "lafite": None,
         "clip2gan": None,
+        "clip2gan_abstract": None,
         "params:data": DataConfig(**DATA),
         "params:sampling": make_sampling(**SAMPLING),
         "params:baselines.optimisation": make_searches(),
@@ -109,6 +109,7 @@ def run_in(folder, *outputs, **changes):
         **stored(folder),
         "samples_figure": PicturesDataset(filepath=str(folder / "a.png")),
         "scores_figure": PicturesDataset(filepath=str(folder / "b.png")),
+        "tradeoffs_figure": PicturesDataset(filepath=str(folder / "c.png")),
         "scores_report": HTMLReportDataset(filepath=str(folder / "a.html")),
     }
     return run_pipeline(create_pipeline(), given, files, *outputs)
@@ -208,6 +209,25 @@ def test_a_domain_may_lack_references_and_a_judge(run):
     assert "Modality gap" not in report
 
 
+def test_blends_and_subjects_stand_in_every_table_if_the_judge_can_tell(run):
+    config = make_evaluation(baseline="fast")
+    catalog = run(judge=CertainColourJudge(), **{"params:evaluation": config})
+    answers, scores = catalog.load("answers"), catalog.load("scores")
+    scores = scores.set_index("method")
+    for row in ROWS:
+        colour = answers[row][0]["image_embedding"][..., :2]
+        unsure = np.abs(colour) < 0.1
+        blends = unsure[..., 0] | (unsure[..., 1] & (colour[..., 0] > 0))
+        assert scores.loc[row, "blended"] == pytest.approx(blends.mean())
+        assert scores.loc[row, "detected"] == 1
+    assert 0 < scores.loc["random_w", "blended"] < 1
+    assert "blended_low" in catalog.load("score_differences")
+    report = catalog.load("scores_report")
+    assert "<th>blends</th>" in report
+    assert "<th>subject found</th>" in report
+    assert "blended" not in run().load("scores")
+
+
 def test_a_row_may_draw_from_another_prior(run):
     rows = {"last": {}, "best": {"prior": "prior_best"}, "one": {"prior": "student"}}
     config = make_evaluation(rows=rows)
@@ -285,7 +305,7 @@ def test_the_report_says_what_it_rests_on(catalog):
     for said in ("colours@00", "colour-clip@11", "colour-judge@22", "90%", "torch"):
         assert said in report
     assert "<td>seed</td><td>5</td>" in report
-    assert len(re.findall(r"<img [^>]*data:image/png;base64,", report)) == 2
+    assert len(re.findall(r"<img [^>]*data:image/png;base64,", report)) == 3
     assert "<td>clip2latent, respaced</td><td>0.315</td><td>0.244</td>" in report
     lines = [row.split(" | ") for row in table.splitlines() if row.startswith("| ")]
     rows = dict(zip(lines[0], zip(*lines[2:8], strict=True), strict=True))
@@ -455,12 +475,6 @@ def test_images_are_compared_with_the_generators_own(run, catalog):
     without = make_evaluation(generator_images=None)
     catalog = run("scores", **{"params:evaluation": without})
     assert "fid" not in catalog.load("scores")
-
-
-def make_searches(**changes):
-    search = OptimisationConfig("mean", num_steps=1, lr=0.1)
-    names = [field.name for field in fields(OptimisationParameters)]
-    return {n: asdict(changes.get(n, search)) for n in names}
 
 
 def test_a_search_is_drawn_along_its_way(run):

@@ -6,9 +6,11 @@ from dataclasses import asdict, replace
 import numpy as np
 import pandas as pd
 import pytest
-from pipelines.world import BANK, DATA, run_pipeline, written
+import yaml
+from pipelines.world import BANK, DATA, make_searches, run_pipeline, written
 from world import (
     PROMPTS,
+    CertainColourJudge,
     ColourEncoder,
     ColourGenerator,
     ColourJudge,
@@ -39,8 +41,13 @@ def make_sweep(**changes):
     settings = {
         "num_prompts": 3,
         "num_samples": 3,
+        "num_seeds": 1,
         "grids": GRIDS,
+        "only": None,
+        "is_equal": False,
         "fixed": [],
+        "accuracy_tolerance": 0.0,
+        "blend_tolerance": 0.0,
         "clip_tolerance": 0.0,
     }
     return SweepConfig(**{**settings, **changes})
@@ -62,6 +69,7 @@ def run(tmp_path):
             "params:data": DataConfig(**DATA),
             "params:sampling": make_sampling(),
             "params:evaluation": make_evaluation(),
+            "params:baselines.optimisation": make_searches(),
             "params:sweep": make_sweep(),
             "params:validation.num_prompts": 1,
             "params:seed": 5,
@@ -122,19 +130,34 @@ def test_the_best_is_a_config_of_a_run(run):
 
 def test_the_best_leaves_fixed_settings_as_they_are(run):
     grids = {"base": {}, "guidance": {"guidance_scale": [0.0, 3.0]}}
-    loud = make_sweep(grids=grids, num_prompts=12)
+    anything = {"accuracy_tolerance": 2.0, "blend_tolerance": 2.0}
+    loud = make_sweep(grids=grids, num_prompts=12, **anything)
     many = {"prompt_bank": pd.DataFrame([*BANK, *3 * PROMPTS])}
     free = run(**many, **{"params:sweep": loud}).load("sweep_best")
-    assert free["variant"] == "guidance: guidance_scale 3.0"
-    # Two others against the first, by two criteria.
+    assert free["variant"] == "guidance: guidance_scale 0.0"
+    assert free["run"]["params"]["sampling"]["guidance_scale"] == 0.0
+    assert len(free["tried"]) == 3
+    # Two others against the first, by one demand: this judge is never unsure.
     assert free["comparisons"] == {
-        "number": 4,
+        "number": 2,
         "correction": "Bonferroni",
         "confidence": 0.9,
+        "tolerances": {"accuracy": 2.0, "blended": 2.0, "clip_score": 0.0},
     }
     quiet = replace(loud, fixed=["guidance_scale"])
-    best = run(**many, **{"params:sweep": quiet}).load("sweep_best")
-    assert best["variant"].startswith("base")
+    quiet_run = run(**many, **{"params:sweep": quiet})
+    assert quiet_run.load("sweep_best")["variant"].startswith("base")
+    assert yaml.safe_load(quiet_run.load("sweep_choice")) == {"sampling": {}}
+
+
+def test_the_choice_is_yaml_of_what_differs_from_the_base(run):
+    grids = {"guidance": {"guidance_scale": [3.0], "guidance_interval": [[0.0, 0.5]]}}
+    sweep = make_sweep(grids=grids)
+    written = run(**{"params:sweep": sweep}).load("sweep_choice")
+    assert written.startswith("# guidance: guidance_scale 3.0, guidance_interval")
+    assert yaml.safe_load(written) == {
+        "sampling": {"guidance_scale": 3.0, "guidance_interval": [0.0, 0.5]}
+    }
 
 
 def test_a_grid_may_change_the_prior(run):
@@ -188,8 +211,8 @@ def test_what_is_stored_is_not_run_again_unless_code_or_models_have_changed(
 def test_the_figure_shows_each_grid_with_its_intervals(run):
     catalog = run()
     figure = catalog.load("sweep_figure")
-    assert [axes.get_title() for axes in figure.axes[::3]] == list(GRIDS)[1:]
-    truncation = figure.axes[6]  # accuracy
+    assert [axes.get_title() for axes in figure.axes[::4]] == list(GRIDS)[1:]
+    truncation = figure.axes[8]  # accuracy; the fourth is accuracy against diversity
     assert truncation.get_xlabel() == "psi"
     scores = catalog.load("sweep_scores")
     rows = scores[scores["grid"] == "truncation"]
@@ -200,6 +223,27 @@ def test_the_figure_shows_each_grid_with_its_intervals(run):
         ends = np.array([segment[:, 1] for segment in bars.get_segments()])
         np.testing.assert_allclose(ends[:, 0], line["accuracy_low"])
         np.testing.assert_allclose(ends[:, 1], line["accuracy_high"])
+    against = figure.axes[11]
+    assert against.get_xlabel() == "diversity, CLIP"
+    for (mean, _, (aside, _)), offset in zip(against.containers, (0, 1), strict=True):
+        line = rows.iloc[offset::2]
+        np.testing.assert_array_equal(mean.get_xdata(), line["clip_diversity"])
+        np.testing.assert_array_equal(mean.get_ydata(), line["accuracy"])
+        ends = np.array([segment[:, 0] for segment in aside.get_segments()])
+        np.testing.assert_allclose(ends[:, 0], line["clip_diversity_low"])
+
+
+def test_all_variants_stand_in_one_picture_with_their_front(run):
+    catalog = run(judge=CertainColourJudge())
+    scores = catalog.load("sweep_scores")
+    accuracy, blends, subjects = catalog.load("sweep_tradeoffs").axes
+    assert accuracy.get_ylabel() == "attributes right"
+    assert blends.get_ylabel() == "blends"
+    assert subjects.get_ylabel() == "subject found"
+    (front,) = [line for line in blends.lines if line.get_linestyle() == "--"]
+    for x, y in zip(*front.get_data(), strict=True):
+        surpassing = (scores["clip_diversity"] >= x) & (scores["blended"] < y)
+        assert not surpassing.any()
 
 
 def test_a_bank_that_is_too_small_is_refused(run):

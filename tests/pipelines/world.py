@@ -1,8 +1,15 @@
 """Runs of a pipeline by Kedro, in memory but for what it stores bit by bit."""
 
+from dataclasses import asdict, fields
+
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from world import PROMPTS
+
+from clip2latent_kedro.methods.optimisation.config import (
+    OptimisationConfig,
+    OptimisationParameters,
+)
 
 DATA = {
     "bs": 16,
@@ -46,3 +53,10 @@ def run_pipeline(pipeline, given, stored, *outputs):
 def written(folder):
     """Return when each file of a folder was written, by name."""
     return {path.stem: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def make_searches(**changes):
+    """Parameters of searches, each one step long but for those that are given."""
+    search = OptimisationConfig("mean", num_steps=1, lr=0.1)
+    names = [field.name for field in fields(OptimisationParameters)]
+    return {n: asdict(changes.get(n, search)) for n in names}

@@ -9,7 +9,7 @@ import torch
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.prior.checkpoint import prior_from_checkpoint
-from clip2latent_kedro.prior.training import Validation, prior_task
+from clip2latent_kedro.prior.training import Validation, noise_batch, prior_task
 
 from .test_checkpoint import assert_same
 from .toy import (
@@ -247,3 +247,30 @@ def test_trains_on_a_gpu(precision):
     straight = list(train(**settings))
     resumed = list(train(**settings, start=straight[0]))
     torch.testing.assert_close(resumed[-1].ema, straight[-1].ema)
+
+
+def test_levels_of_noise_lie_evenly_between_the_least_and_the_most():
+    network = make_network_config(noise_level_input=True)
+    data = make_data_config(embed_noise_scale=2.0, embed_noise_least=0.5)
+    first, *_ = train(network=network, data=data)
+    prior = prior_from_checkpoint(first)
+    assert (prior.embed_noise_least, prior.embed_noise_scale) == (0.5, 2.0)
+
+    num = 4000
+    x0, embedding = torch.zeros(num, *prior.latent_shape), torch.ones(num, 4)
+    random = torch.Generator().manual_seed(0)
+    drawn = noise_batch(prior, x0, embedding, (0.5, 2.0), random)
+    told, turned = drawn["condition"][:, -1], drawn["condition"][:, :-1]
+    assert 0.5 <= told.min() < 0.52
+    assert 1.98 < told.max() <= 2
+    assert told.mean() == pytest.approx(1.25, abs=0.05)
+    near = torch.cosine_similarity(turned, embedding) > 0.9
+    assert told[near].mean() < told[~near].mean() - 0.2
+
+
+def test_a_least_noise_of_none_is_no_setting_of_its_own():
+    assert "embed_noise_least" not in next(train()).settings["data"]
+    stored = next(train(data=make_data_config(embed_noise_least=0.25)))
+    assert stored.settings["data"]["embed_noise_least"] == 0.25
+    with pytest.raises(ValueError, match="embed_noise_least.*at most embed_noise_scale"):
+        make_data_config(embed_noise_least=0.75)

@@ -52,7 +52,8 @@ def make_config(studies, **changes):
         "num_seeds": 2,
         "confidence": 0.95,
         "strip_prompts": 2,
-        "budget": {"train.max_it": 3},
+        "budget": "short",
+        "budgets": {"short": {"train.max_it": 3}, "long": {"train.max_it": 6}},
         "only": None,
         "studies": studies,
     }

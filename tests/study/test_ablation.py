@@ -48,7 +48,7 @@ def test_keys_tell_what_a_result_depends_on():
     for changes in ({"seed": 1}, {"num_samples": 3}, {"num_seeds": 3}):
         for name in ("noise", "psi"):
             assert not set(keys(name, **changes)) & set(keys(name))
-    budget = {"budget": {"train.max_it": 6}}
+    budget = {"budget": "long"}
     assert keys("psi", **budget) == keys("psi")
     assert not set(keys("noise", **budget)) & set(keys("noise"))
     validated = make_base(train=make_train(val_it=1, save_it=2))
@@ -74,6 +74,18 @@ def test_equal_trainings_share_their_priors_and_the_first_pays(monkeypatch):
     assert trained == [(0.0, 7), (0.0, 8), (1.0, 7), (1.0, 8)]
     seconds = [facts["training_seconds"] for _, facts in results]
     assert [value > 0 for value in seconds] == [True, False, True, False]
+    of_one, again, of_other, _ = (f["training_cpu_seconds"] for _, f in results)
+    assert again == of_one > 0
+    assert of_other != of_one
+    assert 2 * of_one <= sum(seconds) + 0.05  # two priors, one after another
+
+
+def test_the_budget_is_one_of_those_named_or_none():
+    def steps(**changes):
+        planned = plan({"noise": NOISE}, **changes)
+        return planned[0].settings["training"]["train"]["max_it"]
+
+    assert [steps(), steps(budget="long"), steps(budget=None)] == [3, 6, 4]
 
 
 @pytest.mark.parametrize(

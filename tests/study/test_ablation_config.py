@@ -14,7 +14,8 @@ def make_config(studies, **changes):
         "num_seeds": 2,
         "confidence": 0.95,
         "strip_prompts": 1,
-        "budget": {"train.max_it": 5},
+        "budget": "short",
+        "budgets": {"short": {"train.max_it": 5}},
         "only": None,
         "studies": studies,
     }
@@ -89,6 +90,7 @@ def test_only_chooses_studies():
         ({**PSI, "apart": {"l": {"q": 1}}}, r"x\.apart\.l\.q is not a setting"),
         ({**PSI, "across": {"best_of": 2}}, r"x\.across\.best_of must be a list"),
         ({**PSI, "values": [1, 1]}, r"x must have variants of different names"),
+        ({**PSI, "against": "cpu_seconds"}, r"x\.against must be axis where nothing"),
     ],
 )
 def test_a_study_that_is_written_wrong(study, message):
@@ -101,10 +103,15 @@ def test_a_study_that_is_written_wrong(study, message):
     [
         ({"only": "y"}, r"^only must be names of studies, of x, or null"),
         (
-            {"budget": {"sampling.psi": 1}},
-            r"budget\.sampling\.psi must be a setting of",
+            {"budgets": {"short": {"sampling.psi": 1}}},
+            r"budgets\.short\.sampling\.psi must be a setting of",
         ),
-        ({"budget": {"train.x": 1}}, r"budget\.train\.x is not a setting"),
+        (
+            {"budgets": {"short": {"train.x": 1}}},
+            r"budgets\.short\.train\.x is not a setting",
+        ),
+        ({"budget": "long"}, r"^budget must be a name of budgets, short, or null"),
+        ({"num_prompts": 1}, r"^num_prompts must be a whole number, 2 or more, got 1"),
     ],
 )
 def test_a_protocol_that_is_out_of_range(changes, message):

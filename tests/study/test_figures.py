@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -53,6 +54,22 @@ def test_intervals_are_those_of_the_table():
     assert np.array_equal(mean.get_ydata(), table["a"])
     ends = np.array([segment[:, 1] for segment in bars.get_segments()])
     np.testing.assert_allclose(ends, table[["a_low", "a_high"]])
+
+
+def test_points_may_have_intervals_along_x_and_notes():
+    x = np.array([0.2, 0.4, 0.6])
+    line = replace(
+        make_line("", [1.0, np.nan, 3.0], x),
+        x_low=x - 0.1,
+        x_high=x + 0.05,
+        notes=["a", "b", "c"],
+    )
+    axes = plot_lines(line)
+    ((_, _, (along, _)),) = axes.containers
+    ends = [segment[:, 0].tolist() for segment in along.get_segments() if len(segment)]
+    np.testing.assert_allclose([ends[0], ends[-1]], [[0.1, 0.25], [0.5, 0.65]])
+    notes = {one.get_text(): one.xy for one in axes.texts}
+    assert notes == {"a": (0.2, 1.0), "c": (0.6, 3.0)}
 
 
 def test_names_do_not_lie_on_each_other_and_point_to_the_last_point():

@@ -8,7 +8,7 @@ from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.study.scoring import (
     SCORES,
-    average_prompts,
+    applying_scores,
     best_samples,
     choose_best,
     score_prompts,
@@ -47,6 +47,8 @@ def test_scores_of_a_case_worked_by_hand(samples, queries):
         "all_right_best": [1, np.nan],
         "clip_diversity": [1 - 0.96, 0],
         "pixel_diversity": [1, 0],
+        "blended": [np.nan, np.nan],
+        "detected": [np.nan, np.nan],
         "w_distance": [np.nan, np.nan],
     }
     for name, values in expected.items():
@@ -82,6 +84,25 @@ def test_a_single_sample_and_no_judge_leave_scores_empty(samples, queries):
     np.testing.assert_allclose(scores["clip_score"], [0.6, 1])
 
 
+def test_blends_are_counted_by_what_can_be_seen(samples, queries):
+    certainty = np.array(
+        [
+            [[0.9, 0.69, 1], [0.7, 0.9, 1]],  # one is unsure of an attribute
+            [[np.nan, 0.8, 0.7], [0.8, 0.7, 0.1]],  # the first hides one
+        ]
+    )
+    scores = score_prompts({**samples, "certainty": certainty}, queries)
+    assert scores["blended"].tolist() == [0.5, 0.5]
+    assert np.isnan(scores["detected"]).all()
+
+
+def test_the_subject_is_counted_where_a_detector_looked_for_it(samples, queries):
+    detected = np.array([[True, False], [True, True]])
+    scores = score_prompts({**samples, "detected": detected}, queries)
+    assert scores["detected"].tolist() == [0.5, 1]
+    assert np.isnan(scores["blended"]).all()
+
+
 def test_the_distance_is_that_of_the_latents_from_the_cloud(samples, queries):
     """Two latents for layers 0 and 1-2; a gaussian of std (1, 2) about (1, 0)."""
     gaussian = LatentGaussian(
@@ -103,13 +124,14 @@ def test_the_distance_is_that_of_the_latents_from_the_cloud(samples, queries):
     ).all()
 
 
-def test_means_of_seeds_are_over_the_prompts_to_which_a_score_applies():
+def test_scores_that_apply_to_no_prompt_are_left_out():
     scores = {
         "accuracy": np.array([[0.0, np.nan, 1.0], [1.0, np.nan, 1.0]]),
         "all_right": np.full((2, 3), np.nan),
     }
-    found = average_prompts(scores, ["accuracy", "all_right", "clip_score"])
-    assert found == {"accuracy": [0.5, 1.0]}
+    found = applying_scores(scores, ["accuracy", "all_right", "clip_score"])
+    assert list(found) == ["accuracy"]
+    np.testing.assert_array_equal(found["accuracy"], scores["accuracy"])
 
 
 def test_each_kept_sample_is_the_best_of_its_own_rounds():

@@ -7,6 +7,7 @@ from world import make_models, make_prior, make_queries, make_sampling
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import fit_gaussian
 from clip2latent_kedro.methods.models import Models
+from clip2latent_kedro.methods.optimisation.config import OptimisationConfig
 from clip2latent_kedro.study.sweep import SweepConfig, plan_sweep
 
 
@@ -14,19 +15,28 @@ def make_config(**changes):
     settings = {
         "num_prompts": 2,
         "num_samples": 3,
+        "num_seeds": 1,
         "grids": {},
+        "only": None,
+        "is_equal": False,
         "fixed": [],
+        "accuracy_tolerance": 0.0,
+        "blend_tolerance": 0.0,
         "clip_tolerance": 0.0,
     }
     return SweepConfig(**{**settings, **changes})
 
 
-def plan(models: Models | None = None, **grids):
+def plan(models: Models | None = None, config=None, **grids):
     return plan_sweep(
-        make_config(grids=grids),
-        make_sampling(mean_shift=0.5),
+        config or make_config(grids=grids),
+        {
+            "sampling": make_sampling(mean_shift=0.5),
+            "baselines.optimisation.strong": OptimisationConfig("mean", 3, 0.1),
+        },
         models or make_models(),
         make_queries(),
+        where="sweep",
         seed=4,
         stored_image_size=64,
     )
@@ -38,11 +48,27 @@ def plan(models: Models | None = None, **grids):
         ({"fixed": ["psy"]}, "fixed must be names of sampler, "),
         (
             {"grids": {"a": {"eta": 1.0}}},
-            "grids.a.eta must be a list, got 1.0",
+            "grids.a.eta must be a list of values to try, got 1.0.",
         ),
         (
             {"grids": {"a": {"eta": []}}},
-            "grids must be lists of values to try, got a dict of lists",
+            "grids.a.eta must be a list of values to try, got [].",
+        ),
+        (
+            {"grids": {"a": {"method": "direct", "lr": [0.1]}}},
+            "grids must be ways of clip2latent, without a method, got",
+        ),
+        (
+            {"grids": {"a": {"num_samples": 0}}},
+            "grids.a.num_samples must be a whole number, 1 or more, or null, got 0",
+        ),
+        (
+            {"only": "b", "grids": {"a": {}}},
+            "only must be names of grids, of a, or null",
+        ),
+        (
+            {"is_equal": True, "grids": {"a": {"psi": [0.5, 1.0]}, "b": {}, "c": None}},
+            "grids must be of as many settings each (now a 2, b 1), got",
         ),
     ],
 )
@@ -102,3 +128,42 @@ def test_what_cannot_be_had_fails_when_it_is_run():
     with pytest.raises(InputError, match="Run the pipeline distillation first"):
         student.compute()
     assert steps.key != student.key
+
+
+def test_a_method_with_chance_is_tried_with_every_seed_and_one_without_once():
+    config = make_config(
+        num_seeds=2,
+        is_equal=True,
+        grids={
+            "prior": {"guidance_scale": [1.0]},
+            "search": {"method": "direct", "num_samples": 1, "lr": [0.2]},
+            "squares": {"method": "direct", "num_cutouts": [2], "num_samples": 2},
+        },
+    )
+    models = make_models(0.5)
+    prior, search, squares = plan(models, config=config)
+    assert [one.depends_on["seeds"] for one in (prior, search, squares)] == [
+        [4, 5],
+        [4],
+        [4, 5],
+    ]
+    assert search.settings["record_steps"] == []
+    both, _ = prior.compute()
+    (alone,) = plan(models, guidance_scale={"guidance_scale": [1.0]})
+    first, _ = alone.compute()
+    np.testing.assert_array_equal(both["clip_score"][:1], first["clip_score"])
+    assert both["clip_score"].shape == (2, 3)
+    assert (both["clip_score"][0] != both["clip_score"][1]).all()
+
+    found, _ = search.compute()
+    assert found["clip_score"].shape == (1, 3)
+    assert np.isnan(found["clip_diversity"]).all()  # of one image
+    assert search.method.settings.lr == 0.2
+
+
+def test_a_method_that_a_world_lacks_is_told_when_it_is_run():
+    grids = {"lafite": {"method": "lafite", "psi": [0.5]}}
+    (lacking,) = plan(config=make_config(is_equal=True, grids=grids))
+    assert lacking.method is None
+    with pytest.raises(InputError, match="There is no lafite"):
+        lacking.compute()

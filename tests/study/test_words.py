@@ -1,8 +1,12 @@
-from clip2latent_kedro.study.words import SeedScores, describe_study
+import numpy as np
+
+from clip2latent_kedro.study.words import VariantScores, describe_study
 
 
 def tried(label, scores, line="", **changes):
-    return SeedScores(line, label, {"clip_score": scores}, **changes)
+    """Three prompts that agree: what a seed scores with one it scores with all."""
+    by_prompt = np.repeat(np.array(scores)[:, None], 3, axis=1)
+    return VariantScores(line, label, {"clip_score": by_prompt}, **changes)
 
 
 def test_a_clear_winner_is_above_all_others():
@@ -64,6 +68,48 @@ def test_texts_and_images_are_ranked_apart():
     assert "Given texts, the CLIP score is highest at s 1, 0.503" in text
     assert "Given images, the CLIP score is highest at s 1, 1.003" in text
     assert "image: from s 0 to s 1" in text
+
+
+def test_prompts_decide_as_seeds_do():
+    """Every seed finds the second better, by one prompt of four alone."""
+    seeds, prompts = np.array([[0.1], [0.2], [0.3]]), np.array([[0.0, 0.0, 0.0, 2.0]])
+
+    def vary(label, values):
+        return VariantScores("", label, {"clip_score": values + seeds})
+
+    text = describe_study([vary("a", 0 * prompts), vary("b", prompts)], 0.95, 0)
+    assert "at b, 0.700" in text
+    assert "no other variant can be told from it" in text
+    text = describe_study([vary("a", 0 * prompts), vary("b", prompts + 1)], 0.95, 0)
+    assert "above all others" not in text
+    text = describe_study([vary("a", 0 * prompts), vary("b", prompts + 2)], 0.95, 0)
+    assert "at b, 2.700" in text
+    assert "above all others" in text
+
+
+def test_a_score_that_applies_to_some_prompts_is_compared_by_those():
+    scores = np.array([[0.1, np.nan, 0.3], [0.2, np.nan, 0.2]])
+    one, other = (
+        VariantScores("", label, {"accuracy": scores + more})
+        for label, more in (("a", 0.0), ("b", 0.5))
+    )
+    text = describe_study([one, other], 0.95, 0)
+    assert "at b, 0.700" in text
+    assert "gains 0.500 [0.500, 0.500]" in text
+
+
+def test_fewest_blends_are_best():
+    scores = np.array([[0.1, 0.2], [0.2, 0.1]])
+    one, other, tied = (
+        VariantScores("", label, {"blended": scores + more})
+        for label, more in (("a", 0.0), ("b", 0.5), ("c", scores[::-1] - scores))
+    )
+    text = describe_study([one, other], 0.95, 0)
+    assert "The share of blends is lowest at a, 0.150" in text
+    assert ", below all others." in text
+    assert "gains 0.500" in text  # along the axis
+    text = describe_study([one, other, tied], 0.95, 0)
+    assert "; not to be told from it: c." in text
 
 
 def test_nothing_to_compare():

@@ -154,6 +154,13 @@ def _noise_level(prior: DiffusionPrior, noise_level: float | None) -> float:
                 f"trained with (data.embed_noise_scale), got {noise_level:g}."
             )
             raise InputError(msg)
+        least = prior.embed_noise_least
+        if noise_level is not None and noise_level < least:
+            msg = (
+                f"sampling.noise_level must be at least {least:g}, which the prior was "
+                f"trained with (data.embed_noise_least), got {noise_level:g}."
+            )
+            raise InputError(msg)
         return most if noise_level is None else noise_level
     if noise_level is not None:
         msg = (

@@ -1,8 +1,11 @@
 """Catalog entries of a folder with a file for each item, that is filled bit by bit."""
 
 import base64
+import contextlib
 import io
 import json
+import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -27,6 +30,7 @@ from clip2latent_kedro.study.validation import ValidationPictures
 
 Record = Mapping[str, Any]
 Arrays = Mapping[str, np.ndarray[Any, np.dtype[Any]]]
+_LEFT_SECONDS = 600.0  # an unfinished file of this age is no longer being written
 RECORD = "record"  # the array that holds the record, as JSON
 
 
@@ -57,9 +61,11 @@ class FolderDataset(AbstractDataset[Any, Any]):
         self._filepath.mkdir(parents=True, exist_ok=True)
         for name, item in data.items():
             content = self._to_bytes(item)
-            for left in self._filepath.glob(".*.partial"):
-                left.unlink(missing_ok=True)  # of a killed run
-            with replacing(self._filepath / f"{name}{self.suffix}") as unfinished:
+            self._remove_left()
+            # Another run may be writing the same item.
+            own = f"{os.getpid()}.partial"
+            path = self._filepath / f"{name}{self.suffix}"
+            with replacing(path, suffix=own) as unfinished:
                 unfinished.write_bytes(content)
 
     def load(self) -> dict[Any, Any]:
@@ -68,6 +74,13 @@ class FolderDataset(AbstractDataset[Any, Any]):
         return {
             path.name.removesuffix(self.suffix): self._from_file(path) for path in paths
         }
+
+    def _remove_left(self) -> None:
+        """Remove what a killed run has left; a run that writes has just touched its."""
+        for left in self._filepath.glob(".*.partial"):
+            with contextlib.suppress(FileNotFoundError):  # it is there under its name
+                if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
+                    left.unlink()
 
     def _to_bytes(self, item: Any) -> bytes:
         """Return the content of the file of an item."""

@@ -51,12 +51,19 @@ class TrialHooks:
                 "Correct it, or put a NothingDataset in the catalog."
             )
             raise InputError(msg)
-        try_texts(models.embedder, bank)
+        mend = "Replace it, or put a NothingDataset in the catalog."
+        where = "The catalog entry prompt_bank"
+        try_texts(models.embedder, bank, where=where, mend=mend)
         if "prompts" not in read:
             return
         evaluation: EvaluationConfig = catalog.load("params:evaluation")
         rows = rows_of(load("prompts"))
-        prompts = embed_rows(rows, models, num_prompts=evaluation.num_prompts)
-        texts = [evaluation.timing_prompt, *prompts.texts]
+        texts = [row.get("prompt", "") for row in rows][: evaluation.num_prompts]
+        asked = {
+            "The catalog entry prompts": (texts, "Replace it in the catalog."),
+            "evaluation.timing_prompt": ([evaluation.timing_prompt], "Change it."),
+        }
         for encoder in filter(None, (models.encoder, models.held_out)):
-            try_texts(encoder, texts)
+            for where, (told, mend) in asked.items():
+                try_texts(encoder, told, where=where, mend=mend)
+        embed_rows(rows, models, num_prompts=evaluation.num_prompts)  # what they state

@@ -56,7 +56,7 @@ class Clip2Latent(Method):
             msg = (
                 f"The prior {settings.prior!r} does not know the means of images and "
                 f"texts, so that a mean_shift is not possible. Train a prior by the "
-                f"pipeline training."
+                f"pipeline training, with a prompt_bank."
             )
             raise UnavailableError(msg)
         made_with: dict[str, Any] = {settings.prior: digest_prior(prior)}

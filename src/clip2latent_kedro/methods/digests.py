@@ -47,6 +47,7 @@ def digest_prior(prior: "DiffusionPrior") -> str:
         prior.predict_x_start,
         prior.text_embed_scale,
         prior.embed_noise_scale,
+        prior.embed_noise_least,
     )
     digest = hashlib.sha256(repr(settings).encode())
     for name in sorted(tensors):

@@ -92,6 +92,7 @@ class Method(ABC):
             and the encoder, as plain JSON.
         prompts: Numbers of the prompts that it has samples of; None for all.
         is_deterministic: Whether the samples of a prompt are all the same.
+        ignores_seed: Whether they are the same for every seed.
         training_seconds: What its training took beside that of the two frozen models;
             None if unknown.
         caveats: Sentences that a claim about it must not leave unsaid.
@@ -105,6 +106,7 @@ class Method(ABC):
     made_with: Mapping[str, Any] = field(default_factory=dict)
     prompts: Sequence[int] | None = None
     is_deterministic: bool = False
+    ignores_seed: bool = False
     training_seconds: float | None = None
     caveats: Sequence[str] = ()
 

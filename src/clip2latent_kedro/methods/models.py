@@ -38,6 +38,7 @@ class Models:
         priors: Those that have been made, by the name of their catalog entry.
         lafite: A trained LAFITE.
         clip2gan: A trained CLIP2GAN.
+        clip2gan_abstract: One trained as its abstract tells it.
         training_pairs: For retrieval.
         reference_images: uint8, [num_prompts, num_references, h, w, 3].
         reference_z: [num_prompts, num_references, z_dim].
@@ -56,6 +57,7 @@ class Models:
     priors: Mapping[str, DiffusionPrior] = field(default_factory=dict)
     lafite: "TextGenerator | None" = None
     clip2gan: "Clip2Gan | None" = None
+    clip2gan_abstract: "Clip2Gan | None" = None
     training_pairs: TrainingPairs | None = None
     reference_images: np.ndarray | None = None
     reference_z: np.ndarray | None = None
@@ -71,6 +73,7 @@ class Models:
             self.judge,
             self.lafite,
             self.clip2gan,
+            self.clip2gan_abstract,
             *self.priors.values(),
         ):
             if model is not None:

@@ -47,6 +47,7 @@ class NearestPair(LatentMethod):
             pairs=pairs,
             latent_repeats=models.latent_repeats,
             made_with={"training_pairs": dict(pairs.recipe)},
+            ignores_seed=True,
         )
 
     def sample(self, queries: Queries, *, num_samples: int, seed: int) -> Tensor:

@@ -27,7 +27,7 @@ def t_interval(values: Sequence[float], confidence: float) -> Interval:
 
 
 @cache
-def t_quantile(probability: float, degrees: int) -> float:
+def t_quantile(probability: float, degrees: float) -> float:
     """Return the quantile of Student's t distribution.
 
     With t = sqrt(degrees) tan(a), its density is that of cos(a)^(degrees - 1) over

@@ -1,4 +1,4 @@
-"""What a method gains for what it spoils, as one number."""
+"""What a method gains for what it spoils: one number, and what none surpasses."""
 
 import numpy as np
 
@@ -28,6 +28,33 @@ def tradeoff_area(gain: np.ndarray, leakage: np.ndarray, *, limit: float) -> flo
     ys = np.maximum.accumulate(ys)
     grid = np.unique(np.concatenate([xs[xs < limit], [0.0, limit]]))
     return float(np.trapezoid(np.interp(grid, xs, ys), grid) / limit)
+
+
+def find_front(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return which points no other point surpasses, in the order of the first.
+
+    Another surpasses a point that is not less by either score, and more by one. Of
+    equal points all are found.
+
+    Args:
+        first: Of which more is better, [n]; a point with a NaN is passed over.
+        second: Likewise, [n].
+
+    Returns:
+        Numbers of the points, [num_found] int.
+    """
+    known = np.isfinite(first) & np.isfinite(second)
+    found = [
+        number
+        for number in np.flatnonzero(known)
+        if not (
+            (first[known] >= first[number])
+            & (second[known] >= second[number])
+            & ((first[known] > first[number]) | (second[known] > second[number]))
+        ).any()
+    ]
+    front = np.array(found, dtype=int)
+    return front[np.argsort(first[front], kind="stable")]
 
 
 def _is_below(

@@ -20,7 +20,9 @@ class DataConfig(Checked):
 
     Attributes:
         bs: Batch size of training.
-        embed_noise_scale: Norm of the noise on a unit embedding, in training only.
+        embed_noise_scale: Norm of the noise on a unit embedding, in training only; the
+            most of it where the network is told how much there is.
+        embed_noise_least: The least of it there; any other prior has no use for it.
         clip_variant: Which encoder; the catalog chooses it by this name.
         n_latents: Groups of layers that get a latent each (1: w, 3: w3, num_ws: w+).
         latent_dim: Width of w.
@@ -38,14 +40,17 @@ class DataConfig(Checked):
     latent_repeats: list[PositiveInt]
     embed_preprocess: Preprocess = "standard"
     score_preprocess: Preprocess = "standard"
+    embed_noise_least: NonNegativeFloat = 0.0
 
     def rules(self) -> Iterator[Rule]:
-        """Yield that there are as many groups as `n_latents` says."""
+        """Yield what settings ask of each other."""
         expected = (
             f"as many layer counts as n_latents, {self.n_latents} (for w one, num_ws)"
         )
         fits = len(self.latent_repeats) == self.n_latents
         yield fits, "latent_repeats", expected
+        is_range = self.embed_noise_least <= self.embed_noise_scale
+        yield is_range, "embed_noise_least", "at most embed_noise_scale"
 
     def embedder(self, encoder: Encoder) -> Encoder:
         """Return the encoder as it embeds conditions."""

@@ -90,6 +90,7 @@ def add_references(
     reference_z: Arrays | None,
     lafite: TextGenerator | None,
     clip2gan: Clip2Gan | None,
+    clip2gan_abstract: Clip2Gan | None,
 ) -> Models:
     """Add what only the comparison of methods has.
 
@@ -100,6 +101,7 @@ def add_references(
         reference_z: `z`, [num_prompts, num_references, z_dim]; likewise.
         lafite: A trained LAFITE; None if there is none.
         clip2gan: A trained CLIP2GAN; likewise.
+        clip2gan_abstract: One that was trained as its abstract tells it; likewise.
     """
     return replace(
         models,
@@ -107,6 +109,7 @@ def add_references(
         reference_z=(reference_z or {}).get("z"),
         lafite=lafite,
         clip2gan=clip2gan,
+        clip2gan_abstract=clip2gan_abstract,
     )
 
 

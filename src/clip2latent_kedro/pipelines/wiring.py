@@ -8,7 +8,8 @@ from kedro.pipeline import Node
 
 _OF_THEIR_NAME = (
     *("seed", "device", "resume", "data", "data_generation", "train", "validation"),
-    *("sampling", "distillation", "evaluation", "sweep", "ablation", "inference"),
+    *("sampling", "distillation", "evaluation", "coverage", "sweep", "ablation"),
+    "inference",
 )
 PARAMETERS = {
     **{name: f"params:{name}" for name in _OF_THEIR_NAME},

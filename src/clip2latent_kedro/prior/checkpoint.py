@@ -268,6 +268,7 @@ def build_prior(
         gaussian=checkpoint.gaussian,
         condition_inputs=inputs,
         embed_noise_scale=settings["data"]["embed_noise_scale"],
+        embed_noise_least=settings["data"].get("embed_noise_least", 0.0),
     )
 
 

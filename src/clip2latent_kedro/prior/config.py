@@ -15,7 +15,7 @@ from clip2latent_kedro.checked import (
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionConfig
 from clip2latent_kedro.prior.network import NetworkConfig
-from clip2latent_kedro.runtime import Precision
+from clip2latent_kedro.runtime import AskedPrecision
 from clip2latent_kedro.training.rates import LrDecay
 
 
@@ -38,6 +38,7 @@ class TrainConfig(Checked):
         accumulate: Parts that a batch is split into, to save memory; the gradient
             is that of the whole batch.
         precision: Of the network's arithmetic; weights and optimiser are float32.
+            `auto` is bfloat16 where the device is made for it, and else float32.
         compile: Compile the network first, which takes a C++ compiler.
         ema_update_every: Steps between updates of the averaged weights.
         ema_beta: Largest decay of one update.
@@ -57,7 +58,7 @@ class TrainConfig(Checked):
     weight_decay: NonNegativeFloat
     clip_grad: PositiveFloat | None
     accumulate: PositiveInt
-    precision: Precision
+    precision: AskedPrecision
     compile: bool
     ema_update_every: PositiveInt
     ema_beta: Fraction
@@ -97,4 +98,6 @@ class PriorSettings:
             "pairs": pairs.settings,
         }
         plain: dict[str, Any] = json.loads(json.dumps(settings))
+        if not self.data.embed_noise_least:  # what is trained is as it was without it
+            del plain["data"]["embed_noise_least"]
         return plain

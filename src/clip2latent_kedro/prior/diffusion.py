@@ -106,6 +106,8 @@ class DiffusionPrior(nn.Module):
         condition_inputs: What the network takes beside the embedding, in the order
             of the columns: `noise_level`, `guidance_scale`, both or neither.
         embed_noise_scale: Largest noise on the embeddings in training; 0 if unknown.
+        embed_noise_least: Least noise that training has told of; what is said to have
+            less is said to have this.
         stored_schedule: alpha_bar and the standard deviation of each single step as
             another program stored them, rounded, [T] each; None if it stored none.
             They serve its own sampler alone (see `samplers.ddpm`).
@@ -130,6 +132,7 @@ class DiffusionPrior(nn.Module):
         gaussian: LatentGaussian | None = None,
         condition_inputs: tuple[str, ...] = (),
         embed_noise_scale: float = 0.0,
+        embed_noise_least: float = 0.0,
     ) -> None:
         """Put the parts together; `w_mean` defaults to the mean of `statistics`."""
         super().__init__()
@@ -145,6 +148,7 @@ class DiffusionPrior(nn.Module):
         self.gaussian = gaussian
         self.condition_inputs = condition_inputs
         self.embed_noise_scale = embed_noise_scale
+        self.embed_noise_least = embed_noise_least
         self.stored_schedule: tuple[Tensor, Tensor] | None = None
         self.guidance_range = (0.0, math.inf)
         self.training_seconds: float | None = None
@@ -185,7 +189,7 @@ class DiffusionPrior(nn.Module):
         Args:
             clip_embedding: [m, clip_dim].
             noise_level: Scale of the noise on the embedding, one for all or [m, 1];
-                read only if the network takes it.
+                read only if the network takes it, and raised to the least of training.
 
         Returns:
             [m, clip_dim], with the noise level as one more column if it is an input.
@@ -194,6 +198,7 @@ class DiffusionPrior(nn.Module):
         if "noise_level" not in self.condition_inputs:
             return scaled
         level = torch.as_tensor(noise_level).to(scaled).expand(len(scaled), 1)
+        level = level.clamp(min=self.embed_noise_least)
         return torch.cat([scaled, level], dim=1)
 
     def loss(

@@ -72,7 +72,9 @@ def _check_settings(settings: Mapping[str, Any], num_latents: int) -> None:
     """Check what is read of the settings beside the network's and the diffusion's."""
     data, train = settings["data"], settings["train"]
     repeats, noise = data["latent_repeats"], data["embed_noise_scale"]
+    least = data.get("embed_noise_least", 0.0)
     used = {"latent_repeats": repeats, "embed_noise_scale": noise}
+    used["embed_noise_least"] = least
     check_types(DataConfig, used)
     _require(len(repeats) == num_latents, "data.latent_repeats", repeats)
     check_types(TrainConfig, train)

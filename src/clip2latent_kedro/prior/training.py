@@ -23,6 +23,7 @@ from clip2latent_kedro.prior.diffusion import (
 from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import (
     check_compiler,
+    choose_precision,
     derive_seed,
     make_generator,
     seeded_weights,
@@ -152,7 +153,7 @@ def prior_task(
     """
     train, seed = settings.train, settings.seed
     device = str(prior.alpha_bar.device)
-    scale = settings.data.embed_noise_scale
+    noise_range = settings.data.embed_noise_least, settings.data.embed_noise_scale
     average = averaged_copy(prior)
 
     def batch(step: int) -> dict[str, Tensor]:
@@ -160,7 +161,7 @@ def prior_task(
         random = make_generator(seed, "step", step, device=device)
         dropped = torch.rand(len(x0), generator=random, device=device)
         keep = dropped >= settings.diffusion.cond_drop_prob
-        drawn = noise_batch(prior, x0, clip_embedding, scale, random)
+        drawn = noise_batch(prior, x0, clip_embedding, noise_range, random)
         return {"x0": x0, "keep": keep, **drawn}
 
     def measure(step: int, is_validated: bool) -> dict[str, float]:
@@ -168,7 +169,7 @@ def prior_task(
             average,
             held_out,
             batch_size=settings.data.bs,
-            embed_noise_scale=scale,
+            noise_range=noise_range,
             random=make_generator(seed, "validation", device=device),
         )
         scores = {LOSS_SCORE: loss}
@@ -197,7 +198,7 @@ def prior_task(
         best_by=train.best_by,
         clip_grad=train.clip_grad,
         accumulate=train.accumulate,
-        precision=train.precision,
+        precision=choose_precision(train.precision, device),
     )
 
 
@@ -205,7 +206,7 @@ def noise_batch(
     prior: DiffusionPrior,
     x0: Tensor,
     clip_embedding: Tensor,
-    embed_noise_scale: float,
+    noise_range: tuple[float, float],
     random: torch.Generator,
 ) -> dict[str, Tensor]:
     """Return what `DiffusionPrior.loss` takes: timesteps, noise, noisy conditions.
@@ -214,8 +215,8 @@ def noise_batch(
         prior: Whose schedule and condition count.
         x0: Clean latents, [n, num_latents, latent_dim].
         clip_embedding: [n, clip_dim], on the same device.
-        embed_noise_scale: Length of the noise on a unit embedding; the largest one
-            where the network is told how much there is.
+        noise_range: Length of the noise on a unit embedding, least and most, evenly
+            between them where the network is told how much there is; else the most.
         random: Source of everything random, on the same device.
     """
     num, device = len(x0), x0.device
@@ -224,9 +225,11 @@ def noise_batch(
         return torch.randn(tensor.shape, generator=random, device=device)
 
     t = torch.randint(len(prior.alpha_bar), (num,), generator=random, device=device)
-    level = embed_noise_scale * torch.ones(num, 1, device=device)
+    least, most = noise_range
+    level = torch.full((num, 1), most, device=device)
     if "noise_level" in prior.condition_inputs:
-        level = level * torch.rand(num, 1, generator=random, device=device)
+        share = torch.rand(num, 1, generator=random, device=device)
+        level = least + (most - least) * share
     noisy = perturb_embedding(clip_embedding, level, normal_like(clip_embedding))
     condition = prior.join_condition(noisy, noise_level=level)
     return {"condition": condition, "t": t, "noise": normal_like(x0)}
@@ -238,7 +241,7 @@ def validation_loss(
     held_out: tuple[Tensor, Tensor],
     *,
     batch_size: int,
-    embed_noise_scale: float,
+    noise_range: tuple[float, float],
     random: torch.Generator,
 ) -> float:
     """Return a prior's mean loss, conditions never hidden; NaN if there are no pairs.
@@ -247,7 +250,7 @@ def validation_loss(
         prior: On its device.
         held_out: x0 [n, num_latents, latent_dim] and clip_embedding [n, clip_dim].
         batch_size: Pairs at a time.
-        embed_noise_scale: As for `noise_batch`.
+        noise_range: As for `noise_batch`.
         random: Source of everything random, on the device of the prior.
     """
     num = len(held_out[0])
@@ -255,7 +258,7 @@ def validation_loss(
     for first in range(0, num, batch_size):
         rows = slice(first, first + batch_size)
         x0, embedding = (part[rows].to(prior.alpha_bar.device) for part in held_out)
-        drawn = noise_batch(prior, x0, embedding, embed_noise_scale, random)
+        drawn = noise_batch(prior, x0, embedding, noise_range, random)
         total += float(prior.loss(x0, **drawn, keep=None)) * len(x0)
     return total / num if num else float("nan")
 

@@ -18,6 +18,8 @@ MEASURED_BY = {
     "accuracy_best": ("judge", "encoder"),
     "all_right": ("judge",),
     "all_right_best": ("judge", "encoder"),
+    "blended": ("judge",),
+    "detected": ("judge",),
     "clip_diversity": ("encoder",),
 }  # models that decide what a score is; the best sample is the encoder's choice
 FEWEST_PROMPTS = 8  # to decide by: fewer may agree by chance, and show no spread

@@ -118,7 +118,7 @@ def describe_dependence(
             "generator": models.generator.identity.digest,
             **scored_by,
             "latent_repeats": list(models.latent_repeats),
-            "prompts": _digest(queries.texts, queries.stated.tolist()),
+            "prompts": digest_prompts(queries),
             **protocol,
         }
     )
@@ -132,6 +132,12 @@ def describe_scorers(models: Models) -> dict[str, str | None]:
         "held_out_encoder": None if held_out is None else str(held_out.identity),
         "judge": None if judge is None else str(judge.identity),
     }
+
+
+def digest_prompts(queries: Queries) -> str:
+    """Return a SHA-256 (hex) of the texts, and of what they state."""
+    asked = json.dumps([queries.texts, queries.stated.tolist()])
+    return hashlib.sha256(asked.encode()).hexdigest()
 
 
 def find_pending(
@@ -297,10 +303,6 @@ def as_json(circumstances: Mapping[str, Any]) -> dict[str, Any]:
     """Return everything that a result depends on as it comes back from a file."""
     plain: dict[str, Any] = json.loads(json.dumps(circumstances))
     return plain
-
-
-def _digest(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _canonical(value: Any) -> Any:

@@ -40,6 +40,9 @@ class Line:
         high: Upper ends, [num_points].
         style: Of matplotlib: marker and line.
         colour: Of matplotlib; None for the next one.
+        x_low: Lower ends of intervals along x, [num_points]; None without such.
+        x_high: Upper ends, likewise.
+        notes: What stands small at each point; none, or [num_points].
     """
 
     label: str
@@ -49,6 +52,9 @@ class Line:
     high: np.ndarray
     style: str = "o-"
     colour: str | None = None
+    x_low: np.ndarray | None = None
+    x_high: np.ndarray | None = None
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -185,21 +191,38 @@ def _plot_chart(axes: "Axes", chart: Chart) -> None:
         else:
             x = places[np.asarray(line.x)] if values else np.asarray(line.x)
             x = x + aside * (number - (len(chart.lines) - 1) / 2)
-            spread = np.stack([line.mean - line.low, line.high - line.mean])
             axes.errorbar(
                 x,
                 line.mean,
-                spread,
+                np.stack([line.mean - line.low, line.high - line.mean]),
+                None
+                if line.x_low is None or line.x_high is None
+                else np.stack([x - line.x_low, line.x_high - x]),
                 fmt=line.style,
                 capsize=3,
                 markersize=4,
                 color=colour,
             )
+            for note, *place in zip(line.notes, x, line.mean, strict=False):
+                _note_point(axes, note, place, colour)
         if len(chart.lines) > 1 and line.label and len(shown):
             ends.append((line.label, colour, x[shown[-1]], line.mean[shown[-1]]))
     axes.set(title=chart.title, xlabel=chart.xlabel, ylabel=chart.ylabel)
     axes.grid(alpha=0.3)
     _name_lines(axes, ends)
+
+
+def _note_point(axes: "Axes", note: str, place: Sequence[float], colour: str) -> None:
+    """Write a note beside a point; nothing where the point is not there."""
+    if np.isfinite(place).all():
+        axes.annotate(
+            note,
+            (place[0], place[1]),
+            (3, 3),
+            textcoords="offset points",
+            color=colour,
+            fontsize=6,
+        )
 
 
 def _place_values(axes: "Axes", values: Sequence[Any]) -> np.ndarray:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from clip2latent_kedro.errors import InputError
@@ -19,11 +20,23 @@ def rows_of(table: Any) -> list[dict[str, str]]:
 
     Args:
         table: A pandas data frame; None without one.
+
+    Raises:
+        InputError: If it is something else.
     """
-    if table is None or len(table) == 0:
+    if table is None:
         return []
-    rows: list[dict[str, str]] = table.fillna("").astype(str).to_dict("records")
-    return rows
+    if not isinstance(table, pd.DataFrame) or (len(table) and "prompt" not in table):
+        found = [*getattr(table, "columns", [type(table).__name__])]
+        msg = (
+            f"The catalog entries prompts and prompt_bank must be tables with a column "
+            f"`prompt`, got {', '.join(map(str, found))}. Read a CSV file with "
+            f"pandas.CSVDataset, a text with a prompt a line with "
+            f"clip2latent_kedro.datasets.PromptTableDataset."
+        )
+        raise InputError(msg)
+    rows: Any = table.fillna("").astype(str).to_dict("records")
+    return list(rows)
 
 
 @torch.no_grad()
@@ -59,7 +72,7 @@ def read_queries(
     return Queries(
         texts=texts,
         embedding=encoder.encode_text(texts),
-        stated=_stated_labels(rows, attributes),
+        stated=read_stated(rows, attributes),
         held_out_embedding=None if held_out is None else held_out.encode_text(texts),
     )
 
@@ -125,14 +138,18 @@ def check_disjoint(prompts: Iterable[str], prompt_bank: Iterable[str]) -> None:
         raise InputError(msg)
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(re.findall(r"\w+", text.lower()))
-
-
-def _stated_labels(
+def read_stated(
     rows: Sequence[Mapping[Any, str]], attributes: Mapping[str, Sequence[str]]
 ) -> np.ndarray:
-    """Return value indices, [num_rows, num_attributes] int, -1 for one left open."""
+    """Return value indices, [num_rows, num_attributes] int, -1 for one left open.
+
+    Args:
+        rows: Of a table of prompts (see `read_queries`).
+        attributes: What a judge can tell: names and their values.
+
+    Raises:
+        InputError: If a row states what the judge does not know.
+    """
     labels = np.full((len(rows), len(attributes)), NOT_STATED)
     for column, (name, values) in enumerate(attributes.items()):
         for number, row in enumerate(rows):
@@ -147,3 +164,7 @@ def _stated_labels(
             if value:
                 labels[number, column] = list(values).index(value)
     return labels
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\w+", text.lower()))

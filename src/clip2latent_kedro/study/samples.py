@@ -1,5 +1,6 @@
 """From prompts to what is stored and scored of a method's images, batch by batch."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from clip2latent_kedro.images import image_to_uint8
+from clip2latent_kedro.interfaces import Judge
 from clip2latent_kedro.methods.method import Method, Queries, Trajectory
 from clip2latent_kedro.metrics.clip_score import clip_scores
 from clip2latent_kedro.metrics.diversity import pixel_distances
+from clip2latent_kedro.study.judging import judge_images
 
 if TYPE_CHECKING:
     from clip2latent_kedro.methods.models import Models
@@ -47,10 +50,14 @@ def sample_images(
         is such an encoder; `pixel_distance` between the images of a prompt at full
         size, [num_prompts, num_samples, num_samples]; `seen`, the judge's value
         indices, [num_prompts, num_samples, num_attributes] int, of no attributes
-        without a judge; `w`, [num_prompts, num_samples, num_ws, w_dim], if the method
-        gives it. Of a method that goes step by step also its curve: `curve_steps`,
-        after how many steps, [k] int, and the cosines of image and text then,
-        `curve_clip_score` and `curve_held_out_score`, [k, num_prompts, num_samples].
+        without a judge; `certainty`, the largest probability of each of them,
+        [num_prompts, num_samples, num_attributes], NaN where it cannot be seen, if
+        the judge gives it; `detected`, whether it finds the domain's subject,
+        [num_prompts, num_samples] bool, likewise; `w`, [num_prompts, num_samples,
+        num_ws, w_dim], if the method gives it. Of a method that goes step by step
+        also its curve: `curve_steps`, after how many steps, [k] int, and the cosines
+        of image and text then, `curve_clip_score` and `curve_held_out_score`, [k,
+        num_prompts, num_samples].
     """
     samples, trajectory = method.sample_with_trajectory(
         queries, num_samples=num_samples, seed=seed
@@ -59,9 +66,7 @@ def sample_images(
     if models.held_out is not None:
         encoders["held_out_embedding"] = models.held_out
     judge = models.judge
-    batches: dict[str, list[np.ndarray]] = {name: [] for name in ("images", *encoders)}
-    if judge is not None:
-        batches["seen"] = []
+    batches: dict[str, list[np.ndarray]] = defaultdict(list)
     of_prompt: list[Tensor] = []  # images that wait for the others of their prompt
     distances: list[np.ndarray] = []
     for batch in torch.split(samples.flatten(0, 1), models.image_batch_size):
@@ -72,7 +77,8 @@ def sample_images(
         for name, encoder in encoders.items():
             batches[name].append(encoder.encode_image(image).float().cpu().numpy())
         if judge is not None:
-            batches["seen"].append(judge.classify(image).cpu().numpy())
+            for name, said in _judge(judge, image).items():
+                batches[name].append(said)
         for one in image:
             of_prompt.append(one)
             if len(of_prompt) == samples.shape[1]:
@@ -86,9 +92,20 @@ def sample_images(
     found["pixel_distance"] = np.stack(distances)
     if method.gives_w:
         found["w"] = samples.float().cpu().numpy()
-    if trajectory is not None:
+    if trajectory is not None and trajectory.steps:
         found |= _score_trajectory(method, trajectory, queries, models)
     return found
+
+
+def _judge(judge: Judge, image: Tensor) -> dict[str, np.ndarray]:
+    """Return what a judge says of images, by the name that it is stored by."""
+    judgement = judge_images(judge, image)
+    said = {
+        "seen": judgement.values,
+        "certainty": judgement.certainty,
+        "detected": judgement.detected,
+    }
+    return {k: part.cpu().numpy() for k, part in said.items() if part is not None}
 
 
 def _score_trajectory(

@@ -8,6 +8,7 @@ import torch
 from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.metrics.attributes import attribute_accuracy
+from clip2latent_kedro.metrics.blends import find_blends
 from clip2latent_kedro.metrics.clip_score import best_of, clip_scores
 from clip2latent_kedro.metrics.diversity import embedding_diversity, pixel_diversity
 from clip2latent_kedro.study.samples import Samples
@@ -21,6 +22,8 @@ SCORES = {
     "accuracy_best": "The same, of the sample that CLIP likes best",
     "all_right": "Share of images with every stated attribute right, one sample",
     "all_right_best": "The same, of the sample that CLIP likes best",
+    "blended": "Share of images in which the judge is unsure of what can be seen",
+    "detected": "Share of images in which the detector finds the subject",
     "clip_diversity": "1 - cosine between images of one prompt",
     "pixel_diversity": "RMS difference between images of one prompt",
     "w_distance": "Distance of w from the mean of the training data, over their spread",
@@ -36,8 +39,8 @@ def score_prompts(
     """Return the scores of one method, each [num_prompts] (see `SCORES`).
 
     A score that does not apply is NaN: those of an encoder or a judge that is not
-    there, accuracy where nothing is stated, diversity of a single sample, the
-    distance of what has no w.
+    there, blends by a judge that does not say how sure it is, accuracy where nothing
+    is stated, diversity of a single sample, the distance of what has no w.
 
     Args:
         samples: What `sample_images` returned.
@@ -67,6 +70,10 @@ def score_prompts(
         scores["held_out_score"] = best_of(held_out, 1)
         of_best_by_clip = np.take_along_axis(held_out, best, axis=1)[:, 0]
         scores["held_out_score_best"] = of_best_by_clip
+    if "certainty" in samples:
+        scores["blended"] = find_blends(samples["certainty"]).mean(axis=1)
+    if "detected" in samples:
+        scores["detected"] = samples["detected"].mean(axis=1)
     if num_samples > 1:
         scores["clip_diversity"] = embedding_diversity(samples["image_embedding"])
         scores["pixel_diversity"] = pixel_diversity(samples["pixel_distance"])
@@ -83,19 +90,19 @@ def best_samples(samples: Samples, queries: Queries) -> np.ndarray:
     return best
 
 
-def average_prompts(scores: Samples, names: Iterable[str]) -> dict[str, list[float]]:
-    """Return the mean over prompts of each seed; of scores that apply to any alone.
+def applying_scores(scores: Samples, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Return the scores that apply to any prompt, [num_seeds, num_prompts] each.
 
     Args:
         scores: By name, [num_seeds, num_prompts], NaN where one does not apply.
         names: Of the scores.
     """
-    found = {}
-    for name in names:
-        applying = [of_seed[~np.isnan(of_seed)] for of_seed in scores.get(name, [])]
-        if any(len(values) for values in applying):
-            found[name] = [float(values.mean()) for values in applying]
-    return found
+    there = {name: scores[name] for name in names if name in scores}
+    return {
+        name: values
+        for name, values in there.items()
+        if np.isfinite(values).all(axis=0).any()
+    }
 
 
 def choose_best(

@@ -23,6 +23,8 @@ TITLES = {
     "accuracy_best": "attributes right, best",
     "all_right": "all right",
     "all_right_best": "all right, best",
+    "blended": "blends",
+    "detected": "subject found",
     "clip_diversity": "diversity, CLIP",
     "pixel_diversity": "diversity, pixels",
     "w_distance": "distance of w",
@@ -31,11 +33,13 @@ TITLES = {
     "fid": "FID",
     "cmmd": "CMMD",
     "training_seconds": "training, s",
+    "training_cpu_seconds": "training of one, CPU s",
 }
 FORMATS = {
     "num_samples": ".0f",
     "num_images": ",.0f",
     "training_seconds": ",.0f",
+    "training_cpu_seconds": ",.1f",
     "images": ".0f",
     "num_targets": ".0f",
     "num_pictures": ",.0f",
@@ -77,7 +81,8 @@ def score_cells(scores: pd.DataFrame, labels: Sequence[str] = ("method",)) -> Ce
         labels: Columns of texts to begin with.
     """
     titles = {**dict(zip(labels, labels, strict=True)), "num_samples": "samples"}
-    names = [*SCORES, "num_images", *DISTANCES, "training_seconds"]
+    trained = ["training_seconds", "training_cpu_seconds"]
+    names = [*SCORES, "num_images", *DISTANCES, *trained]
     titles |= {name: TITLES[name] for name in names}
     if "fid_images" in scores and scores["fid_images"].notna().any():
         number = f"{int(scores['fid_images'].max()):,}"

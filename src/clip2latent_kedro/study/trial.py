@@ -48,17 +48,28 @@ def try_models(models: Models, data: DataConfig) -> None:
 
 
 @torch.inference_mode()
-def try_texts(encoder: Encoder, texts: Sequence[str]) -> None:
+def try_texts(encoder: Encoder, texts: Sequence[str], *, where: str, mend: str) -> None:
     """Embed texts, if there are any, and check the shape.
+
+    Args:
+        encoder: Of texts.
+        texts: What a run will ask it.
+        where: What holds them, for the message.
+        mend: What a user can do about them, a sentence.
 
     Raises:
         InputError: If the encoder knows no text, or not one of these, or the shape
             is not that of its images.
     """
-    if texts:
+    if not texts:
+        return
+    name = encoder.identity.name
+    try:
         embedding = encoder.encode_text(list(texts))
-        shape = [len(texts), encoder.embed_dim]
-        _check(f"embeddings of texts of {encoder.identity.name}", embedding, shape)
+    except InputError as error:
+        msg = f"{where} must have texts that the encoder {name} knows. {error} {mend}"
+        raise InputError(msg) from error
+    _check(f"embeddings of texts of {name}", embedding, [len(texts), encoder.embed_dim])
 
 
 def _check(what: str, found: Tensor, shape: list[int]) -> None:

@@ -10,48 +10,55 @@ from dataclasses import dataclass
 import numpy as np
 
 from clip2latent_kedro.metrics.bootstrap import Interval
-from clip2latent_kedro.metrics.student_t import t_interval
-from clip2latent_kedro.study.comparison import paired_difference
+from clip2latent_kedro.metrics.crossed import crossed_interval
 
 NAMES = {
     "clip_score": "CLIP score",
     "held_out_score": "held-out CLIP score",
     "accuracy": "share of right attributes",
+    "blended": "share of blends",
+    "detected": "share of pictures with the subject",
     "clip_diversity": "diversity",
     "w_distance": "distance of w from the training data",
 }
-RANKED = ("accuracy", "clip_score", "held_out_score")  # of which more is better
+RANKED = {  # by which end is best
+    "accuracy": "highest",
+    "clip_score": "highest",
+    "held_out_score": "highest",
+    "blended": "lowest",
+}
 SHOWN_TIES = 4
 
 
 @dataclass(frozen=True)
-class SeedScores:
-    """What a variant has scored with each seed.
+class VariantScores:
+    """What a variant has scored with each seed and prompt.
 
     Attributes:
         line: Its line; "" if there is only one.
         label: Of the variant.
-        scores: By name, a number for each seed; the seeds are those of all variants.
+        scores: By name, [num_seeds, num_prompts], NaN where one does not apply; seeds
+            and prompts are those of all variants of its condition.
         is_off_axis: Whether it has no place on the axis.
         condition: What the pictures were drawn of; only equals are ranked together.
     """
 
     line: str
     label: str
-    scores: Mapping[str, Sequence[float]]
+    scores: Mapping[str, np.ndarray]
     is_off_axis: bool = False
     condition: str = ""
 
 
 def describe_study(
-    variants: Sequence[SeedScores], confidence: float, num_failed: int
+    variants: Sequence[VariantScores], confidence: float, num_failed: int
 ) -> str:
     """Return a paragraph on a study: what is best, and what changes along the axis.
 
     Args:
         variants: Those that have been scored, in the order of lines and axis.
-        confidence: Of the intervals over seeds; in a sentence that compares, of all
-            its comparisons together.
+        confidence: Of the intervals over seeds and prompts; in a sentence that
+            compares, of all its comparisons together.
         num_failed: Variants that could not be scored.
     """
     sentences = []
@@ -59,13 +66,13 @@ def describe_study(
     every = list(dict.fromkeys(variant.condition for variant in variants))
     for condition in every:
         where = f"Given {condition}, the" if len(every) > 1 else "The"
-        for name in RANKED:
+        for name, end in RANKED.items():
             scored = [
                 v for v in variants if name in v.scores and v.condition == condition
             ]
             if len(scored) > 1:
                 best = _describe_best(scored, name, confidence)
-                sentences.append(f"{where} {NAMES[name]} is highest at {best}")
+                sentences.append(f"{where} {NAMES[name]} is {end} at {best}")
                 num_comparisons += len(scored) - 1
     for line in dict.fromkeys(v.line for v in variants if not v.is_off_axis):
         on_line = [v for v in variants if v.line == line and not v.is_off_axis]
@@ -85,18 +92,21 @@ def describe_study(
     return " ".join(sentences) or "There are too few variants to compare."
 
 
-def _describe_best(variants: Sequence[SeedScores], name: str, confidence: float) -> str:
-    """Say which variant scores highest, and which cannot be told from it by seed."""
-    best = max(variants, key=lambda variant: float(np.mean(variant.scores[name])))
+def _describe_best(
+    variants: Sequence[VariantScores], name: str, confidence: float
+) -> str:
+    """Say which variant scores best, and which cannot be told from it."""
+    sign = 1 if RANKED[name] == "highest" else -1
+    best = max(variants, key=lambda v: sign * float(np.nanmean(v.scores[name])))
     others = [variant for variant in variants if variant is not best]
-    ties = [
-        other.label
-        for other in others
-        if _difference(other, best, name, confidence, len(others)).high >= 0
-    ]
-    found = f"{best.label}, {t_interval(best.scores[name], confidence):.3f}"
+    ties = []
+    for other in others:
+        behind = _difference(best, other, name, confidence, len(others))
+        if (behind.low if sign > 0 else -behind.high) <= 0:
+            ties.append(other.label)
+    found = f"{best.label}, {crossed_interval(best.scores[name], confidence):.3f}"
     if not ties:
-        return f"{found}, above all others."
+        return f"{found}, {'above' if sign > 0 else 'below'} all others."
     if len(ties) == len(others):
         return f"{found}; no other variant can be told from it."
     more = len(ties) - SHOWN_TIES
@@ -105,7 +115,7 @@ def _describe_best(variants: Sequence[SeedScores], name: str, confidence: float)
 
 
 def _describe_change(
-    variants: Sequence[SeedScores], names: Sequence[str], confidence: float
+    variants: Sequence[VariantScores], names: Sequence[str], confidence: float
 ) -> str:
     """Say how scores change from one end of the axis to the other."""
     first, last = variants[0], variants[-1]
@@ -131,18 +141,15 @@ def _describe_change(
 
 
 def _difference(
-    one: SeedScores, other: SeedScores, name: str, confidence: float, num_parts: int
+    one: VariantScores,
+    other: VariantScores,
+    name: str,
+    confidence: float,
+    num_parts: int,
 ) -> Interval:
-    """Return the difference of two variants, paired by seed, as one of several."""
-    difference = paired_difference(
-        one.scores[name],
-        other.scores[name],
-        confidence=confidence,
-        num_comparisons=num_parts,
-        fewest=2,
-    )
-    assert difference is not None  # scores of a seed are finite
-    return difference
+    """Return the difference of two variants, paired, as one of several comparisons."""
+    each = 1 - (1 - confidence) / num_parts
+    return crossed_interval(one.scores[name] - other.scores[name], each)
 
 
 def _count(number: int, noun: str) -> str:

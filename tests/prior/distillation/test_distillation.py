@@ -59,11 +59,12 @@ def test_a_student_is_a_prior_that_looks_at_the_guidance_scale(finished, tmp_pat
     assert float((weak - strong).abs().mean()) > 1e-3
 
 
-def test_a_student_comes_close_to_its_teacher():
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_student_comes_close_to_its_teacher(precision):
     """The teacher's own answer of one step has next to no spread."""
     (teacher,) = train(make_pairs(200), val_pairs=100, **_at(200))
     settings = {**_at(200), "bs": 16, "num_samples": 4, "teacher_steps": 10}
-    settings |= {"pool_batches": 6, "pool_uses": 20}
+    settings |= {"pool_batches": 6, "pool_uses": 20, "precision": precision}
     (early,) = distill(teacher, make_pairs(200), **{**settings, **_at(1)})
     (late,) = distill(teacher, make_pairs(200), **settings)
     before, after = early.history[-1], late.history[-1]

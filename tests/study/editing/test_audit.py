@@ -105,7 +105,6 @@ def make_config(**changes):
         "psi": 1.0,
         "max_leakage": 0.2,
         "least_kept": 0.97,
-        "certainty": 0.7,
         "num_shown": 2,
         "num_timed": 2,
         "baseline": None,
@@ -344,13 +343,15 @@ def test_what_cannot_be_seen_and_what_may_change_is_no_blend_and_no_leak():
     sure, unsure = torch.tensor([[0.9, 0.9]]), torch.tensor([[0.9, 0.5]])
     before = Seen(torch.tensor([[0, 0]]), torch.tensor([[True, True]]), sure)
     after = Seen(torch.tensor([[1, 1]]), torch.tensor([[True, True]]), unsure)
-    hidden = replace(after, visible=torch.tensor([[True, False]]))
+    hidden = replace(
+        after,
+        visible=torch.tensor([[True, False]]),
+        certainty=torch.tensor([[0.9, torch.nan]]),
+    )
 
     def score(seen, target):
         latents = Latents(torch.zeros(1, 2, 3))
-        found = score_edits(
-            seen, latents, before, target, None, models, ruler, certainty=0.7
-        )
+        found = score_edits(seen, latents, before, target, None, models, ruler)
         return [float(found[name][0]) for name in ("gained", "kept", "blended")]
 
     assert score(after, RED) == [1, 0, 1]

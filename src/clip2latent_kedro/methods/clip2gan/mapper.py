@@ -102,7 +102,12 @@ class Clip2Gan:
 
 @torch.no_grad()
 def map_to_w(
-    model: Clip2Gan, clip_embedding: Tensor, *, bridge: Bridge = "none"
+    model: Clip2Gan,
+    clip_embedding: Tensor,
+    *,
+    bridge: Bridge = "none",
+    shift_share: float = 1.0,
+    psi: float = 1.0,
 ) -> Tensor:
     """Return the one w of each embedding, [n, num_ws, w_dim].
 
@@ -112,6 +117,8 @@ def map_to_w(
             length.
         bridge: For texts: `none` takes them as they are, which is the paper's way;
             `mean_shift` moves them by the difference of the means of images and texts.
+        shift_share: Share of that difference.
+        psi: Truncation towards the mean of w, which x0 = 0 stands for; 1 is none.
 
     Raises:
         InputError: If the embeddings are of another size, or the mean of texts is
@@ -135,6 +142,7 @@ def map_to_w(
                 f"mean of the embeddings of texts, got mean_shift."
             )
             raise InputError(msg)
-        clip_embedding, _ = shift_texts(statistics, clip_embedding, 1.0)
-    w = model.statistics.denormalise(model.network(clip_embedding.float()))
+        clip_embedding, _ = shift_texts(statistics, clip_embedding, shift_share)
+    x0 = psi * model.network(clip_embedding.float())
+    w = model.statistics.denormalise(x0)
     return repeat_latents(w, model.latent_repeats)

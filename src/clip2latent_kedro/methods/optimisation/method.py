@@ -145,12 +145,14 @@ class Direct(Optimisation):
                 f"this generator's w, of which {GAUSSIAN_QUANTILE:.0%} lie within "
                 f"{gaussian.radius(GAUSSIAN_QUANTILE):.2g}.",
             )
+        is_deterministic = settings.start != "best_of"
         return cls(
             generator=models.generator,
             encoder=models.encoder,
             gaussian=gaussian,
             settings=settings,
-            is_deterministic=settings.start != "best_of",
+            is_deterministic=is_deterministic,
+            ignores_seed=is_deterministic and not settings.num_cutouts,
             caveats=caveats,
         )
 

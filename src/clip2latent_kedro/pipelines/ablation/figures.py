@@ -20,13 +20,17 @@ from clip2latent_kedro.study.figures import (
     read_intervals,
 )
 from clip2latent_kedro.study.tables import TITLES
+from clip2latent_kedro.study.tradeoffs import Curve, chart_tradeoffs
 
 COLUMNS = 3  # charts in a row
 WHITE = 255
+CPU_SECONDS = "CPU seconds of training"
 
 
 def plot_study(table: pd.DataFrame, spec: StudySpec) -> Figure:
-    """Return a chart of each score against the axis, with intervals over seeds.
+    """Return a chart of each score along the study, with intervals.
+
+    Then come what depends on both: attributes and blends against diversity.
 
     Args:
         table: The rows of the study, of `tabulate`.
@@ -35,6 +39,7 @@ def plot_study(table: pd.DataFrame, spec: StudySpec) -> Figure:
     values, num_values = spec.values, len(spec.values)
     if not all(type(value) in (int, float) for value in values):
         values = [name.partition(" ")[2] for name in _name_values(spec, table)]
+    by_time = spec.against == "cpu_seconds"
     charts = []
     for name in SCORES:
         if name not in table or table[name].isna().all():
@@ -42,12 +47,27 @@ def plot_study(table: pd.DataFrame, spec: StudySpec) -> Figure:
         lines = []
         for number, line in enumerate(spec.lines):
             rows = table[number * num_values : (number + 1) * num_values]
-            lines.append(Line(line, range(num_values), *read_intervals(rows, name)))
+            places = _read_seconds(rows) if by_time else range(num_values)
+            lines.append(Line(line, places, *read_intervals(rows, name)))
         for label in spec.apart:
             rows = table[table["variant"] == label].dropna(subset=name)
             if len(rows):
-                lines.append(Line(label, None, *read_intervals(rows, name)))
-        charts.append(Chart(lines, spec.axis, TITLES[name], values=values))
+                place = _read_seconds(rows) if by_time else None
+                lines.append(Line(label, place, *read_intervals(rows, name)))
+        if by_time:
+            charts.append(Chart(lines, CPU_SECONDS, TITLES[name], is_log=True))
+        else:
+            charts.append(Chart(lines, spec.axis, TITLES[name], values=values))
+    curves = {
+        line: Curve(
+            range(number * num_values, (number + 1) * num_values),
+            [str(value) for value in values],
+        )
+        for number, line in enumerate(spec.lines)
+    }
+    for label in spec.apart:
+        curves[label] = Curve(np.flatnonzero(table["variant"] == label).tolist())
+    charts += chart_tradeoffs(table, curves)
     return plot_charts(
         [charts[n : n + COLUMNS] for n in range(0, len(charts), COLUMNS)]
     )
@@ -96,6 +116,12 @@ def plot_strip(
         texts = queries.texts[: len(blank)]
         prompts += [f"{line}: {text}" if line else text for text in texts]
     return plot_grid(prompts, {k: np.concatenate(v) for k, v in columns.items()})
+
+
+def _read_seconds(rows: pd.DataFrame) -> np.ndarray:
+    """Return the CPU seconds that the training of a prior took, [num_rows]."""
+    seconds: np.ndarray = rows["training_cpu_seconds"].to_numpy(float)
+    return seconds
 
 
 def _name_values(spec: StudySpec, table: pd.DataFrame) -> list[str]:

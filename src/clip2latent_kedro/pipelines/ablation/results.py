@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from clip2latent_kedro.metrics.student_t import t_interval
+from clip2latent_kedro.metrics.crossed import crossed_interval
 from clip2latent_kedro.pipelines.ablation.figures import plot_strip, plot_study
 from clip2latent_kedro.pipelines.ablation.nodes import Groups
 from clip2latent_kedro.runtime import describe_machine
@@ -22,7 +22,7 @@ from clip2latent_kedro.study.engine import (
 from clip2latent_kedro.study.figures import render_figure
 from clip2latent_kedro.study.origin import describe_origin
 from clip2latent_kedro.study.page import Section, to_html, to_markdown
-from clip2latent_kedro.study.scoring import average_prompts
+from clip2latent_kedro.study.scoring import applying_scores
 from clip2latent_kedro.study.tables import (
     ENDS,
     Cells,
@@ -30,18 +30,19 @@ from clip2latent_kedro.study.tables import (
     format_settings,
     score_cells,
 )
-from clip2latent_kedro.study.words import SeedScores, describe_study
+from clip2latent_kedro.study.words import VariantScores, describe_study
 
 Files = dict[str, str | np.ndarray]
 PROTOCOL = (
     "Each study moves one setting along an axis; all others are the parameters below, "
-    "but for what the study states. Means over seeds with their intervals. Variants "
-    "are compared seed by seed; a sentence that compares several widens the intervals "
-    "of the differences for their number (Bonferroni)."
+    "but for what the study states. Means over seeds and prompts, with intervals for "
+    "other seeds and other prompts alike. Variants are compared by the differences of "
+    "the same seeds and prompts; a sentence that compares several widens their "
+    "intervals for their number (Bonferroni)."
 )
 BUDGET = (
-    "Studies that train priors train each of them with a reduced budget: their scores "
-    "compare with each other, not with those of the other studies."
+    "This study trains a prior for each variant and seed, by {}: their scores compare "
+    "with each other, not with those of studies of the trained prior."
 )
 
 
@@ -61,11 +62,13 @@ def tabulate(
 
     Returns:
         `study`, `variant`; numbers of prompts, samples and seeds; for each score its
-        mean over seeds, `_low` and `_high`, empty where it does not apply; seconds;
-        `line` and `value`; `encoder`, `held_out_encoder` and `judge`, which scored;
-        `problem` of a variant that failed; `result`, the name of its file.
+        mean over seeds and prompts, `_low` and `_high`, empty where it does not apply;
+        seconds; `axis`, `line` and `value`; `encoder`, `held_out_encoder` and `judge`,
+        which scored; `problem` of a variant that failed; `result`, the name of its
+        file.
     """
     scored_by = describe_scorers(setup.models)
+    axes = {name: spec.axis for name, spec in ablation.read_studies().items()}
     rows = []
     for one in variants:
         arrays, record = results[one.key]
@@ -77,13 +80,15 @@ def tabulate(
             "num_seeds": ablation.num_seeds,
         }
         of_seeds = {
-            name: t_interval(means, ablation.confidence)
-            for name, means in average_prompts(arrays, SCORES).items()
+            name: crossed_interval(values, ablation.confidence)
+            for name, values in applying_scores(arrays, SCORES).items()
         }
         row |= {
             **as_columns(of_seeds),
             "seconds": record.get("seconds", 0.0),
             "training_seconds": record.get("training_seconds", 0.0),
+            "training_cpu_seconds": record.get("training_cpu_seconds"),
+            "axis": axes[one.variant.group],
             "line": one.variant.line,
             "value": json.dumps(one.variant.value),
             **scored_by,
@@ -121,10 +126,10 @@ def report_studies(
         conditions = [one.settings["condition"] for one in of_study]
         pictures = [arrays.get("pictures", np.empty(0)) for arrays, _ in found]
         of_seeds = [
-            SeedScores(
+            VariantScores(
                 one.variant.line,
                 one.variant.label,
-                average_prompts(arrays, SCORES),
+                applying_scores(arrays, SCORES),
                 one.variant.is_off_axis,
                 f"{one.settings['condition']}s",
             )
@@ -164,8 +169,9 @@ def write_report(
     for name, spec in ablation.read_studies().items():
         paragraphs = [str(studies[f"{name}.md"]).strip()]
         if spec.retrains:
-            written = format_settings(ablation.budget) or "that of the parameters"
-            paragraphs.append(f"{BUDGET} It is {written}.")
+            paragraphs.append(
+                _describe_budget(ablation.budget, ablation.budget_of(spec))
+            )
         table = scores[scores["study"] == name].drop(columns="training_seconds")
         pictures = {
             f"scores of {spec.title}": np.asarray(studies[f"{name}.png"]),
@@ -182,8 +188,8 @@ def write_report(
         f"{ablation.num_samples} images of each",
         seeds=f"{seed} to {seed + ablation.num_seeds - 1}; of the training too, where "
         f"a study trains",
-        intervals=f"{ablation.confidence:.0%}, Student's t over the seeds; they do not "
-        f"cover other prompts or other pairs",
+        intervals=f"{ablation.confidence:.0%}, Student's t over seeds and prompts "
+        f"(crossed); they do not cover other pairs",
         different_variants=str(len(results)),
         time=f"{seconds['seconds']:.0f} s of drawing and scoring, "
         f"{seconds['training_seconds']:.0f} s of training, in whichever run that was",
@@ -201,6 +207,13 @@ def write_report(
     ]
     page = "Ablations", PROTOCOL, sections
     return to_html(*page), to_markdown(*page)
+
+
+def _describe_budget(name: str | None, settings: Mapping[str, Any]) -> str:
+    if name is None:
+        return BUDGET.format("the training of the parameters")
+    written = format_settings(settings) or "nothing else than the parameters"
+    return BUDGET.format(f"the budget `{name}` ({written})")
 
 
 def _list_settings(spec: StudySpec) -> Cells:

@@ -9,7 +9,8 @@ from clip2latent_kedro.pipelines.wiring import wire
 
 def create_pipeline() -> Pipeline:
     """Return the training of every method of `baselines` that needs one."""
-    return create_lafite_pipeline() + create_clip2gan_pipeline()
+    abstract = create_clip2gan_pipeline("clip2gan_abstract")
+    return create_lafite_pipeline() + create_clip2gan_pipeline() + abstract
 
 
 def create_lafite_pipeline() -> Pipeline:
@@ -45,41 +46,48 @@ def create_lafite_pipeline() -> Pipeline:
     )
 
 
-def create_clip2gan_pipeline() -> Pipeline:
-    """Return generator, encoder, training_pairs -> clip2gan, and how good it is."""
-    config = {"config": "params:baselines.clip2gan"}
-    state = {"state": "clip2gan_state"}
+def create_clip2gan_pipeline(name: str = "clip2gan") -> Pipeline:
+    """Return generator, encoder, training_pairs -> clip2gan, and how good it is.
+
+    Args:
+        name: Of the entries and of the parameters: `clip2gan`, or `clip2gan_abstract`
+            for the one that is trained as its abstract tells it.
+    """
+    config = {"config": f"params:baselines.{name}"}
+    state = {"state": f"{name}_state"}
     return Pipeline(
         [
             wire(
                 nodes.fit_clip2gan,
-                "clip2gan_state",
-                progress="clip2gan_progress",
+                f"{name}_state",
+                name=f"fit_{name}",
+                progress=f"{name}_progress",
                 **config,
             ),
             wire(
                 measure_text_mean,
-                "clip2gan_text_mean",
-                name="measure_clip2gan_text_mean",
+                f"{name}_text_mean",
+                name=f"measure_{name}_text_mean",
             ),
             wire(
                 nodes.finalise_clip2gan,
-                ["clip2gan_trained@weights", "clip2gan_training"],
-                name="ship_clip2gan",
-                text_mean="clip2gan_text_mean",
+                [f"{name}_trained@weights", f"{name}_training"],
+                name=f"ship_{name}",
+                text_mean=f"{name}_text_mean",
                 **config,
                 **state,
             ),
             wire(
                 nodes.collect_history,
-                "clip2gan_history",
-                name="collect_clip2gan_history",
+                f"{name}_history",
+                name=f"collect_{name}_history",
                 **state,
             ),
             wire(
                 nodes.measure_clip2gan,
-                ["clip2gan_quality", "clip2gan_samples"],
-                clip2gan="clip2gan_trained@model",
+                [f"{name}_quality", f"{name}_samples"],
+                name=f"measure_{name}",
+                clip2gan=f"{name}_trained@model",
                 num_prompts="params:baselines.num_prompts",
             ),
         ]

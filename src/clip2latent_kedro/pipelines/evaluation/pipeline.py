@@ -2,6 +2,11 @@
 
 from kedro.pipeline import Pipeline
 
+from clip2latent_kedro.pipelines.evaluation.figures import (
+    draw_samples,
+    plot_scores,
+    plot_tradeoffs,
+)
 from clip2latent_kedro.pipelines.evaluation.nodes import (
     answer_prompts,
     embed_prompts,
@@ -9,8 +14,9 @@ from clip2latent_kedro.pipelines.evaluation.nodes import (
     plan,
 )
 from clip2latent_kedro.pipelines.evaluation.results import (
-    draw_samples,
-    plot_scores,
+    show_claims,
+    show_origin,
+    show_scores,
     write_report,
 )
 from clip2latent_kedro.pipelines.evaluation.scores import (
@@ -91,15 +97,15 @@ def create_pipeline() -> Pipeline:
     reports = [
         wire(draw_samples, "samples_figure", **rows),
         wire(plot_scores, "scores_figure", **rows),
+        wire(plot_tradeoffs, "tradeoffs_figure", **rows),
+        wire(show_scores, "scores_section"),
+        wire(show_claims, "claims_section", **rows),
+        wire(show_origin, "origin_section", **rows, **models),
         wire(
             write_report,
             ["scores_report", "scores_table"],
             left_out="evaluation_rows_left_out",
             differences="score_differences",
-            pictures="samples_figure",
-            plots="scores_figure",
-            **rows,
-            **models,
         ),
     ]
     return Pipeline([*takes_time, *scores, *reports])

@@ -231,7 +231,7 @@ def compare_rows(
         )
         row |= as_columns(intervals)
         table.append(row)
-    return pd.DataFrame(table)
+    return pd.DataFrame(table, columns=None if table else ["method", "baseline"])
 
 
 def densify(scores_by_prompt: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:

@@ -42,15 +42,12 @@ PUBLISHED = Section(
 )
 
 
-def score_section(
-    scores: pd.DataFrame, pictures: np.ndarray, plots: np.ndarray
-) -> Section:
+def score_section(scores: pd.DataFrame, pictures: Mapping[str, np.ndarray]) -> Section:
     """Return the scores, with what they mean.
 
     Args:
         scores: The catalog entry `scores`.
-        pictures: Prompts x methods, uint8 [h, w, 3].
-        plots: Scores against run-time, uint8 [h, w, 3].
+        pictures: By what they show, uint8 [h, w, 3].
     """
     meanings = {TITLES[k]: v for k, v in {**SCORES, **DISTANCES}.items() if k in scores}
     return Section(
@@ -60,9 +57,11 @@ def score_section(
             "prompt, by CLIP. Distances are from images of the generator. KID is of "
             "all images of a row, with its standard error over prompts; FID and CMMD "
             "grow as images get fewer, and are of one number of images in all rows, "
-            "empty where a row has not as many."
+            "empty where a row has not as many. Where attributes and blends are drawn "
+            "against diversity a row with one answer to a prompt stands at 0; one of "
+            "which a single image was drawn, and random w, are not there."
         ],
-        pictures={"prompts x methods": pictures, "scores against run-time": plots},
+        pictures=pictures,
         tables=[
             score_cells(scores),
             [["score", "meaning"], *map(list, meanings.items())],
@@ -70,13 +69,13 @@ def score_section(
     )
 
 
-def difference_section(differences: pd.DataFrame, baseline: str | None) -> Section:
-    """Return how far rows are from the baseline.
+def difference_section(differences: pd.DataFrame) -> Section:
+    """Return how far rows are from the baseline; nothing to see without one.
 
     Args:
         differences: The catalog entry `score_differences`.
-        baseline: `params:evaluation.baseline`.
     """
+    baseline = next(iter(differences["baseline"]), None)
     cells = difference_cells(differences)
     number = sum(bool(cell) for row in cells[1:] for cell in row[1:])
     return Section(

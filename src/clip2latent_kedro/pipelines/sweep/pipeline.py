@@ -7,10 +7,11 @@ from clip2latent_kedro.pipelines.studies import (
     gather_models,
     run_variants,
 )
+from clip2latent_kedro.pipelines.sweep.choices import choose
 from clip2latent_kedro.pipelines.sweep.nodes import plan
 from clip2latent_kedro.pipelines.sweep.results import (
-    choose,
     plot,
+    plot_tradeoffs,
     tabulate,
     write_table,
 )
@@ -41,6 +42,12 @@ def create_pipeline() -> Pipeline:
             wire(tabulate, "sweep_scores", name="tabulate_sweep", **models, **results),
             wire(write_table, "sweep_table", name="write_sweep_table"),
             wire(plot, "sweep_figure", name="plot_sweep", **variants),
-            wire(choose, "sweep_best", name="choose_best_variant", **results),
+            wire(plot_tradeoffs, "sweep_tradeoffs", name="plot_sweep_tradeoffs"),
+            wire(
+                choose,
+                ["sweep_best", "sweep_choice"],
+                name="choose_best_variant",
+                **results,
+            ),
         ]
     )

@@ -1,24 +1,22 @@
-"""Nodes of `sweep` that compare what has been found."""
+"""Nodes of `sweep` and `tuning` that show what has been found."""
 
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.metrics.bootstrap import Interval
-from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.comparison import bootstrap_scores
 from clip2latent_kedro.study.config import EvaluationConfig
 from clip2latent_kedro.study.engine import (
     Overrides,
     PlannedVariant,
     StoredResult,
-    as_json,
     describe_scorers,
 )
 from clip2latent_kedro.study.figures import (
@@ -29,13 +27,13 @@ from clip2latent_kedro.study.figures import (
 )
 from clip2latent_kedro.study.page import markdown_table
 from clip2latent_kedro.study.scoring import SCORES
-from clip2latent_kedro.study.selection import RULE, choose_variant
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.tables import TITLES, as_columns, score_cells
+from clip2latent_kedro.study.tradeoffs import Curve, chart_fronts, chart_tradeoffs
 
 logger = logging.getLogger(__name__)
 
-PLOTTED = ("accuracy", "clip_score", "clip_diversity")
+PLOTTED = ("accuracy", "clip_score", "clip_diversity", "blended")
 
 
 def tabulate(
@@ -75,82 +73,19 @@ def tabulate(
             problems[0],
         )
     rows: list[dict[str, Any]] = []
+    n = sweep.num_prompts
     for one in variants:
         variant = one.variant
         row: dict[str, Any] = {"grid": variant.group, "variant": variant.label}
         row |= {name: _cell(value) for name, value in variant.overrides.items()}
-        row |= {"num_prompts": sweep.num_prompts, "num_samples": sweep.num_samples}
-        row |= as_columns(_summarise(results[one.key], evaluation, seed))
+        row |= {"num_prompts": min(variant.num_prompts or n, n)}
+        row |= {"num_samples": variant.num_samples or sweep.num_samples}
+        row |= {"num_seeds": len(one.depends_on["seeds"])}
+        row |= as_columns(summarise(results[one.key], evaluation, seed))
         rows.append({**row, **scored_by, "problem": found[one.key], "result": one.key})
     table = pd.DataFrame(rows)
     last = [*scored_by, "problem", "result"]
     return table[[*table.columns.drop(last), *last]]
-
-
-def choose(
-    results: Mapping[str, StoredResult],
-    variants: list[PlannedVariant],
-    sampling: SamplingConfig,
-    sweep: SweepConfig,
-    evaluation: EvaluationConfig,
-    seed: int,
-) -> dict[str, Any]:
-    """Choose the best variant, and say what that rests on, as plain JSON.
-
-    Args:
-        results: All that are stored.
-        variants: What `plan` returned.
-        sampling: The base.
-        sweep: What the best may not change or give up.
-        evaluation: Gives the settings of intervals.
-        seed: Seed of the run.
-
-    Returns:
-        `run` makes it the settings of a run, `kedro run --config=FILE`; `rule`,
-        `comparisons` and `contenders` say how it was found; `scores` of it, with
-        intervals.
-    """
-    base = as_json({"prior": "prior", **asdict(sampling)})
-    by_key = {one.key: one for one in reversed(variants)}
-    names = {key: f"{v.variant.group}: {v.variant.label}" for key, v in by_key.items()}
-    eligible = {
-        one.key: _scores(results[one.key])
-        for one in variants
-        if all(one.settings[name] == base[name] for name in sweep.fixed)
-    }
-    choice = choose_variant(
-        {key: scores for key, scores in eligible.items() if scores},
-        clip_tolerance=sweep.clip_tolerance,
-        confidence=evaluation.confidence,
-    )
-    settings = by_key[choice.best].settings
-    of_sampling = {field.name: settings[field.name] for field in fields(SamplingConfig)}
-    params: dict[str, Any] = {"sampling": of_sampling}
-    if settings["prior"] != "prior":
-        params["inference"] = {"prior": settings["prior"]}
-    scores = _summarise(results[choice.best], evaluation, seed)
-    logger.info(
-        "The best of %d variants is %s, by intervals for %d comparisons.",
-        len(names),
-        names[choice.best],
-        choice.num_comparisons,
-    )
-    return {
-        "run": {"params": params},
-        "variant": names[choice.best],
-        "prior": settings["prior"],
-        "rule": RULE,
-        "comparisons": {
-            "number": choice.num_comparisons,
-            "correction": "Bonferroni",
-            "confidence": evaluation.confidence,
-        },
-        "contenders": {
-            criterion: [names[key] for key in keys]
-            for criterion, keys in choice.contenders.items()
-        },
-        "scores": {name: asdict(interval) for name, interval in scores.items()},
-    }
 
 
 def write_table(sweep_scores: pd.DataFrame) -> str:
@@ -186,13 +121,26 @@ def plot(sweep_scores: pd.DataFrame, variants: list[PlannedVariant]) -> Figure:
     )
 
 
+def plot_tradeoffs(sweep_scores: pd.DataFrame) -> Figure:
+    """Return attributes and blends of all variants against their diversity.
+
+    Args:
+        sweep_scores: What `tabulate` returned.
+    """
+    groups = sweep_scores["grid"].str.replace("_", " ").tolist()
+    return plot_charts([chart_fronts(sweep_scores, groups)])
+
+
 def _chart_grid(
     grid: str,
     scores: pd.DataFrame,
     points: Sequence[Overrides],
     shown: Sequence[str],
 ) -> list[Chart]:
-    """Chart scores: the setting of most values along x, a line for each other point."""
+    """Chart scores: the setting of most values along x, a line for each other point.
+
+    Then come attributes and blends against diversity, along the same lines.
+    """
     swept = max(points[0], key=lambda name: len({str(p[name]) for p in points}))
     values = list({str(point[swept]): point[swept] for point in points}.values())
     is_scaled = all(type(value) in (int, float) for value in values)
@@ -200,6 +148,11 @@ def _chart_grid(
     for row, point in enumerate(points):
         rest = [f"{name} {value}" for name, value in point.items() if name != swept]
         lines.setdefault(", ".join(rest), []).append(row)
+    curves = {
+        label: Curve(rows, [str(points[row][swept]) for row in rows])
+        for label, rows in lines.items()
+    }
+    title = grid.replace("_", " ")
     return [
         Chart(
             [
@@ -212,23 +165,37 @@ def _chart_grid(
             ],
             swept,
             TITLES[name],
-            title=grid.replace("_", " "),
+            title=title,
             values=values if is_scaled else [str(value) for value in values],
         )
         for name in shown
-    ]
+    ] + chart_tradeoffs(scores, curves, title=title)
 
 
-def _scores(result: StoredResult) -> dict[str, Any]:
-    """Return the scores of a variant by prompt, [num_prompts]; none if it failed."""
-    return {name: result[0][name][0] for name in SCORES if name in result[0]}
+def mean_scores(result: StoredResult) -> dict[str, np.ndarray]:
+    """Return the scores of a variant by prompt, [num_prompts] each, none if it failed.
+
+    Means over seeds; those of whom one does not apply are not scores of it.
+
+    Args:
+        result: As `plan_sweep` has it computed.
+    """
+    found = {name: result[0][name] for name in SCORES if name in result[0]}
+    return {name: values.mean(axis=0) for name, values in found.items()}
 
 
-def _summarise(
+def summarise(
     result: StoredResult, evaluation: EvaluationConfig, seed: int
 ) -> dict[str, Interval]:
+    """Return the mean over prompts of each score, with its interval.
+
+    Args:
+        result: As `plan_sweep` has it computed.
+        evaluation: Gives the settings of intervals.
+        seed: Seed of the run.
+    """
     return bootstrap_scores(
-        _scores(result),
+        mean_scores(result),
         num_resamples=evaluation.num_resamples,
         confidence=evaluation.confidence,
         seed=seed,

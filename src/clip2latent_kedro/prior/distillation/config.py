@@ -14,6 +14,7 @@ from clip2latent_kedro.checked import (
     PositiveInt,
     Rule,
 )
+from clip2latent_kedro.runtime import AskedPrecision
 from clip2latent_kedro.training.rates import LrDecay
 
 ObjectiveName = Literal["energy", "endpoint", "consistency"]
@@ -42,6 +43,8 @@ class DistillationConfig(Checked):
             objective takes whole samples, of ddim for `consistency`.
         pool_batches: Batches of the teacher's samples that are kept at a time, ...
         pool_uses: ... and how often each is used.
+        precision: Of both networks' arithmetic; weights and optimiser are float32.
+            `auto` is bfloat16 where the device is made for it, and else float32.
     """
 
     objective: ObjectiveName
@@ -61,6 +64,7 @@ class DistillationConfig(Checked):
     teacher_steps: PositiveInt
     pool_batches: PositiveInt
     pool_uses: PositiveInt
+    precision: AskedPrecision = "float32"
 
     def rules(self) -> Iterator[Rule]:
         """Yield that the range rises."""

@@ -64,7 +64,7 @@ class Teacher:
             generator: Source of everything random, on the same device.
         """
         num, config = len(clip_embedding), self.config
-        largest = self.prior.embed_noise_scale
+        least, largest = self.prior.embed_noise_least, self.prior.embed_noise_scale
 
         def uniform(low: float, high: float) -> Tensor:
             draw = torch.rand(num, 1, generator=generator, device=clip_embedding.device)
@@ -79,7 +79,8 @@ class Teacher:
         embedding = perturb_embedding(
             norm * functional.normalize(mixed, dim=-1), uniform(0, largest), noise
         )
-        own = self.prior.join_condition(embedding, noise_level=uniform(0, largest))
+        told = uniform(least, largest)
+        own = self.prior.join_condition(embedding, noise_level=told)
         return torch.cat([own, uniform(*config.guidance_range)], dim=1)
 
     @torch.no_grad()

@@ -19,6 +19,7 @@ from clip2latent_kedro.prior.distillation.objectives import OBJECTIVES, Distilla
 from clip2latent_kedro.prior.distillation.student import build_student, digest_weights
 from clip2latent_kedro.prior.distillation.teacher import Teacher
 from clip2latent_kedro.provenance import describe_provenance
+from clip2latent_kedro.runtime import choose_precision
 from clip2latent_kedro.training import Objective, Run, Task, averaged_copy, fit
 from clip2latent_kedro.training.optimizer import build_optimizer
 from clip2latent_kedro.training.rates import decayed_lr, ema_decay
@@ -115,6 +116,7 @@ def student_task(
         ema_decay=partial(ema_decay, beta=config.ema_beta, power=config.ema_power),
         lr_setting=f"distillation.lr = {config.lr}",
         measure=lambda step, is_validated: comparison(average),
+        precision=choose_precision(config.precision, str(student.alpha_bar.device)),
     )
 
 

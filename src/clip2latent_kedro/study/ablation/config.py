@@ -46,7 +46,7 @@ OWN = ""  # the group of what only an ablation can set
 NO_DIFFERENCE = ("val_it", "val_pairs", "best_by", "save_it")  # to averaged weights
 GROUPS: dict[str, list[str]] = {
     "sampling": [f.name for f in fields(SamplingConfig)],
-    "data": ["bs", "embed_noise_scale"],
+    "data": ["bs", "embed_noise_scale", "embed_noise_least"],
     "model.network": [f.name for f in fields(NetworkConfig)],
     "model.diffusion": [f.name for f in fields(DiffusionConfig)],
     "train": [f.name for f in fields(TrainConfig) if f.name not in NO_DIFFERENCE],
@@ -97,6 +97,8 @@ class StudySpec(Checked):
         lines: What the variants of each line change, by name.
         across: Values of settings, each combination of which makes lines of its own.
         apart: Variants without a place on the axis, by name.
+        against: What the figure's horizontal axis is: the axis, or the CPU seconds that
+            the training of a prior took.
     """
 
     name: str
@@ -107,10 +109,13 @@ class StudySpec(Checked):
     lines: dict[str, dict[str, Any]] = field(default_factory=dict)
     across: dict[str, list[Any]] = field(default_factory=dict)
     apart: dict[str, dict[str, Any]] = field(default_factory=dict)
+    against: Literal["axis", "cpu_seconds"] = "axis"
 
     def rules(self) -> Iterator[Rule]:
         """Yield that settings are those that there are, with values to try."""
         yield self.axis in KNOWN, "axis", f"one of {', '.join(KNOWN)}"
+        can_tell = self.against == "axis" or self.retrains
+        yield can_tell, "against", "axis where nothing is trained"
         for written in (self.values, *self.across.values()):
             yield bool(written), "values", "a list of values to try"
         parts = {"base": self.base, "across": self.across}
@@ -150,33 +155,39 @@ class AblationConfig(Checked):
             pictures of pairs that training never saw.
         num_samples: Images of each.
         num_seeds: Seeds of each variant, from `seed` on.
-        confidence: Of the intervals over seeds.
+        confidence: Of the intervals over seeds and prompts.
         strip_prompts: Prompts in the pictures of a study.
-        budget: What every prior that is trained for a study changes of the
-            parameters, to be trained quickly.
+        budget: The name of what priors that are trained for a study change of the
+            parameters; None for nothing.
+        budgets: By name, settings of training.
         only: Names of the studies to run, with commas between; None for all.
         studies: By name (see `StudySpec`); None leaves a study out.
     """
 
-    num_prompts: PositiveInt
+    num_prompts: Annotated[int, Ge(2)]
     num_samples: Annotated[int, Ge(2)]
     num_seeds: Annotated[int, Ge(2)]
     confidence: Annotated[float, Interval(gt=0, lt=1)]
     strip_prompts: PositiveInt
-    budget: dict[str, Any]
+    budget: str | None
+    budgets: dict[str, dict[str, Any]]
     only: str | None
     studies: dict[str, dict[str, Any] | None]
 
     def rules(self) -> Iterator[Rule]:
-        """Yield that the budget is training's, and that names are those of studies."""
-        _check_names("ablation.budget", self.budget)
-        for name in self.budget:
-            if not needs_training(name):
-                msg = (
-                    f"ablation.budget.{name} must be a setting of training, got one "
-                    f"that decides nothing there. Put it into `base` of a study."
-                )
-                raise InputError(msg)
+        """Yield that budgets are training's, and names those of budgets and studies."""
+        for budget, settings in self.budgets.items():
+            where = f"ablation.budgets.{budget}"
+            _check_names(where, settings)
+            for name in settings:
+                if not needs_training(name):
+                    msg = (
+                        f"{where}.{name} must be a setting of training, got one that "
+                        f"decides nothing there. Put it into `base` of a study."
+                    )
+                    raise InputError(msg)
+        known = f"a name of budgets, {', '.join(self.budgets)}, or null"
+        yield self.budget in (None, *self.budgets), "budget", known
         studies = self._read_all()
         known = f"names of studies, of {', '.join(studies)}, or null"
         yield self._chosen() <= studies.keys(), "only", known
@@ -185,6 +196,12 @@ class AblationConfig(Checked):
         """Return the studies to run, by name."""
         studies, chosen = self._read_all(), self._chosen()
         return {n: s for n, s in studies.items() if not chosen or n in chosen}
+
+    def budget_of(self, study: StudySpec) -> dict[str, Any]:
+        """Return what the priors of a study change; nothing if it trains none."""
+        if self.budget is None or not study.retrains:
+            return {}
+        return self.budgets[self.budget]
 
     def _chosen(self) -> set[str]:
         return {name.strip() for name in (self.only or "").split(",") if name.strip()}

@@ -48,7 +48,10 @@ from clip2latent_kedro.study.engine import (
 )
 from clip2latent_kedro.study.samples import shrink_images
 
-SCORES = ("clip_score", "held_out_score", "accuracy", "clip_diversity", "w_distance")
+SCORES = (
+    *("clip_score", "held_out_score", "accuracy", "blended", "detected"),
+    *("clip_diversity", "w_distance"),
+)
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ class Ablation:
         self._processes = Processes(num_processes)
         self._training_seconds = 0.0
         self._trained: tuple[str, list[DiffusionPrior] | Exception] = "", []
+        self._cpu_seconds: dict[str, float] = {}  # of each prior, by its training
         self._measured: dict[str, dict[int, dict[str, np.ndarray]]] = {}
 
     def plan(self, base: Groups) -> list[PlannedVariant]:
@@ -122,7 +126,7 @@ class Ablation:
         planned = []
         choices: dict[str, set[int]] = {}  # values of `best_of`, by what is sampled
         for study in self._config.read_studies().values():
-            budget = self._config.budget if study.retrains else {}
+            budget = self._config.budget_of(study)
             for variant in study.variants():
                 try:
                     groups = change_groups(base, {**budget, **variant.overrides})
@@ -182,7 +186,11 @@ class Ablation:
         samples: str,
         choices: set[int],
     ) -> StoredResult:
-        """Return scores by seed and prompt, and pictures; the first to train pays."""
+        """Return scores by seed and prompt, and pictures; the first to train pays.
+
+        Facts are the seconds that training took now, and of a study that trains the
+        CPU seconds that each prior took, mean over seeds.
+        """
         before = self._training_seconds
         if samples not in self._measured:
             priors = self._find_priors(groups, training)
@@ -198,9 +206,10 @@ class Ablation:
                 num_pictures=self._config.strip_prompts,
                 stored_image_size=self._stored_image_size,
             )
-        seconds = self._training_seconds - before
-        arrays = self._measured[samples][groups[OWN].best_of]
-        return arrays, {"training_seconds": seconds}
+        facts = {"training_seconds": self._training_seconds - before}
+        if training is not None:
+            facts["training_cpu_seconds"] = self._cpu_seconds[_name(training)]
+        return self._measured[samples][groups[OWN].best_of], facts
 
     def _find_priors(
         self, groups: Groups, training: Mapping[str, Any] | None
@@ -214,13 +223,15 @@ class Ablation:
             found: list[DiffusionPrior] | Exception
             try:
                 train = partial(
-                    train_variant,
+                    time_training,
                     pairs=self.pairs,
                     groups=groups,
                     device=self.models.device,
                     text_mean=self._text_mean,
                 )
-                found = list(self._processes.map(train, self._seeds))
+                runs = list(self._processes.map(train, self._seeds))
+                found = [prior for prior, _ in runs]
+                self._cpu_seconds[name] = float(np.mean([used for _, used in runs]))
             except Exception as error:
                 if not is_known_failure(error):
                     raise
@@ -238,6 +249,13 @@ class Ablation:
         method = Clip2Latent if is_text else ImageConditioned
         settings = Clip2LatentSettings(**vars(groups["sampling"]))
         return method.build(settings, models, self._asked(groups))
+
+
+def time_training(seed: int, **options: Any) -> tuple[DiffusionPrior, float]:
+    """Return what `train_variant` does, and the CPU seconds that it took."""
+    began = time.process_time()
+    prior = train_variant(seed, **options)
+    return prior, time.process_time() - began
 
 
 def train_variant(

@@ -88,8 +88,6 @@ class AuditConfig(Checked):
             curve is taken.
         least_kept: Share of other attributes that the reported strength keeps, if one
             does.
-        certainty: Probability that the judge must give some value of each attribute;
-            a picture with an attribute of less is a blend.
         num_shown: Pictures of each target in the strips.
         num_timed: Edits of one picture that are timed, for their median.
         baseline: The row that the others are compared with; None for none.
@@ -105,7 +103,6 @@ class AuditConfig(Checked):
     psi: NonNegativeFloat
     max_leakage: Share
     least_kept: Fraction
-    certainty: Fraction
     num_shown: NonNegativeInt
     num_timed: PositiveInt
     baseline: str | None

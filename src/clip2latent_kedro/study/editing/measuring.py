@@ -30,7 +30,6 @@ def measure_edit(
     *,
     strengths: Sequence[float],
     num_latents: int,
-    certainty: float,
     num_shown: int = 0,
     num_timed: int = 0,
     stored_image_size: int = 256,
@@ -44,7 +43,6 @@ def measure_edit(
         ruler: What distances are measured against.
         strengths: Of the curve.
         num_latents: Pictures of each seed.
-        certainty: See `score_edits`.
         num_shown: First pictures of the first seed that are kept.
         num_timed: Edits of one picture that are timed; 0 for none.
         stored_image_size: Largest side of kept pictures.
@@ -81,7 +79,6 @@ def measure_edit(
                         text_direction,
                         models,
                         ruler,
-                        certainty=certainty,
                     )
                 )
                 images.append(image[:num_shown])

@@ -10,9 +10,9 @@ from clip2latent_kedro.editing.edit import EditTarget
 from clip2latent_kedro.editing.models import EditingModels
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators import synthesise_latents
-from clip2latent_kedro.interfaces import CertainJudge, SightedJudge
 from clip2latent_kedro.latents import Latents
 from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.study.judging import judge_images
 
 BLOCK = 64  # w drawn at once
 MOST_DRAWN = 50  # times as many w as are wanted
@@ -26,7 +26,8 @@ class Seen:
         values: The judge's value indices, [n, num_attributes] int.
         visible: Which attributes can be seen, [n, num_attributes] bool; all, of a judge
             that does not say.
-        certainty: Largest probability of each attribute, [n, num_attributes].
+        certainty: Largest probability of each attribute, [n, num_attributes]; NaN for
+            one that cannot be seen.
         held_out: Embedding by the encoder that only scores, [n, its clip_dim].
         identity: Features of who is in it, [n, d].
     """
@@ -57,19 +58,11 @@ def look_at(image: Tensor, models: EditingModels) -> Seen:
     """Return what the models see in pictures, [n, 3, h, w] in [-1, 1]."""
     judge, held_out = models.models.judge, models.models.held_out
     identity = models.identity_encoder
-    values = None if judge is None else judge.classify(image)
-    visible = certainty = None
-    if values is not None:
-        visible = torch.ones_like(values, dtype=torch.bool)
-        if isinstance(judge, SightedJudge):
-            visible = judge.visible(values)
-        if isinstance(judge, CertainJudge):
-            tops = [rows.amax(dim=1) for rows in judge.probabilities(image)]
-            certainty = torch.stack(tops, dim=1)
+    said = None if judge is None else judge_images(judge, image)
     return Seen(
-        values,
-        visible,
-        certainty,
+        None if said is None else said.values,
+        None if said is None else said.visible,
+        None if said is None else said.certainty,
         None if held_out is None else held_out.encode_image(image).float(),
         None if identity is None else identity.encode_image(image).float(),
     )

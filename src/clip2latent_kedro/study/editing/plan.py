@@ -148,7 +148,6 @@ class Audit:
         protocol: dict[str, Any] = {
             "strengths": row.list_strengths(),
             "num_latents": min(num_latents, row.num_latents or num_latents),
-            "certainty": self.config.certainty,
             "num_shown": 0 if is_tuning else self.config.num_shown,
             "num_timed": 0 if is_tuning else self.config.num_timed,
             "stored_image_size": self._stored_image_size,

@@ -13,6 +13,7 @@ from clip2latent_kedro.editing.models import EditingModels
 from clip2latent_kedro.interfaces import StyledGenerator
 from clip2latent_kedro.latents import STD_FLOOR, LatentGaussian, Latents
 from clip2latent_kedro.methods.optimisation.coordinates import fit_generator_gaussian
+from clip2latent_kedro.metrics.blends import find_blends
 from clip2latent_kedro.runtime import make_generator
 from clip2latent_kedro.study.editing.pictures import Seen
 
@@ -68,8 +69,6 @@ def score_edits(
     text_direction: Tensor | None,
     models: EditingModels,
     ruler: Ruler,
-    *,
-    certainty: float,
 ) -> dict[str, np.ndarray]:
     """Return the scores of `EDIT_SCORES`, each [n], NaN where one does not apply.
 
@@ -81,7 +80,6 @@ def score_edits(
         text_direction: Of its two texts by the held-out encoder, [its clip_dim].
         models: The judge, and the generator for styles.
         ruler: What distances are measured against.
-        certainty: Below this probability an attribute is a blend of values.
     """
     found: dict[str, Tensor] = {}
     judge = models.models.judge
@@ -100,9 +98,8 @@ def score_edits(
         same = (edited.values == original.values) & counted
         found["kept"] = same.sum(1) / counted.sum(1)
         for name, seen in (("blended", edited), ("blended_before", original)):
-            if seen.certainty is not None and seen.visible is not None:
-                shown = seen.visible & ~free.to(seen.visible)
-                found[name] = ((seen.certainty < certainty) & shown).any(1)
+            if seen.certainty is not None:
+                found[name] = find_blends(seen.certainty[:, ~free])
     if edited.identity is not None and original.identity is not None:
         found["identity"] = F.cosine_similarity(edited.identity, original.identity)
     if edited.held_out is not None and text_direction is not None:

@@ -1,0 +1,54 @@
+"""An ablation of several worlds side by side: a figure, or a table in Markdown.
+
+It reads the newest `ablation_scores` of each environment, which
+`kedro run --pipeline=ablation --env=ENV` has made; `base` is the default world.
+
+Example: `python benchmarks/ablation_worlds.py truncation base vae --figure out.png`.
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from PIL import Image
+
+from clip2latent_kedro.pipelines.ablation.worlds import (
+    COMPARED,
+    plot_worlds,
+    tabulate_worlds,
+)
+from clip2latent_kedro.study.figures import render_figure
+
+PROJECT = Path(__file__).parents[1]
+
+
+def load_scores(env: str) -> pd.DataFrame:
+    """Return the newest table of an environment."""
+    with KedroSession.create(project_path=PROJECT, env=env) as session:
+        table: pd.DataFrame = session.load_context().catalog.load("ablation_scores")
+        return table
+
+
+def main() -> None:
+    """Read the tables, and write the figure or print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study", help="such as truncation")
+    parser.add_argument("env", nargs="+", help="environments, base for the default")
+    parser.add_argument("--figure", type=Path, help="a PNG file; a table without it")
+    parser.add_argument("--scores", nargs="+", default=COMPARED, help="in the figure")
+    options = parser.parse_args()
+    bootstrap_project(PROJECT)
+    tables = {env: load_scores(env) for env in options.env}
+    if options.figure:
+        figure = plot_worlds(tables, options.study, options.scores)
+        Image.fromarray(render_figure(figure)).save(options.figure, optimize=True)
+        return
+    header, *rows = tabulate_worlds(tables, options.study)
+    for cells in (header, ["---"] * len(header), *rows):
+        print("| " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""The same study in several worlds, side by side."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.study.figures import Chart, Line, plot_charts, read_intervals
+from clip2latent_kedro.study.tables import TITLES, Cells, score_cells
+
+COMPARED = ("accuracy", "blended", "detected", "clip_diversity", "w_distance")
+
+
+def plot_worlds(
+    tables: Mapping[str, pd.DataFrame], study: str, scores: Sequence[str] = COMPARED
+) -> Figure:
+    """Return a row of charts for each world, with the same scores below each other.
+
+    Args:
+        tables: The catalog entry `ablation_scores` of each world, by its name.
+        study: Name of a study that all of them have.
+        scores: A column of charts for each that any world has; where a world has none,
+            its chart is empty.
+
+    Raises:
+        InputError: If a table has no such study.
+    """
+    chosen = {
+        world: _read_study(table, study, world) for world, table in tables.items()
+    }
+    shown = [
+        name
+        for name in scores
+        if any(name in rows and rows[name].notna().any() for rows in chosen.values())
+    ]
+    return plot_charts(
+        [
+            [
+                _chart(rows, name, world if not column else "")
+                for column, name in enumerate(shown)
+            ]
+            for world, rows in chosen.items()
+        ]
+    )
+
+
+def tabulate_worlds(tables: Mapping[str, pd.DataFrame], study: str) -> Cells:
+    """Return the scores of a study in every world as text, world after world.
+
+    Args:
+        tables: The catalog entry `ablation_scores` of each world, by its name.
+        study: Name of a study that all of them have.
+
+    Raises:
+        InputError: If a table has no such study.
+    """
+    chosen = [
+        _read_study(table, study, world).assign(world=world)
+        for world, table in tables.items()
+    ]
+    left_out = ["training_seconds", "seconds", "num_samples", "line"]
+    rows = pd.concat(chosen, ignore_index=True).drop(columns=left_out)
+    return score_cells(rows, ["world", "variant"])
+
+
+def _read_study(table: pd.DataFrame, study: str, world: str) -> pd.DataFrame:
+    rows = table[table["study"] == study].reset_index(drop=True)
+    if not len(rows):
+        known = ", ".join(dict.fromkeys(table["study"]))
+        msg = (
+            f"The ablation of {world} must have the study {study!r}, got {known}. Run "
+            f"it there: kedro run --pipeline=ablation."
+        )
+        raise InputError(msg)
+    return rows.fillna({"line": ""})
+
+
+def _chart(rows: pd.DataFrame, name: str, title: str) -> Chart:
+    """Return a score of a study along its axis: a line each, level for those apart."""
+    is_apart = rows["variant"] == rows["line"]  # those have no place on the axis
+    written = list(dict.fromkeys(rows["value"][~is_apart]))
+    lines = []
+    for line, of_line in rows.groupby("line", sort=False):
+        if name not in of_line or of_line[name].isna().all():
+            continue
+        x = None
+        if not is_apart[of_line.index].any():
+            x = np.array([written.index(value) for value in of_line["value"]])
+        lines.append(Line(str(line), x, *read_intervals(of_line, name)))
+    values = [json.loads(value) for value in written]
+    if not all(type(value) in (int, float) for value in values):
+        values = ["all" if value is None else str(value) for value in values]
+    axis = str(rows["axis"].iloc[0])
+    return Chart(lines, axis, TITLES[name], title=title, values=values)

@@ -1,0 +1,1 @@
+"""What a generator can make, against what prompts ask of it."""
