@@ -18,9 +18,7 @@ def test_the_density_is_that_of_embeddings_turned_at_random(scale, dim):
     """The cosines of a million turned embeddings are spread as the density says."""
     num, generator = 1_000_000, torch.Generator().manual_seed(0)
     one = functional.one_hot(torch.zeros(num, dtype=torch.long), dim).float()
-    turned = perturb_embedding(
-        one, scale, torch.randn(num, dim, generator=generator)
-    )
+    turned = perturb_embedding(one, scale, torch.randn(num, dim, generator=generator))
     edges = torch.linspace(-1, 1, 21)
     counted = torch.histogram(turned[:, 0].contiguous(), edges).hist / num
 

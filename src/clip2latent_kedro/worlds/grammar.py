@@ -212,7 +212,7 @@ class Sentence:
         return join_words([subject, relative and f"who {relative}"])
 
     def _lead(self, prefix: str, order: _Order) -> str:
-        place = self.slots["place"][0]
+        place = enumerate_words(self.slots["place"])
         clauses = [self._clause(slot) for slot in order if slot != "place"]
         return f"{place}, {join_words([prefix, self._subject(), *clauses])}"
 

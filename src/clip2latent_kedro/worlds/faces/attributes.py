@@ -65,4 +65,4 @@ def split_columns(table: Tensor) -> list[Tensor]:
     Args:
         table: Probabilities side by side, [n, num_values of all attributes].
     """
-    return list(table.split([len(values) for values in ATTRIBUTES.values()], dim=1))
+    return list(torch.split(table, [len(v) for v in ATTRIBUTES.values()], dim=1))

@@ -62,7 +62,7 @@ class PoseReader:
 
     def _offset(self, pixels: Any) -> float:
         points = [(p.x, p.y) for p in self._predictor(pixels, self._box).parts()]
-        *eyes, nose = (x for x, _ in points)
+        *eyes, nose = (float(x) for x, _ in points)
         width = abs(eyes[0] - eyes[2])
         return (nose - sum(eyes) / len(eyes)) / max(width, 1)
 

@@ -123,6 +123,6 @@ def _embed(encoder: Encoder, images: Tensor) -> Tensor:
     """Return unit embeddings, [n, embed_dim], of uint8 [n, h, w, 3], on the CPU."""
     rows = [
         encoder.encode_image(uint8_to_image(part)).cpu()
-        for part in images.split(_AT_ONCE)
+        for part in torch.split(images, _AT_ONCE)
     ]
     return F.normalize(torch.cat(rows), dim=1)

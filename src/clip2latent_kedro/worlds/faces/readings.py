@@ -128,7 +128,7 @@ def read_samples(
             random = make_generator(seed, "faces", int(name))
             z = torch.randn(config.shard_size, generator.z_dim, generator=random)
             images, tables = [], []
-            for rows in z.split(config.batch_size):
+            for rows in torch.split(z, config.batch_size):
                 image = generator.synthesis(generator.mapping(rows.to(device)))
                 images.append(image_to_uint8(image))
                 tables.append(torch.cat(reader.probabilities(image), dim=1).cpu())
