@@ -90,7 +90,7 @@ def test_faces_are_drawn_of_texts_and_judged():
             "generator_images": 16,
             "figure_prompts": 2,
             "timing_images": 2,
-            "timing_warmups": 0,
+            "timing_warmups": 1,
             "timing_repeats": 1,
             "only": "random_w,nearest_pair,clip2latent_fast",
         },

@@ -32,6 +32,7 @@ from clip2latent_kedro.prior.diffusion import EmbeddingStatistics
 from clip2latent_kedro.worlds.portraits.judge import load_judge
 
 ROOT = Path(__file__).parents[2]
+WEIGHTS = ROOT / "src/clip2latent_kedro/worlds/portraits/weights"
 
 
 @pytest.fixture(scope="module")
@@ -194,14 +195,24 @@ def test_a_row_whose_bridge_needs_more_is_left_out(state, tmp_path):
     assert build(model).list_settings()["bridge"] == "none"
 
 
+def test_the_shipped_one_as_the_abstract_tells_it_belongs_to_the_shipped_models():
+    ours, abstract = (
+        load_clip2gan(WEIGHTS / f"{name}.safetensors", {})
+        for name in ("clip2gan", "clip2gan_abstract")
+    )
+    assert abstract.generator_identity == ours.generator_identity
+    assert abstract.encoder_identity == ours.encoder_identity
+    assert abstract.identity != ours.identity
+    assert abstract.training_seconds
+
+
 def test_the_shipped_model_belongs_to_the_shipped_ones_and_draws_what_is_asked():
-    weights = ROOT / "src/clip2latent_kedro/worlds/portraits/weights"
-    path = weights / "clip2gan.safetensors"
+    path = WEIGHTS / "clip2gan.safetensors"
     assert path.stat().st_size <= 1_000_000
     model = load_clip2gan(path, {})
-    encoder = load_encoder("compact_clip", weights / "clip.safetensors", {})
-    generator = load_generator("stylegan2", weights / "generator.safetensors", {})
-    judge = load_judge(weights / "judge.safetensors", {})
+    encoder = load_encoder("compact_clip", WEIGHTS / "clip.safetensors", {})
+    generator = load_generator("stylegan2", WEIGHTS / "generator.safetensors", {})
+    judge = load_judge(WEIGHTS / "judge.safetensors", {})
     assert model.generator_identity == generator.identity
     assert model.encoder_identity == encoder.identity
 

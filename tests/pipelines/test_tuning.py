@@ -91,6 +91,7 @@ def test_every_method_has_a_best_of_as_many_and_what_was_tried_is_told(run):
     assert all(len(one["tried"]) == 2 for one in best["methods"].values())
     scores = catalog.load("tuning_scores")
     assert scores["num_seeds"].tolist()[:6] == [2, 2, 1, 1, 1, 1]
+    assert scores["clip_score_seeds"].notna().tolist()[:4] == [True, True, False, False]
     assert scores["num_samples"].tolist()[:4] == [3, 3, 1, 1]
     assert scores["num_prompts"].tolist()[:6] == [3, 3, 3, 3, 2, 2]
     lacking = scores[scores["grid"] == "clip2gan"]["problem"]

