@@ -100,6 +100,6 @@ def test_faces_are_drawn_of_texts_and_judged():
     assert pairs.w.shape == (128, 1, 100)
     assert pairs.recipe["generator"].startswith("dcgan@")
     scores = pd.read_csv(latest(folder, "scores.csv"))
-    assert set(scores["row"]) == {"random_w", "nearest_pair", "clip2latent_fast"}
-    for name in ("attributes", "blended", "detected"):
+    assert set(scores["method"]) == {"random_w", "nearest_pair", "clip2latent_fast"}
+    for name in ("accuracy", "blended", "detected"):
         assert scores[name].between(0, 1).all()

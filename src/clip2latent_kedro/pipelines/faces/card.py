@@ -49,8 +49,9 @@ share of samples that certainly show a value:
 
 Faults: what is called gender, age and expression is what networks say that other people
 trained on photographs; age is hardly to be seen in these faces. The faces are of a GAN,
-and a fourth of its samples has artefacts that dlib's detector finds no face in. The
-CLIPs know these pictures and the words of their captions, and nothing else.
+and in a third of its samples dlib's detector finds none: broken ones, profiles, and
+faces in the dark. The CLIPs know these pictures and the words of their captions, and
+nothing else.
 """
 
 
