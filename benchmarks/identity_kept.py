@@ -31,12 +31,14 @@ from kedro.framework.startup import bootstrap_project
 from torch import Tensor
 from torch.nn import functional
 
+from clip2latent_kedro.checked import read_settings
 from clip2latent_kedro.downloads import fetch
 from clip2latent_kedro.encoders import load_encoder
 from clip2latent_kedro.images import image_to_uint8, uint8_to_image
 from clip2latent_kedro.latents import repeat_latents
 from clip2latent_kedro.metrics.likeness import measure_likeness
 from clip2latent_kedro.metrics.retrieval import nearest_rows
+from clip2latent_kedro.parameters import Parameters
 from clip2latent_kedro.runtime import describe_machine, make_generator
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.text_to_image import TextToImage
@@ -56,6 +58,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--guidance", nargs="+", type=float, default=[])
+    parser.add_argument("--uncentred", action="store_true", help="less no mean as well")
     parser.add_argument("--clip", default=None, help="weights of a compact CLIP")
     arguments = parser.parse_args()
 
@@ -64,22 +67,25 @@ def main() -> None:
         context = session.load_context()
         names = ("generator", "encoder", "prior", "training_pairs")
         generator, encoder, prior, pairs = map(context.catalog.load, names)
-        parameters = context.params
-    repeats = parameters["data"]["latent_repeats"]
+        tree = context.config_loader["parameters"]
+    parameters = read_settings(Parameters, tree)
+    repeats = parameters.data.latent_repeats
     model = TextToImage(
         generator,
         encoder,
         prior,
         repeats,
-        latent_batch_size=parameters["inference"]["image_batch_size"],
-        image_batch_size=parameters["inference"]["image_batch_size"],
+        latent_batch_size=parameters.inference.image_batch_size,
+        image_batch_size=parameters.inference.image_batch_size,
     )
     random = make_generator(0, "identity_pictures")
     z = torch.randn(arguments.pictures, generator.z_dim, generator=random)
     pictures = synthesise(model, generator.mapping(z))
     readers = make_readers(pictures, model, arguments.clip)
+    if arguments.uncentred:
+        readers["uncentred"] = lambda x: encoder.encode_image(x) + encoder.mean
     asked = readers["identity"](pictures).numpy()
-    sampling = SamplingConfig(**parameters["sampling"])
+    sampling = parameters.sampling
     rows: dict[str, Callable[[int], Tensor]] = {
         "mirrored, darker": lambda seed: change(pictures)[:, None],
         "nearest pairs": lambda seed: retrieve(

@@ -12,7 +12,11 @@ from projects import CONF, ROOT, walk
 from clip2latent_kedro.cli.overrides import parse_overrides
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-USERS_OWN = ("evaluation.rows.", "sweep.grids.")  # whose keys anyone may name
+USERS_OWN = (
+    "evaluation.rows.",
+    "sweep.grids.",
+    "coverage.zero_shot.",
+)  # whose keys anyone may name
 
 
 def list_options(text):

@@ -43,7 +43,13 @@ def test_every_environment_is_valid_and_knows_every_parameter(env, base):
     check_parameters(tree)
     # Rows and grids have names of the environment's own.
     named = tuple(
-        f"{group}." for group in ("evaluation.rows", "sweep.grids", "tuning.grids")
+        f"{group}."
+        for group in (
+            "evaluation.rows",
+            "sweep.grids",
+            "tuning.grids",
+            "coverage.zero_shot",
+        )
     )
     first, second = (
         {name for name in flatten(each) if not name.startswith(named)}

@@ -52,7 +52,7 @@ def choose_precision(precision: AskedPrecision, device: str) -> Precision:
     """Return a precision, for `auto` the fastest that trains as float32 does.
 
     It is bfloat16 where the device has instructions for it: recent GPUs, and processors
-    with AVX512-BF16, where it halves the time or better. Others only imitate it, slowly.
+    with AVX512-BF16, where it halves the time or better. Others imitate it slowly.
     """
     if precision != "auto":
         return precision

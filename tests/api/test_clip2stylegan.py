@@ -55,6 +55,25 @@ def test_images_come_prompt_by_prompt_with_their_scores():
     torch.testing.assert_close(alone, images[:3])
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"edit_strength": 2.0}, "edit_strength is"),
+        ({"edit_method": "prior"}, "edit_method is"),
+        (
+            {"edit_strength": 0.0, "edit_method": "prior"},
+            "edit_strength and edit_method are",
+        ),
+    ],
+)
+def test_how_to_edit_without_an_edit_is_told(given, named):
+    message = rf"edit must say what to change where {named} given, got none"
+    with pytest.raises(InputError, match=message):
+        make_api()(PROMPTS, **given)
+    with pytest.raises(InputError, match=message):
+        make_api().edit(torch.zeros(2, 3), **given)
+
+
 def test_the_best_image_of_each_prompt_comes_first_if_wanted():
     model = make_api(1.0, image_batch_size=2)
     _, scores, w = model(PROMPTS, 5, return_w=True)

@@ -1,6 +1,7 @@
 """Checkpoints of the original project through `Clip2StyleGAN`."""
 
 import json
+from dataclasses import replace
 
 import open_clip
 import pytest
@@ -11,8 +12,10 @@ from prior.published_toys import average_buffers
 from shipped import PORTRAITS, WEIGHTS, make_portraits_checkpoint
 
 from clip2latent_kedro.api import Clip2StyleGAN
+from clip2latent_kedro.editing.directions.direction import Direction
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.published import published_config, write_published
+from clip2latent_kedro.sharing import read_folder, write_folder
 
 PROMPTS = ["a photograph of an old man with a grey beard", "a young woman"]
 SETTINGS = {
@@ -136,6 +139,36 @@ def test_a_saved_model_gives_the_same_images_bit_for_bit(published, tmp_path, in
     assert torch.equal(twice(PROMPTS)[0], model(PROMPTS)[0])
     inside = sorted(path.name for path in folder.iterdir())
     assert inside == sorted(["README.md", "config.json", "model.safetensors", *include])
+
+
+def test_a_saved_model_edits_by_the_directions_that_it_had(published, tmp_path):
+    model = Clip2StyleGAN(SETTINGS, "cpu", published)
+    generator = model.text_to_image.generator
+    offset = torch.randn(1, generator.w_dim, generator=torch.Generator().manual_seed(0))
+    own = {"generator": generator.identity.digest}
+    directions = {
+        "smile": Direction("smile", offset, own, layers=(2, 3)),
+        "given": Direction("given", -offset),
+        "foreign": Direction("foreign", offset, {"generator": "of another"}),
+    }
+    shared = model._models.to_shared(model.sampling)
+    write_folder(tmp_path, replace(shared, directions=directions))
+    again = Clip2StyleGAN.from_pretrained(tmp_path, "cpu")
+    found = read_folder(tmp_path).directions
+    assert found.keys() == {"smile", "given"}
+    assert torch.equal(found["smile"].offset, offset)
+    assert [*found["smile"].layers] == [2, 3]
+    assert "given, smile" in (tmp_path / "README.md").read_text()
+    plain = again(PROMPTS, return_w=True)[2]
+    w = again(PROMPTS, edit="smile", edit_strength=1.5, return_w=True)[2]
+    expected = plain.clone()
+    expected[:, 2:4] += 1.5 * offset
+    torch.testing.assert_close(w, expected)
+
+    again.save_pretrained(tmp_path / "twice")  # they are passed on
+    assert read_folder(tmp_path / "twice").directions.keys() == {"smile", "given"}
+    write_folder(tmp_path, shared)  # and those of an earlier model do not stay
+    assert read_folder(tmp_path).directions == {}
 
 
 def test_the_card_says_what_it_is(published, tmp_path):

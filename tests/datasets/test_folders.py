@@ -103,7 +103,7 @@ def test_a_failed_save_leaves_the_old_item(case):
 
 def test_what_another_run_is_writing_stays(case):
     open_folder, make, _, folder, suffix = case
-    folder.mkdir()
+    folder.mkdir(parents=True)
     theirs = [folder / f".{name}.{suffix}.1.partial" for name in "ab"]
     for path in theirs:
         path.write_bytes(b"half")

@@ -21,6 +21,7 @@ from world import (
     make_sampling,
 )
 
+from clip2latent_kedro.conditioning.noise_posterior import log_density
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.generators import load_generator
 from clip2latent_kedro.images import image_to_uint8
@@ -299,6 +300,7 @@ def test_the_shipped_lafite_knows_how_much_training_it_has_had():
         ("random_w", {}),
         ("lafite", {}),
         ("nearest_pair", {}),
+        ("nearest_pair", {"noise_level": 3.0}),
     ],
 )
 def test_a_method_says_whether_the_samples_of_a_prompt_are_all_the_same(
@@ -345,6 +347,27 @@ def test_retrieval_gives_the_pairs_closest_to_the_plain_text(models):
     )
     nearest = cosine.argsort(dim=1, descending=True)[:, :5]
     assert torch.equal(w[:, :, 0], torch.from_numpy(pairs.w[:, 0])[nearest])
+
+
+def test_pairs_are_drawn_as_often_as_noise_makes_them_likely(models):
+    pairs, queries, num = models.training_pairs, make_queries(1), 20_000
+    w = build(models, "nearest_pair", noise_level=1.5).sample(
+        queries, num_samples=num, seed=0
+    )[0, :, 0]
+    embedding = torch.from_numpy(pairs.clip_embedding)
+    cosine = torch.cosine_similarity(embedding, queries.embedding)
+    expected = log_density(cosine, 1.5, dim=embedding.shape[1]).softmax(dim=0)
+    drawn = (w[:, None] == torch.from_numpy(pairs.w[:, 0])).all(dim=2).double()
+    torch.testing.assert_close(drawn.mean(dim=0), expected, atol=0.015, rtol=0)
+
+
+def test_so_little_noise_that_no_pair_is_possible_leaves_the_nearest(models):
+    queries = make_queries()
+    nearest = build(models, "nearest_pair").sample(queries, num_samples=1, seed=0)
+    drawn = build(models, "nearest_pair", noise_level=1e-4).sample(
+        queries, num_samples=2, seed=0
+    )
+    assert torch.equal(drawn, nearest.expand_as(drawn))
 
 
 def test_retrieval_among_pairs_of_another_generator_is_refused(models):

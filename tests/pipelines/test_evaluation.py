@@ -339,6 +339,13 @@ def modified(catalog):
     return written(catalog["answers"]._filepath)
 
 
+def test_the_baseline_alone_has_no_differences_but_a_table_of_them(run, tmp_path):
+    alone = make_evaluation(only="fast", baseline="fast")
+    found = run("score_differences", **{"params:evaluation": alone})
+    found.load("score_differences").to_csv(tmp_path / "a.csv", index=False)
+    assert len(pd.read_csv(tmp_path / "a.csv")) == 0  # which it can be read again as
+
+
 def test_only_rows_that_change_are_answered_again(run, caplog):
     caplog.set_level("INFO")
     before = modified(run("answers"))

@@ -1,8 +1,11 @@
 """The relevance of channels, run by Kedro in a world whose channels are known."""
 
+from pathlib import Path
+
 import pytest
 from editing.global_directions.world import ColourEncoder, StyledColours, make_config
 from pipelines.world import DATA, run_pipeline
+from projects import refusal
 from world import ColourGenerator
 
 from clip2latent_kedro.datasets import ZarrRelevanceDataset
@@ -59,3 +62,10 @@ def test_a_killed_run_goes_on(run, caplog):
 def test_a_generator_without_styles_has_none(run, caplog):
     assert run(ColourGenerator())["channel_relevance"].load() is None
     assert "has no space S" in caplog.text
+
+
+def test_editing_without_a_prior_stops_before_anything_is_measured(kedro_run):
+    said = refusal(kedro_run("--env=test", "--pipeline=editing"))
+    assert "There is no prior at" in said
+    assert "Run the pipeline training first." in said
+    assert not Path("data/test").exists()

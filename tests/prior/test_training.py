@@ -273,6 +273,6 @@ def test_a_least_noise_of_none_is_no_setting_of_its_own():
     stored = next(train(data=make_data_config(embed_noise_least=0.25)))
     assert stored.settings["data"]["embed_noise_least"] == 0.25
     with pytest.raises(
-        ValueError, match="embed_noise_least.*at most embed_noise_scale"
+        ValueError, match=r"embed_noise_least.*at most embed_noise_scale"
     ):
         make_data_config(embed_noise_least=0.75)

@@ -109,6 +109,35 @@ def test_refined_as_good_as_a_search(held_out, seconds, verdict):
 
 
 @pytest.mark.parametrize(
+    ("clip", "blends", "verdict"),
+    [
+        (0.7, 0.4, HOLDS),
+        (0.7, 0.2, FAILS),  # as many
+        (0.5, 0.4, FAILS),  # not above
+        (0.605, 0.4, OPEN),  # above by less than one hundredth, give or take
+    ],
+)
+@pytest.mark.parametrize("kind", ["direct", "refinement"])
+def test_what_climbs_clip_may_do_so_by_blends(kind, clip, blends, verdict):
+    def blending(one, share):
+        values = np.where(np.arange(len(PROMPTS)) % 10 < 10 * share, 1.0, 0.0)
+        return replace(one, scores={**one.scores, "blended": values})
+
+    own = blending(ours(seconds=None), 0.2)
+    climbing = row("climber", kind, clip, 0.5, seconds=None)
+    found = judge(own, blending(climbing, blends))
+    claim = found[-1]
+    assert (
+        claim.title
+        == "climber is above ours by the CLIP that it climbs, with more blends"
+    )
+    assert claim.verdict == verdict
+    assert "by the share of blends" in claim.sentence
+    # Without a judge that says how sure it is, there is no such claim.
+    assert judge(own, climbing) == found[:-1]
+
+
+@pytest.mark.parametrize(
     ("clip", "verdict"), [(0.599, HOLDS), (0.61, HOLDS), (0.55, FAILS)]
 )
 def test_respacing_costs_nothing(clip, verdict):

@@ -246,6 +246,7 @@ class Clip2StyleGAN:
         Raises:
             InputError: If an argument cannot be used.
         """
+        _check_edit(edit, edit_strength, edit_method)
         if n_samples_per_txt < 1:
             msg = f"n_samples_per_txt must be 1 or more, got {n_samples_per_txt}."
             raise InputError(msg)
@@ -326,6 +327,7 @@ class Clip2StyleGAN:
         Raises:
             InputError: If an argument cannot be used.
         """
+        _check_edit(edit, edit_strength, edit_method)
         editor = self._editor(self.sampling)
         source = editor.read_source(pictures, plain_config(inversion or {}), seed=seed)
         found = editor.edit_source(
@@ -361,6 +363,19 @@ class Clip2StyleGAN:
             msg = f"sampling must set {', '.join(known)}, got {unknown[0]!r}."
             raise InputError(msg)
         return replace(self.sampling, **{**changes, **overrides})
+
+
+def _check_edit(edit: Asked, strength: object, method: str | None) -> None:
+    """Refuse what says how to edit where there is nothing to edit."""
+    given = {"edit_strength": strength, "edit_method": method}
+    named = [name for name, value in given.items() if value is not None]
+    if edit is None and named:
+        msg = (
+            f"edit must say what to change where {' and '.join(named)} "
+            f"{'are' if named[1:] else 'is'} given, got none. Give edit, or leave "
+            f"{'them' if named[1:] else 'it'} out."
+        )
+        raise InputError(msg)
 
 
 def _as_tensors(found: GeneratedImages, *, return_w: bool) -> tuple[Tensor, ...]:

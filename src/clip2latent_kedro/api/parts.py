@@ -38,6 +38,15 @@ class EditingParts:
     image_inverter: ImageInverter | None = None
 
 
+def find_directions(load: Callable[[str], Any]) -> dict[str, Direction]:
+    """Return a project's directions: given and shipped ones before learned ones.
+
+    Args:
+        load: Returns an entry of the catalog; None if there is none or nothing in it.
+    """
+    return {**(load("learned_directions") or {}), **(load("directions") or {})}
+
+
 def find_parts(load: Callable[[str], Any]) -> EditingParts:
     """Return what a project has for edits.
 
@@ -45,7 +54,7 @@ def find_parts(load: Callable[[str], Any]) -> EditingParts:
         load: Returns an entry of the catalog; None if there is none or nothing in it.
     """
     return EditingParts(
-        directions={**(load("learned_directions") or {}), **(load("directions") or {})},
+        directions=find_directions(load),
         mappers=load("mappers") or {},
         channel_relevance=load("channel_relevance"),
         identity_encoder=load("identity_encoder"),

@@ -8,9 +8,14 @@ from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from clip2latent_kedro.api.original import is_original, read_original
-from clip2latent_kedro.api.parts import EditingParts, find_parts
+from clip2latent_kedro.api.parts import (
+    EditingParts,
+    find_directions,
+    find_parts,
+)
 from clip2latent_kedro.conditioning import RetrievalBank
 from clip2latent_kedro.downloads import fetch, is_address
+from clip2latent_kedro.editing.directions.direction import Direction
 from clip2latent_kedro.editing.edit import EditTarget, read_targets
 from clip2latent_kedro.editing.inversion.config import InversionConfig
 from clip2latent_kedro.encoders.open_clip import Preprocess, choose_preprocess
@@ -59,6 +64,7 @@ class LoadedModels:
         references: How generator and encoder were loaded; None where the catalog
             does not tell.
         find_bank: Returns the embeddings of training images, or None.
+        find_directions: Returns what of it is shared with the model.
         find_editing: Returns what edits take beside these models.
         targets: Edits that a name is enough for, `params:editing.targets`.
         neutral: The text that an edit to a single text starts from; None for none.
@@ -73,6 +79,7 @@ class LoadedModels:
     preprocess: Mapping[str, Any]
     references: Sequence[ModelReference | None]
     find_bank: Callable[[], RetrievalBank | None] = lambda: None
+    find_directions: Callable[[], Mapping[str, Direction]] = dict
     find_editing: Callable[[], EditingParts] = EditingParts
     targets: Mapping[str, EditTarget] = field(default_factory=dict)
     neutral: str | None = None
@@ -99,7 +106,14 @@ class LoadedModels:
             raise InputError(msg)
         preprocess = {k: self.preprocess[k] for k in PREPROCESS if k in self.preprocess}
         generator, encoder = bound
-        return SharedModel(self.checkpoint, generator, encoder, sampling, preprocess)
+        return SharedModel(
+            self.checkpoint,
+            generator,
+            encoder,
+            sampling,
+            preprocess,
+            self.find_directions(),
+        )
 
 
 @dataclass(frozen=True)
@@ -159,6 +173,8 @@ def open_shared(model: SharedModel) -> LoadedModels:
         model.sampling,
         model.preprocess,
         references,
+        find_directions=lambda: model.directions,
+        find_editing=lambda: EditingParts(directions=model.directions),
     )
 
 
@@ -224,6 +240,7 @@ def _from_project(
         data,
         references,
         find_bank=lambda: load("training_pairs").clip_embedding,
+        find_directions=lambda: find_directions(partial(load, is_optional=True)),
         find_editing=lambda: find_parts(partial(load, is_optional=True)),
         targets=read_targets(editing.get("targets", {})),
         neutral=editing.get("neutral"),

@@ -18,6 +18,8 @@ is how a model of CLIP's kind weighs images for a text, with its logit scale as 
 the length of u + s n were kept, beta would be d / s^2, to which this comes for small s.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -51,7 +53,7 @@ def posterior_sharpness(noise_scale: float, *, dim: int, cosine: float) -> float
         cosine: Of queries and images that answer them.
     """
     square = noise_scale**2 - 1 + cosine**2
-    return (dim - 1) / square**0.5 if square > 0 else float("inf")
+    return (dim - 1) / math.sqrt(square) if square > 0 else math.inf
 
 
 def noise_for_sharpness(beta: float, *, dim: int, cosine: float) -> float:
@@ -62,5 +64,5 @@ def noise_for_sharpness(beta: float, *, dim: int, cosine: float) -> float:
         dim: Width of the embeddings.
         cosine: Of queries and images that answer them.
     """
-    square: float = ((dim - 1) / beta) ** 2 + 1 - cosine**2
-    return square**0.5
+    square = ((dim - 1) / beta) ** 2 + 1 - cosine**2
+    return math.sqrt(square)

@@ -14,6 +14,8 @@ from clip2latent_kedro.study.prompts import embed_rows, rows_of
 from clip2latent_kedro.study.trial import NUM_TRIED, try_models, try_texts
 
 MADE = {"training_pairs", "prior_checkpoint"}  # what takes long to make
+# What takes long to prepare for edits, which a run that reads a prior makes first.
+PREPARED = {"channel_relevance", "mapper_states"}
 
 
 class TrialHooks:
@@ -25,6 +27,8 @@ class TrialHooks:
     ) -> None:
         """Load what the run reads of them; what it does not read is not tried."""
         read = pipeline.inputs()
+        if pipeline.all_outputs() & PREPARED and "prior" in read:
+            catalog.load("prior")  # says what makes it if it is not there
         if not (pipeline.all_outputs() & MADE and {"generator", "encoder"} <= read):
             return
 

@@ -70,6 +70,8 @@ def _facts(model: SharedModel) -> dict[str, str]:
         "training steps": f"{checkpoint.step:,}",
         "noise on the embedding": f"{settings['data']['embed_noise_scale']:g}",
     }
+    if model.own_directions:
+        facts["directions for edits"] = ", ".join(sorted(model.own_directions))
     if "pairs" in settings:
         facts["training pairs"] = f"{settings['pairs']['n_samples']:,}"
     for role, reference in _references(model).items():

@@ -1,7 +1,8 @@
-"""The folder: `config.json`, `model.safetensors`, `README.md`, and maybe the models.
+"""The folder: `config.json`, `model.safetensors`, `README.md`, and what else there is.
 
-The prior is always in it. Generator and encoder are named as the catalog names them,
-by kind, file and options, or lie in the folder too.
+The prior is always in it, and `directions.safetensors` if there are some for edits.
+Generator and encoder are named as the catalog names them, by kind, file and options, or
+lie in the folder too.
 """
 
 import json
@@ -12,7 +13,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from safetensors.torch import save_file
+
 from clip2latent_kedro.downloads import fetch
+from clip2latent_kedro.editing.directions.direction import Direction
+from clip2latent_kedro.editing.directions.files import (
+    pack_directions,
+    read_directions,
+)
 from clip2latent_kedro.encoders import load_encoder
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.files import replacing
@@ -35,6 +43,7 @@ from clip2latent_kedro.sharing.model import (
 
 FORMAT = "clip2latent_kedro.model/1"
 CONFIG_FILE, MODEL_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
+DIRECTIONS_FILE = "directions.safetensors"
 ROLES = ("generator", "encoder")
 
 
@@ -74,6 +83,7 @@ def write_folder(
         "data": dict(model.preprocess),
     }
     write_checkpoint(folder / MODEL_FILE, export_weights(model.checkpoint, "ema"))
+    _write_directions(folder / DIRECTIONS_FILE, model.own_directions)
     texts = {
         CONFIG_FILE: json.dumps(config, indent=2) + "\n",
         CARD_FILE: write_card(model, licence=licence),
@@ -102,6 +112,7 @@ def read_folder(folder: Path) -> SharedModel:
     checkpoint = read_checkpoint(
         folder / MODEL_FILE, mend="Save or download the model again."
     )
+    directions = folder / DIRECTIONS_FILE
     try:
         return SharedModel(
             checkpoint=checkpoint,
@@ -109,6 +120,7 @@ def read_folder(folder: Path) -> SharedModel:
             encoder=read_reference(config["encoder"], folder),
             sampling=read_settings(SamplingConfig, config["sampling"]),
             preprocess={name: str(config["data"][name]) for name in config["data"]},
+            directions=read_directions(directions) if directions.is_file() else {},
         )
     except (LookupError, TypeError, ValueError) as error:
         reason = str(error).rstrip(".")[:300]
@@ -145,6 +157,16 @@ def load_models(
             )
             raise InputError(msg)
     return loaded_generator, loaded_encoder
+
+
+def _write_directions(path: Path, directions: Mapping[str, Direction]) -> None:
+    """Write directions, or remove those of an earlier model where there are none."""
+    if not directions:
+        path.unlink(missing_ok=True)
+        return
+    tensors, metadata = pack_directions(directions)
+    with replacing(path) as partial:
+        save_file(tensors, partial, metadata)
 
 
 def _include(role: str, reference: ModelReference, folder: Path) -> ModelReference:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from clip2latent_kedro.downloads import is_address
+from clip2latent_kedro.editing.directions.direction import Direction
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.prior.checkpoint import Checkpoint
 from clip2latent_kedro.reading import read_settings
@@ -75,6 +76,8 @@ class SharedModel:
         sampling: How to draw, unless a call says otherwise.
         preprocess: Of `PREPROCESS`, how the encoder reads images to condition on and
             images to score; what is missing is `standard`.
+        directions: Of w, by name, for edits; those of another generator are not
+            shared.
     """
 
     checkpoint: Checkpoint
@@ -82,3 +85,15 @@ class SharedModel:
     encoder: ModelReference
     sampling: SamplingConfig
     preprocess: Mapping[str, Any] = field(default_factory=dict)
+    directions: Mapping[str, Direction] = field(default_factory=dict)
+
+    @property
+    def own_directions(self) -> dict[str, Direction]:
+        """The directions that are of this generator, or of nobody knows which."""
+        identity = self.generator.identity
+        return {
+            name: one
+            for name, one in self.directions.items()
+            if identity is None
+            or one.made_with.get("generator", identity.digest) == identity.digest
+        }

@@ -24,10 +24,11 @@ FREE = 0.02  # of a score: losing less than this is no cost
 FRACTION = 0.5  # of the time: up to this is a fraction of it
 TWENTIETH = 1 / 20  # of the time of a search from nothing, for a refined sample
 SINGLE = 3.0  # time that was taken once is known to this factor, up and down
-SCORED_BY = {
+BY_CLIP = {
     "clip_score": "the CLIP that ranks",
     "held_out_score": "the held-out CLIP",
 }
+SCORED_BY = {**BY_CLIP, "blended": "the share of blends"}
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class Rule:
 # The paper's table 1 has the first of LAFITE; that of CLIP2GAN is ours.
 SCORES_ABOVE = Rule(
     "{row.name} scores above {other.name}",
-    tuple(SCORED_BY),
+    tuple(BY_CLIP),
     "above",
     ABOVE,
     needs_all=False,
@@ -144,11 +145,11 @@ NEAR_AND_FASTER = [
         -NEAR,
         time=("a fraction", FRACTION),
     )
-    for score, by in SCORED_BY.items()
+    for score, by in BY_CLIP.items()
 ]
 CLIMBS_ITS_OWN_CLIP_ONLY = Rule(
     "{row.name} is above {other.name} by its own CLIP, but not by another",
-    tuple(SCORED_BY),
+    tuple(BY_CLIP),
     "above",
     ABOVE,
     not_above=["held_out_score"],
@@ -162,10 +163,16 @@ REACHES_A_SEARCH = Rule(
     -FREE,
     time=("a twentieth", TWENTIETH),
 )
+CLIMBS_BY_BLENDS = Rule(
+    "{row.name} is above {other.name} by the CLIP that it climbs, with more blends",
+    ["clip_score", "blended"],
+    "above",
+    ABOVE,
+)
 RESPACING_IS_FREE = Rule(
     "{row.settings[num_steps]} steps instead of {other.settings[num_steps]} cost "
     "nothing ({row.name}, {other.name})",
-    tuple(SCORED_BY),
+    tuple(BY_CLIP),
     "nothing",
     -FREE,
     needs_all=False,
@@ -218,6 +225,8 @@ def _claimed(
         if row.kind == "direct":
             yield from ((rule, own, row) for rule in NEAR_AND_FASTER)
             yield CLIMBS_ITS_OWN_CLIP_ONLY, row, own
+        if row.kind in ("direct", "refinement"):
+            yield CLIMBS_BY_BLENDS, row, own
     for row, other in product(rows, rows):
         if row.kind == "refinement" and other.kind == "direct":
             yield REACHES_A_SEARCH, row, other
@@ -243,6 +252,8 @@ def _judge(rule: Rule, row: Scored, other: Scored, confidence: float) -> Claim |
     """Return what comes of a rule; None without the figures that it needs."""
 
     def compare(score: str, num_parts: int = 1) -> Interval | None:
+        if score not in row.scores or score not in other.scores:
+            return None
         return paired_difference(
             row.scores[score],
             other.scores[score],

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from clip2latent_kedro.editing.directions.direction import Direction
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator, Identity
 from clip2latent_kedro.pairs import DataConfig
@@ -72,6 +73,7 @@ def assemble_folder(
     model_references: Mapping[str, Mapping[str, Any]],
     data: DataConfig,
     sampling: SamplingConfig,
+    directions: dict[str, Direction] | None,
 ) -> SharedModel:
     """Return the whole model as it is shared.
 
@@ -82,6 +84,8 @@ def assemble_folder(
         model_references: Kind, file and options of the two in the catalog, by role.
         data: How images are read.
         sampling: How latents are sampled, unless a call says otherwise.
+        directions: Of w, for edits; those of another generator stay behind; None for
+            none.
     """
 
     def refer(role: str, identity: Identity) -> ModelReference:
@@ -98,4 +102,5 @@ def assemble_folder(
         refer("encoder", encoder.identity),
         sampling,
         preprocess,
+        directions or {},
     )

@@ -10,7 +10,12 @@ from clip2latent_kedro.pipelines.studies import (
 )
 from clip2latent_kedro.pipelines.sweep.choices import choose_each
 from clip2latent_kedro.pipelines.sweep.nodes import plan
-from clip2latent_kedro.pipelines.sweep.results import plot, tabulate, write_table
+from clip2latent_kedro.pipelines.sweep.results import (
+    plot,
+    plot_tradeoffs,
+    tabulate,
+    write_table,
+)
 from clip2latent_kedro.pipelines.wiring import wire
 
 
@@ -43,6 +48,12 @@ def create_pipeline() -> Pipeline:
             ),
             wire(write_table, "tuning_table", name="write_tuning_table", **scores),
             wire(plot, "tuning_figure", name="plot_tuning", **variants, **scores),
+            wire(
+                plot_tradeoffs,
+                "tuning_tradeoffs",
+                name="plot_tuning_tradeoffs",
+                **scores,
+            ),
             wire(
                 choose_each,
                 ["tuning_best", "tuning_choice"],
