@@ -36,8 +36,13 @@ from clip2latent_kedro.runtime import make_generator
 
 GAUSSIAN_QUANTILE = 0.95
 CAVEAT = (
+    "Of the settings of searches and refinement no record was kept of how many were "
+    "tried, and on which prompts; kedro run --pipeline=tuning tries as many of every "
+    "method on prompts of the bank."
+)
+TUNED_CAVEAT = (
     "The settings of this search are the best of 6 that were tried on prompts of the "
-    "bank, as those of every other method."
+    "bank (kedro run --pipeline=tuning)."
 )
 
 
@@ -135,7 +140,8 @@ class Direct(Optimisation):
     ) -> Self:
         """Return a search from nothing but the text."""
         gaussian = fit_generator_gaussian(models.generator, device=models.device)
-        caveats = [CAVEAT]
+        is_tuned = getattr(settings, "variant", "") == "plain"
+        caveats = [TUNED_CAVEAT if is_tuned else CAVEAT]
         if settings.start == "zero":
             distance = float(gaussian.distance(torch.zeros_like(gaussian.mean)[None]))
             caveats.insert(
