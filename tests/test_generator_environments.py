@@ -74,3 +74,32 @@ def test_faces_are_varied_by_who_they_are():
     table = pd.read_csv(latest(folder, "inference/table.csv"))
     assert len(table) == 12
     assert table["problem"].isna().all()
+
+
+@pytest.mark.skipif(
+    package_folder("gan_face_generate") is None, reason="needs the extra faces"
+)
+def test_faces_are_drawn_of_texts_and_judged():
+    changes = {
+        "validation": {"num_images": 4, "num_prompts": 2, "num_samples": 2},
+        "data_generation": {"n_samples": 128, "samples_per_shard": 64},
+        "evaluation": {
+            "num_prompts": 3,
+            "num_samples": 2,
+            "num_resamples": 100,
+            "generator_images": 16,
+            "figure_prompts": 2,
+            "timing_images": 2,
+            "timing_warmups": 1,
+            "timing_repeats": 1,
+            "only": "random_w,nearest_pair,clip2latent_fast",
+        },
+    }
+    folder = run("faces", "data_generation", "training", "evaluation", **changes)
+    pairs = ZarrPairsDataset(filepath=str(folder / "training_pairs.zarr")).load()
+    assert pairs.w.shape == (128, 1, 100)
+    assert pairs.recipe["generator"].startswith("dcgan@")
+    scores = pd.read_csv(latest(folder, "scores.csv"))
+    assert set(scores["method"]) == {"random_w", "nearest_pair", "clip2latent_fast"}
+    for name in ("accuracy", "blended", "detected"):
+        assert scores[name].between(0, 1).all()

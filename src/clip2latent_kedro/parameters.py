@@ -41,10 +41,9 @@ from clip2latent_kedro.study.coverage.config import CoverageConfig
 from clip2latent_kedro.study.editing.config import AuditConfig
 from clip2latent_kedro.study.sweep import SweepConfig
 from clip2latent_kedro.study.validation import ValidationConfig
-from clip2latent_kedro.worlds.portraits.clip import (
-    ClipFinetuneConfig,
-    ClipTrainingConfig,
-)
+from clip2latent_kedro.worlds.clip_training import ClipTrainingConfig
+from clip2latent_kedro.worlds.faces.readings import ReadingConfig
+from clip2latent_kedro.worlds.portraits.clip import ClipFinetuneConfig
 from clip2latent_kedro.worlds.portraits.generator import GeneratorConfig
 from clip2latent_kedro.worlds.portraits.judge import JudgeConfig
 from clip2latent_kedro.worlds.portraits.vae import FlowTrainingConfig, VaeTrainingConfig
@@ -75,6 +74,17 @@ class PortraitsParameters(Checked):
     generator: GeneratorConfig
     vae: VaeTrainingConfig
     vae_flow: FlowTrainingConfig
+
+
+@dataclass(frozen=True)
+class FacesParameters(Checked):
+    """`params:faces`: the CLIPs of the faces."""
+
+    num_prompts: PositiveInt
+    num_bank_prompts: PositiveInt
+    readings: ReadingConfig
+    clip: ClipTrainingConfig
+    clip_held_out: ClipTrainingConfig
 
 
 @dataclass(frozen=True)
@@ -129,6 +139,7 @@ class Parameters(Checked):
     ablation: AblationConfig
     inference: InferenceConfig
     portraits: PortraitsParameters
+    faces: FacesParameters
     baselines: BaselinesParameters
     editing: EditingParameters
     inversion: InputPictures

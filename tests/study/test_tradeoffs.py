@@ -46,12 +46,19 @@ def test_curves_have_intervals_both_ways_and_lack_what_is_not_scored(scores):
 
 
 def test_fewer_blends_are_better(scores):
-    accuracy, blends = chart_fronts(scores, ["one", "two", "one", "two"])
-    assert [line.label for line in accuracy.lines] == ["one", "two", "the front"]
-    np.testing.assert_allclose(accuracy.lines[-1].x, [0.1, 0.3])
+    scores = pd.concat([scores, scores[1:2]])  # in two groups
+    groups = ["one", "two", "one", "two", "three"]
+    accuracy, blends = chart_fronts(scores, groups, ["a", "b", "c", "d", "e"])
+    assert [line.label for line in accuracy.lines] == [
+        *("one", "two", "three", "", "a", "b")
+    ]
+    assert all(line.x_low is None for line in accuracy.lines[:4])
+    np.testing.assert_allclose(accuracy.lines[-1].x_low, [0.25])
+    np.testing.assert_allclose(accuracy.lines[3].x, [0.1, 0.3])
     # 0.4 of blends at a diversity of 0.1 are surpassed twice.
-    np.testing.assert_allclose(blends.lines[-1].x, [0.2, 0.3])
-    np.testing.assert_allclose(blends.lines[-1].mean, [0.1, 0.2])
+    np.testing.assert_allclose(blends.lines[3].x, [0.2, 0.3])
+    np.testing.assert_allclose(blends.lines[3].mean, [0.1, 0.2])
+    assert [line.label for line in blends.lines[4:]] == ["c", "b"]
 
 
 def test_without_a_judge_the_clip_scores_stand_against_diversity(scores):
@@ -61,4 +68,6 @@ def test_without_a_judge_the_clip_scores_stand_against_diversity(scores):
     (chart,) = chart_tradeoffs(unjudged, {"a": Curve(range(NUM_ROWS))})
     assert chart.ylabel == "CLIP score"
     assert chart_tradeoffs(unjudged[["clip_score"]], {"a": Curve([0])}) == []
-    assert chart_fronts(unjudged[["clip_score"]], [""] * NUM_ROWS) == []
+    assert (
+        chart_fronts(unjudged[["clip_score"]], [""] * NUM_ROWS, [""] * NUM_ROWS) == []
+    )

@@ -22,6 +22,7 @@ from clip2latent_kedro.generators.text_adapter import TextGenerator
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge, PerceptualLoss
 from clip2latent_kedro.methods.clip2gan import load_clip2gan
 from clip2latent_kedro.registry import Loader, find_loader
+from clip2latent_kedro.worlds.faces.judge import load_faces_judge
 from clip2latent_kedro.worlds.portraits.judge import load_judge, load_judge_features
 from clip2latent_kedro.worlds.portraits.perception import load_judge_perception
 
@@ -29,7 +30,7 @@ from clip2latent_kedro.worlds.portraits.perception import load_judge_perception
 _ROLES: dict[str, tuple[Any, Mapping[str, Loader]]] = {
     "generator": (Generator, GENERATORS),
     "encoder": (Encoder, {**ENCODERS, "judge_features": load_judge_features}),
-    "judge": (Judge, {"portraits_judge": load_judge}),
+    "judge": (Judge, {"portraits_judge": load_judge, "faces_judge": load_faces_judge}),
     "perceptual": (
         PerceptualLoss,
         {**PERCEPTUAL_LOSSES, "judge": load_judge_perception},

@@ -6,7 +6,7 @@ pictures that lie between two values. One number cannot tell which method does s
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 
 import pandas as pd
@@ -61,16 +61,20 @@ def chart_tradeoffs(
     ]
 
 
-def chart_fronts(scores: pd.DataFrame, groups: Sequence[str]) -> list[Chart]:
+def chart_fronts(
+    scores: pd.DataFrame, groups: Sequence[str], labels: Sequence[str]
+) -> list[Chart]:
     """Return the same charts of many variants, with the front of each.
 
     The front are the variants that no other surpasses, by its diversity and its score
-    both: whoever chooses one that is not on it gives something away. It is of means,
-    and says nothing of how sure they are.
+    both: whoever chooses one that is not on it gives something away. A dashed line
+    joins them, and they alone have names and intervals, which must be looked at: the
+    front is of means.
 
     Args:
         scores: Means with their intervals, a row for each variant.
         groups: Of each row, [num_rows]; points of a group have one colour.
+        labels: Of each row, [num_rows].
     """
     names = list(dict.fromkeys(groups))
     curves = {
@@ -83,16 +87,17 @@ def chart_fronts(scores: pd.DataFrame, groups: Sequence[str]) -> list[Chart]:
     charts = []
     for name in _find_scores(scores):
         better = -scores[name] if name in LESS_IS_BETTER else scores[name]
-        front = find_front(scores[DIVERSITY].to_numpy(), better.to_numpy())
-        mean = scores[name].to_numpy()[front]
-        line = Line(
-            "the front",
-            scores[DIVERSITY].to_numpy()[front],
-            *(mean, mean, mean),
-            style="--",
-            colour="black",
-        )
-        lines = [*_draw_lines(scores, curves, name), line]
+        rows = find_front(scores[DIVERSITY].to_numpy(), better.to_numpy())
+        # A variant may stand in two groups: what is equal is one point of the front.
+        points = scores.iloc[rows].reset_index()[[DIVERSITY, name]]
+        rows = rows[~points.duplicated().to_numpy()]
+        front = {"": Curve(rows.tolist(), style="--", colour="black")}
+        lines = [
+            replace(line, low=line.mean, high=line.mean, x_low=None, x_high=None)
+            for line in _draw_lines(scores, {**curves, **front}, name)
+        ]
+        ends = {labels[row]: Curve([row], style="", colour="black") for row in rows}
+        lines += _draw_lines(scores, ends, name)
         charts.append(Chart(lines, TITLES[DIVERSITY], TITLES[name]))
     return charts
 

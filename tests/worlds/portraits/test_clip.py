@@ -9,19 +9,22 @@ from torch.nn import functional as F
 
 from clip2latent_kedro.encoders import load_encoder
 from clip2latent_kedro.encoders.compact_clip import compact_rows, unpack_clip
-from clip2latent_kedro.worlds.portraits.attributes import ATTRIBUTES
-from clip2latent_kedro.worlds.portraits.clip import (
-    ClipFinetuneConfig,
+from clip2latent_kedro.worlds.clip_training import (
     ClipTrainingConfig,
     ClipWithHead,
     attribute_loss,
-    clip_task,
     contrastive_loss,
+)
+from clip2latent_kedro.worlds.portraits.attributes import ATTRIBUTES
+from clip2latent_kedro.worlds.portraits.clip import (
+    ClipFinetuneConfig,
+    clip_task,
     export_clip,
     finetune_task,
 )
+from clip2latent_kedro.worlds.portraits.phrases import grammar_fragments
 from clip2latent_kedro.worlds.portraits.quality import measure_retrieval
-from clip2latent_kedro.worlds.portraits.training import train_model
+from clip2latent_kedro.worlds.training import train_model
 
 CONFIG = ClipTrainingConfig(
     embed_dim=16,
@@ -78,8 +81,8 @@ def test_first_loss_is_that_of_guessing_attributes():
 
 
 def test_trimmed_texts_embed_as_whole_ones():
-    architecture = CONFIG.architecture()
-    model = ClipWithHead(architecture.build()).eval()
+    architecture = CONFIG.architecture(grammar_fragments())
+    model = ClipWithHead(architecture.build(), ATTRIBUTES).eval()
     tokenizer = SimpleTokenizer(context_length=48)
     tokens = tokenizer(
         ["a man", "an old woman with red hair", "a hat", "no", "someone"]
@@ -100,7 +103,9 @@ def test_export_is_the_averaged_clip_without_the_head(trained, tmp_path):
         if name.startswith("clip.")
     }
     vocab_size = SimpleTokenizer().vocab_size
-    exact = unpack_clip(average, CONFIG.architecture(), vocab_size).eval()
+    exact = unpack_clip(
+        average, CONFIG.architecture(grammar_fragments()), vocab_size
+    ).eval()
     tokens = encoder.tokenizer(["a photo of an old man with a grey beard"])
     torch.testing.assert_close(
         encoder.model.encode_text(tokens), exact.encode_text(tokens), atol=5e-3, rtol=0
@@ -124,8 +129,10 @@ def test_attribute_loss_averages_over_what_counts():
 
     gender = F.cross_entropy(logits[:1, :2], torch.tensor([1]))
     skin = F.cross_entropy(logits[1:, 4:7], torch.tensor([2]))
-    torch.testing.assert_close(attribute_loss(logits, labels, {}), (gender + skin) / 2)
-    focused = attribute_loss(logits, labels, {"skin": 3.0})
+    torch.testing.assert_close(
+        attribute_loss(logits, labels, {}, ATTRIBUTES), (gender + skin) / 2
+    )
+    focused = attribute_loss(logits, labels, {"skin": 3.0}, ATTRIBUTES)
     torch.testing.assert_close(focused, (gender + 3 * skin) / 2)
 
 

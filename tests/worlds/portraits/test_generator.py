@@ -12,7 +12,7 @@ from clip2latent_kedro.worlds.portraits.generator import (
     generator_task,
     image_loss,
 )
-from clip2latent_kedro.worlds.portraits.training import train_model
+from clip2latent_kedro.worlds.training import train_model
 
 TINY = GeneratorConfig(
     resolution=16,

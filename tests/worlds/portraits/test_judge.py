@@ -21,7 +21,7 @@ from clip2latent_kedro.worlds.portraits.judge import (
     load_judge,
 )
 from clip2latent_kedro.worlds.portraits.renderer import render
-from clip2latent_kedro.worlds.portraits.training import train_model
+from clip2latent_kedro.worlds.training import train_model
 
 TINY = JudgeConfig(width=8, steps=4, batch_size=16, lr=1e-3, save_every=2)
 

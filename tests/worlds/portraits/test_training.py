@@ -12,8 +12,8 @@ from clip2latent_kedro.worlds.portraits.clip import (
 )
 from clip2latent_kedro.worlds.portraits.generator import generator_task
 from clip2latent_kedro.worlds.portraits.judge import judge_task
-from clip2latent_kedro.worlds.portraits.training import train_model
 from clip2latent_kedro.worlds.portraits.vae import flow_task, vae_task
+from clip2latent_kedro.worlds.training import train_model
 
 CLOSER = ClipFinetuneConfig(4, 1e-3, 1.0, {"expression": 4.0}, save_every=2)
 # Of another model: its task, its settings, and settings of what it starts from.

@@ -7,7 +7,6 @@ from clip2latent_kedro.runtime import make_generator
 from clip2latent_kedro.worlds.portraits.attributes import sample_z
 from clip2latent_kedro.worlds.portraits.generator import face_weight, image_loss
 from clip2latent_kedro.worlds.portraits.renderer import render
-from clip2latent_kedro.worlds.portraits.training import train_model
 from clip2latent_kedro.worlds.portraits.vae import (
     FlowTrainingConfig,
     Vae,
@@ -18,6 +17,7 @@ from clip2latent_kedro.worlds.portraits.vae import (
     flow_task,
     vae_task,
 )
+from clip2latent_kedro.worlds.training import train_model
 
 TINY = VaeTrainingConfig(
     latent_dim=6,

@@ -27,11 +27,11 @@ text transformer, other seed | {minutes[clip_held_out]} |
 Beside them: `prompts.csv` and `prompt_bank.csv`, captions to compare methods on and to
 choose settings with; `reference_images.npz` and `reference_z.npz`, renders of the first
 and z of other portraits that fit them; and `lafite.safetensors`, `clip2gan.safetensors`
-and `clip2gan_abstract.safetensors`, models that `kedro run --pipeline=baselines` trains on
-the generator's pictures, to be compared with; `directions.safetensors`, directions of w for
-edits, that `kedro run --pipeline=directions` learns, and `inverter.safetensors`, an
-encoder from pictures to w, that `kedro run --pipeline=inverter` trains. The JSON files
-hold the seconds that each took.
+and `clip2gan_abstract.safetensors`, models that `kedro run --pipeline=baselines` trains
+on the generator's pictures, to be compared with; `directions.safetensors`, directions
+of w for edits, that `kedro run --pipeline=directions` learns, and
+`inverter.safetensors`, an encoder from pictures to w, that `kedro run
+--pipeline=inverter` trains. The JSON files hold the seconds that each took.
 
 Machine of the measurements: {machine[processor]}, {machine[threads]} threads, \
 torch {machine[torch]}. Training

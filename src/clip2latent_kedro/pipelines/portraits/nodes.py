@@ -28,8 +28,8 @@ from clip2latent_kedro.worlds.portraits.quality import (
     measure_pictures,
     measure_retrieval,
 )
-from clip2latent_kedro.worlds.portraits.training import train_model
 from clip2latent_kedro.worlds.portraits.vae import VaeTrainingConfig, averaged_vae
+from clip2latent_kedro.worlds.training import train_model
 
 Pictures = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 # The second half of a model's training -> the model that it counts for.

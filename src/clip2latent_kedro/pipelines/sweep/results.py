@@ -129,7 +129,8 @@ def plot_tradeoffs(sweep_scores: pd.DataFrame) -> Figure:
         sweep_scores: What `tabulate` returned.
     """
     groups = sweep_scores["grid"].str.replace("_", " ").tolist()
-    return plot_charts([chart_fronts(sweep_scores, groups)])
+    labels = sweep_scores["variant"].astype(str).tolist()
+    return plot_charts([chart_fronts(sweep_scores, groups, labels)])
 
 
 def _chart_grid(

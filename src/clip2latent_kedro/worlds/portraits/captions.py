@@ -6,17 +6,20 @@ Held out from training are combinations of attribute values (`is_held_out`) and
 whole layouts, never words, since a text encoder cannot know a word it never saw.
 """
 
-import math
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from clip2latent_kedro.runtime import derive_seed, make_generator
+from clip2latent_kedro.worlds.grammar import (
+    Sentence,
+    Split,
+    draw_attributes,
+    join_words,
+)
 from clip2latent_kedro.worlds.portraits.attributes import (
     ATTRIBUTE_NAMES,
     ATTRIBUTES,
@@ -24,41 +27,7 @@ from clip2latent_kedro.worlds.portraits.attributes import (
     sample_z,
     visible_mask,
 )
-from clip2latent_kedro.worlds.portraits.phrases import (
-    HAIR_COLOURS,
-    NOUNS,
-    PHRASES,
-    PREFIXES,
-    PRONOUNS,
-    Phrases,
-    Slot,
-)
-
-Split = Literal["train", "held_out"]
-
-_LayoutName = Literal["clauses", "sentences", "tags", "who", "lead"]
-_Order = tuple[Slot, ...]
-# In training, features come before what is worn; held out is the reverse order,
-# and a sentence that leads with its place.
-_LAYOUTS: dict[Split, tuple[tuple[_LayoutName, int], ...]] = {
-    "train": (("clauses", 5), ("sentences", 1), ("tags", 2), ("who", 1)),
-    "held_out": (("clauses", 3), ("sentences", 1), ("lead", 2)),
-}
-_ORDERS: dict[Split, tuple[_Order, ...]] = {
-    "train": (
-        ("feature", "item", "action", "place"),
-        ("feature", "item", "place", "action"),
-        ("feature", "action", "item", "place"),
-        ("action", "feature", "item", "place"),
-        ("place", "feature", "item", "action"),
-    ),
-    "held_out": (
-        ("item", "feature", "action", "place"),
-        ("item", "action", "feature", "place"),
-        ("action", "item", "feature", "place"),
-        ("place", "item", "feature", "action"),
-    ),
-}
+from clip2latent_kedro.worlds.portraits.phrases import HAIR_COLOURS, PHRASES
 
 _NUM_STATED = {"train": (2, 3, 4, 5, 6, 7), "held_out": (4, 5, 6, 7)}
 _NUM_WEIGHTS = {"train": (1, 1, 2, 4, 5, 4), "held_out": (2, 4, 5, 4)}
@@ -180,14 +149,12 @@ def _choose_attributes(
 ) -> set[str]:
     """Return the attributes to state: a weighted draw without replacement."""
     num = rng.choices(_NUM_STATED[split], _NUM_WEIGHTS[split])[0]
-    # Efraimidis and Spirakis 2006: the largest log(u) / weight are such a draw.
-    keys = {
-        name: math.log(1 - rng.random())
-        / (_SALIENCE.get(name, 1.2) * _UNSAID.get(values[name], 1.0))
+    weights = {
+        name: _SALIENCE.get(name, 1.2) * _UNSAID.get(values[name], 1.0)
         for name in seen
         if not (name == "beard" and values["gender"] == "woman")
     }
-    stated = set(sorted(keys, key=keys.__getitem__, reverse=True)[:num])
+    stated = draw_attributes(weights, num, rng)
     # The hair colour of a bald head shows in its beard, which must then be said.
     if (
         values["hair_style"] == "bald"
@@ -198,19 +165,13 @@ def _choose_attributes(
     return stated
 
 
-class _Sentence:
+class _Sentence(Sentence):
     """Phrases chosen for the stated attributes of one portrait."""
 
     def __init__(
         self, values: dict[str, str], stated: set[str], rng: random.Random
     ) -> None:
-        self.rng = rng
-        self.gender = values["gender"] if "gender" in stated else None
-        age = values["age"] if "age" in stated else None
-        self.age, _, self.noun = rng.choice(NOUNS[self.gender, age]).rpartition(" ")
-        self.slots: dict[Slot, list[str]] = {
-            slot: [] for slot in ("mood", "look", "feature", "item", "action", "place")
-        }
+        super().__init__(values, stated, rng)
         rest = [name for name in values if name in stated - {"gender", "age"}]
         if "hair_colour" in rest:
             colour = rng.choice(HAIR_COLOURS[values["hair_colour"]])
@@ -218,7 +179,7 @@ class _Sentence:
                 rest.remove("hair_colour")
         rng.shuffle(rest)
         for name in rest:
-            self._add(PHRASES[name][values[name]])
+            self.add(PHRASES[name][values[name]])
         # "no hat and glasses" would deny the glasses too.
         self.slots["feature"].sort(key=lambda said: said.startswith("no "))
 
@@ -238,91 +199,7 @@ class _Sentence:
                 PHRASES["hair_style"][values["hair_style"]]["feature"]
             )
             *words, thing = style.replace("an ", "a ").split()
-            self.slots["feature"].append(_join([*words, colour, thing]))
+            self.slots["feature"].append(join_words([*words, colour, thing]))
             rest.remove("hair_style")
             return True
         return False
-
-    def _add(self, phrases: Phrases) -> None:
-        adjectives = len(self.slots["mood"]) + len(self.slots["look"])
-        full = adjectives >= 2 or self.noun == "someone"
-        choices = [s for s in phrases if not (full and s in ("mood", "look"))]
-        if not choices:  # only an adjective says it
-            choices = list(phrases)
-        slot = self.rng.choice(choices)
-        if slot in ("mood", "look") and self.noun == "someone":
-            self.noun = "person"
-        self.slots[slot].append(self.rng.choice(phrases[slot]))
-
-    def compose(self, split: Split) -> str | None:
-        """Return the text, or None if a held-out layout cannot tell itself apart."""
-        names, weights = zip(*_LAYOUTS[split], strict=True)
-        layout = self.rng.choices(names, weights)[0]
-        order = self.rng.choice(_ORDERS[split])
-        if split == "held_out":
-            needed: tuple[Slot, ...] = (
-                ("place",) if layout == "lead" else ("feature", "item")
-            )
-            if not all(self.slots[slot] for slot in needed):
-                return None
-        prefix = self.rng.choice(PREFIXES)
-        text = getattr(self, f"_{layout}")(prefix, order)
-        return re.sub(r"\ba (?=[aeiou])", "an ", text)
-
-    def _subject(self, *, article: bool = True) -> str:
-        words = [*self.slots["mood"], self.age, *self.slots["look"], self.noun]
-        text = _join(words)
-        return f"a {text}" if article and self.noun != "someone" else text
-
-    def _clause(self, slot: Slot) -> str:
-        said = _enumerate(self.slots[slot])
-        if said and slot == "feature":
-            return f"with {said}"
-        if said and slot == "item":
-            return f"{self.rng.choice(('wearing', 'wearing', 'in'))} {said}"
-        return said
-
-    def _predicate(self, slot: Slot) -> str:
-        said = _enumerate(self.slots[slot])
-        verbs = {"feature": ("has",), "item": ("is wearing", "wears")}
-        return said and f"{self.rng.choice(verbs.get(slot, ('is',)))} {said}"
-
-    def _clauses(self, prefix: str, order: _Order) -> str:
-        comma = ", " if self.rng.random() < 0.15 else " "
-        clauses = [self._clause(slot) for slot in order]
-        return _join([prefix, _join([self._subject(), *clauses], comma)])
-
-    def _sentences(self, prefix: str, order: _Order) -> str:
-        predicates = [self._predicate(slot) for slot in order if slot != "place"]
-        said = [predicate for predicate in predicates if predicate]
-        if self.gender is None:  # "this person" is too long to be repeated
-            said = [_enumerate(said)] if said else []
-        pronoun = PRONOUNS[self.gender].capitalize()
-        first = _join([prefix, self._subject(), *self.slots["place"]])
-        sentences = [f"{pronoun} {predicate}" for predicate in said]
-        return _join([first, *sentences], ". ") + ("." if sentences else "")
-
-    def _tags(self, prefix: str, order: _Order) -> str:
-        tags = [tag for slot in order for tag in self.slots[slot]]
-        self.rng.shuffle(tags)
-        return _join([self._subject(article=False), *tags], ", ")
-
-    def _who(self, prefix: str, order: _Order) -> str:
-        said = [self._predicate(slot) for slot in order if slot != "place"]
-        relative = _enumerate([predicate for predicate in said if predicate])
-        subject = _join([prefix, self._subject(), *self.slots["place"]])
-        return _join([subject, relative and f"who {relative}"])
-
-    def _lead(self, prefix: str, order: _Order) -> str:
-        place = self.slots["place"][0]
-        clauses = [self._clause(slot) for slot in order if slot != "place"]
-        return f"{place}, {_join([prefix, self._subject(), *clauses])}"
-
-
-def _join(parts: Sequence[str], separator: str = " ") -> str:
-    return separator.join(part for part in parts if part)
-
-
-def _enumerate(parts: Sequence[str]) -> str:
-    """Return "a", "a and b" or "a, b and c"."""
-    return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)

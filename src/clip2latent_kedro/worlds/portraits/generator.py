@@ -31,7 +31,7 @@ from clip2latent_kedro.worlds.portraits.mapping import (
     write_mapping,
 )
 from clip2latent_kedro.worlds.portraits.renderer import render
-from clip2latent_kedro.worlds.portraits.training import regression_task
+from clip2latent_kedro.worlds.training import regression_task
 
 _RENDERS_AT_ONCE = 64
 

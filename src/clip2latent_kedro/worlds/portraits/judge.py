@@ -41,7 +41,7 @@ from clip2latent_kedro.worlds.portraits.attributes import (
     visible_mask,
 )
 from clip2latent_kedro.worlds.portraits.renderer import render
-from clip2latent_kedro.worlds.portraits.training import regression_task
+from clip2latent_kedro.worlds.training import regression_task
 
 _GROUPS = 8  # of channels, normalised together
 _NUM_MEASURED = 1024  # portraits that the features' mean is measured on

@@ -1,14 +1,9 @@
 """The words of the captions: how each value of an attribute can be said."""
 
 from collections.abc import Iterator
-from typing import Literal
 
+from clip2latent_kedro.worlds.grammar import Phrases, list_fragments, pose_phrases
 from clip2latent_kedro.worlds.portraits.attributes import ATTRIBUTES
-
-# mood and look are adjectives, before and after the one of age; a feature follows
-# "with" or "has", an item "wearing" or "in", an action "is".
-Slot = Literal["mood", "look", "feature", "item", "action", "place"]
-Phrases = dict[Slot, tuple[str, ...]]
 
 HAIR_COLOURS = {
     "black": ("black",),
@@ -95,27 +90,7 @@ PHRASES: dict[str, dict[str, Phrases]] = {
             "feature": ("a surprised face", "a surprised expression", "an open mouth"),
         },
     },
-    "pose": {
-        **{
-            side: {
-                "action": (
-                    f"looking {side}",
-                    f"looking to the {side}",
-                    f"facing {side}",
-                    f"turned to the {side}",
-                )
-            }
-            for side in ("left", "right")
-        },
-        "front": {
-            "action": (
-                "facing forward",
-                "facing the camera",
-                "looking straight ahead",
-                "looking at the camera",
-            )
-        },
-    },
+    "pose": pose_phrases(),
     "background": {
         "studio": {
             "place": (
@@ -143,31 +118,8 @@ PHRASES: dict[str, dict[str, Phrases]] = {
         for value in ATTRIBUTES["shirt"]
     },
 }
-# By gender and age, where stated; the last word is the noun itself.
-NOUNS: dict[tuple[str | None, str | None], tuple[str, ...]] = {
-    (None, None): ("person", "someone"),
-    (None, "young"): ("young person", "teenager"),
-    (None, "old"): ("old person", "elderly person"),
-    ("woman", None): ("woman", "lady"),
-    ("woman", "young"): ("young woman", "young lady", "girl"),
-    ("woman", "old"): ("old woman", "old lady", "elderly lady", "grandmother"),
-    ("man", None): ("man", "guy"),
-    ("man", "young"): ("young man", "young guy", "boy"),
-    ("man", "old"): ("old man", "elderly man", "elderly gentleman", "grandfather"),
-}
-PREFIXES = ("a photo of", "a photograph of", "a picture of", "a portrait of", "")
-PRONOUNS = {"woman": "she", "man": "he", None: "this person"}
-_GLUE = ("a an and with in wearing wears is has who", ",", ".")
 
 
 def grammar_fragments() -> Iterator[str]:
     """Yield pieces of text that hold every word which a caption can use."""
-    yield from PREFIXES
-    yield from _GLUE
-    yield from PRONOUNS.values()
-    for nouns in NOUNS.values():
-        yield from nouns
-    for values in PHRASES.values():
-        for phrases in values.values():
-            for texts in phrases.values():
-                yield from texts
+    yield from list_fragments(PHRASES)

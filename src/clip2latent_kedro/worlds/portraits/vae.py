@@ -46,7 +46,7 @@ from clip2latent_kedro.training import Task, TrainingState
 from clip2latent_kedro.worlds.portraits.attributes import sample_z
 from clip2latent_kedro.worlds.portraits.generator import face_weight, image_loss
 from clip2latent_kedro.worlds.portraits.renderer import render
-from clip2latent_kedro.worlds.portraits.training import regression_task
+from clip2latent_kedro.worlds.training import regression_task
 
 _THUMBNAIL = 4  # pixels of a picture to one of its thumbnail
 _NUM_MEASURED = 1024  # renders that the thumbnails' axes are measured on

@@ -1,6 +1,6 @@
-"""What the trainings of the domain's small models have in common."""
+"""What the trainings of the worlds' small models have in common."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -29,6 +29,8 @@ def train_model(
     seed: int,
     device: str,
     start: TrainingState | InputError | None = None,
+    world: str = "portraits",
+    depends_on: Mapping[str, Any] | None = None,
 ) -> Iterator[TrainingState]:
     """Yield the states of the training of a model (see `fit`).
 
@@ -41,14 +43,16 @@ def train_model(
         seed: Gives weights, pictures and noise.
         device: Where to train.
         start: Where to go on from.
+        world: Whose model it is; the catalog's names begin with it.
+        depends_on: What else decides it, as plain JSON, such as what it learns from.
 
     Raises:
         InputError: Where `fit` raises it.
     """
     run = Run(
-        entry=f"portraits_{name}_state",
+        entry=f"{world}_{name}_state",
         group=name,
-        settings={name: asdict(config), "seed": seed},
+        settings={name: asdict(config), "seed": seed, **(depends_on or {})},
         making=describe_provenance(device, task.__module__),
         max_it=config.steps,
         save_it=config.save_every,
