@@ -20,6 +20,7 @@ from clip2latent_kedro.study.comparison import (
     is_comparable,
     paired_difference,
 )
+from clip2latent_kedro.study.tables import ENDS
 
 Key = tuple[str, ...]
 BY_PROMPT = {"scores": "scores_by_prompt"}  # the table of a table's single prompts
@@ -284,8 +285,9 @@ def _find_version(version: str, known: list[str]) -> str:
 
 
 def _score_names(table: pd.DataFrame) -> list[str]:
+    known = set(map(str, table.columns))
     names = map(str, table.columns)
-    return [n for n in names if {f"{n}_low", f"{n}_high"} <= set(table.columns)]
+    return [name for name in names if {f"{name}{end}" for end in ENDS} <= known]
 
 
 def _index_rows(table: pd.DataFrame) -> dict[Key, Mapping[Any, Any]]:
@@ -311,7 +313,7 @@ def _index_rows(table: pd.DataFrame) -> dict[Key, Mapping[Any, Any]]:
 def _ends(row: Mapping[Any, Any], score: str) -> tuple[float, float, float]:
     """Return mean, low and high of a score."""
     try:
-        mean, low, high = (float(row[f"{score}{end}"]) for end in ("", "_low", "_high"))
+        mean, low, high = (float(row[f"{score}{end}"]) for end in ENDS)
     except (TypeError, ValueError) as error:
         msg = f"The table must hold numbers under {score}, got {error}. Make it again."
         raise InputError(msg) from error
