@@ -41,7 +41,7 @@ def override(tree, path, value):
 def test_every_environment_is_valid_and_knows_every_parameter(env, base):
     tree = load_parameters(env)
     check_parameters(tree)
-    # Rows and grids have names of the environment's own.
+    # Rows, grids and targets have names of the environment's own.
     named = tuple(
         f"{group}."
         for group in (
@@ -49,6 +49,7 @@ def test_every_environment_is_valid_and_knows_every_parameter(env, base):
             "sweep.grids",
             "tuning.grids",
             "coverage.zero_shot",
+            "editing.targets",
         )
     )
     first, second = (

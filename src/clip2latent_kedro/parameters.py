@@ -104,7 +104,7 @@ class EditingParameters(Checked):
     """`params:editing`: changes of pictures after they were sampled."""
 
     neutral: str
-    targets: dict[str, EditTarget]
+    targets: dict[str, EditTarget | None]
     directions: DirectionsConfig
     relevance: RelevanceConfig
     mapper: MapperConfig
@@ -114,7 +114,8 @@ class EditingParameters(Checked):
 
     def rules(self) -> Iterator[Rule]:
         """Yield that there is a target."""
-        yield bool(self.targets), "targets", "one target or more"
+        has_one = any(target is not None for target in self.targets.values())
+        yield has_one, "targets", "one target or more"
 
 
 @dataclass(frozen=True)

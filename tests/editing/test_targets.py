@@ -23,3 +23,9 @@ def test_there_must_be_one_where_they_are_worked_on():
     assert read_targets({}) == {}
     with pytest.raises(InputError, match="one target or more, got none"):
         require_targets({})
+
+
+def test_a_target_that_is_null_is_left_out():
+    assert list(read_targets({"smile": TEXTS, "hat": None})) == ["smile"]
+    with pytest.raises(InputError, match="one target or more"):
+        require_targets({"hat": None})

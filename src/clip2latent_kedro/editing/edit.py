@@ -48,7 +48,8 @@ def read_targets(targets: Mapping[str, Any]) -> dict[str, EditTarget]:
     """Return targets by name, each of which knows its own.
 
     Args:
-        targets: `params:editing.targets`: settings of an `EditTarget`, or one.
+        targets: `params:editing.targets`: settings of an `EditTarget`, or one; one
+            that is None is left out, as that of another world is.
 
     Raises:
         InputError: If a name or a setting is wrong.
@@ -66,16 +67,18 @@ def read_targets(targets: Mapping[str, Any]) -> dict[str, EditTarget]:
         if isinstance(given, EditTarget)
         else read_settings(EditTarget, given, f"editing.targets.{name}")
         for name, given in targets.items()
+        if given is not None
     }
     return {name: replace(target, name=name) for name, target in read.items()}
 
 
 def require_targets(targets: Mapping[str, Any]) -> dict[str, EditTarget]:
     """Return what `read_targets` does; `InputError` also if there are none."""
-    if not targets:
+    read = read_targets(targets)
+    if not read:
         msg = "editing.targets must hold one target or more, got none. Add one."
         raise InputError(msg)
-    return read_targets(targets)
+    return read
 
 
 @dataclass(frozen=True, kw_only=True)
