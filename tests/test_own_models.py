@@ -148,7 +148,7 @@ def test_a_domain_of_ones_own_goes_from_pairs_to_report(
     done = kedro("run", "--env=mine", env={**os.environ, "PYTHONPATH": paths})
     assert done.returncode == 0, done.stderr
     scores = pd.read_csv(latest("data/mine", "scores.csv")).set_index("method")
-    assert scores.loc["clip2latent_fast", "clip_score"] > 0.7
+    assert scores.loc["clip2latent_fast", "clip_score"] > 0.5
     assert abs(scores.loc["random_w", "clip_score"]) < 0.3
     assert {"clip2latent_one_step", "direct", "nearest_pair"} <= {*scores.index}
     left_out = {"reference", "generator_bound", "lafite", "clip2gan"}

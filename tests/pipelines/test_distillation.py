@@ -33,6 +33,7 @@ DISTILLATION = {
     "teacher_steps": 3,
     "pool_batches": 2,
     "pool_uses": 2,
+    "precision": "float32",
 }
 
 

@@ -12,6 +12,7 @@ from clip2latent_kedro.datasets.versions import describe_versions, list_versions
 from clip2latent_kedro.errors import InputError
 
 FETCHABLE = "fetchable_entries"
+WORLDS = ("portraits", "faces")  # pipelines that make the models of a world
 REFERENCES, MODELS = "model_references", ("generator", "encoder")
 
 
@@ -66,9 +67,10 @@ def find_fetchable(catalog: CatalogProtocol[str, Any]) -> dict[str, Any]:
     """Return the entries, by name, whose files can be fetched ahead.
 
     They have a method `fetch_files`, and some pipeline of the project reads them but
-    none makes them.
+    none makes them. What a pipeline reads that makes the models of a world is fetched
+    when it runs: who uses the models has no need of it.
     """
-    registered = pipelines.values()
+    registered = [known for name, known in pipelines.items() if name not in WORLDS]
     read = set().union(*(known.inputs() for known in registered))
     made = set().union(*(known.all_outputs() for known in registered))
     stored = {name for name in read - made if not name.startswith("params:")}
