@@ -26,6 +26,7 @@ RANKED = {  # by which end is best
     "clip_score": "highest",
     "held_out_score": "highest",
     "blended": "lowest",
+    "detected": "highest",
 }
 SHOWN_TIES = 4
 
