@@ -50,7 +50,7 @@ def test_the_default_run_leaves_pictures_and_a_table(project_path):
     tried = pd.read_csv(made_at("sweep/scores.csv"))
     assert tried.accuracy.notna().sum() == tried.problem.isna().sum() > 8
     best = json.loads((project_path / "data/test/sweep/best.json").read_text())
-    assert best["variant"] in best["contenders"]["clip_score"]
+    assert best["variant"] in best["contenders"]["blended"]
 
     again = kedro("run", "--env=test", "-p", "training", "--params=data.bs:32")
     assert again.returncode == 0, again.stderr

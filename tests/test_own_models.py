@@ -84,7 +84,12 @@ def mine(project_path, kedro_run, monkeypatch):
 PROMPTS = ["red", "green", "blue", "red left", "blue right", "green high", "red low"]
 BANK = ["green left", "blue high", "red right", "green low"]
 SMALL = {  # over conf/test: a prior that is good enough to be told by its pictures
-    "data": {"latent_dim": 128, "latent_repeats": [3], "bs": 128},
+    "data": {
+        "latent_dim": 128,
+        "latent_repeats": [3],
+        "bs": 128,
+        "embed_noise_scale": 0.5,  # an embedding of 8 numbers bears no more
+    },
     "data_generation": {"n_samples": 2048, "samples_per_shard": 1024},
     "model": {"network": {"dim": 128, "depth": 2}},
     "train": {"max_it": 500, "val_it": 500, "save_it": 500},
@@ -148,7 +153,7 @@ def test_a_domain_of_ones_own_goes_from_pairs_to_report(
     done = kedro("run", "--env=mine", env={**os.environ, "PYTHONPATH": paths})
     assert done.returncode == 0, done.stderr
     scores = pd.read_csv(latest("data/mine", "scores.csv")).set_index("method")
-    assert scores.loc["clip2latent_fast", "clip_score"] > 0.5
+    assert scores.loc["clip2latent_fast", "clip_score"] > 0.7
     assert abs(scores.loc["random_w", "clip_score"]) < 0.3
     assert {"clip2latent_one_step", "direct", "nearest_pair"} <= {*scores.index}
     left_out = {"reference", "generator_bound", "lafite", "clip2gan"}
