@@ -1,6 +1,7 @@
 """The same study in several worlds, side by side."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -80,11 +81,11 @@ def _read_study(table: pd.DataFrame, study: str, world: str) -> pd.DataFrame:
     return rows.fillna({"line": ""}).assign(value=values)
 
 
-def _read_value(written: object) -> object:
+def _read_value(written: str | float | None) -> Any:
     """Return a value of the axis, as JSON or as a table of numbers alone has it."""
     if isinstance(written, str):
         return json.loads(written)
-    return None if pd.isna(written) else written
+    return None if written is None or math.isnan(written) else written
 
 
 def _chart(rows: pd.DataFrame, name: str, title: str) -> Chart:
