@@ -1,12 +1,13 @@
 """An ablation of several worlds side by side: a figure, or a table in Markdown.
 
-It reads the newest `ablation_scores` of each environment, which
+It reads the newest `ablation_scores` of each environment that have the study, which
 `kedro run --pipeline=ablation --env=ENV` has made; `base` is the default world.
 
 Example: `python benchmarks/ablation_worlds.py truncation base vae --figure out.png`.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from PIL import Image
 
+from clip2latent_kedro.datasets.versions import list_versions
 from clip2latent_kedro.pipelines.ablation.worlds import (
     COMPARED,
     plot_worlds,
@@ -22,13 +24,22 @@ from clip2latent_kedro.pipelines.ablation.worlds import (
 from clip2latent_kedro.study.figures import render_figure
 
 PROJECT = Path(__file__).parents[1]
+ENTRY = "ablation_scores"
 
 
-def load_scores(env: str) -> pd.DataFrame:
-    """Return the newest table of an environment."""
+def load_scores(env: str, study: str) -> pd.DataFrame:
+    """Return the newest table of an environment that has a study, or the newest."""
     with KedroSession.create(project_path=PROJECT, env=env) as session:
-        table: pd.DataFrame = session.load_context().catalog.load("ablation_scores")
-        return table
+        catalog = session.load_context().catalog
+        versions = list_versions(ENTRY, catalog.get(ENTRY))
+        tables = [catalog.load(ENTRY, version=version) for version in versions]
+    if not tables:
+        sys.exit(
+            f"{env} has no {ENTRY}. Run: kedro run --pipeline=ablation --env={env}"
+        )
+    fitting = [table for table in tables if study in set(table["study"])]
+    newest: pd.DataFrame = [*tables, *fitting][-1]
+    return newest
 
 
 def main() -> None:
@@ -40,7 +51,7 @@ def main() -> None:
     parser.add_argument("--scores", nargs="+", default=COMPARED, help="in the figure")
     options = parser.parse_args()
     bootstrap_project(PROJECT)
-    tables = {env: load_scores(env) for env in options.env}
+    tables = {env: load_scores(env, options.study) for env in options.env}
     if options.figure:
         figure = plot_worlds(tables, options.study, options.scores)
         Image.fromarray(render_figure(figure)).save(options.figure, optimize=True)

@@ -1,7 +1,9 @@
 """The same study in several worlds, side by side."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,23 +77,37 @@ def _read_study(table: pd.DataFrame, study: str, world: str) -> pd.DataFrame:
             f"it there: kedro run --pipeline=ablation."
         )
         raise InputError(msg)
-    return rows.fillna({"line": ""})
+    values = pd.Series(map(_read_value, rows["value"]), dtype=object)
+    return rows.fillna({"line": ""}).assign(value=values)
+
+
+def _read_value(written: str | float | None) -> Any:
+    """Return a value of the axis, as JSON or as a table of numbers alone has it."""
+    if isinstance(written, str):
+        return json.loads(written)
+    return None if written is None or math.isnan(written) else written
 
 
 def _chart(rows: pd.DataFrame, name: str, title: str) -> Chart:
     """Return a score of a study along its axis: a line each, level for those apart."""
     is_apart = rows["variant"] == rows["line"]  # those have no place on the axis
-    written = list(dict.fromkeys(rows["value"][~is_apart]))
+    values = list(dict.fromkeys(map(str, rows["value"][~is_apart])))
     lines = []
     for line, of_line in rows.groupby("line", sort=False):
         if name not in of_line or of_line[name].isna().all():
             continue
         x = None
         if not is_apart[of_line.index].any():
-            x = np.array([written.index(value) for value in of_line["value"]])
+            x = np.array([values.index(str(value)) for value in of_line["value"]])
         lines.append(Line(str(line), x, *read_intervals(of_line, name)))
-    values = [json.loads(value) for value in written]
-    if not all(type(value) in (int, float) for value in values):
-        values = ["all" if value is None else str(value) for value in values]
+    shown: list[Any] = list(dict.fromkeys(rows["value"][~is_apart]))
+    if not all(type(value) in (int, float) for value in shown):
+        shown = [_name_value(value) for value in shown]
     axis = str(rows["axis"].iloc[0])
-    return Chart(lines, axis, TITLES[name], title=title, values=values)
+    return Chart(lines, axis, TITLES[name], title=title, values=shown)
+
+
+def _name_value(value: object) -> str:
+    if value is None:
+        return "all"
+    return f"{value:g}" if isinstance(value, float) else str(value)
