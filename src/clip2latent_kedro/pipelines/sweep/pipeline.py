@@ -1,4 +1,7 @@
-"""Wiring of `sweep`."""
+"""Wiring of `sweep`, and of what it has in common with `tuning`."""
+
+from collections.abc import Callable
+from typing import Any
 
 from kedro.pipeline import Pipeline
 
@@ -20,8 +23,24 @@ from clip2latent_kedro.pipelines.wiring import wire
 
 def create_pipeline() -> Pipeline:
     """Return prompt_bank and priors -> results of variants -> table, figure, best."""
-    models, variants = {"models": "sampling_models"}, {"variants": "sweep_variants"}
-    results = {"results": "sweep_results", **variants}
+    return wire_trials("sweep", "sampling_models", choose, "choose_best_variant")
+
+
+def wire_trials(
+    name: str, models: str, choose: Callable[..., Any], choice: str
+) -> Pipeline:
+    """Return prompt_bank and models -> results of variants -> table, figure, best.
+
+    Args:
+        name: Of the parameters that say what is tried, and how catalog entries begin.
+        models: The entry that is tried with.
+        choose: The node that names the best.
+        choice: Name of that node.
+    """
+    given = {"models": models, "sweep": f"params:{name}"}
+    variants = {"variants": f"{name}_variants"}
+    results = {"results": f"{name}_results", **variants, "sweep": given["sweep"]}
+    scores = {"sweep_scores": f"{name}_scores"}
     return Pipeline(
         [
             wire(gather_models, "frozen_models"),
@@ -31,23 +50,29 @@ def create_pipeline() -> Pipeline:
                 models="frozen_models",
                 student="student_if_made",
             ),
-            wire(plan, "sweep_variants", name="plan_sweep", **models),
+            wire(plan, f"{name}_variants", name=f"plan_{name}", **given),
             wire(
                 run_variants,
-                "sweep_results",
-                name="run_sweep",
-                progress="sweep_progress",
+                f"{name}_results",
+                name=f"run_{name}",
+                progress=f"{name}_progress",
                 **variants,
             ),
-            wire(tabulate, "sweep_scores", name="tabulate_sweep", **models, **results),
-            wire(write_table, "sweep_table", name="write_sweep_table"),
-            wire(plot, "sweep_figure", name="plot_sweep", **variants),
-            wire(plot_tradeoffs, "sweep_tradeoffs", name="plot_sweep_tradeoffs"),
             wire(
-                choose,
-                ["sweep_best", "sweep_choice"],
-                name="choose_best_variant",
+                tabulate,
+                f"{name}_scores",
+                name=f"tabulate_{name}",
+                models=models,
                 **results,
             ),
+            wire(write_table, f"{name}_table", name=f"write_{name}_table", **scores),
+            wire(plot, f"{name}_figure", name=f"plot_{name}", **variants, **scores),
+            wire(
+                plot_tradeoffs,
+                f"{name}_tradeoffs",
+                name=f"plot_{name}_tradeoffs",
+                **scores,
+            ),
+            wire(choose, [f"{name}_best", f"{name}_choice"], name=choice, **results),
         ]
     )
