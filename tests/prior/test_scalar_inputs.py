@@ -14,8 +14,8 @@ CLIP_DIM = 5
 class Recorder(nn.Module):
     """Keeps the condition that it is given."""
 
-    def forward(self, x_t, t, condition, keep):
-        self.condition, self.keep = condition, keep
+    def forward(self, x_t, t, condition, keep, told):
+        self.condition, self.keep, self.told = condition, keep, told
         return x_t
 
 
@@ -27,6 +27,16 @@ def build(kind, *, num_scalars=2, is_random=True):
         if is_random or not name.startswith("project."):
             nn.init.normal_(parameter, std=0.3)
     return network.double().requires_grad_(False)
+
+
+def network_dim(kind):
+    return make_network_config(kind=kind).dim
+
+
+def embedding_weight(network):
+    """Return the layer that reads the embedding."""
+    names = ("embed_condition", "project_condition")
+    return next(getattr(network, name) for name in names if hasattr(network, name))
 
 
 def random_tensor(*shape):
@@ -100,19 +110,36 @@ def test_a_condition_may_hold_for_several_latents_in_a_row(kind):
     torch.testing.assert_close(network(x_t, t, condition, keep), network(x_t, *own))
 
 
-def test_the_embedding_is_moved_in_proportion_to_its_norm():
-    """e + |e| v: a vector v, whatever the length of the encoder's embeddings."""
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("length", [1e-3, 1e3])
+def test_told_vectors_of_any_length_leave_the_embedding_where_it_is(kind, length):
+    """An MLP normalises its embedding: what is told may not come before that."""
+    network = build(kind).network
+    x_t, t = random_tensor(2, 2, 3), torch.tensor([3, 8])
+    told = length * random_tensor(2, network_dim(kind))
+    embedding, weight = random_tensor(2, CLIP_DIM), embedding_weight(network)
+    seen = []
+    hook = weight.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    network(x_t, t, embedding, None, told)
+    network(x_t, t, embedding, None)
+    hook.remove()
+    assert torch.equal(*seen)
+
+
+def test_scalars_reach_the_network_beside_the_embedding():
+    """told = W silu(V features + b) + c, and the embedding as it is."""
     recorder = Recorder()
-    network = ScalarInputs(recorder, clip_dim=3, num_scalars=1)
-    v = torch.tensor([0.5, -1.0, 2.0])
-    nn.init.zeros_(network.project.weight)
-    network.project.bias.data.copy_(v)
-    embedding = torch.tensor([[3.0, 0.0, 4.0], [0.0, 0.1, 0.0]])
-    condition = torch.cat([embedding, torch.ones(2, 1)], dim=1)
-    keep = torch.tensor([True, False])
-    network(torch.zeros(2, 1, 3), torch.zeros(2), condition, keep)
-    expected = embedding + torch.tensor([[5.0], [0.1]]) * v
-    torch.testing.assert_close(recorder.condition, expected)
+    network = ScalarInputs(recorder, clip_dim=3, dim=4, num_scalars=1)
+    nn.init.normal_(network.project.weight)
+    embedding, scalar = torch.tensor([[3.0, 0.0, 4.0]]), torch.tensor([[0.7]])
+    keep = torch.tensor([True])
+    condition = torch.cat([embedding, scalar], dim=1)
+    network(torch.zeros(1, 1, 3), torch.zeros(1), condition, keep)
+    hidden = network.embed(scalar_features(scalar))
+    torch.testing.assert_close(
+        recorder.told, network.project(hidden * hidden.sigmoid())
+    )
+    assert torch.equal(recorder.condition, embedding)
     assert recorder.keep is keep
 
 

@@ -39,7 +39,7 @@ from clip2latent_kedro.reading import (
 from clip2latent_kedro.schedules import SCHEDULES
 from clip2latent_kedro.training import TrainingState
 
-FORMAT = "clip2latent_kedro.prior/2"
+FORMAT = "clip2latent_kedro.prior/3"
 
 
 @dataclass(frozen=True, kw_only=True)

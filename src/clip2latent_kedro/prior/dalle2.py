@@ -63,7 +63,12 @@ class Dalle2Network(nn.Module):
         self.project_out = match_width(dim, size)
 
     def forward(
-        self, x_t: Tensor, t: Tensor, clip_embedding: Tensor, keep: Tensor | None
+        self,
+        x_t: Tensor,
+        t: Tensor,
+        clip_embedding: Tensor,
+        keep: Tensor | None,
+        told: Tensor | None = None,
     ) -> Tensor:
         """Return the prediction, [n, num_latents, latent_dim].
 
@@ -75,9 +80,12 @@ class Dalle2Network(nn.Module):
             keep: False puts the package's learned null embedding in its place, [m]
                 bool; None keeps all. The package itself would draw whom to hide from
                 the global generator.
+            told: Added to what is made of the embedding, [m, dim]; None for nothing.
         """
         repeats = len(x_t) // len(clip_embedding)
         condition = self.project_condition(clip_embedding)
+        if told is not None:
+            condition = condition + told
         if keep is not None:
             null = self.network.null_text_embeds[0]  # [1, dim]
             condition = torch.where(keep[:, None], condition, null)

@@ -74,7 +74,12 @@ class MLPNetwork(nn.Module):
         self.skip = _zeroed(nn.Linear(dim, size))
 
     def forward(
-        self, x_t: Tensor, t: Tensor, clip_embedding: Tensor, keep: Tensor | None
+        self,
+        x_t: Tensor,
+        t: Tensor,
+        clip_embedding: Tensor,
+        keep: Tensor | None,
+        told: Tensor | None = None,
     ) -> Tensor:
         """Return the prediction, [n, num_latents, latent_dim].
 
@@ -85,9 +90,12 @@ class MLPNetwork(nn.Module):
                 since encoders differ in norm. Each holds for n / m latents in a row,
                 and then costs only once what depends on it alone: half of all.
             keep: False puts the learned null condition in its place, [m] bool.
+            told: Added to what is made of the embedding, [m, dim]; None for nothing.
         """
         direction = functional.normalize(clip_embedding, dim=-1)
         condition = self.embed_condition(direction * clip_embedding.shape[-1] ** 0.5)
+        if told is not None:
+            condition = condition + told
         if keep is not None:
             condition = torch.where(keep[:, None], condition, self.null_condition)
         time = self.embed_time(time_features(t, self.num_timesteps).to(x_t))

@@ -99,6 +99,9 @@ def build_network(
     replaces the condition by the null condition. It returns its prediction of x0, or
     of the noise, [n, num_latents, latent_dim].
 
+    One without scalars also takes `told`, [m, dim], which is added to what it makes of
+    the embedding, and hidden with it.
+
     Args:
         config: `params:model.network`.
         num_latents: Latents predicted at once (1 for W).
@@ -108,7 +111,9 @@ def build_network(
     """
     network = NETWORKS[config.kind](config, num_latents, latent_dim, clip_dim)
     if num_scalars:
-        return ScalarInputs(network, clip_dim=clip_dim, num_scalars=num_scalars)
+        return ScalarInputs(
+            network, clip_dim=clip_dim, dim=config.dim, num_scalars=num_scalars
+        )
     return network
 
 

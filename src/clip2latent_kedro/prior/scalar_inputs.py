@@ -1,7 +1,9 @@
 """Scalars as inputs of a prior's network: noise level, guidance scale.
 
-They come as further columns of the condition, so that every kind of network takes
-them without knowing: what they add is a vector in the embedding's own space.
+They come as further columns of the condition, so that whatever draws from a prior
+hands them on with the embedding. What they say is a vector of the network's own width,
+added to what it makes of the embedding: within the embedding, which an `mlp` normalises,
+a long one would leave less of it.
 """
 
 import math
@@ -15,20 +17,22 @@ HIDDEN = 128
 
 
 class ScalarInputs(nn.Module):
-    """A prior network whose embedding e becomes e + |e| v(scalars); v is 0 at first.
+    """A prior network that is also told scalars; what they add is 0 at first.
 
     Attributes:
-        network: Called as `build_network` says.
+        network: Called as `build_network` says, with `told`.
         clip_dim: Width of the embedding; the columns after it are scalars.
     """
 
-    def __init__(self, network: nn.Module, *, clip_dim: int, num_scalars: int) -> None:
-        """Wrap a network."""
+    def __init__(
+        self, network: nn.Module, *, clip_dim: int, dim: int, num_scalars: int
+    ) -> None:
+        """Wrap a network of width `dim`."""
         super().__init__()
         self.network = network
         self.clip_dim = clip_dim
         self.embed = nn.Linear(num_scalars * (1 + 2 * NUM_FREQUENCIES), HIDDEN)
-        self.project = nn.Linear(HIDDEN, clip_dim)
+        self.project = nn.Linear(HIDDEN, dim)
         nn.init.zeros_(self.project.weight)
         nn.init.zeros_(self.project.bias)
 
@@ -45,9 +49,8 @@ class ScalarInputs(nn.Module):
         """
         embedding = condition[:, : self.clip_dim]
         features = scalar_features(condition[:, self.clip_dim :])
-        offset = self.project(functional.silu(self.embed(features)))
-        norm = embedding.norm(dim=-1, keepdim=True)
-        prediction: Tensor = self.network(x_t, t, embedding + norm * offset, keep)
+        told = self.project(functional.silu(self.embed(features)))
+        prediction: Tensor = self.network(x_t, t, embedding, keep, told)
         return prediction
 
 

@@ -255,7 +255,12 @@ class TransformerNetwork(nn.Module):
         )
 
     def forward(
-        self, x_t: Tensor, t: Tensor, clip_embedding: Tensor, keep: Tensor | None
+        self,
+        x_t: Tensor,
+        t: Tensor,
+        clip_embedding: Tensor,
+        keep: Tensor | None,
+        told: Tensor | None = None,
     ) -> Tensor:
         """Return the prediction, [n, num_latents, latent_dim].
 
@@ -265,9 +270,12 @@ class TransformerNetwork(nn.Module):
             clip_embedding: Condition, [m, clip_dim]; each holds for n / m latents in
                 a row.
             keep: False masks the condition's key, [m] bool; None keeps all.
+            told: Added to what is made of the embedding, [m, dim]; None for nothing.
         """
         repeats = len(x_t) // len(clip_embedding)
         condition = self.project_condition(clip_embedding)
+        if told is not None:
+            condition = condition + told
         if keep is not None:
             keep = keep.repeat_interleave(repeats)
         queries = self.learned_query.expand(len(x_t), self.num_latents, -1)
