@@ -2,8 +2,8 @@
 
 They come as further columns of the condition, so that whatever draws from a prior
 hands them on with the embedding. What they say is a vector of the network's own width,
-added to what it makes of the embedding: within the embedding, which an `mlp` normalises,
-a long one would leave less of it.
+added to what it makes of the embedding. An `mlp` normalises its embedding:
+there, a long vector would leave less of it.
 """
 
 import math
