@@ -16,11 +16,12 @@ from world import ColourEncoder, ColourJudge, TwoFormsEncoder
 
 from clip2latent_kedro.datasets import ModelDataset, WeightsDataset
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.pairs import DataConfig
+from clip2latent_kedro.pairs import DataConfig, GenerationConfig
 from clip2latent_kedro.pipelines.baselines.pipeline import create_lafite_pipeline
 from clip2latent_kedro.training.updates import Updates
 
 DATA = DataConfig(16, 0.0, "colours", 1, 3, [4])
+GENERATION = GenerationConfig(8, 4, None, 1.0, 8, False, "float32")
 BANK = pd.DataFrame({"prompt": ["1 0 0", "0 1 0", "-1 0 0"], "red": ["yes", "", "no"]})
 
 
@@ -46,6 +47,7 @@ def run(tmp_path):
     def run(resume=True, judge=None, data=DATA, encoder=None, pairs=pairs, **changes):
         raw = {
             "baselines": {"lafite": {**vars(CONFIG), **changes}},
+            "data_generation": vars(GENERATION),
             "seed": 3,
             "device": "cpu",
             "resume": resume,
@@ -57,7 +59,10 @@ def run(tmp_path):
             "baselines.lafite": built["baselines"]["lafite"],
             "baselines.num_prompts": 2,
             "baselines.num_samples": 3,
-            **{name: built[name] for name in ("seed", "device", "resume")},
+            **{
+                name: built[name]
+                for name in ("data_generation", "seed", "device", "resume")
+            },
             "data": data,
         }
         shipped = str(tmp_path / "lafite.safetensors")

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.config import TrainConfig
@@ -27,46 +28,62 @@ from clip2latent_kedro.study.prompts import read_bank
 Groups = dict[str, Any]
 
 
-def prepare(
+def read_texts(
     prompt_bank: pd.DataFrame,
+    models: Models,
+    ablation: AblationConfig,
+    num_validation_prompts: int,
+) -> Queries:
+    """Return the prompts that variants are asked for, embedded.
+
+    Args:
+        prompt_bank: A column `prompt`, and one for each attribute that is stated.
+        models: What `gather_models` returned.
+        ablation: How many.
+        num_validation_prompts: The first prompts of the bank, which are left to the
+            validation.
+
+    Raises:
+        InputError: If there are too few prompts.
+    """
+    return read_bank(
+        prompt_bank,
+        models,
+        num_prompts=ablation.num_prompts,
+        num_skipped=num_validation_prompts,
+        where="ablation.num_prompts",
+    )
+
+
+def prepare(
+    texts: Queries,
     models: Models,
     prior: DiffusionPrior,
     training_pairs: TrainingPairs,
     base: Groups,
     ablation: AblationConfig,
     evaluation: EvaluationConfig,
-    num_validation_prompts: int,
     seed: int,
 ) -> tuple[Ablation, list[PlannedVariant]]:
     """Gather what all variants have in common, and plan them.
 
     Args:
-        prompt_bank: A column `prompt`, and one for each attribute that is stated.
+        texts: What `read_texts` returned.
         models: What `gather_models` returned.
         prior: Averaged weights, for variants that are not trained for.
         training_pairs: All; the last ones are the pictures that are asked for.
         base: Of `gather_settings`; says how many pairs are kept from training.
         ablation: The protocol.
         evaluation: Gives the size of stored images.
-        num_validation_prompts: The first prompts of the bank, which are left to the
-            validation.
         seed: The first of the seeds.
 
     Returns:
         Models, pairs, prompts and pictures; and the variants, study after study.
 
     Raises:
-        InputError: If there are too few prompts, or too few pairs are kept from
-            training.
+        InputError: If too few pairs are kept from training.
     """
     num_prompts, num_kept = ablation.num_prompts, base["train"].val_pairs
-    texts = read_bank(
-        prompt_bank,
-        models,
-        num_prompts=num_prompts,
-        num_skipped=num_validation_prompts,
-        where="ablation.num_prompts",
-    )
     if num_kept < num_prompts:
         msg = (
             f"train.val_pairs must be {num_prompts} or more, for "

@@ -2,7 +2,11 @@
 
 from kedro.pipeline import Pipeline
 
-from clip2latent_kedro.pipelines.ablation.nodes import gather_settings, prepare
+from clip2latent_kedro.pipelines.ablation.nodes import (
+    gather_settings,
+    prepare,
+    read_texts,
+)
 from clip2latent_kedro.pipelines.ablation.results import (
     report_studies,
     tabulate,
@@ -22,9 +26,16 @@ def create_pipeline() -> Pipeline:
             wire(gather_models, "frozen_models"),
             wire(gather_settings, "ablation_base"),
             wire(
+                read_texts,
+                "ablation_texts",
+                name="read_ablation_texts",
+                models="frozen_models",
+            ),
+            wire(
                 prepare,
                 ["ablation_setup", "ablation_variants"],
                 name="prepare_ablation",
+                texts="ablation_texts",
                 models="frozen_models",
                 **base,
             ),

@@ -1,9 +1,12 @@
 """Wiring of `baselines`: one function a paper."""
 
-from kedro.pipeline import Pipeline
+from kedro.pipeline import Node, Pipeline
 
 from clip2latent_kedro.pipelines.baselines import nodes
-from clip2latent_kedro.pipelines.training.nodes import measure_text_mean
+from clip2latent_kedro.pipelines.training.nodes import (
+    gather_training_models,
+    measure_text_mean,
+)
 from clip2latent_kedro.pipelines.wiring import wire
 
 
@@ -13,14 +16,24 @@ def create_pipeline() -> Pipeline:
     return create_lafite_pipeline() + create_clip2gan_pipeline() + abstract
 
 
+def _gather_models() -> Node:
+    return wire(gather_training_models, "baseline_models", name="gather_models")
+
+
 def create_lafite_pipeline() -> Pipeline:
     """Return generator, encoder, training_pairs -> lafite, and how good it is."""
     config = {"config": "params:baselines.lafite"}
     state = {"state": "lafite_state"}
+    models = {"models": "baseline_models"}
     return Pipeline(
         [
+            _gather_models(),
             wire(
-                nodes.fit_lafite, "lafite_state", progress="lafite_progress", **config
+                nodes.fit_lafite,
+                "lafite_state",
+                progress="lafite_progress",
+                **config,
+                **models,
             ),
             wire(
                 nodes.finalise_lafite,
@@ -28,6 +41,7 @@ def create_lafite_pipeline() -> Pipeline:
                 name="ship_lafite",
                 **config,
                 **state,
+                **models,
             ),
             wire(
                 nodes.collect_history,
@@ -41,6 +55,7 @@ def create_lafite_pipeline() -> Pipeline:
                 lafite="lafite_trained@model",
                 num_prompts="params:baselines.num_prompts",
                 num_samples="params:baselines.num_samples",
+                **models,
             ),
         ]
     )
@@ -55,14 +70,17 @@ def create_clip2gan_pipeline(name: str = "clip2gan") -> Pipeline:
     """
     config = {"config": f"params:baselines.{name}"}
     state = {"state": f"{name}_state"}
+    models = {"models": "baseline_models"}
     return Pipeline(
         [
+            _gather_models(),
             wire(
                 nodes.fit_clip2gan,
                 f"{name}_state",
                 name=f"fit_{name}",
                 progress=f"{name}_progress",
                 **config,
+                **models,
             ),
             wire(
                 measure_text_mean,
@@ -76,6 +94,7 @@ def create_clip2gan_pipeline(name: str = "clip2gan") -> Pipeline:
                 text_mean=f"{name}_text_mean",
                 **config,
                 **state,
+                **models,
             ),
             wire(
                 nodes.collect_history,
@@ -89,6 +108,7 @@ def create_clip2gan_pipeline(name: str = "clip2gan") -> Pipeline:
                 name=f"measure_{name}",
                 clip2gan=f"{name}_trained@model",
                 num_prompts="params:baselines.num_prompts",
+                **models,
             ),
         ]
     )

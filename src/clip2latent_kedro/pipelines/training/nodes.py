@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,34 +83,23 @@ def gather_settings(
     return PriorSettings(data, network, diffusion, train, seed)
 
 
-def prepare_validation(
+def gather_training_models(
     generator: Generator,
     encoder: Encoder,
-    training_pairs: TrainingPairs,
-    prompt_bank: pd.DataFrame | None,
-    prior_settings: PriorSettings,
-    validation: ValidationConfig,
-    sampling: SamplingConfig,
+    data: DataConfig,
     data_generation: GenerationConfig,
     device: str,
-) -> Validator:
-    """Return what tries the prior while it is trained.
+) -> Models:
+    """Move the models that a training sees to the device, together.
 
     Args:
         generator: w -> image.
         encoder: The one of the training pairs.
-        training_pairs: The last `train.val_pairs` of them are held out.
-        prompt_bank: A column `prompt`; None if there are no texts.
-        prior_settings: What `gather_settings` returned.
-        validation: What it is tried on.
-        sampling: How it samples, but for the guidance.
+        data: In which form it reads images, and layers of each latent.
         data_generation: Its batch size is that of images here too.
         device: Where to compute.
     """
-    data = prior_settings.data
-    first = max(0, len(training_pairs) - prior_settings.train.val_pairs)
-    w, embedding = training_pairs.take(slice(first, len(training_pairs)))
-    models = Models(
+    return Models(
         generator=generator,
         encoder=data.scorer(encoder),
         embedder=data.embedder(encoder),
@@ -117,10 +107,31 @@ def prepare_validation(
         latent_batch_size=data_generation.batch_size,
         image_batch_size=data_generation.batch_size,
         device=pick_device(device),
-        training_pairs=training_pairs,
     )
+
+
+def prepare_validation(
+    models: Models,
+    training_pairs: TrainingPairs,
+    prompt_bank: pd.DataFrame | None,
+    prior_settings: PriorSettings,
+    validation: ValidationConfig,
+    sampling: SamplingConfig,
+) -> Validator:
+    """Return what tries the prior while it is trained.
+
+    Args:
+        models: What `gather_training_models` returned.
+        training_pairs: The last `train.val_pairs` of them are held out.
+        prompt_bank: A column `prompt`; None if there are no texts.
+        prior_settings: What `gather_settings` returned.
+        validation: What it is tried on.
+        sampling: How it samples, but for the guidance.
+    """
+    first = max(0, len(training_pairs) - prior_settings.train.val_pairs)
+    w, embedding = training_pairs.take(slice(first, len(training_pairs)))
     return Validator(
-        models,
+        replace(models, training_pairs=training_pairs),
         validation,
         held_out=(torch.from_numpy(w), torch.from_numpy(embedding)),
         prompts=_prompts_of(prompt_bank),

@@ -6,6 +6,7 @@ from clip2latent_kedro.pipelines.training.nodes import (
     collect_history,
     export_priors,
     gather_settings,
+    gather_training_models,
     measure_text_mean,
     plot_history,
     prepare_validation,
@@ -20,7 +21,8 @@ def create_pipeline() -> Pipeline:
         [
             wire(measure_text_mean, "text_mean"),
             wire(gather_settings, "prior_settings"),
-            wire(prepare_validation, "validator"),
+            wire(gather_training_models, "training_models"),
+            wire(prepare_validation, "validator", models="training_models"),
             wire(
                 train,
                 # Pictures first: a checkpoint promises those up to its step.
