@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clip2latent_kedro.checked import Checked, PositiveFloat, PositiveInt
+from clip2latent_kedro.encoders.pictures_only import refuse_texts
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.reading import (
@@ -228,11 +229,7 @@ class AttributeFeatures:
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Raise `InputError`: there are no texts in this space."""
-        msg = (
-            f"Attribute features take pictures as prompts and no text, got "
-            f"{texts[0]!r}. Give the path of a picture, such as face.png."
-        )
-        raise InputError(msg)
+        refuse_texts("The encoder of attribute features", texts)
 
     def to(self, device: str) -> "AttributeFeatures":
         """Move to a device and return self."""
