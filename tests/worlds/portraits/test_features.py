@@ -72,7 +72,5 @@ def test_the_nearest_portraits_share_attributes(encoder):
 
 
 def test_texts_are_refused(encoder):
-    with pytest.raises(
-        InputError, match=r"pictures and no text, got 'a man"
-    ):
+    with pytest.raises(InputError, match=r"pictures and no text, got 'a man"):
         encoder.encode_text(["a man"])
