@@ -113,6 +113,12 @@ def test_malformed_override_is_refused(text):
         parse_overrides(text)
 
 
+def test_a_colon_in_braces_wants_a_space():
+    assert parse_overrides("a:{b: {c: d}}") == {"a": {"b": {"c": "d"}}}
+    with pytest.raises(click.BadParameter, match="a space after each colon in braces"):
+        parse_overrides("a:{b:{c:d}}")
+
+
 def test_later_overrides_win_and_dotted_keys_are_nested():
     overrides = [{"data": {"bs": 1, "psi": 2}}, {"data.bs": 3}, {"data": {"x.y": 4}}]
     expected = {"data": {"bs": 3, "psi": 2, "x": {"y": 4}}}

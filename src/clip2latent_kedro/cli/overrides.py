@@ -117,8 +117,9 @@ def _read_value(key: str, text: str) -> Any:
             return _parse(text)
         except _UNREADABLE as error:
             msg = (
-                f"{key} must have a value whose brackets and quotes close, got {text}. "
-                f"Put a text that begins with one in quotes of the other kind."
+                f"{key} must have a value whose brackets and quotes close, and a space "
+                f"after each colon in braces, got {text}. Put a text that begins with "
+                f"one in quotes of the other kind."
             )
             raise click.BadParameter(msg) from error
     is_word = _WORD.fullmatch(text) and _is_yaml(text)  # neither comment nor anchor

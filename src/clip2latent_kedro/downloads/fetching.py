@@ -172,20 +172,25 @@ def _check_local(source: Source, path: Path) -> Path:
             f"{package_of(source.place)}. {how_to_install(package_of(source.place))}"
         )
         raise MissingError(msg)
+    mend = "Give another file, or correct sha256."
+    if is_in_package(source.place):  # which may be installed in another version
+        mend = how_to_install(package_of(source.place))
     if not path.exists():
         msg = f"{source.place} is expected to be a file, but there is nothing there."
-        raise MissingError(msg)
+        raise MissingError(f"{msg} {mend}" if is_in_package(source.place) else msg)
     if not (path.is_file() or path.is_dir()):
         msg = f"{source.place} is expected to be a file, but is a pipe or a device."
         raise InputError(msg)
     if source.sha256 is not None and (problem := _problem(source, path)):
-        msg = f"{source.place} {problem}. Give another file, or correct sha256."
+        msg = f"{source.place} {problem}. {mend}"
         raise InputError(msg)
     return path
 
 
 def _problem(source: Source, path: Path) -> str | None:
     """Return how a file differs from what is expected; None if it does not."""
+    if path.is_dir():
+        return "should be a file, as it has a SHA-256, and is a folder"
     num_bytes = path.stat().st_size
     if source.num_bytes not in (None, num_bytes):
         return f"should have {source.num_bytes} bytes, not {num_bytes}"

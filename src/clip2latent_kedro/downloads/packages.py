@@ -18,7 +18,9 @@ from clip2latent_kedro.errors import InputError
 logger = logging.getLogger(__name__)
 
 SCHEME = "package://"
-_ADDRESS = re.compile(r"package://(?P<package>[A-Za-z_]\w*)/(?P<inside>.+)", re.ASCII)
+_ADDRESS = re.compile(
+    r"package://(?P<package>[A-Za-z_]\w*)/(?P<inside>[^/].*)", re.ASCII
+)
 _EXTRA = re.compile(r"""extra\s*==\s*["'](?P<extra>[\w-]+)["']""")
 
 
@@ -40,12 +42,13 @@ def package_path(place: str) -> Path:
         place: Such as `package://gan_face_generate/weights.tar`.
 
     Returns:
-        Its path; the address itself, where nothing is, without the package.
+        Its path, in the first of the package's folders that has it; the address itself,
+        where nothing is, without the package.
     """
     matched = _ADDRESS.fullmatch(place)
     assert matched is not None
-    folder = package_folder(matched["package"])
-    return Path(place) if folder is None else folder / matched["inside"]
+    paths = [each / matched["inside"] for each in _package_folders(matched["package"])]
+    return next(filter(Path.exists, paths), paths[0] if paths else Path(place))
 
 
 def package_folder(package: str) -> Path | None:
@@ -54,12 +57,7 @@ def package_folder(package: str) -> Path | None:
     Args:
         package: As it is imported, without a dot.
     """
-    try:
-        found = find_spec(package)
-    except (ImportError, ValueError):
-        return None
-    places = [] if found is None else [*(found.submodule_search_locations or ())]
-    return Path(places[0]) if places else None
+    return next(iter(_package_folders(package)), None)
 
 
 def import_installed(module: str, distribution: str | None = None) -> Any:
@@ -105,6 +103,16 @@ def package_of(place: str) -> str:
 def tell_licence(place: str, terms: str) -> None:
     """Tell once from which package a file is, and under which terms."""
     logger.info("Reading %s, as it is installed. Its licence: %s.", place, terms)
+
+
+def _package_folders(package: str) -> list[Path]:
+    """Return where a package lies: several folders if distributions share its name."""
+    try:
+        found = find_spec(package)
+    except (ImportError, ValueError):
+        return []
+    places = () if found is None else found.submodule_search_locations
+    return [Path(place) for place in places or ()]
 
 
 def _find_extra(package: str) -> str | None:

@@ -73,8 +73,10 @@ class Source(Checked):
         """Yield what can be mistyped."""
         yield bool(self.place), "place", "an address or a path"
         if is_in_package(self.place):
-            is_known = is_package_address(self.place)
-            yield is_known, "place", "package://<package>/<path of a file in it>"
+            expected = (
+                "package://<package>/<path of a file in it>, named as it is imported"
+            )
+            yield is_package_address(self.place), "place", expected
         is_digest = self.sha256 is None or _DIGEST.match(self.sha256) is not None
         yield is_digest, "sha256", "64 hexadecimal digits in lower case"
         are_addresses = all(map(is_address, self.mirrors))

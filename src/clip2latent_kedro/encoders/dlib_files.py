@@ -18,9 +18,7 @@ from torch import Tensor
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.reading import check_size
 
-_LAYER = re.compile(
-    rb"\x01[\x04-\x10](?P<kind>con|affine|fc|fc_no_bias)_\d?(?=[\x01-\x08])"
-)
+_LAYER = re.compile(rb"\x01[\x04-\x10](?P<kind>con|affine|fc)_\d?(?=[\x01-\x08])")
 _COUNTS = {b"con": 0, b"affine": 0, b"fc": 2}  # before the tensor
 _TENSOR_VERSION = 2
 _NUM_SIZES = 4  # of a tensor

@@ -177,9 +177,10 @@ class DlibIdentity:
 
 
 def crop_face(image: Tensor, options: DlibIdentityOptions) -> Tensor:
-    """Return the square of pictures that is read, of [n, 3, h, w]."""
+    """Return the square of pictures that is read, of [n, 3, h, w]; a pixel at least."""
     height, width = image.shape[-2:]
-    top, left = round(options.top * height), round(options.left * width)
+    top = min(round(options.top * height), height - 1)
+    left = min(round(options.left * width), width - 1)
     rows = slice(top, top + max(round(options.side * height), 1))
     columns = slice(left, left + max(round(options.side * width), 1))
     return image[..., rows, columns]
