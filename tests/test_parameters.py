@@ -123,6 +123,8 @@ def test_every_parameter_is_explained_beside_a_value():
         ("evaluation.rows.x", {"eat": 1}, "evaluation.rows.x.eat is not a"),
         ("evaluation.rows.x", {"eta": "y"}, "evaluation.rows.x.eta must be a number"),
         ("evaluation.rows.x", {"eta": 2}, "evaluation.rows.x.eta must be a number"),
+        ("evaluation.rows.x", {"num_samples": 0}, "evaluation.rows.x.num_samples must"),
+        ("ablation.studies.pairs.values", [0], "ablation.studies.pairs.num_pairs must"),
         ("evaluation.rows.x", 3, "evaluation.rows.x must be a group of parameters"),
         ("evaluation.rows.x", {"prior": "y"}, "rows.x.prior must be one of prior"),
         ("evaluation.rows.x", {"method": "gan"}, "rows.x.method must be one of clip2l"),
@@ -152,6 +154,8 @@ def test_wrong_parameter_is_refused_in_one_sentence(base, path, value, message):
         check_parameters(override(base, path, value))
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)
+    root = path.partition(".")[0]
+    assert f"{root}.{root}" not in str(refusal.value)
 
 
 def test_missing_parameter_is_named(base):

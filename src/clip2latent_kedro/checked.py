@@ -143,15 +143,32 @@ def check_types(kind: type, values: Mapping[str, Any], path: str = "") -> None:
     Args:
         kind: The dataclass.
         values: Others may be among them.
-        path: Where they stand, for messages.
+        path: Where they stand in what is being checked, for messages.
 
     Raises:
-        InputError: If one is not what its field's annotation says.
+        SettingError: If one is not what its field's annotation says.
     """
     for name, hint in _hints(kind).items():
         if name in values:
             for sentence in _find_problems(hint, values[name], _join(path, name)):
                 raise SettingError(sentence)
+
+
+def check_types_at(where: str, kind: type, values: Mapping[str, Any]) -> None:
+    """Check values as `check_types` does, with their whole place for messages.
+
+    Args:
+        where: From the root, so that nobody puts its own place before it.
+        kind: The dataclass.
+        values: Others may be among them.
+
+    Raises:
+        InputError: If one is not what its field's annotation says.
+    """
+    try:
+        check_types(kind, values, where)
+    except SettingError as error:
+        raise InputError(*error.args) from None
 
 
 def known_settings(kind: Any, prefix: str = "") -> Iterator[str]:

@@ -6,7 +6,7 @@ A method is its settings, its training if it has one, and how it samples (see `m
 from collections.abc import Mapping
 from typing import Any
 
-from clip2latent_kedro.checked import check_types, read_settings
+from clip2latent_kedro.checked import check_types_at, read_settings
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.methods.clip2gan.method import Clip2GanMethod
 from clip2latent_kedro.methods.clip2latent import Clip2Latent
@@ -73,7 +73,7 @@ def make_settings(
         msg = f"{where}.method must be one of {', '.join(METHODS)}, got {method!r}."
         raise InputError(msg)
     kind, base = METHODS[method], {}
-    check_types(kind.Settings, overrides, where)
+    check_types_at(where, kind.Settings, overrides)
     if kind.parameters is not None:
         variant = overrides.get("variant", getattr(kind.Settings, "variant", ""))
         group = kind.parameters.format(variant=variant)

@@ -12,7 +12,7 @@ from clip2latent_kedro.checked import (
     NonNegativeFloat,
     PositiveInt,
     Rule,
-    check_types,
+    check_types_at,
 )
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.study.engine import Variant
@@ -121,6 +121,6 @@ def _read_row(name: str, written: object) -> Variant:
         msg = f"{where} must be settings by name, got {written!r}."
         raise InputError(msg)
     own = {part: written[part] for part in OF_ROWS if part in written}
-    check_types(Variant, own, where)
+    check_types_at(where, Variant, own)
     overrides = {part: value for part, value in written.items() if part not in own}
     return Variant(name, overrides, **own)

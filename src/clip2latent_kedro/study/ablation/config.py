@@ -12,7 +12,7 @@ from clip2latent_kedro.checked import (
     PositiveInt,
     Rule,
     change_settings,
-    check_types,
+    check_types_at,
     read_settings,
 )
 from clip2latent_kedro.errors import InputError
@@ -226,7 +226,7 @@ def _read_study(name: str, written: object) -> StudySpec:
     spec = replace(spec, lines=_multiply_lines(spec), across={})
     for variant in spec.variants():
         own = {n: v for n, v in variant.overrides.items() if n in GROUPS[OWN]}
-        check_types(OwnConfig, own, where)
+        check_types_at(where, OwnConfig, own)
     labels = [variant.label for variant in spec.variants()]
     if len(set(labels)) < len(labels):
         msg = f"{where} must have variants of different names, got {labels}."

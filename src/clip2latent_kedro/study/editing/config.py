@@ -14,7 +14,7 @@ from clip2latent_kedro.checked import (
     NonNegativeInt,
     PositiveInt,
     Rule,
-    check_types,
+    check_types_at,
     read_settings,
 )
 from clip2latent_kedro.editing import EDIT_METHODS
@@ -150,7 +150,7 @@ def read_edit_rows(written: Mapping[str, object]) -> dict[str, EditRow]:
             raise InputError(msg)
         of_row = {"method", "strengths", "tried", "num_latents"}
         own = {part: value for part, value in one.items() if part in of_row}
-        check_types(EditRow, own, where)
+        check_types_at(where, EditRow, own)
         settings = {part: value for part, value in one.items() if part not in of_row}
         row = read_settings(EditRow, {**own, "settings": settings}, where)
         _check_names(where, one, {*of_row, *row.list_names()})
