@@ -43,7 +43,7 @@ def create_pipeline() -> Pipeline:
                 name="write_ablation_report",
                 studies="ablation_studies",
                 scores="ablation_scores",
-                **setup,
+                **drawn,
                 **base,
             ),
         ]
