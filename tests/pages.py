@@ -76,6 +76,12 @@ def read_tables(html):
     }
 
 
+def read_facts(figure):
+    """Return what is known of a picture, by name."""
+    names, facts = figure.every("dt"), figure.every("dd")
+    return {k.text: v.text for k, v in zip(names, facts, strict=True)}
+
+
 def read_picture(url):
     """Return the picture that an address of a page holds, uint8 [h, w, 3]."""
     kind, _, content = url.partition(",")

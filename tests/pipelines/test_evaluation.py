@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from pages import read_page, read_picture, read_tables
+from pages import read_facts, read_page, read_picture, read_tables
 from pipelines.world import DATA, make_searches, run_pipeline, written
 from world import (
     PROMPTS,
@@ -301,7 +301,7 @@ def test_the_modality_gap_is_that_of_prompts_and_their_references(catalog):
 
 
 def test_the_report_shows_each_picture_with_its_own_scores(catalog):
-    """The figure shows them, too: the first of each row, and the best of clip2latent."""
+    """The first of each row, and the best of clip2latent."""
     page = read_page(catalog.load("scores_report"))
     answers, queries = catalog.load("answers"), make_queries()
     every = catalog.load("scores_by_prompt").set_index(["method", "prompt_index"])
@@ -319,7 +319,7 @@ def test_the_report_shows_each_picture_with_its_own_scores(catalog):
                 assert not cell.every("img")
                 continue
             found += 1
-            facts = {k.text: v.text for k, v in zip(*map(cell.every, ("dt", "dd")))}
+            facts = read_facts(cell)
             assert facts["prompt"] == queries.texts[number]
             assert facts["row"] == title
             assert facts["seed"] == "5"

@@ -9,6 +9,7 @@ from clip2latent_kedro.study.page.anchors import Anchors
 from clip2latent_kedro.study.page.images import Embedded
 
 ASIDE = 0.05  # of a scale: 0 is not drawn nearer than this to its left end
+LONG = 24  # letters of a row's label, from which they have more room
 MANY = 12  # columns, from which a table is printed in small letters
 
 
@@ -27,6 +28,8 @@ def write_table(
     kinds = ["table"]
     kinds += ["pictures"] if table.has_pictures else []
     kinds += ["many"] if len(table.columns) > MANY else []
+    longest = max(len(str(label)) for label, *_ in table.rows)
+    kinds += ["long"] if longest > LONG else []
     yield f'<div class="{" ".join(kinds)}">'
     yield (
         f'<div class="scroll" role="region" aria-labelledby="{caption}" tabindex="0">'

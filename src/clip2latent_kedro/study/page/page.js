@@ -35,7 +35,9 @@
       const holdsPictures = original.some((row) => row.cells[column].querySelector("img"));
       if (holdsPictures || !head.textContent.trim()) return;
       const button = make("button", { type: "button", title: head.title });
-      button.append(head.querySelector("span"));
+      const title = head.querySelector("span");
+      button.append(title.cloneNode(true));
+      title.className = "printed"; // a button is not repeated on each sheet
       head.prepend(button);
       const first = original.some((row) => row.cells[column].dataset.value !== undefined)
         ? "descending" : "ascending";
@@ -95,7 +97,7 @@
 
   const addFilter = (table, tools) => {
     const rows = [...table.tBodies[0].rows];
-    if (rows.length < 8) return;
+    if (rows.length < 12) return;
     const said = make("output");
     const input = make("input", { type: "search", placeholder: "Rows with…" });
     input.setAttribute("aria-label", `Rows with a text: ${table.caption.textContent}`);
