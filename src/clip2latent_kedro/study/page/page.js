@@ -208,7 +208,7 @@
 
   // A link leads to its row even if that was not shown, and to a picture enlarged.
   const follow = () => {
-    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const target = document.getElementById(location.hash.slice(1));
     if (!target) return;
     if (target.matches("figure")) {
       show(target);
