@@ -56,7 +56,7 @@ def main() -> None:
         figure = plot_worlds(tables, options.study, options.scores)
         Image.fromarray(render_figure(figure)).save(options.figure, optimize=True)
         return
-    header, *rows = tabulate_worlds(tables, options.study)
+    header, *rows = tabulate_worlds(tables, options.study).texts()
     for cells in (header, ["---"] * len(header), *rows):
         print("| " + " | ".join(cells) + " |")
 

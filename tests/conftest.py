@@ -20,6 +20,7 @@ from processes import MARK, left_behind
 if "PYTEST_XDIST_WORKER" not in os.environ:  # the workers are of the same suite
     os.environ[MARK] = f"{os.getpid()} {time.time()}"
 
+pytest_plugins = ["browser"]
 ROOT = Path(__file__).parents[1]
 
 

@@ -10,6 +10,7 @@ import processes
 
 ROOT = Path(__file__).parents[1]
 WEIGHTS = Path("clip2latent_kedro/worlds/portraits/weights")
+PAGE = Path("clip2latent_kedro/study/page")
 SCRIPT = """
 import clip2latent_kedro
 from clip2latent_kedro.__main__ import main
@@ -29,6 +30,11 @@ def test_a_wheel_brings_its_models_and_finds_them(tmp_path):
     zipfile.ZipFile(wheel).extractall(installed)
     shipped = {path.name for path in (ROOT / "src" / WEIGHTS).iterdir()}
     assert {path.name for path in (installed / WEIGHTS).iterdir()} == shipped
+    assert {path.suffix for path in (installed / PAGE).iterdir()} == {
+        ".py",
+        ".css",
+        ".js",
+    }
 
     used = tmp_path / "used"
     shutil.copytree(ROOT / "conf", used / "conf")

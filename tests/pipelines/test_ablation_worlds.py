@@ -79,7 +79,7 @@ def test_a_study_that_a_world_lacks():
 
 def test_rows_of_all_worlds_in_one_table():
     tables = {"a": make_table(accuracy=1), "b": make_table(accuracy=1, detected=1)}
-    header, *rows = tabulate_worlds(tables, "truncation")
+    header, *rows = tabulate_worlds(tables, "truncation").texts()
     assert header[:3] == ["world", "variant", "attributes right"]
     assert [row[0] for row in rows] == ["a"] * 5 + ["b"] * 5
     assert rows[0][1:3] == ["one, psi 0.5", "0.000 [-1.000, 1.000]"]

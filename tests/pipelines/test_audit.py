@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from pages import read_facts, read_page
 from projects import latest, run_pipelines
 
 from clip2latent_kedro.errors import InputError
@@ -52,6 +53,11 @@ def test_an_audit_leaves_its_tables_pictures_and_report():
     for said in ("transport", "Published costs", "unverified", "Settings that were"):
         assert said in page
         assert said in text
+    figures = read_page(page).every("figure")
+    assert figures[0].attributes["class"] == "chart"
+    before, *_ = figures[1:]
+    assert set(read_facts(before)) == {"row", "target", "picture"}
+    assert any("the reported one" in figure.text for figure in figures)
     assert latest(FOLDER, "curves.png").stat().st_size > 1000
     assert latest(FOLDER, "samples.png").stat().st_size > 1000
     assert latest(FOLDER, "strips.png").stat().st_size > 1000

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pages import read_page
 from pipelines.world import DATA, run_pipeline, written
 from world import (
     PROMPTS,
@@ -159,6 +160,15 @@ def test_what_cannot_be_seen_is_not_shown(run):
     assert hidden["fault"] == "the generator"
     report = catalog.load("coverage_report")
     assert "the generator: 1 (red no, green yes); the prior: 1 (green" in report
+    page = read_page(report)
+    rows = {row.attributes.get("id"): row for row in page.every("tr")}
+    (missed,) = [point for point in page.every("li") if "Missed by" in point.text]
+    named = {
+        rows[a.attributes["href"][1:]].every("th")[0].text for a in missed.every("a")
+    }
+    assert "red no, green yes" in named
+    nearest = page.every("table")[-3].every("figure")[0]
+    assert "nearest image" in nearest.every("img")[0].attributes["alt"]
 
 
 def test_parts_are_stored_and_more_images_begin_with_the_same(run, tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pages import read_facts, read_page, read_picture, read_tables
 from pipelines.world import DATA, make_searches, run_pipeline, written
 from world import (
     PROMPTS,
@@ -203,9 +204,10 @@ def test_a_domain_may_lack_references_and_a_judge(run):
     assert "accuracy" not in scores
     assert catalog.load("modality_gap").empty
     report = catalog.load("scores_report")
-    assert "<th>attributes right</th>" not in report
-    assert "<td>judge</td><td>none</td>" in report
-    assert "<td>held-out encoder</td><td>none</td>" in report
+    tables = read_tables(report)
+    assert "attributes right" not in tables["Scores of each row"][0]
+    assert ["judge", "none"] in tables["Models, code and seed"]
+    assert ["held-out encoder", "none"] in tables["Models, code and seed"]
     assert "Modality gap" not in report
 
 
@@ -222,9 +224,8 @@ def test_blends_and_subjects_stand_in_every_table_if_the_judge_can_tell(run):
         assert scores.loc[row, "detected"] == 1
     assert 0 < scores.loc["random_w", "blended"] < 1
     assert "blended_low" in catalog.load("score_differences")
-    report = catalog.load("scores_report")
-    assert "<th>blends</th>" in report
-    assert "<th>subject found</th>" in report
+    header, *_ = read_tables(catalog.load("scores_report"))["Scores of each row"]
+    assert {"blends", "subject found"} <= {*header}
     assert "blended" not in run().load("scores")
 
 
@@ -236,9 +237,8 @@ def test_a_row_may_draw_from_another_prior(run):
         method = make_method(make_models(spread), **SAMPLING)
         w = method.sample(make_queries(), num_samples=3, seed=5)
         assert np.array_equal(catalog.load("answers")[row][0]["w"], w)
-    report = catalog.load("scores_report")
-    (of_best,) = re.findall(r"<tr><td>best</td><td>(sampler.*|prior.*)</td>", report)
-    assert "prior &quot;prior_best&quot;" in of_best
+    tables = read_tables(catalog.load("scores_report"))
+    assert 'prior "prior_best"' in dict(tables["Settings of each row"])["best"]
 
 
 def test_a_row_of_a_student_that_is_not_there_is_left_out_or_refused(run, caplog):
@@ -296,17 +296,68 @@ def test_the_modality_gap_is_that_of_prompts_and_their_references(catalog):
     images /= np.linalg.norm(images, axis=1, keepdims=True)
     paired = (texts * images).sum(axis=1).mean()
     assert table.loc["none", "paired_cosine"] == pytest.approx(paired, abs=1e-5)
-    report = catalog.load("scores_report")
-    assert f"<td>none</td><td>{paired:.3f}</td>" in report
+    tables = read_tables(catalog.load("scores_report"))
+    assert tables["The gap after each bridge"][1][:2] == ["none", f"{paired:.3f}"]
+
+
+def test_the_report_shows_each_picture_with_its_own_scores(catalog):
+    """The first of each row, and the best of clip2latent."""
+    page = read_page(catalog.load("scores_report"))
+    answers, queries = catalog.load("answers"), make_queries()
+    every = catalog.load("scores_by_prompt").set_index(["method", "prompt_index"])
+    (table, *_) = page.every("table")
+    heads = table.every("thead")[0].every("th")
+    _, *titles = [head.every("span")[0].text for head in heads]
+    assert [title for title in titles if "best" not in title] == ROWS
+    found = 0
+    for number, row in enumerate(table.every("tr")[1:]):
+        assert row.every("th")[0].text == queries.texts[number]
+        for title, cell in zip(titles, row.every("td"), strict=True):
+            name, _, is_best = title.partition(", ")
+            planned = answers[name][0]["prompts"].tolist()
+            if number not in planned:
+                assert not cell.every("img")
+                continue
+            found += 1
+            facts = read_facts(cell)
+            assert facts["prompt"] == queries.texts[number]
+            assert facts["row"] == title
+            assert facts["seed"] == "5"
+            place = planned.index(number)
+            sample, _, of = facts["sample"].partition(" of ")
+            images = answers[name][0]["images"][place]
+            assert int(of) == len(images)
+            (image,) = cell.every("img")
+            shown = read_picture(image.attributes["src"])
+            np.testing.assert_array_equal(shown, images[int(sample) - 1])
+            score = "clip_score_best" if is_best else "clip_score"
+            if is_best or len(images) == 1:
+                mean = every.loc[(name, number), score]
+                assert float(facts["CLIP score"]) == pytest.approx(mean, abs=6e-4)
+    assert found > len(ROWS)
+
+
+def test_a_claim_leads_to_its_rows(catalog):
+    page = read_page(catalog.load("scores_report"))
+    (points,) = [ul for ul in page.every("ul") if "Rows: " in ul.text]
+    places = {row.attributes.get("id"): row for row in page.every("tr")}
+    for point in points.every("li"):
+        links = point.every("a")
+        assert len(links) == 2
+        for link in links:
+            row = places[link.attributes["href"].removeprefix("#")]
+            assert row.every("th")[0].text == link.text
+            assert link.text in point.every("b")[0].text
 
 
 def test_the_report_says_what_it_rests_on(catalog):
     report, table = catalog.load("scores_report"), catalog.load("scores_table")
     for said in ("colours@00", "colour-clip@11", "colour-judge@22", "90%", "torch"):
         assert said in report
-    assert "<td>seed</td><td>5</td>" in report
-    assert len(re.findall(r"<img [^>]*data:image/png;base64,", report)) == 3
-    assert "<td>clip2latent, respaced</td><td>0.315</td><td>0.244</td>" in report
+    tables = read_tables(report)
+    assert ["seed", "5"] in tables["Models, code and seed"]
+    published = tables["Table 1 of the paper"]
+    assert ["clip2latent, respaced", "0.315", "0.244"] in published
     lines = [row.split(" | ") for row in table.splitlines() if row.startswith("| ")]
     rows = dict(zip(lines[0], zip(*lines[2:8], strict=True), strict=True))
     assert rows["| method"] == tuple(f"| {row}" for row in ROWS)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from pages import read_page, read_tables
 from pipelines.world import BANK, DATA, make_searches, run_pipeline, written
 from world import (
     PROMPTS,
@@ -112,7 +113,26 @@ def test_every_point_is_scored_once_and_failures_are_reported(run, tmp_path):
         "[0.0, 1.0]",
         "[0.5, 1.0]",
     ]
-    assert len(catalog.load("sweep_table").splitlines()) == 2 + NUM_VARIANTS
+    tables = read_tables(catalog.load("sweep_report"))
+    rows = tables["Scores of each variant"][1:]
+    assert len(rows) == NUM_VARIANTS
+    table = catalog.load("sweep_table")
+    assert all(f"| {row[0]} | " in table for row in rows)
+    assert f"**{scores['grid'][failed].item()}: sampler ddpm, num_steps 7.**" in table
+
+
+def test_the_report_says_what_is_chosen_and_leads_to_it(run):
+    catalog = run()
+    best, html = catalog.load("sweep_best"), catalog.load("sweep_report")
+    page = read_page(html)
+    assert page.every("h1")[0].text == "Sweep"
+    (code,) = page.every("code")
+    assert code.text == catalog.load("sweep_choice").strip()
+    point, *_ = page.every("li")[len(page.every("h2")) :]
+    assert point.every("b")[0].text == f"{best['variant']}."
+    rows = {row.attributes.get("id"): row for row in page.every("tr")}
+    link = point.every("a")[0].attributes["href"]
+    assert rows[link.removeprefix("#")].every("th")[0].text == best["variant"]
 
 
 def test_the_best_is_a_config_of_a_run(run):

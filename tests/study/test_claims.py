@@ -214,6 +214,7 @@ def test_wider_intervals_never_tell_what_narrower_ones_do_not():
                     )
                 ],
                 "",
+                ("", ""),
             ).verdict
             for ends in (half, wider)
         )

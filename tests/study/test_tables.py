@@ -5,10 +5,11 @@ import pytest
 from clip2latent_kedro.metrics.bootstrap import Interval
 from clip2latent_kedro.study.tables import (
     as_columns,
-    difference_cells,
+    describe_scores,
+    difference_table,
     format_table,
-    score_cells,
-    timing_cells,
+    score_table,
+    timing_table,
 )
 
 
@@ -28,7 +29,34 @@ from clip2latent_kedro.study.tables import (
 )
 def test_a_column_stands_with_what_is_known_of_it(row, cell):
     table = pd.DataFrame([row])
-    assert format_table(table, {"x": "X", "absent": "Y"}, sign="+") == [["X"], [cell]]
+    formatted = format_table("", table, {"x": "X", "absent": "Y"}, sign="+")
+    assert formatted.texts() == [["X"], [cell]]
+
+
+def test_cells_keep_the_numbers_that_they_are_written_of():
+    row = {"x": 1 / 3, "x_low": 0.25, "x_high": 0.5, "y": 3.0, "y_std": 0.5, "z": "1"}
+    table = format_table("c", pd.DataFrame([row]), dict(zip("xyz", "xyz", strict=True)))
+    x, y, z = table.rows[0]
+    assert (x.value, x.low, x.high, x.text) == (1 / 3, 0.25, 0.5, "0.333")
+    assert (y.value, y.low, y.high) == (3.0, 2.5, 3.5)
+    assert (z.value, z.low) == (1.0, None)
+
+
+def test_a_table_leads_to_rows_of_another_and_its_columns_say_what_they_are():
+    row = {"method": "a", **as_columns({"accuracy": Interval(0.1, -0.1, 0.3)})}
+    table = difference_table("", pd.DataFrame([row]), link="scores")
+    assert table.rows[0][0].link == ("scores", "a")
+    assert table.columns[1].has_zero
+    assert "judge" in table.columns[1].meaning
+
+
+def test_scores_of_one_picture_are_words_where_they_are_yes_or_no():
+    scores = {"clip_score": 0.25, "accuracy": np.nan, "blended": 0.0, "detected": 1.0}
+    assert describe_scores(scores) == {
+        "CLIP score": "0.250",
+        "a blend": "no",
+        "subject found": "yes",
+    }
 
 
 def test_scores_stand_with_numbers_of_images_and_seconds():
@@ -40,7 +68,8 @@ def test_scores_stand_with_numbers_of_images_and_seconds():
         {"method": "a", **scored, **full, "fid_images": 9000.0},
         {"method": "1", **scored, **timed, "timing_images": 4, "problem": None},
     ]
-    assert score_cells(pd.DataFrame(rows).astype({"method": object})) == [
+    table = score_table("", pd.DataFrame(rows).astype({"method": object}))
+    assert table.texts() == [
         [
             "method",
             "samples",
@@ -54,16 +83,20 @@ def test_scores_stand_with_numbers_of_images_and_seconds():
         ["1", "3", "0.500 [0.250, 0.750]", "", "", "", "8.000 (1 run)"],
     ]
     failed = pd.DataFrame(rows).assign(problem=["too slow", None])
-    assert [row[-1] for row in score_cells(failed)] == ["problem", "too slow", ""]
+    assert [row[-1] for row in score_table("", failed).texts()] == [
+        "problem",
+        "too slow",
+        "",
+    ]
 
 
 def test_differences_have_a_sign_and_may_be_none():
     apart = as_columns({"accuracy": Interval(0.1, -0.1, 0.3)})
     table = pd.DataFrame([{"method": 4, "baseline": "b", **apart}])
     cells = [["method", "attributes right"], ["4", "+0.100 [-0.100, +0.300]"]]
-    assert difference_cells(table) == cells
+    assert difference_table("", table).texts() == cells
     empty = pd.DataFrame(columns=["method", "baseline"])
-    assert difference_cells(empty) == [["method"]]
+    assert difference_table("", empty).texts() == [["method"]]
 
 
 def test_seconds_of_all_stages_stand_with_their_spread():
@@ -76,7 +109,7 @@ def test_seconds_of_all_stages_stand_with_their_spread():
     }
     header = ["method", "images", "prior", "synthesis", "reranking", "together", "runs"]
     of_one = ["1", "1.000", "0.500", "0.250", "1.750", "1"]
-    assert timing_cells(timings) == [
+    assert timing_table("", timings).texts() == [
         header,
         [
             "a",
@@ -91,4 +124,4 @@ def test_seconds_of_all_stages_stand_with_their_spread():
         ["b", *of_one],
     ]
     nothing = {**timings, "seconds": {}, "seconds_one": {}}
-    assert timing_cells(nothing) == [header]
+    assert timing_table("", nothing).texts() == [header]

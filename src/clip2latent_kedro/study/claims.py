@@ -88,11 +88,13 @@ class Claim:
         title: What is claimed.
         parts: The intervals that decide.
         sentence: The figures, the margins, and what must be known of the rows.
+        rows: The names of the two.
     """
 
     title: str
     parts: Sequence[Part]
     sentence: str
+    rows: tuple[str, str]
 
     @property
     def verdict(self) -> Verdict:
@@ -303,6 +305,7 @@ def _judge(rule: Rule, row: Scored, other: Scored, confidence: float) -> Claim |
         rule.title.format(row=row, other=other),
         parts,
         " ".join([f"{sentence}.", *caveats]),
+        (row.name, other.name),
     )
 
 

@@ -1,10 +1,12 @@
 """What a report rests on: models, versions, and the state of the code."""
 
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 from clip2latent_kedro.methods.models import Models
+from clip2latent_kedro.study.cells import Table, text_table
 
 PACKAGES = ("clip2latent-kedro", "torch", "numpy", "kedro")
 
@@ -27,6 +29,11 @@ def describe_origin(models: Models, **own: str) -> dict[str, str]:
         "code": _describe_code(),
         "versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
     }
+
+
+def origin_table(facts: Mapping[str, str]) -> Table:
+    """Return the facts of `describe_origin` as a table."""
+    return text_table("Models, code and seed", ["what", "which"], facts.items())
 
 
 def _describe_code() -> str:

@@ -54,7 +54,7 @@ def create_pipeline() -> Pipeline:
                 name="write_ablation_report",
                 studies="ablation_studies",
                 scores="ablation_scores",
-                **setup,
+                **drawn,
                 **base,
             ),
         ]

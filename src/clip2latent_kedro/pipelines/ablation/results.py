@@ -11,24 +11,25 @@ import pandas as pd
 from clip2latent_kedro.metrics.crossed import crossed_interval
 from clip2latent_kedro.pipelines.ablation.figures import plot_strip, plot_study
 from clip2latent_kedro.pipelines.ablation.nodes import Groups
+from clip2latent_kedro.pipelines.ablation.pictures import show_pictures
 from clip2latent_kedro.runtime import describe_machine
 from clip2latent_kedro.study.ablation.config import OWN, AblationConfig, StudySpec
 from clip2latent_kedro.study.ablation.plan import SCORES, Ablation
+from clip2latent_kedro.study.cells import Table, text_table
 from clip2latent_kedro.study.engine import (
     PlannedVariant,
     StoredResult,
     describe_scorers,
 )
 from clip2latent_kedro.study.figures import render_figure
-from clip2latent_kedro.study.origin import describe_origin
+from clip2latent_kedro.study.origin import describe_origin, origin_table
 from clip2latent_kedro.study.page import Section, to_html, to_markdown
 from clip2latent_kedro.study.scoring import applying_scores
 from clip2latent_kedro.study.tables import (
     ENDS,
-    Cells,
     as_columns,
     format_settings,
-    score_cells,
+    score_table,
 )
 from clip2latent_kedro.study.words import VariantScores, describe_study
 
@@ -150,6 +151,8 @@ def report_studies(
 def write_report(
     studies: Mapping[str, str | np.ndarray],
     scores: pd.DataFrame,
+    results: Mapping[str, StoredResult],
+    variants: list[PlannedVariant],
     setup: Ablation,
     base: Groups,
     ablation: AblationConfig,
@@ -160,6 +163,8 @@ def write_report(
     Args:
         studies: What `report_studies` returned.
         scores: What `tabulate` returned.
+        results: All that are stored.
+        variants: What `plan` returned.
         setup: What `prepare` returned.
         base: What `gather_settings` returned.
         ablation: `params:ablation`.
@@ -173,14 +178,16 @@ def write_report(
                 _describe_budget(ablation.budget, ablation.budget_of(spec))
             )
         table = scores[scores["study"] == name].drop(columns="training_seconds")
-        pictures = {
-            f"scores of {spec.title}": np.asarray(studies[f"{name}.png"]),
-            f"pictures of {spec.title}": np.asarray(studies[f"{name}_pictures.png"]),
-        }
-        tables = [score_cells(table, ["variant"]), _list_settings(spec)]
-        sections.append(Section(spec.title, paragraphs, (), pictures, tables))
-    results = scores.drop_duplicates("result")
-    seconds = results[["seconds", "training_seconds"]].sum()
+        of_study = [one for one in variants if one.variant.group == name]
+        charts = {f"scores of {spec.title}": np.asarray(studies[f"{name}.png"])}
+        tables = [
+            score_table(f"Scores: {spec.title}", table, ["variant"], anchor=name),
+            show_pictures(spec, of_study, results, setup, seed),
+            _list_settings(spec),
+        ]
+        sections.append(Section(spec.title, paragraphs, (), charts, tables))
+    different = scores.drop_duplicates("result")
+    seconds = different[["seconds", "training_seconds"]].sum()
     facts = describe_origin(
         setup.models,
         pairs_to_train_on=f"{len(setup.pairs):,}",
@@ -190,7 +197,7 @@ def write_report(
         f"a study trains",
         intervals=f"{ablation.confidence:.0%}, Student's t over seeds and prompts "
         f"(crossed); they do not cover other pairs",
-        different_variants=str(len(results)),
+        different_variants=str(len(different)),
         time=f"{seconds['seconds']:.0f} s of drawing and scoring, "
         f"{seconds['training_seconds']:.0f} s of training, in whichever run that was",
         **{name: str(value) for name, value in describe_machine().items()},
@@ -202,8 +209,13 @@ def write_report(
         if group != OWN
     ]
     sections += [
-        Section("What this rests on", tables=[[["", ""], *map(list, facts.items())]]),
-        Section("Parameters", tables=[[["parameter", "value"], *parameters]]),
+        Section("What this rests on", tables=[origin_table(facts)]),
+        Section(
+            "Parameters",
+            tables=[
+                text_table("All parameters", ["parameter", "value"], parameters),
+            ],
+        ),
     ]
     page = "Ablations", PROTOCOL, sections
     return to_html(*page), to_markdown(*page)
@@ -216,8 +228,10 @@ def _describe_budget(name: str | None, settings: Mapping[str, Any]) -> str:
     return BUDGET.format(f"the budget `{name}` ({written})")
 
 
-def _list_settings(spec: StudySpec) -> Cells:
+def _list_settings(spec: StudySpec) -> Table:
     """Return how the study is written, as text."""
     written = {"all variants": spec.base, **spec.lines, **spec.apart}
     rows = [[name, format_settings(own)] for name, own in written.items() if own]
-    return [["setting", ""], [spec.axis, json.dumps(spec.values)], *rows]
+    first = [spec.axis, json.dumps(spec.values)]
+    header = ["setting", "values"]
+    return text_table(f"Settings: {spec.title}", header, [first, *rows])

@@ -10,8 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.study.cells import Table
 from clip2latent_kedro.study.figures import Chart, Line, plot_charts, read_intervals
-from clip2latent_kedro.study.tables import TITLES, Cells, score_cells
+from clip2latent_kedro.study.tables import TITLES, score_table
 
 COMPARED = ("accuracy", "blended", "detected", "clip_diversity", "w_distance")
 
@@ -49,8 +50,8 @@ def plot_worlds(
     )
 
 
-def tabulate_worlds(tables: Mapping[str, pd.DataFrame], study: str) -> Cells:
-    """Return the scores of a study in every world as text, world after world.
+def tabulate_worlds(tables: Mapping[str, pd.DataFrame], study: str) -> Table:
+    """Return the scores of a study in every world, world after world.
 
     Args:
         tables: The catalog entry `ablation_scores` of each world, by its name.
@@ -65,7 +66,7 @@ def tabulate_worlds(tables: Mapping[str, pd.DataFrame], study: str) -> Cells:
     ]
     left_out = ["training_seconds", "seconds", "num_samples", "line"]
     rows = pd.concat(chosen, ignore_index=True).drop(columns=left_out)
-    return score_cells(rows, ["world", "variant"])
+    return score_table(f"{study} in each world", rows, ["world", "variant"])
 
 
 def _read_study(table: pd.DataFrame, study: str, world: str) -> pd.DataFrame:

@@ -79,7 +79,6 @@ def create_pipeline() -> Pipeline:
                 ["coverage_report", "coverage_table"],
                 name="write_coverage_report",
                 pair_map="coverage_map",
-                pictures="coverage_pictures",
                 **found,
                 **models,
                 **pairs,

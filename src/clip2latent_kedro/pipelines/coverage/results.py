@@ -8,20 +8,26 @@ import pandas as pd
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.pipelines.coverage.nodes import CoverageFound
 from clip2latent_kedro.pipelines.coverage.sections import (
+    OF_PROMPTS,
+    PROMPTS,
     order_prompts,
     pair_section,
     prompt_section,
     value_section,
     verdict_section,
 )
+from clip2latent_kedro.study.cells import Cell, Column, Picture, Table
 from clip2latent_kedro.study.config import EvaluationConfig
 from clip2latent_kedro.study.coverage.config import CoverageConfig
 from clip2latent_kedro.study.coverage.figure import plot_map
 from clip2latent_kedro.study.figures import plot_grid
-from clip2latent_kedro.study.origin import describe_origin
+from clip2latent_kedro.study.origin import describe_origin, origin_table
 from clip2latent_kedro.study.page import Section, to_html, to_markdown
 from clip2latent_kedro.study.tables import as_columns
 
+OF_NEAREST = {
+    name: OF_PROMPTS[name] for name in ("nearest_held_out_score", "nearest_clip_score")
+}
 NUM_ANSWERS = 3  # pictures of the row beside each prompt
 
 
@@ -95,10 +101,52 @@ def draw_pictures(found: CoverageFound, evaluation: EvaluationConfig) -> np.ndar
     return plot_grid([found.prompts["prompt"].iloc[row] for row in worst], columns)
 
 
+def show_pictures(
+    found: CoverageFound, evaluation: EvaluationConfig, seed: int
+) -> Table:
+    """Return the same pictures, each with what is known of it.
+
+    Args:
+        found: What `measure` returned.
+        evaluation: How many prompts.
+        seed: `params:seed`.
+    """
+    worst = order_prompts(found.prompts)[: evaluation.figure_prompts]
+    if not len(found.nearest.number):
+        worst = []
+    prompts = found.prompts.to_dict("records")
+    answered = found.answers["prompts"].tolist() if found.answers else []
+    num_answers = min(NUM_ANSWERS, found.answers["images"].shape[1]) if answered else 0
+    titles = [f"{found.row} {number + 1}" for number in range(num_answers)]
+    rows = []
+    for prompt in worst:
+        text = str(prompts[prompt]["prompt"])
+        facts = {"prompt": text, "image": f"{found.nearest.number[prompt] + 1:,}"}
+        facts |= {
+            title: f"{prompts[prompt][name]:.3f}"
+            for name, title in OF_NEAREST.items()
+            if pd.notna(prompts[prompt].get(name))
+        }
+        shows = f"nearest image: {text}"
+        nearest = Picture(found.nearest.images[prompt], shows, facts)
+        row = [Cell(text, link=(PROMPTS, text)), Cell(picture=nearest)]
+        for number, title in enumerate(titles):
+            if prompt not in answered:
+                row.append(Cell())
+                continue
+            facts = {"prompt": text, "row": str(found.row), "sample": f"{number + 1}"}
+            facts |= {"seed": str(seed)}
+            pixels = found.answers["images"][answered.index(prompt), number]
+            row.append(Cell(picture=Picture(pixels, f"{title}: {text}", facts)))
+        rows.append(row)
+    nearest_of = f"nearest of {found.num_images:,} images"
+    columns = [Column(title) for title in ("prompt", nearest_of, *titles)]
+    return Table("Nearest images beside answers", columns, rows)
+
+
 def write_report(
     found: CoverageFound,
     pair_map: np.ndarray,
-    pictures: np.ndarray,
     models: Models,
     evaluation: EvaluationConfig,
     coverage: CoverageConfig,
@@ -110,7 +158,6 @@ def write_report(
     Args:
         found: What `measure` returned.
         pair_map: What `plot` returned.
-        pictures: What `draw_pictures` returned.
         models: What `add_judge` returned.
         evaluation: Gives the confidence.
         coverage: `params:coverage`.
@@ -128,7 +175,7 @@ def write_report(
         verdict_section(found, coverage),
         value_section(found, pair_map),
         pair_section(found),
-        prompt_section(found, pictures),
-        Section("What this rests on", tables=[[["", ""], *map(list, facts.items())]]),
+        prompt_section(found, show_pictures(found, evaluation, seed)),
+        Section("What this rests on", tables=[origin_table(facts)]),
     ]
     return to_html("Coverage", "", sections), to_markdown("Coverage", "", sections)

@@ -6,11 +6,20 @@ import numpy as np
 import pandas as pd
 
 from clip2latent_kedro.pipelines.coverage.nodes import CoverageFound
+from clip2latent_kedro.study.cells import (
+    Cell,
+    Column,
+    RowName,
+    Table,
+    interval_cell,
+    number_cell,
+)
 from clip2latent_kedro.study.coverage.config import CoverageConfig
 from clip2latent_kedro.study.coverage.demands import Demand
-from clip2latent_kedro.study.page import Section
-from clip2latent_kedro.study.tables import Cells, format_table
+from clip2latent_kedro.study.page import Point, Section
+from clip2latent_kedro.study.tables import format_table
 
+DEMANDS, PROMPTS = "demands", "prompts"  # anchors of rows
 SHOWN = 25  # rows of a table of pairs or of prompts
 NAMED = 6  # demands in a sentence
 SCORES = ("held_out_score", "clip_score")  # of prompts, the one that decides first
@@ -35,18 +44,19 @@ def verdict_section(found: CoverageFound, coverage: CoverageConfig) -> Section:
         found: What `measure` returned.
         coverage: `params:coverage`.
     """
-    points = []
+    points: list[Point] = []
     if found.demands:
         for what, number in (("values", 1), ("pairs of values", 2)):
             every = [one for one in found.demands if len(one.values) == number]
             rare = [one for one in every if one.share.high < coverage.rare]
             asked = [one for one in rare if one.num_asked]
             points.append(
-                (
+                Point(
                     f"Hardly made {what}:",
                     f"{len(rare)} of {len(every)}, by a share whose whole interval is "
                     f"below {coverage.rare:.2%} of the images{_name(rare)}. Prompts "
                     f"ask for {len(asked)} of them{_name(asked)}.",
+                    _rows_of(rare),
                 )
             )
     if found.demands and found.answers:
@@ -61,11 +71,12 @@ def verdict_section(found: CoverageFound, coverage: CoverageConfig) -> Section:
             for fault, of_fault in by_fault.items()
         )
         points.append(
-            (
+            Point(
                 f"Missed by {found.row}:",
                 f"{len(missed)} of the {len(answered)} values and pairs that it was "
                 f"asked, right in a share whose whole interval is below "
                 f"{coverage.missed:.2f}. By whose fault: {told}.",
+                _rows_of(missed),
             )
         )
     points += _describe_prompts(found)
@@ -93,8 +104,8 @@ def value_section(found: CoverageFound, pair_map: np.ndarray) -> Section:
     return Section(
         "Values",
         ["Shares of the images, beside how many prompts ask for a value."],
-        pictures={"shares of pairs of values": pair_map} if values else {},
-        tables=[_demand_cells(values)] if values else [],
+        charts={"shares of pairs of values": pair_map} if values else {},
+        tables=[_demand_table("Values", values)],
     )
 
 
@@ -108,9 +119,9 @@ def pair_section(found: CoverageFound) -> Section:
         key=lambda one: one.right.high if one.right is not None else 1.0,
     )
     tables = {
-        "rarest": rarest[:SHOWN],
-        "asked": asked[:SHOWN],
-        "worst": worst[:SHOWN],
+        "The rarest pairs": rarest[:SHOWN],
+        "The rarest that prompts ask for": asked[:SHOWN],
+        "What the row misses most": worst[:SHOWN],
     }
     return Section(
         "Pairs",
@@ -120,16 +131,16 @@ def pair_section(found: CoverageFound) -> Section:
             f"share that independent values would have: one that is far below it is "
             f"avoided by the generator, and not just made of two rare values."
         ],
-        tables=[_demand_cells(rows) for rows in tables.values() if rows],
+        tables=[_demand_table(what, rows) for what, rows in tables.items()],
     )
 
 
-def prompt_section(found: CoverageFound, pictures: np.ndarray) -> Section:
+def prompt_section(found: CoverageFound, pictures: Table) -> Section:
     """Return the prompts, first those that the row falls behind most.
 
     Args:
         found: What `measure` returned.
-        pictures: What `draw_pictures` returned.
+        pictures: What `show_pictures` returned.
     """
     order = order_prompts(found.prompts)[:SHOWN]
     table = found.prompts.iloc[order]
@@ -143,10 +154,7 @@ def prompt_section(found: CoverageFound, pictures: np.ndarray) -> Section:
             "with this text than with any other; texts differ in how near they are to "
             "all images, so that one without any need not be out of reach."
         ],
-        pictures={"nearest images and answers": pictures}
-        if len(found.nearest.number)
-        else {},
-        tables=[format_table(table, OF_PROMPTS)],
+        tables=[pictures, format_table("Prompts", table, OF_PROMPTS, anchor=PROMPTS)],
     )
 
 
@@ -169,13 +177,14 @@ def order_prompts(prompts: pd.DataFrame) -> list[int]:
     return list(range(len(prompts)))
 
 
-def _describe_prompts(found: CoverageFound) -> list[tuple[str, str]]:
-    prompts, points = found.prompts, []
+def _describe_prompts(found: CoverageFound) -> list[Point]:
+    prompts = found.prompts
+    points: list[Point] = []
     if "num_stated" in prompts:
         stating = prompts[prompts["num_stated"] > 0]
         lacking = stating["num_stated"] - stating["most_shown"]
         points.append(
-            (
+            Point(
                 "Whole prompts:",
                 f"of the {len(stating)} that state something, {(lacking == 0).sum()} "
                 f"are shown as a whole by some image, and {(lacking == 1).sum()} but "
@@ -189,7 +198,7 @@ def _describe_prompts(found: CoverageFound) -> list[tuple[str, str]]:
             both = prompts.dropna(subset=[nearest, row])
             behind = int((both[nearest] > both[row]).sum())
             points.append(
-                (
+                Point(
                     "By CLIP:",
                     f"the nearest of the images scores above the mean image of "
                     f"{found.row} in {behind} of {len(both)} prompts, "
@@ -201,29 +210,35 @@ def _describe_prompts(found: CoverageFound) -> list[tuple[str, str]]:
     return points
 
 
-def _demand_cells(demands: Sequence[Demand]) -> Cells:
-    header = ["", "images", "share", "if independent", "asked", "right", "fault"]
-    return [
-        header,
-        *(
-            [
-                one.name.replace("_", " "),
-                f"{one.num_shown:,}",
-                f"{one.share:.2%}",
-                f"{one.expected:.2%}" if len(one.values) > 1 else "",
-                f"{one.num_asked}" if one.num_asked else "",
-                "" if one.right is None else f"{one.right:.2f}",
-                one.fault,
-            ]
-            for one in demands
-        ),
+def _demand_table(caption: str, demands: Sequence[Demand]) -> Table:
+    titles = ["value", "images", "share", "if independent", "asked", "right", "fault"]
+    rows = [
+        [
+            Cell(_name_demand(one)),
+            number_cell(one.num_shown, ",.0f"),
+            interval_cell(one.share, ".2%"),
+            number_cell(one.expected, ".2%") if len(one.values) > 1 else Cell(),
+            number_cell(one.num_asked, ".0f") if one.num_asked else Cell(),
+            Cell() if one.right is None else interval_cell(one.right, ".2f"),
+            Cell(one.fault),
+        ]
+        for one in demands
     ]
+    return Table(caption, [Column(title) for title in titles], rows, DEMANDS)
+
+
+def _rows_of(demands: Sequence[Demand]) -> list[RowName]:
+    return [(DEMANDS, _name_demand(one)) for one in demands[:NAMED]]
+
+
+def _name_demand(demand: Demand) -> str:
+    return demand.name.replace("_", " ")
 
 
 def _name(demands: Sequence[Demand]) -> str:
     """Return the first names in brackets; nothing of none."""
     if not demands:
         return ""
-    named = "; ".join(one.name.replace("_", " ") for one in demands[:NAMED])
+    named = "; ".join(map(_name_demand, demands[:NAMED]))
     more = len(demands) - NAMED
     return f" ({named}{f'; and {more} more' if more > 0 else ''})"

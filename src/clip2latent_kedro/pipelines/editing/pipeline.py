@@ -9,11 +9,11 @@ from clip2latent_kedro.pipelines.editing.nodes import (
     plan,
 )
 from clip2latent_kedro.pipelines.editing.results import (
-    draw_strips,
     plot_curves,
     tabulate,
     write_report,
 )
+from clip2latent_kedro.pipelines.editing.strips import draw_strips, show_strips
 from clip2latent_kedro.pipelines.studies import (
     add_priors,
     gather_models,
@@ -95,12 +95,19 @@ def create_audit_pipeline() -> Pipeline:
             **reported,
         ),
         wire(
+            show_strips,
+            "edit_pictures",
+            name="show_edit_strips",
+            **audit,
+            **choices,
+            **reported,
+        ),
+        wire(
             write_report,
             ["edit_report", "edit_table"],
             name="write_edit_report",
             curves="edit_curves",
-            samples="edit_samples",
-            strips="edit_strips",
+            strips="edit_pictures",
             **audit,
         ),
     ]

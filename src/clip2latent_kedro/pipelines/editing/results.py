@@ -11,12 +11,12 @@ from clip2latent_kedro.pipelines.editing.tables import (
     DIFFERENCE_COLUMNS,
     SCORE_TITLES,
     SUMMARY_TITLES,
-    Found,
     curve_rows,
     difference_rows,
     gather_found,
     summary_rows,
 )
+from clip2latent_kedro.study.cells import Cell, Table, read_cell, text_table
 from clip2latent_kedro.study.config import EvaluationConfig
 from clip2latent_kedro.study.editing.choice import (
     SETTINGS_RULE,
@@ -30,12 +30,13 @@ from clip2latent_kedro.study.figures import (
     Chart,
     Line,
     plot_charts,
-    plot_grid,
     render_figure,
 )
-from clip2latent_kedro.study.origin import describe_origin
-from clip2latent_kedro.study.page import Section, to_html, to_markdown
+from clip2latent_kedro.study.origin import describe_origin, origin_table
+from clip2latent_kedro.study.page import Point, Section, to_html, to_markdown
 from clip2latent_kedro.study.tables import format_settings, format_table
+
+ROWS = "rows"  # the anchor of the rows, which all other tables lead to
 
 # What the paper itself reports, of another model and machine.
 PUBLISHED = Section(
@@ -47,12 +48,15 @@ PUBLISHED = Section(
         "figures do not."
     ],
     tables=[
-        [
+        text_table(
+            "Costs as published",
             ["method", "before the first edit", "an edit"],
-            ["latent optimisation", "none", "98 s"],
-            ["latent mapper", "10 to 12 h, once a text", "0.075 s"],
-            ["global directions", "4 h, once a generator", "0.072 s"],
-        ]
+            [
+                ["latent optimisation", "none", "98 s"],
+                ["latent mapper", "10 to 12 h, once a text", "0.075 s"],
+                ["global directions", "4 h, once a generator", "0.072 s"],
+            ],
+        )
     ],
 )
 
@@ -128,73 +132,13 @@ def _curve_chart(title: str, table: pd.DataFrame) -> Chart:
     )
 
 
-def draw_strips(
-    audit: Audit,
-    choices: dict[str, Choice],
-    variants: list[PlannedVariant],
-    results: Mapping[str, StoredResult],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return pictures before and after, as two pictures, uint8 [h, w, 3].
-
-    Args:
-        audit: What `plan` returned.
-        choices: What `choose` returned.
-        variants: What is reported.
-        results: Of these, all that are stored.
-
-    Returns:
-        Targets x rows of the audit at the reported strength, each target of another
-        picture, white where a row failed. And a line for each target and row with all
-        strengths, which says the reported one and its number among those of the row.
-    """
-    labels: list[str] = []
-    lines: list[list[np.ndarray]] = []
-    found = gather_found(audit, choices, variants, results)
-    for one in found:
-        for target, arrays in one.scores.items():
-            pictures = arrays["pictures"]
-            if pictures.size:
-                labels.append(
-                    f"{target.replace('_', ' ')}: {one.name.replace('_', ' ')}, "
-                    f"reported: no. {one.chosen[target] + 1}, at "
-                    f"{one.strengths[one.chosen[target]]:g}"
-                )
-                lines.append([row[0] for row in pictures])
-    if not lines:
-        nothing = np.full((1, 1, 3), 255, np.uint8)
-        return nothing, nothing
-    order = sorted(range(len(lines)), key=lambda k: labels[k].partition(":")[0])
-    stacked = np.array([lines[k] for k in order])  # [num_lines, 1 + num_strengths, ...]
-    columns = {"before": stacked[:, 0]}
-    for number in range(1, stacked.shape[1]):
-        columns[f"no. {number}"] = stacked[:, number]
-    strips = plot_grid([labels[k] for k in order], columns)
-    return _draw_reported(audit, found, np.full_like(stacked[0, 0], 255)), strips
-
-
-def _draw_reported(audit: Audit, found: list[Found], blank: np.ndarray) -> np.ndarray:
-    columns = {"before": np.array([blank] * len(audit.targets))}
-    for one in found:
-        column = np.array([blank] * len(audit.targets))
-        for number, target in enumerate(audit.targets):
-            pictures = one.scores.get(target, {}).get("pictures", np.empty(0))
-            if pictures.size:
-                shown = number % pictures.shape[1]  # not the same person throughout
-                columns["before"][number] = pictures[0, shown]
-                column[number] = pictures[1 + one.chosen[target], shown]
-        columns[one.name] = column
-    texts = [target.target for target in audit.targets.values()]
-    return plot_grid(texts, columns)
-
-
 def write_report(
     audit: Audit,
     edit_summary: pd.DataFrame,
     edit_differences: pd.DataFrame,
     edit_scores: pd.DataFrame,
     curves: np.ndarray,
-    samples: np.ndarray,
-    strips: np.ndarray,
+    strips: list[Table],
     evaluation: EvaluationConfig,
 ) -> tuple[str, str]:
     """Return the report as HTML, and without pictures in Markdown.
@@ -205,8 +149,7 @@ def write_report(
         edit_differences: Likewise.
         edit_scores: Likewise.
         curves: What `plot_curves` returned.
-        samples: What `draw_strips` returned.
-        strips: Likewise.
+        strips: What `show_strips` returned.
         evaluation: Gives the settings of intervals.
     """
     config = audit.config
@@ -234,59 +177,81 @@ def write_report(
                 SETTINGS_RULE,
                 strength_rule(config.least_kept),
             ],
-            pictures={
-                "gain against leakage": curves,
-                "before and after, at the reported strengths": samples,
-            },
+            charts={"gain against leakage": curves},
             tables=[
-                format_table(edit_summary, SUMMARY_TITLES),
-                [["score", "meaning"], *meanings],
+                format_table(
+                    "Each row, means over the targets",
+                    edit_summary,
+                    SUMMARY_TITLES,
+                    anchor=ROWS,
+                ),
+                text_table("What the scores are", ["score", "meaning"], meanings),
             ],
         ),
         Section(
-            "Rows left out", points=[(f"{k}:", v) for k, v in audit.lacking.items()]
+            "Rows left out",
+            points=[Point(f"{name}:", why) for name, why in audit.lacking.items()],
         ),
         Section(
             f"Differences from {config.baseline}",
             ["At the chosen strengths, paired by w; each interval is by itself."],
-            tables=[format_table(edit_differences, SCORE_TITLES, sign="+")],
+            tables=[
+                format_table(
+                    f"Each row less {config.baseline}",
+                    edit_differences,
+                    SCORE_TITLES,
+                    sign="+",
+                    anchor="differences",
+                    link=ROWS,
+                )
+            ],
         ),
         Section(
             "Each target",
             tables=[
-                format_table(chosen, {"target": "target", "row": "row", **SCORE_TITLES})
+                format_table(
+                    "Each target and row, at the chosen strength",
+                    chosen,
+                    {"target": "target", **SCORE_TITLES},
+                )
             ],
         ),
         PUBLISHED,
         Section(
             "Before and after",
-            ["One picture of each target, at the strengths of each curve, from weak."],
-            pictures={"before and after": strips},
+            [
+                "One picture of each target, at the strengths of each curve, from weak "
+                "to strong. A picture that is followed is shown large, with its scores."
+            ],
+            tables=strips,
         ),
-        Section("Settings that were tried", tables=[_tried_cells(audit, edit_summary)]),
+        Section("Settings that were tried", tables=[_tried_table(audit, edit_summary)]),
         Section(
             "What this rests on",
             tables=[
-                [["", ""], *map(list, facts.items())],
-                [
+                origin_table(facts),
+                text_table(
+                    "The targets",
                     ["target", "text", "neutral", "attribute"],
-                    *(
+                    [
                         [name, t.target, t.neutral, f"{t.attribute}: {t.value}"]
                         for name, t in audit.targets.items()
-                    ),
-                ],
+                    ],
+                ),
             ],
         ),
     ]
     return to_html("Editing", "", sections), to_markdown("Editing", "", sections)
 
 
-def _tried_cells(audit: Audit, summary: pd.DataFrame) -> list[list[str]]:
+def _tried_table(audit: Audit, summary: pd.DataFrame) -> Table:
     areas: dict[str, Any] = dict(zip(summary["row"], summary["areas"], strict=True))
-    cells = [["row", "settings", "area"]]
+    rows = []
     for name, row in audit.rows.items():
         of_row = str(areas.get(name, "")).split()
         for tried, area in zip(row.tried, of_row, strict=False):
             settings = format_settings({**row.settings, **tried}) or "as they are"
-            cells.append([name, settings, area])
-    return cells
+            label = Cell(name, link=(ROWS, name))
+            rows.append([label, Cell(settings), read_cell(area)])
+    header = ["row", "settings", "area"]
+    return text_table("All settings, with their areas", header, rows)

@@ -1,4 +1,4 @@
-"""Nodes of `evaluation` that make pictures."""
+"""Nodes of `evaluation` that draw charts."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,60 +6,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from clip2latent_kedro.methods.method import Queries
 from clip2latent_kedro.pipelines.evaluation.nodes import Rows
-from clip2latent_kedro.study.config import EvaluationConfig
 from clip2latent_kedro.study.engine import StoredResult
 from clip2latent_kedro.study.figures import (
     Chart,
     Line,
     plot_charts,
-    plot_grid,
     read_intervals,
     render_figure,
 )
 from clip2latent_kedro.study.samples import Samples
-from clip2latent_kedro.study.scoring import best_samples
 from clip2latent_kedro.study.tables import ENDS, TITLES
 from clip2latent_kedro.study.tradeoffs import DIVERSITY, MARKERS, Curve, chart_tradeoffs
 
 PLOTTED = ("clip_score", "held_out_score", "accuracy")
-
-
-def draw_samples(
-    answers: Mapping[str, StoredResult],
-    rows: Rows,
-    queries: Queries,
-    evaluation: EvaluationConfig,
-) -> np.ndarray:
-    """Return prompts x methods as a picture, uint8 [h, w, 3].
-
-    Args:
-        answers: All that are stored.
-        rows: What `leave_out_failed` returned.
-        queries: Prompts.
-        evaluation: `params:evaluation`.
-
-    Returns:
-        The first sample of each method; of clip2latent also the best by CLIP. White
-        where a row was not asked a prompt.
-    """
-    num_prompts = min(evaluation.figure_prompts, len(queries.texts))
-    columns = {}
-    for name, planned in rows.items():
-        samples, prompts = answers[name][0], planned.prompts
-        best = best_samples(samples, queries.take(prompts.tolist()))
-        images = samples["images"]
-        chosen = {name: np.zeros_like(best)}
-        if planned.variant.method == "clip2latent":
-            chosen[f"{name}, best"] = best
-        shown = prompts < num_prompts
-        for title, number in chosen.items():
-            column = np.full((num_prompts, *images.shape[2:]), 255, np.uint8)
-            numbers = np.arange(len(images))[shown]
-            column[prompts[shown]] = images[numbers, number[shown]]
-            columns[title] = column
-    return plot_grid(queries.texts[:num_prompts], columns)
 
 
 def plot_scores(

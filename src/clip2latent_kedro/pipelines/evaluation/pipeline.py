@@ -3,7 +3,6 @@
 from kedro.pipeline import Pipeline
 
 from clip2latent_kedro.pipelines.evaluation.figures import (
-    draw_samples,
     plot_scores,
     plot_tradeoffs,
 )
@@ -12,6 +11,10 @@ from clip2latent_kedro.pipelines.evaluation.nodes import (
     embed_prompts,
     leave_out_failed,
     plan,
+)
+from clip2latent_kedro.pipelines.evaluation.pictures import (
+    draw_samples,
+    show_samples,
 )
 from clip2latent_kedro.pipelines.evaluation.results import (
     show_claims,
@@ -98,6 +101,7 @@ def create_pipeline() -> Pipeline:
         wire(draw_samples, "samples_figure", **rows),
         wire(plot_scores, "scores_figure", **rows),
         wire(plot_tradeoffs, "tradeoffs_figure", **rows),
+        wire(show_samples, "samples_section", **rows),
         wire(show_scores, "scores_section"),
         wire(show_claims, "claims_section", **rows),
         wire(show_origin, "origin_section", **rows, **models),

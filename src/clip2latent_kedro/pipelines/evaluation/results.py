@@ -10,39 +10,36 @@ from clip2latent_kedro.pipelines.evaluation.nodes import Rows
 from clip2latent_kedro.pipelines.evaluation.scores import densify
 from clip2latent_kedro.pipelines.evaluation.sections import (
     PUBLISHED,
+    ROWS,
     claim_section,
     difference_section,
     gap_section,
     score_section,
     timing_section,
 )
+from clip2latent_kedro.study.cells import Cell, text_table
 from clip2latent_kedro.study.claims import Scored
 from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.study.origin import describe_origin
-from clip2latent_kedro.study.page import Section, to_html, to_markdown
+from clip2latent_kedro.study.origin import describe_origin, origin_table
+from clip2latent_kedro.study.page import Point, Section, to_html, to_markdown
 from clip2latent_kedro.study.tables import format_settings
 
 
 def show_scores(
-    scores: pd.DataFrame,
-    samples_figure: np.ndarray,
-    scores_figure: np.ndarray,
-    tradeoffs_figure: np.ndarray,
+    scores: pd.DataFrame, scores_figure: np.ndarray, tradeoffs_figure: np.ndarray
 ) -> Section:
-    """Return the section of the scores, with all pictures.
+    """Return the section of the scores, with their charts.
 
     Args:
         scores: What `summarise` returned.
-        samples_figure: What `draw_samples` returned.
         scores_figure: What `plot_scores` returned.
         tradeoffs_figure: What `plot_tradeoffs` returned.
     """
-    pictures = {
-        "prompts x methods": samples_figure,
+    charts = {
         "scores against run-time": scores_figure,
         "attributes and blends against diversity": tradeoffs_figure,
     }
-    return score_section(scores, pictures)
+    return score_section(scores, charts)
 
 
 def show_claims(
@@ -81,17 +78,21 @@ def show_origin(
         seed=str(seed),
         intervals=f"{evaluation.confidence:.0%}, bootstrap over prompts",
     )
-    settings = [[n, format_settings(r.settings)] for n, r in rows.items()]
+    settings: list[list[str | Cell]] = [
+        [Cell(name, link=(ROWS, name)), format_settings(row.settings)]
+        for name, row in rows.items()
+    ]
     return Section(
         "What this rests on",
         tables=[
-            [["", ""], *map(list, facts.items())],
-            [["row", "settings"], *settings],
+            origin_table(facts),
+            text_table("Settings of each row", ["row", "settings"], settings),
         ],
     )
 
 
 def write_report(
+    samples_section: Section,
     scores_section: Section,
     left_out: dict[str, str],
     differences: pd.DataFrame,
@@ -103,6 +104,7 @@ def write_report(
     """Return the report as HTML, and without pictures in Markdown.
 
     Args:
+        samples_section: What `show_samples` returned.
         scores_section: What `show_scores` returned.
         left_out: Why rows have no images, of `leave_out_failed`.
         differences: What `compare_rows` returned.
@@ -111,9 +113,11 @@ def write_report(
         timings: What `collect_timings` returned.
         origin_section: What `show_origin` returned.
     """
+    lacking = [Point(f"{name}:", problem) for name, problem in left_out.items()]
     sections = [
+        samples_section,
         scores_section,
-        Section("Rows left out", points=[(f"{k}:", v) for k, v in left_out.items()]),
+        Section("Rows left out", points=lacking),
         difference_section(differences),
         claims_section,
         gap_section(modality_gap),

@@ -6,18 +6,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from clip2latent_kedro.study.cells import Cell, text_table
 from clip2latent_kedro.study.claims import Scored, describe_claims, judge_claims
 from clip2latent_kedro.study.distances import DISTANCES
-from clip2latent_kedro.study.page import Section
+from clip2latent_kedro.study.page import Point, Section
 from clip2latent_kedro.study.scoring import SCORES
 from clip2latent_kedro.study.tables import (
     TITLES,
-    difference_cells,
+    difference_table,
     format_table,
-    score_cells,
-    timing_cells,
+    score_table,
+    timing_table,
 )
 from clip2latent_kedro.study.timing import STAGES
+
+ROWS = "scores"  # the anchor of the rows, which all other tables lead to
 
 # What the paper itself reports, of other models, data, prompts and machines.
 PUBLISHED = Section(
@@ -30,24 +33,27 @@ PUBLISHED = Section(
         "project's: they do not compare with the figures above."
     ],
     tables=[
-        [
+        text_table(
+            "Table 1 of the paper",
             ["method", "CLIP score, best of 16", "seconds"],
-            ["clip2latent", "0.316", "11.760"],
-            ["clip2latent, respaced", "0.315", "0.244"],
-            ["direct optimisation", "0.321", "19.191"],
-            ["LAFITE", "0.278", "0.045"],
-            ["DALLE-2", "0.291 (its own metric)", ""],
-        ]
+            [
+                ["clip2latent", "0.316", "11.760"],
+                ["clip2latent, respaced", "0.315", "0.244"],
+                ["direct optimisation", "0.321", "19.191"],
+                ["LAFITE", "0.278", "0.045"],
+                ["DALLE-2", Cell("0.291", "(its own metric)", 0.291), ""],
+            ],
+        )
     ],
 )
 
 
-def score_section(scores: pd.DataFrame, pictures: Mapping[str, np.ndarray]) -> Section:
+def score_section(scores: pd.DataFrame, charts: Mapping[str, np.ndarray]) -> Section:
     """Return the scores, with what they mean.
 
     Args:
         scores: The catalog entry `scores`.
-        pictures: By what they show, uint8 [h, w, 3].
+        charts: By what they show, uint8 [h, w, 3].
     """
     meanings = {TITLES[k]: v for k, v in {**SCORES, **DISTANCES}.items() if k in scores}
     return Section(
@@ -61,10 +67,10 @@ def score_section(scores: pd.DataFrame, pictures: Mapping[str, np.ndarray]) -> S
             "against diversity a row with one answer to a prompt stands at 0; one of "
             "which a single image was drawn, and random w, are not there."
         ],
-        pictures=pictures,
+        charts=charts,
         tables=[
-            score_cells(scores),
-            [["score", "meaning"], *map(list, meanings.items())],
+            score_table("Scores of each row", scores, anchor=ROWS),
+            text_table("What the scores are", ["score", "meaning"], meanings.items()),
         ],
     )
 
@@ -76,8 +82,10 @@ def difference_section(differences: pd.DataFrame) -> Section:
         differences: The catalog entry `score_differences`.
     """
     baseline = next(iter(differences["baseline"]), None)
-    cells = difference_cells(differences)
-    number = sum(bool(cell) for row in cells[1:] for cell in row[1:])
+    table = difference_table(
+        f"Each row less {baseline}, paired by prompt", differences, link=ROWS
+    )
+    number = sum(bool(cell.text) for row in table.rows for cell in row[1:])
     return Section(
         f"Differences from {baseline}",
         [
@@ -86,7 +94,7 @@ def difference_section(differences: pd.DataFrame) -> Section:
             f"such prompts, but some of so many will be without 0 by chance. The best "
             f"of other numbers of samples is not compared."
         ],
-        tables=[cells],
+        tables=[table],
     )
 
 
@@ -99,7 +107,13 @@ def claim_section(
         "The paper's claims and ours, here",
         [describe_claims(claims, confidence)],
         points=[
-            (f"{claim.title}: {claim.verdict}.", claim.sentence) for claim in claims
+            Point(
+                f"{claim.title}: {claim.verdict}.",
+                claim.sentence,
+                [(ROWS, name) for name in claim.rows],
+                claim.verdict,
+            )
+            for claim in claims
         ],
     )
 
@@ -113,7 +127,7 @@ def gap_section(modality_gap: pd.DataFrame) -> Section:
             "Between the prompts and their references: the mean cosine of those that "
             "belong together, the cosine of the two means, and their distance."
         ],
-        tables=[format_table(modality_gap, titles)],
+        tables=[format_table("The gap after each bridge", modality_gap, titles)],
     )
 
 
@@ -134,5 +148,8 @@ def timing_section(timings: Mapping[str, Any]) -> Section:
             f"{of['timing_seconds']:g} s have room for, at least 2; what takes longer "
             f"is timed once."
         ],
-        tables=[timing_cells(timings), [["machine", ""], *machine]],
+        tables=[
+            timing_table("Seconds of each row, by stage", timings, link=ROWS),
+            text_table("The machine", ["machine", ""], machine),
+        ],
     )

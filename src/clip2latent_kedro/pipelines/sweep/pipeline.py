@@ -16,13 +16,13 @@ from clip2latent_kedro.pipelines.sweep.results import (
     plot,
     plot_tradeoffs,
     tabulate,
-    write_table,
+    write_report,
 )
 from clip2latent_kedro.pipelines.wiring import wire
 
 
 def create_pipeline() -> Pipeline:
-    """Return prompt_bank and priors -> results of variants -> table, figure, best."""
+    """Return prompt_bank and priors -> results of variants -> report, best."""
     return wire_trials("sweep", "sampling_models", choose, "choose_best_variant")
 
 
@@ -65,7 +65,6 @@ def wire_trials(
                 models=models,
                 **results,
             ),
-            wire(write_table, f"{name}_table", name=f"write_{name}_table", **scores),
             wire(plot, f"{name}_figure", name=f"plot_{name}", **variants, **scores),
             wire(
                 plot_tradeoffs,
@@ -74,5 +73,15 @@ def wire_trials(
                 **scores,
             ),
             wire(choose, [f"{name}_best", f"{name}_choice"], name=choice, **results),
+            wire(
+                write_report,
+                [f"{name}_report", f"{name}_table"],
+                name=f"write_{name}_report",
+                best=f"{name}_best",
+                choice=f"{name}_choice",
+                **variants,
+                **scores,
+                **given,
+            ),
         ]
     )

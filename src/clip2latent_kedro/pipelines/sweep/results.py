@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.metrics.bootstrap import Interval
+from clip2latent_kedro.study.cells import Table
 from clip2latent_kedro.study.comparison import bootstrap_scores
 from clip2latent_kedro.study.config import EvaluationConfig
 from clip2latent_kedro.study.engine import (
@@ -24,15 +25,19 @@ from clip2latent_kedro.study.figures import (
     Line,
     plot_charts,
     read_intervals,
+    render_figure,
 )
-from clip2latent_kedro.study.page import markdown_table
+from clip2latent_kedro.study.origin import describe_origin, origin_table
+from clip2latent_kedro.study.page import Point, Section, to_html, to_markdown
 from clip2latent_kedro.study.scoring import SCORES, applying_scores
 from clip2latent_kedro.study.sweep import SweepConfig
-from clip2latent_kedro.study.tables import TITLES, as_columns, score_cells
+from clip2latent_kedro.study.tables import TITLES, as_columns, score_table
 from clip2latent_kedro.study.tradeoffs import Curve, chart_fronts, chart_tradeoffs
 
 logger = logging.getLogger(__name__)
 
+ROWS = "variants"  # the anchor of the rows, which choices lead to
+SHOWN = 3  # rows that a choice is shown with
 PLOTTED = ("accuracy", "clip_score", "clip_diversity", "blended")
 
 
@@ -66,7 +71,7 @@ def tabulate(
     problems = [problem for problem in found.values() if problem]
     if problems:
         logger.warning(
-            "%d of %d variants could not be scored, and sweep_table says why; the "
+            "%d of %d variants could not be scored, and the report says why; the "
             "first: %s",
             len(problems),
             len(found),
@@ -89,13 +94,90 @@ def tabulate(
     return table[[*table.columns.drop(last), *last]]
 
 
-def write_table(sweep_scores: pd.DataFrame) -> str:
-    """Return the scores as Markdown, with the problems of variants that failed.
+def write_report(
+    sweep_scores: pd.DataFrame,
+    variants: list[PlannedVariant],
+    best: Mapping[str, Any],
+    choice: str,
+    models: Models,
+    evaluation: EvaluationConfig,
+    sweep: SweepConfig,
+    seed: int,
+) -> tuple[str, str]:
+    """Return the report as HTML, and without pictures in Markdown.
 
     Args:
         sweep_scores: What `tabulate` returned.
+        variants: What `plan` returned.
+        best: What `choose` or `choose_each` returned.
+        choice: The same as YAML.
+        models: What has sampled and scored.
+        evaluation: Gives the settings of intervals.
+        sweep: What was tried.
+        seed: `params:seed`.
     """
-    return markdown_table(score_cells(sweep_scores, ["grid", "variant"]))
+    facts = describe_origin(
+        models,
+        prompts=f"{sweep.num_prompts} of the bank, {sweep.num_samples} images of each, "
+        f"{sweep.num_seeds} seeds from {seed}, unless a variant says otherwise",
+        intervals=f"{evaluation.confidence:.0%}, bootstrap over prompts",
+    )
+    told = best.get("methods", {"": best})
+    failed = sweep_scores[sweep_scores["problem"].notna()]
+    sections = [
+        Section(
+            "What is chosen",
+            [best["rule"]],
+            [_describe_choice(one) for one in told.values()],
+            code=choice,
+            language="yaml",
+        ),
+        Section(
+            "Scores of all variants",
+            [
+                "Means over the prompts with their intervals. Of so many variants the "
+                "best looks better than it is: score it again on other prompts."
+            ],
+            charts={
+                "what diversity costs": render_figure(plot_tradeoffs(sweep_scores)),
+                "scores along each grid": render_figure(plot(sweep_scores, variants)),
+            },
+            tables=[_variant_table(sweep_scores)],
+        ),
+        Section(
+            "Variants that failed",
+            points=[
+                Point(f"{row['grid']}: {row['variant']}.", row["problem"])
+                for row in failed.to_dict("records")
+            ],
+        ),
+        Section("What this rests on", tables=[origin_table(facts)]),
+    ]
+    title = "Tuning" if sweep.is_equal else "Sweep"
+    return to_html(title, "", sections), to_markdown(title, "", sections)
+
+
+def _describe_choice(told: Mapping[str, Any]) -> Point:
+    """Return a choice, what it scores, and what cannot be told from it."""
+    scores = ", ".join(
+        f"{TITLES[name]} {told['scores'][name]['mean']:.3f}"
+        for name in PLOTTED
+        if name in told["scores"]
+    )
+    last = list(told["contenders"].values())[-1:] or [[]]
+    others = [name for name in last[0] if name != told["variant"]]
+    sentence = f"{scores}; the best of {len(told['tried'])} that were tried."
+    if others:
+        sentence += f" {len(others)} others were as good by all demands."
+    names = [told["variant"], *others[:SHOWN]]
+    return Point(f"{told['variant']}.", sentence, [(ROWS, name) for name in names])
+
+
+def _variant_table(scores: pd.DataFrame) -> Table:
+    """Return the scores, each row named by its grid and variant."""
+    names = scores["grid"].astype(str) + ": " + scores["variant"].astype(str)
+    named = scores.drop(columns="variant").assign(variant=names)
+    return score_table("Scores of each variant", named, ["variant"], anchor=ROWS)
 
 
 def plot(sweep_scores: pd.DataFrame, variants: list[PlannedVariant]) -> Figure:

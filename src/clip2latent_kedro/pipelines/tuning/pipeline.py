@@ -9,7 +9,7 @@ from clip2latent_kedro.pipelines.wiring import wire
 
 
 def create_pipeline() -> Pipeline:
-    """Return prompt_bank and models -> results of variants -> table, figure, best."""
+    """Return prompt_bank and models -> results of variants -> report, best."""
     trials = wire_trials("tuning", "tuned_models", choose_each, "choose_best_settings")
     added = wire(add_references, "tuned_models", models="sampling_models")
     return Pipeline([*trials.nodes, added])
