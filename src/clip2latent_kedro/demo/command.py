@@ -83,8 +83,8 @@ def serve(
         logging.getLogger("httpx").setLevel(logging.WARNING)
         click.echo("Loading the models ...", err=True)
         # Not before: these import torch and Gradio.
+        from clip2latent_kedro.demo.launching import launch_page
         from clip2latent_kedro.demo.opening import build_page, open_model
-        from clip2latent_kedro.demo.page import launch_page
 
         opened = open_model(env=env, prior=prior, cfg=cfg, model=model, device=device)
         page = build_page(opened, images=images, examples=examples)

@@ -15,23 +15,19 @@ from typing import Any
 
 import gradio as gr
 
-from clip2latent_kedro.demo import pieces, words
+from clip2latent_kedro.demo import pieces
+from clip2latent_kedro.demo.controls import FOLDER, Controls
 from clip2latent_kedro.demo.forms import read_draw, read_edit, settings_of
-from clip2latent_kedro.demo.request import LARGEST_SEED, WAYS, EditRequest, Way
+from clip2latent_kedro.demo.request import EditRequest, Way
 from clip2latent_kedro.demo.service import Progress, Service
-from clip2latent_kedro.demo.uploads import ENDINGS
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference.records import slug_of
 
 logger = logging.getLogger(__name__)
 
-FOLDER = Path(__file__).parent
-NOTHING = (0, 0)  # no drawing has the number 0
 BROKEN = (
     "Something went wrong here, and has been noted. Try again, or change a setting."
 )
-WELCOME = "Type what you would like to see, or choose an example."
-MEANT_FOR = "1 is none; more follows the words more closely, with less variety"
 
 _COMPUTES: dict[str, Any] = {
     "api_visibility": "private",
@@ -65,7 +61,7 @@ def telling() -> Iterator[None]:
 
 
 class Page:
-    """The controls of the page, and what they do.
+    """The page of a service.
 
     Attributes:
         service: What computes.
@@ -87,309 +83,114 @@ class Page:
         with gr.Blocks(
             title=title, analytics_enabled=False, delete_cache=(300, 300)
         ) as self.blocks:
-            gr.HTML(
-                f"<h1>clip2<span>latent</span></h1><p>{pieces.escape(words.SUBTITLE)}"
-                f"</p>",
-                elem_id="c2l-head",
-            )
-            self.chosen = gr.State(NOTHING)
-            self.found = gr.State(None)  # settings inside the PNG that was brought
-            with gr.Row(equal_height=False):
-                with gr.Column(scale=5, min_width=320):
-                    self._add_prompt(examples)
-                    self._add_settings()
-                    self._add_picture()
-                    self._add_mixing()
-                with gr.Column(scale=8, min_width=320):
-                    self._add_gallery()
-                    self._add_editing()
-            with gr.Accordion("What this is, and what it cannot do", open=True):
-                gr.HTML(about)
+            self.controls = Controls(service, examples, about)
+            self.names = self.controls.names
             self._connect(examples)
 
-    def _add_prompt(self, examples: Sequence[str]) -> None:
-        most = self.service.limits.text
-        self.prompt = gr.Textbox(
-            label="Prompt",
-            info=words.PROMPT_HELP,
-            lines=2,
-            max_lines=4,
-            max_length=most,
-            value=examples[0] if examples else "",
-            elem_id="c2l-prompt",
-        )
-        self.negative = gr.Textbox(
-            label="Not this",
-            info="Led away from, where guidance is above 1; likewise in parts",
-            lines=1,
-            max_length=most,
-        )
-        with gr.Row():
-            self.draw_button = gr.Button("Draw", variant="primary", scale=3)
-            self.stop_button = gr.Button("Stop", scale=1, min_width=80)
-        with gr.Row(elem_classes="c2l-chips"):
-            self.examples = [gr.Button(text, size="sm") for text in examples]
-
-    def _add_settings(self) -> None:
-        service, defaults = self.service, self.service.defaults
-        low, high = service.guidance_range
-        with gr.Accordion("Settings", open=True):
-            with gr.Row():
-                self.num_images = gr.Slider(
-                    1,
-                    service.limits.images,
-                    defaults.num_images,
-                    step=1,
-                    label="Pictures",
-                )
-                self.rank = gr.Checkbox(
-                    False, label="Best first", info="Sorted by CLIP score"
-                )
-            with gr.Row():
-                self.guidance = gr.Slider(
-                    low,
-                    high,
-                    defaults.guidance_scale,
-                    step=0.05,
-                    label="Guidance",
-                    info=MEANT_FOR,
-                )
-                self.psi = gr.Slider(
-                    0,
-                    1.5,
-                    defaults.psi,
-                    step=0.05,
-                    label="Truncation",
-                    info="1 is none; 0 draws the average picture",
-                )
-            with gr.Row(visible=not service.is_one_step):
-                self.sampler = gr.Dropdown(
-                    ["dpmpp_2m", "unipc", "ddim", "ddpm"],
-                    value=defaults.sampler,
-                    label="Sampler",
-                )
-                self.steps = gr.Slider(
-                    1,
-                    min(100, service.limits.steps),
-                    defaults.num_steps,
-                    step=1,
-                    label="Steps",
-                )
-            with gr.Row(equal_height=True):
-                self.seed = gr.Number(
-                    0, label="Seed", precision=0, minimum=0, maximum=LARGEST_SEED
-                )
-                self.random_button = gr.Button("New seed", scale=0, min_width=120)
-
-    def _add_picture(self) -> None:
-        with gr.Accordion("Picture", open=False):
-            self.file = gr.File(
-                label="Bring a picture, or a PNG stored here",
-                file_types=list(ENDINGS),
-                height=120,
-            )
-            self.brought = gr.HTML("")
-            self.weight = gr.Slider(
-                -2,
-                2,
-                0,
-                step=0.1,
-                label="Weight in the prompt",
-                info="0 leaves it out; the text has 1",
-            )
-            with gr.Row():
-                self.invert_button = gr.Button("Invert and edit it")
-                self.load_button = gr.Button("Load its settings")
-
-    def _add_mixing(self) -> None:
-        with gr.Accordion("Style mixing", open=False):
-            self.mix = gr.Textbox(
-                label="Mix in",
-                info="Another prompt, or a seed; empty for nothing",
-                max_length=self.service.limits.text,
-            )
-            self.rows = gr.CheckboxGroup(
-                ["coarse", "middle", "fine"],
-                value=["fine"],
-                label="Rows of w from there",
-                info="Coarse: pose and shape; fine: colours, as far as it knows them "
-                "apart",
-            )
-
-    def _add_gallery(self) -> None:
-        self.gallery = gr.HTML(
-            pieces.empty_gallery(WELCOME),
-            js_on_load=(FOLDER / "page.js").read_text(encoding="utf-8"),
-            elem_id="c2l-pictures",
-        )
-        self.status = gr.HTML(pieces.line("Ready."), elem_id="c2l-line")
-
-    def _add_editing(self) -> None:
-        ways = self.service.edits.names
-        first: Way | None = next(iter(ways), None)
-        with gr.Group(visible=False) as self.editing, gr.Column():
-            self.pair = gr.HTML("", elem_id="c2l-editor", padding=True)
-            with gr.Row():
-                self.vary_button = gr.Button("Variations of it")
-                self.reset_button = gr.Button("Undo the edits")
-                self.download_button = gr.Button("Download PNG")
-            self.way = gr.Dropdown(
-                [(WAYS[way], way) for way in ways],
-                value=first,
-                label="Edit by",
-                visible=first is not None,
-            )
-            self.names: list[str] = list(
-                dict.fromkeys(name for names in ways.values() for name in names)
-            )
-            self.sliders: list[gr.Slider] = []
-            for start in range(0, len(self.names), 2):
-                with gr.Row():
-                    self.sliders += [
-                        self._slider(name, first)
-                        for name in self.names[start : start + 2]
-                    ]
-            self._add_text_edit()
-        self.stored = gr.Textbox(visible=False)
-
-    def _slider(self, name: str, way: Way | None) -> gr.Slider:
-        assert way is not None
-        most = self.service.edits.largest(way)
-        return gr.Slider(
-            -most,
-            most,
-            0,
-            step=most / 40,
-            label=name.replace("_", " ").capitalize(),
-            visible=name in self.service.edits.names[way],
-        )
-
-    def _add_text_edit(self) -> None:
-        most = self.service.limits.text
-        ways = [w for w in ("prior", "global_directions") if w in self._text_ways()]
-        with gr.Accordion("Edit by words", open=False):
-            with gr.Row():
-                self.neutral = gr.Textbox(
-                    label="From",
-                    placeholder=self.service.neutral or "a person",
-                    max_length=most,
-                )
-                self.target = gr.Textbox(
-                    label="To", placeholder="a person with a hat", max_length=most
-                )
-            with gr.Row():
-                self.text_strength = gr.Slider(
-                    -2, 4, 0, step=0.1, label="Strength of these words"
-                )
-                self.text_way = gr.Dropdown(
-                    [(WAYS[w], w) for w in ways],  # type: ignore[index]
-                    value="prior",
-                    label="By",
-                    visible=len(ways) > 1,
-                )
-
-    def _text_ways(self) -> list[str]:
-        return ["prior", *(w for w in self.service.edits.names if w != "prior")]
-
     def _connect(self, examples: Sequence[str]) -> None:
-        self._draws = [
-            self.prompt,
-            self.negative,
-            self.weight,
-            self.num_images,
-            self.guidance,
-            self.psi,
-            self.sampler,
-            self.steps,
-            self.seed,
-            self.rank,
-            self.mix,
-            self.rows,
+        here = self.controls
+        shown = [
+            here.gallery,
+            here.status,
+            here.editing,
+            here.pair,
+            here.chosen,
         ]
-        self._edits = [
-            self.chosen,
-            self.way,
-            self.target,
-            self.neutral,
-            self.text_way,
-            self.text_strength,
-            *self.sliders,
-        ]
-        shown = [self.gallery, self.status, self.editing, self.pair, self.chosen]
         drawing: dict[str, Any] = {
             "fn": self._on_draw,
-            "inputs": [*self._draws, *self._edits],
+            "inputs": [*here.draws, *here.edits],
             "outputs": shown,
             **_COMPUTES,
         }
         begun = [
-            self.draw_button.click(**drawing),
-            self.prompt.submit(**drawing),
-            self.negative.submit(**drawing),
-            self.vary_button.click(**{**drawing, "fn": self._on_vary}),
-            self.invert_button.click(self._on_invert, self._edits, shown, **_COMPUTES),
+            here.draw_button.click(**drawing),
+            here.prompt.submit(**drawing),
+            here.negative.submit(**drawing),
+            here.vary_button.click(**{**drawing, "fn": self._on_vary}),
+            here.invert_button.click(self._on_invert, here.edits, shown, **_COMPUTES),
         ]
-        for button, text in zip(self.examples, examples, strict=True):
+        for button, text in zip(here.examples, examples, strict=True):
             begun.append(
-                button.click(_returning(text), outputs=self.prompt, **_AT_ONCE).then(
+                button.click(_returning(text), outputs=here.prompt, **_AT_ONCE).then(
                     **drawing
                 )
             )
-        self.stop_button.click(
+        here.stop_button.click(
             lambda: pieces.line("Stopped."),
-            outputs=self.status,
+            outputs=here.status,
             cancels=begun,
             **_AT_ONCE,
         )
-        self.random_button.click(_random_seed, outputs=self.seed, **_AT_ONCE)
-        edited = [self.pair]
-        self.gallery.select(
-            self._on_choose, self._edits, [self.chosen, self.pair], **_COMPUTES
+        here.random_button.click(_random_seed, outputs=here.seed, **_AT_ONCE)
+        edited = [here.pair]
+        here.gallery.select(
+            self._on_choose,
+            here.edits,
+            [here.chosen, here.pair],
+            **_COMPUTES,
         )
         gr.on(
-            [slider.input for slider in (*self.sliders, self.text_strength)],
+            [slider.input for slider in (*here.sliders, here.text_strength)],
             self._on_edit,
-            self._edits,
+            here.edits,
             edited,
             trigger_mode="always_last",
             **_COMPUTES,
         )
         gr.on(
-            [self.target.submit, self.neutral.submit, self.text_way.input],
+            [
+                here.target.submit,
+                here.neutral.submit,
+                here.text_way.input,
+            ],
             self._on_edit,
-            self._edits,
+            here.edits,
             edited,
             **_COMPUTES,
         )
-        changed = [*self.sliders, self.text_strength, self.pair]
-        self.reset_button.click(self._on_reset, self.chosen, changed, **_COMPUTES)
-        self.way.input(self._on_way, [self.chosen, self.way], changed, **_COMPUTES)
-        self.download_button.click(
-            self._on_download, self._edits, self.stored, **_COMPUTES
+        changed = [
+            *here.sliders,
+            here.text_strength,
+            here.pair,
+        ]
+        here.reset_button.click(self._on_reset, here.chosen, changed, **_COMPUTES)
+        here.way.input(
+            self._on_way,
+            [here.chosen, here.way],
+            changed,
+            **_COMPUTES,
+        )
+        here.download_button.click(
+            self._on_download, here.edits, here.stored, **_COMPUTES
         ).then(
             None,
-            self.stored,
+            here.stored,
             js=(FOLDER / "download.js").read_text(encoding="utf-8"),
             api_visibility="private",
         )
-        self.file.upload(
+        here.file.upload(
             self._on_bring,
-            self.file,
-            [self.file, self.brought, self.found, self.weight],
+            here.file,
+            [
+                here.file,
+                here.brought,
+                here.found,
+                here.weight,
+            ],
             **_COMPUTES,
         )
-        self.load_button.click(
+        here.load_button.click(
             self._on_load,
-            self.found,
+            here.found,
             [
-                *self._draws,
-                self.way,
-                self.target,
-                self.neutral,
-                self.text_way,
-                self.text_strength,
-                *self.sliders,
-                self.status,
+                *here.draws,
+                here.way,
+                here.target,
+                here.neutral,
+                here.text_way,
+                here.text_strength,
+                *here.sliders,
+                here.status,
             ],
             **_COMPUTES,
         )
@@ -397,7 +198,7 @@ class Page:
 
     # What the controls do.
 
-    def _on_draw(self, *values: Any, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+    def _on_draw(self, request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
         with telling():
             draws, edits = self._split(values)
             asked = read_draw(draws)
@@ -405,7 +206,7 @@ class Page:
             prompt = asked.prompt or "of the picture you brought"
             yield from self._show(came, prompt, asked.seed, edits, request)
 
-    def _on_vary(self, *values: Any, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+    def _on_vary(self, request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
         with telling():
             draws, edits = self._split(values)
             edit = read_edit(edits, self.names)
@@ -414,29 +215,29 @@ class Page:
             still = self._cleared(edits)
             yield from self._show(came, "a variation", asked.seed, still, request)
 
-    def _on_invert(self, *edits: Any, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+    def _on_invert(self, request: gr.Request, *edits: Any) -> Iterator[tuple[Any, ...]]:
         with telling():
             came = self.service.invert(_name(request))
             yield from self._show(came, "found by inversion", 0, edits, request)
 
     def _on_choose(
-        self, *edits: Any, request: gr.Request, event: gr.EventData
+        self, request: gr.Request, event: gr.EventData, *edits: Any
     ) -> tuple[Any, str]:
         with telling():
             place = (int(event.drawing), int(event.index))
             return place, self._pair(place, edits, request)
 
-    def _on_edit(self, *edits: Any, request: gr.Request) -> str:
+    def _on_edit(self, request: gr.Request, *edits: Any) -> str:
         with telling():
             return self._pair(edits[0], edits, request)
 
-    def _on_reset(self, chosen: Any, request: gr.Request) -> list[Any]:
+    def _on_reset(self, request: gr.Request, chosen: Any) -> list[Any]:
         with telling():
             plain = EditRequest(*chosen)
             pair = pieces.before_and_after(self.service.edit(_name(request), plain))
-            return [*([0] * len(self.sliders)), 0, pair]
+            return [*([0] * len(self.controls.sliders)), 0, pair]
 
-    def _on_way(self, chosen: Any, way: Way, request: gr.Request) -> list[Any]:
+    def _on_way(self, request: gr.Request, chosen: Any, way: Way) -> list[Any]:
         with telling():
             most = self.service.edits.largest(way)
             names = self.service.edits.names[way]
@@ -454,7 +255,7 @@ class Page:
             pair = pieces.before_and_after(self.service.edit(_name(request), plain))
             return [*ranges, 0, pair]
 
-    def _on_download(self, *edits: Any, request: gr.Request) -> str:
+    def _on_download(self, request: gr.Request, *edits: Any) -> str:
         with telling():
             edit = read_edit(edits, self.names)
             name = _name(request)
@@ -469,7 +270,7 @@ class Page:
             }
             return json.dumps(stored)
 
-    def _on_bring(self, path: str | None, request: gr.Request) -> tuple[Any, ...]:
+    def _on_bring(self, request: gr.Request, path: str | None) -> tuple[Any, ...]:
         with telling():
             if path is None:
                 return None, "", None, 0
@@ -496,7 +297,11 @@ class Page:
             told = ["Settings loaded: press Draw.", *loaded.notes]
             values = settings_of(loaded.request)
             edit = loaded.edit or EditRequest(0)
-            way = edit.way if edit.way in self.service.edits.names else self.way.value
+            way = (
+                edit.way
+                if edit.way in self.service.edits.names
+                else self.controls.way.value
+            )
             strengths = [edit.strengths.get(name, 0) for name in self.names]
             return [
                 *values,
@@ -536,12 +341,12 @@ class Page:
         return pieces.before_and_after(self.service.edit(_name(request), asked))
 
     def _split(self, values: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
-        number = len(self._draws)
+        number = len(self.controls.draws)
         return values[:number], values[number:]
 
     def _cleared(self, edits: Sequence[Any]) -> list[Any]:
         """Return the values of the edits with nothing changed."""
-        return [*edits[:5], 0, *([0] * len(self.sliders))]
+        return [*edits[:5], 0, *([0] * len(self.controls.sliders))]
 
 
 def _name(request: gr.Request) -> str:
@@ -555,63 +360,3 @@ def _random_seed() -> int:
 
 def _returning(value: Any) -> Callable[[], Any]:
     return lambda: value
-
-
-def launch_page(page: Page, *, host: str, port: int | None, share: bool) -> str:
-    """Open the page to visitors, in threads of its own, and return its address.
-
-    Args:
-        page: Built.
-        host: Address to listen at.
-        port: None for the first that is free from 7860 on.
-        share: Whether Gradio's servers lead others here.
-
-    Raises:
-        InputError: If the port is taken or the address is none of this machine's.
-    """
-    accent, dark = "#2f6feb", "#79a6ff"
-    font = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
-    theme = gr.themes.Base(
-        primary_hue="blue",
-        neutral_hue="slate",
-        radius_size="lg",
-        font=font,
-        font_mono=["ui-monospace", "monospace"],
-    ).set(
-        button_primary_background_fill=accent,
-        button_primary_background_fill_hover="#2560d0",
-        button_primary_background_fill_dark=dark,
-        button_primary_background_fill_hover_dark="#93b7ff",
-        button_primary_text_color="#ffffff",
-        button_primary_text_color_dark="#0c1018",
-        slider_color=accent,
-        slider_color_dark=dark,
-    )
-    limits = page.service.limits
-    page.blocks.queue(max_size=limits.waiting, api_open=False)
-    try:
-        _, local, shared = page.blocks.launch(
-            server_name=host,
-            server_port=port,
-            share=share,
-            theme=theme,
-            css_paths=[FOLDER / "page.css"],
-            allowed_paths=[],
-            max_file_size=limits.upload_bytes,
-            show_error=False,
-            footer_links=[],
-            ssr_mode=False,
-            mcp_server=False,
-            run_history=False,
-            enable_monitoring=False,
-            state_session_capacity=4 * limits.sessions,
-            prevent_thread_lock=True,
-            quiet=True,
-        )
-    except OSError as error:
-        msg = (
-            f"The page cannot be opened at {host}, port {port or 'any'}: "
-            f"{str(error).splitlines()[0]} Choose another --host or --port."
-        )
-        raise InputError(msg) from error
-    return str(shared or local)

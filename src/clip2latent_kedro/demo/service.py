@@ -8,17 +8,16 @@ others go on moving.
 import hashlib
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from clip2latent_kedro.api import Clip2StyleGAN
-from clip2latent_kedro.conditioning import Query, embed_queries
+from clip2latent_kedro.conditioning import Query
 from clip2latent_kedro.demo.edit_book import EditBook
 from clip2latent_kedro.demo.inverting import inversion_settings, invert_stepwise
 from clip2latent_kedro.demo.limits import Limits, Turn
@@ -31,12 +30,17 @@ from clip2latent_kedro.demo.records import (
 )
 from clip2latent_kedro.demo.request import DrawRequest, EditRequest
 from clip2latent_kedro.demo.sessions import Drawing, Sessions, next_number
+from clip2latent_kedro.demo.steps import (
+    as_query,
+    edit_picture,
+    read_mix,
+    show_inverted,
+)
 from clip2latent_kedro.demo.uploads import Upload, read_upload
 from clip2latent_kedro.editing.prepared import PreparedEdit
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import uint8_to_image
 from clip2latent_kedro.inference.png_settings import write_png
-from clip2latent_kedro.latents import Latents, Source
 from clip2latent_kedro.methods.digests import digest_prior
 from clip2latent_kedro.samplers import SamplingConfig
 
@@ -118,7 +122,7 @@ class Service:
         self.text_to_image = model.text_to_image
         self.edits = EditBook(self._editor, self.limits)
         self.defaults = DrawRequest(
-            prompt="a portrait",
+            prompt=self.neutral or "a person",
             num_images=min(8, self.limits.images),
             guidance_scale=sampling.guidance_scale,
             psi=sampling.psi,
@@ -232,7 +236,9 @@ class Service:
             prepared = self.edits.prepare(request)
             after, score_after = before, score
             if prepared.steps:
-                after, score_after = self._apply(drawing, row, prepared)
+                after, score_after = edit_picture(
+                    self.text_to_image, drawing, row, prepared
+                )
                 record["edits"] = describe_edits(request, self.neutral)
         if score_after is not None:
             record["score"] = round(score_after, 4)
@@ -285,7 +291,9 @@ class Service:
                 if found is None:
                     return
                 step, latents = found
-                drawing = self._show_inverted(latents, session.picture, record, number)
+                drawing = show_inverted(
+                    self.text_to_image, latents, session.picture, record, number
+                )
             self.sessions.store(name, drawing=drawing)
             seconds = time.perf_counter() - began
             is_done = step == config.num_steps
@@ -339,7 +347,7 @@ class Service:
         if picture is not None:
             image = uint8_to_image(torch.from_numpy(picture))
             parts.append((image, request.picture_weight))
-        return _as_query(parts)
+        return as_query(parts)
 
     def _draw(
         self, name: str, request: DrawRequest, query: Query, digest: str | None
@@ -347,7 +355,7 @@ class Service:
         began = time.perf_counter()
         sampling = self.sampling(request)
         unwanted = parse_prompt(request.negative, self.limits, "The negative prompt")
-        negative: list[Query] | None = [_as_query(unwanted)] if unwanted else None
+        negative: list[Query] | None = [as_query(unwanted)] if unwanted else None
         record = describe_drawing(request, sampling, self.models, picture=digest)
         draws: dict[str, Any] = {
             "num_samples": request.num_images,
@@ -358,7 +366,10 @@ class Service:
             drawn = self.text_to_image.draw([query], sampling, **draws)
             source = drawn.source
             if request.mix.strip():
-                source = self._mixed(source, request, query, sampling, draws)
+                mix = read_mix(request.mix, self.limits)
+                editor = replace(self._editor, sampling=sampling)
+                steps = editor.read_mix(mix, request.mix_rows, [query], **draws)
+                source = replace(source, latents=PreparedEdit(steps)(source))
         number = next_number()
         images: list[np.ndarray] = []
         scores: list[float] = []
@@ -386,92 +397,3 @@ class Service:
             self.sessions.store(name, drawing=drawing)
             seconds = time.perf_counter() - began
             yield Progress(drawing, total, seconds, is_done)
-
-    def _mixed(
-        self,
-        source: Source,
-        request: DrawRequest,
-        query: Query,
-        sampling: SamplingConfig,
-        draws: dict[str, Any],
-    ) -> Source:
-        """Return latents with rows of another prompt's or seed's."""
-        text = request.mix.strip()
-        mix: Any = text
-        if text.isdecimal() and len(text) <= 10:
-            mix = int(text)
-        else:
-            mix = _as_query(parse_prompt(text, self.limits, "What is mixed in"))
-        editor = replace(self._editor, sampling=sampling)
-        steps = editor.read_mix(mix, request.mix_rows, [query], **draws)
-        return replace(source, latents=PreparedEdit(steps)(source))
-
-    @torch.no_grad()
-    def _apply(
-        self, drawing: Drawing, row: int, prepared: PreparedEdit
-    ) -> tuple[np.ndarray, float | None]:
-        """Return the edited picture, and its score."""
-        latents = prepared(_source_of(drawing.source, row))
-        direction = drawing.direction
-        if direction is not None:
-            toward = prepared.toward(self.text_to_image.encoder)
-            if toward is not None:
-                moved = direction + toward.to(direction)
-                direction = functional.normalize(moved, dim=-1)
-        offset = latents.style_offset
-        found = self.text_to_image.generate_images(
-            latents.w[None],
-            None if direction is None else direction[None],
-            style_offset=None if offset is None else offset[None],
-        )
-        score = None if found.scores is None else float(found.scores[0, 0])
-        return found.images[0, 0], score
-
-    @torch.no_grad()
-    def _show_inverted(
-        self,
-        latents: Latents,
-        original: np.ndarray,
-        record: dict[str, Any],
-        number: int,
-    ) -> Drawing:
-        """Return what the generator draws of a picture, scored by the picture."""
-        image = uint8_to_image(torch.from_numpy(original))
-        encoder, device = self.text_to_image.encoder, self.text_to_image.device
-        direction = embed_queries(encoder, [image], device).direction
-        offset = latents.style_offset
-        found = self.text_to_image.generate_images(
-            latents.w[None],
-            direction,
-            style_offset=None if offset is None else offset[None],
-        )
-        assert found.scores is not None
-        return Drawing(
-            number,
-            Source(latents),
-            direction[0],
-            list(found.images[0]),
-            [0],
-            [float(found.scores[0, 0])],
-            record,
-            original,
-        )
-
-
-def _as_query(parts: Sequence[tuple[str | Tensor, float]]) -> Query:
-    """Return a text alone as it is, so that it is drawn as anywhere else."""
-    if len(parts) == 1 and parts[0][1] == 1:
-        return parts[0][0]
-    return list(parts)
-
-
-def _source_of(source: Source, row: int) -> Source:
-    """Return one picture of several."""
-
-    def pick(rows: Tensor | None) -> Tensor | None:
-        return None if rows is None else rows[row : row + 1]
-
-    latents = Latents(
-        source.latents.w[row : row + 1], pick(source.latents.style_offset)
-    )
-    return Source(latents, pick(source.condition), pick(source.x_T))

@@ -1,4 +1,4 @@
-"""What the page says: examples, and what the model is, cannot do, and is licensed by."""
+"""What the page says: examples, what the model is and cannot do, licences."""
 
 from pathlib import Path
 
@@ -63,8 +63,9 @@ def describe_model(loaded: LoadedModels) -> tuple[str, ...]:
 
 
 def list_facts(loaded: LoadedModels, service: Service) -> dict[str, str]:
-    """Return what is loaded, and by which licence; no folder of this machine is told."""
-    steps = "one step" if service.is_one_step else f"{service.defaults.num_steps} steps"
+    """Return what is loaded, and by which licence; folders here are not told."""
+    number = service.defaults.num_steps
+    steps = "one step" if service.is_one_step else f"{number} steps"
     facts = {"Prior": f"{steps} by default; it carries the licence of its owner"}
     for role, model, reference in zip(
         ("Generator", "Encoder"),
@@ -83,8 +84,8 @@ def list_facts(loaded: LoadedModels, service: Service) -> dict[str, str]:
     facts["Pictures"] = f"{service.resolution} x {service.resolution} pixels"
     facts["Method"] = "clip2latent, Pinkney and Li 2022, arXiv 2210.02347"
     facts["Your data"] = (
-        "Prompts, pictures and settings stay in this program's memory and are gone when "
-        "you leave; nothing is sent elsewhere"
+        "Prompts, pictures and settings stay in this program's memory and are gone "
+        "when you leave; nothing is sent elsewhere"
     )
     return facts
 
