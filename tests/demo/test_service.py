@@ -9,6 +9,7 @@ import pytest
 import torch
 from demo.demo_world import (
     RED,
+    ThreeRows,
     draw,
     make_api,
     make_request,

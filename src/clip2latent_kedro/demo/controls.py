@@ -14,7 +14,6 @@ from clip2latent_kedro.demo.uploads import ENDINGS
 FOLDER = Path(__file__).parent
 NOTHING = (0, 0)  # no drawing has the number 0
 WELCOME = "Type what you would like to see, or choose an example."
-GUIDANCE = "1 is none; more follows the words more closely, with less variety"
 
 
 class Controls:
@@ -38,13 +37,13 @@ class Controls:
         gr.HTML(f"{title}<p>{pieces.escape(words.SUBTITLE)}</p>", elem_id="c2l-head")
         self.chosen = gr.State(NOTHING)
         self.found = gr.State(None)  # settings inside the PNG that was brought
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=5, min_width=320):
+        with gr.Row(equal_height=False, elem_id="c2l-main"):
+            with gr.Column(scale=5, min_width=320, elem_id="c2l-left"):
                 self._add_prompt(examples)
                 self._add_settings()
                 self._add_picture()
                 self._add_mixing()
-            with gr.Column(scale=8, min_width=320):
+            with gr.Column(scale=8, min_width=320, elem_id="c2l-right"):
                 self._add_gallery()
                 self._add_editing()
         with gr.Accordion("What this is, and what it cannot do", open=True):
@@ -107,7 +106,7 @@ class Controls:
     def _add_settings(self) -> None:
         service, defaults = self.service, self.service.defaults
         low, high = service.guidance_range
-        with gr.Accordion("Settings", open=True):
+        with gr.Accordion("Settings", open=True, elem_classes="c2l-later"):
             with gr.Row():
                 self.num_images = gr.Slider(
                     1,
@@ -116,9 +115,7 @@ class Controls:
                     step=1,
                     label="Pictures",
                 )
-                self.rank = gr.Checkbox(
-                    False, label="Best first", info="Sorted by CLIP score"
-                )
+                self.rank = gr.Checkbox(True, label="Best first", info="By CLIP score")
             with gr.Row():
                 self.guidance = gr.Slider(
                     low,
@@ -126,7 +123,7 @@ class Controls:
                     defaults.guidance_scale,
                     step=0.05,
                     label="Guidance",
-                    info=GUIDANCE,
+                    info="1 is none",
                 )
                 self.psi = gr.Slider(
                     0,
@@ -134,7 +131,7 @@ class Controls:
                     defaults.psi,
                     step=0.05,
                     label="Truncation",
-                    info="1 is none; 0 draws the average picture",
+                    info="1 is none",
                 )
             with gr.Row(visible=not service.is_one_step):
                 self.sampler = gr.Dropdown(
@@ -149,14 +146,16 @@ class Controls:
                     step=1,
                     label="Steps",
                 )
-            with gr.Row(equal_height=True):
+            with gr.Row(elem_classes="c2l-seed"):
                 self.seed = gr.Number(
                     0, label="Seed", precision=0, minimum=0, maximum=LARGEST_SEED
                 )
                 self.random_button = gr.Button("New seed", scale=0, min_width=120)
 
     def _add_picture(self) -> None:
-        with gr.Accordion("Picture", open=False):
+        with gr.Accordion(
+            "Picture, or a PNG with settings", open=False, elem_classes="c2l-later"
+        ):
             self.file = gr.File(
                 label="Bring a picture, or a PNG stored here",
                 file_types=list(ENDINGS),
@@ -176,7 +175,7 @@ class Controls:
                 self.load_button = gr.Button("Load its settings")
 
     def _add_mixing(self) -> None:
-        with gr.Accordion("Style mixing", open=False):
+        with gr.Accordion("Style mixing", open=False, elem_classes="c2l-later"):
             self.mix = gr.Textbox(
                 label="Mix in",
                 info="Another prompt, or a seed; empty for nothing",
@@ -201,12 +200,12 @@ class Controls:
     def _add_editing(self) -> None:
         ways = self.service.edits.names
         first: Way | None = next(iter(ways), None)
-        with gr.Group(visible=False) as self.editing, gr.Column():
-            self.pair = gr.HTML("", elem_id="c2l-editor", padding=True)
+        with gr.Column(visible=False, elem_id="c2l-editing") as self.editing:
+            self.pair = gr.HTML("", elem_id="c2l-editor")
             with gr.Row():
-                self.vary_button = gr.Button("Variations of it")
-                self.reset_button = gr.Button("Undo the edits")
-                self.download_button = gr.Button("Download PNG")
+                self.vary_button = gr.Button("Variations of it", min_width=120)
+                self.reset_button = gr.Button("Undo the edits", min_width=120)
+                self.download_button = gr.Button("Download PNG", min_width=120)
             self.way = gr.Dropdown(
                 [(WAYS[way], way) for way in ways],
                 value=first,
@@ -236,6 +235,7 @@ class Controls:
             step=most / 40,
             label=name.replace("_", " ").capitalize(),
             visible=name in self.service.edits.names[way],
+            min_width=220,
         )
 
     def _add_text_edit(self) -> None:

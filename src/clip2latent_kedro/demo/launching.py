@@ -25,6 +25,12 @@ def make_theme() -> gr.themes.Base:
         button_primary_background_fill_hover_dark="#93b7ff",
         button_primary_text_color="#ffffff",
         button_primary_text_color_dark="#0c1018",
+        block_info_text_color="#525c6f",
+        block_info_text_color_dark="#a9b3c6",
+        block_label_text_color="#1b2130",
+        block_label_text_color_dark="#e8ebf2",
+        block_title_text_color="#1b2130",
+        block_title_text_color_dark="#e8ebf2",
         slider_color=ACCENT,
         slider_color_dark=ACCENT_DARK,
     )

@@ -334,7 +334,7 @@ class Page:
                 continue
             place = (progress.drawing.number, 0)
             pair = self._pair(place, edits, request)
-            yield gallery, line, gr.Group(visible=True), pair, place
+            yield gallery, line, gr.Column(visible=True), pair, place
 
     def _pair(self, place: Any, edits: Sequence[Any], request: gr.Request) -> str:
         asked = read_edit([place, *edits[1:]], self.names)

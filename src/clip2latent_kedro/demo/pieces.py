@@ -106,7 +106,7 @@ def before_and_after(edited: Edited) -> str:
         figures.append(_figure(edited.original, "Yours", None))
     first = "Before" if edited.original is None else "Found"
     figures.append(_figure(edited.before, first, edited.score_before))
-    words = f"After: {edited.words}" if edited.words else "After (nothing changed yet)"
+    words = f"After: {edited.words}" if edited.words else "After: nothing changed yet"
     figures.append(_figure(edited.after, words, edited.score_after, is_after=True))
     return f'<div class="c2l-pair">{"".join(figures)}</div>'
 
@@ -135,7 +135,7 @@ def about(words: Sequence[str], facts: Mapping[str, str]) -> str:
 def _figure(
     picture: np.ndarray, words: str, score: float | None, *, is_after: bool = False
 ) -> str:
-    shown = "" if score is None else f'<span class="c2l-score">{score:.3f}</span>'
+    shown = "" if score is None else f'<span class="c2l-score">CLIP {score:.3f}</span>'
     kind = "c2l-after" if is_after else "c2l-before"
     return (
         f'<figure class="{kind}">{picture_tag(picture, words)}'
