@@ -256,7 +256,7 @@ class Controls:
                     -2, 4, 0, step=0.1, label="Strength of these words"
                 )
                 self.text_way = gr.Dropdown(
-                    [(WAYS[w], w) for w in ways],  # type: ignore[index]
+                    [(WAYS[w], w) for w in ways],
                     value="prior",
                     label="By",
                     visible=len(ways) > 1,

@@ -102,7 +102,7 @@ class Page:
             "outputs": shown,
             **_COMPUTES,
         }
-        begun = [
+        begun: list[Any] = [
             here.draw_button.click(**drawing),
             here.prompt.submit(**drawing),
             here.negative.submit(**drawing),
@@ -171,14 +171,9 @@ class Page:
         here.file.upload(
             self._on_bring,
             here.file,
-            [
-                here.file,
-                here.brought,
-                here.found,
-                here.weight,
-            ],
+            [here.file, here.brought, here.found, here.weight],
             **_COMPUTES,
-        )
+        ).failure(lambda: None, outputs=here.file, **_AT_ONCE)
         here.load_button.click(
             self._on_load,
             here.found,
@@ -233,7 +228,7 @@ class Page:
 
     def _on_reset(self, request: gr.Request, chosen: Any) -> list[Any]:
         with telling():
-            plain = EditRequest(*chosen)
+            plain = EditRequest(chosen[0], chosen[1])
             pair = pieces.before_and_after(self.service.edit(_name(request), plain))
             return [*([0] * len(self.controls.sliders)), 0, pair]
 
@@ -251,7 +246,7 @@ class Page:
                 )
                 for name in self.names
             ]
-            plain = EditRequest(*chosen, way=way)
+            plain = EditRequest(chosen[0], chosen[1], way=way)
             pair = pieces.before_and_after(self.service.edit(_name(request), plain))
             return [*ranges, 0, pair]
 

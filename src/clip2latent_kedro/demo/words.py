@@ -67,13 +67,11 @@ def list_facts(loaded: LoadedModels, service: Service) -> dict[str, str]:
     number = service.defaults.num_steps
     steps = "one step" if service.is_one_step else f"{number} steps"
     facts = {"Prior": f"{steps} by default; it carries the licence of its owner"}
-    for role, model, reference in zip(
-        ("Generator", "Encoder"),
-        (loaded.generator, loaded.encoder),
-        loaded.references,
-        strict=True,
+    identities = (loaded.generator.identity, loaded.encoder.identity)
+    for role, identity, reference in zip(
+        ("Generator", "Encoder"), identities, loaded.references, strict=True
     ):
-        words = f"{model.identity}"
+        words = str(identity)
         if reference is not None and _is_ours(reference.filepath):
             words += ", comes with the project, MIT licence"
         else:
