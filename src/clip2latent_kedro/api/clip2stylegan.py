@@ -335,6 +335,11 @@ class Clip2StyleGAN:
         )
         return _as_tensors(found, return_w=return_w)
 
+    @property
+    def editor(self) -> Editor:
+        """What reads edits and pictures, with all that the project has for them."""
+        return self._editor(self.sampling)
+
     def _editor(self, sampling: SamplingConfig) -> Editor:
         """Return what reads edits; it keeps what the project has for them."""
         return Editor(self._models, self._find_parts, self.text_to_image, sampling)
