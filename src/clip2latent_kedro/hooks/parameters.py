@@ -10,7 +10,6 @@ from kedro.io import CatalogProtocol, MemoryDataset
 from kedro.pipeline import Pipeline
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.parameters import check_parameters
 
 
 class ParameterHooks:
@@ -19,6 +18,9 @@ class ParameterHooks:
     @hook_impl(tryfirst=True)  # before others read them
     def after_context_created(self, context: KedroContext) -> None:
         """Check the whole parameter tree, overrides included."""
+        # Only here: a command that runs nothing needs none of the science.
+        from clip2latent_kedro.parameters import check_parameters
+
         loader = context.config_loader
         try:
             tree = loader["parameters"]

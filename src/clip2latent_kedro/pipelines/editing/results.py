@@ -30,9 +30,9 @@ from clip2latent_kedro.study.figures import (
     Chart,
     Line,
     plot_charts,
-    plot_grid,
     render_figure,
 )
+from clip2latent_kedro.study.grid import plot_grid
 from clip2latent_kedro.study.origin import describe_origin
 from clip2latent_kedro.study.page import Section, to_html, to_markdown
 from clip2latent_kedro.study.tables import format_settings, format_table

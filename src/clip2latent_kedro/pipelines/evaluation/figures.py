@@ -14,10 +14,10 @@ from clip2latent_kedro.study.figures import (
     Chart,
     Line,
     plot_charts,
-    plot_grid,
     read_intervals,
     render_figure,
 )
+from clip2latent_kedro.study.grid import plot_grid
 from clip2latent_kedro.study.samples import Samples
 from clip2latent_kedro.study.scoring import best_samples
 from clip2latent_kedro.study.tables import ENDS, TITLES
