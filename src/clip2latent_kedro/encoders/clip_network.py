@@ -75,8 +75,6 @@ class TextConfig(Checked):
 class ClipNetwork(nn.Module):
     """Both towers."""
 
-    attn_mask: Tensor
-
     def __init__(
         self, embed_dim: int, vision: VisionConfig, text: TextConfig, vocab_size: int
     ) -> None:
@@ -92,8 +90,6 @@ class ClipNetwork(nn.Module):
         self.ln_final = nn.LayerNorm(text.width)
         self.text_projection = _weights(text.width, embed_dim)
         self.logit_scale = _weights()
-        later = torch.full((text.context_length,) * 2, -torch.inf).triu(1)
-        self.register_buffer("attn_mask", later, persistent=False)
 
     def encode_image(self, image: Tensor) -> Tensor:
         """Return embeddings, [n, embed_dim], of images, [n, 3, size, size]."""
@@ -106,7 +102,9 @@ class ClipNetwork(nn.Module):
         A text is read at its end, the largest token.
         """
         x = self.token_embedding(tokens) + self.positional_embedding
-        x = self.ln_final(self.transformer(x, self.attn_mask))
+        length = tokens.shape[1]
+        later = x.new_full((length, length), -torch.inf).triu(1)  # is not attended to
+        x = self.ln_final(self.transformer(x, later))
         end = x[torch.arange(len(x), device=x.device), tokens.argmax(1)]
         embedding: Tensor = end @ self.text_projection
         return embedding

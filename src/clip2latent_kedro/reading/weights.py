@@ -33,10 +33,10 @@ _REGISTRIES = (
 )
 # What makes a tensor and draws its numbers; what fills one that is there.
 _DRAWN = (torch.randn, torch.rand)
-_FILLED = frozenset(
-    getattr(Tensor, name)
-    for name in ("uniform_", "normal_", "fill_", "zero_", "copy_", "div_", "mul_")
-)
+_FILLED = {
+    *(Tensor.uniform_, Tensor.normal_, Tensor.copy_, Tensor.div_),
+    *(nn.init.uniform_, nn.init.normal_, nn.init.kaiming_uniform_),
+}
 # What is raised of data that are not laid out as the code that reads them expects.
 MISSHAPEN = (
     *(AttributeError, LookupError, TypeError, ValueError, ArithmeticError),
@@ -182,11 +182,12 @@ class _ShapesAlone(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Call a function of torch, or one that does without the numbers."""
+        kwargs = kwargs or {}
         if function in _FILLED:
-            return args[0]
+            return args[0] if args else kwargs["tensor"]
         if function in _DRAWN:
             function = torch.empty
-        return function(*args, **(kwargs or {}))
+        return function(*args, **kwargs)
 
 
 def compare_tensors(
