@@ -67,7 +67,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         name: LazyPipeline(partial(_create, name)) for name in CREATED_BY
     }
     method = [registered[name] for name in METHOD]
-    registered["__default__"] = LazyPipeline(partial(sum, method, start=Pipeline([])))
+    registered["__default__"] = LazyPipeline(partial(Pipeline, method))
     return registered
 
 

@@ -77,7 +77,10 @@ class Request:
     @property
     def sampling(self) -> dict[str, Any]:
         """Settings of `SamplingConfig` that are given."""
-        given = {"guidance_scale": self.guidance, "num_steps": self.steps}
+        given: dict[str, Any] = {
+            "guidance_scale": self.guidance,
+            "num_steps": self.steps,
+        }
         if self.psi is not None:
             given |= {"truncation": "fixed", "psi": self.psi}
         return {name: value for name, value in given.items() if value is not None}
@@ -191,7 +194,7 @@ def _draw(
         sampling=request.sampling,
         **editing,
     )
-    order = range(len(scores))
+    order = list(range(len(scores)))
     if request.best_of > 1:
         order = scores.argsort(descending=True, stable=True).tolist()[: request.num]
     pictures = image_to_uint8(images)
@@ -201,9 +204,9 @@ def _draw(
 def _describe(model: Clip2StyleGAN, request: Request) -> dict[str, Any]:
     """Return what every picture depends on beside its prompt and number."""
     text_to_image = model.text_to_image
-    strengths = list(request.strengths)
-    if len(strengths) < len(request.edits):
-        strengths = (strengths or [None]) * len(request.edits)
+    strengths: Sequence[float | None] = request.strengths or [None]
+    if len(strengths) == 1:
+        strengths = [*strengths] * len(request.edits)
     edits = zip(request.edits, strengths, strict=True)
     return {
         "version": version("clip2latent-kedro"),

@@ -15,7 +15,6 @@ from itertools import pairwise
 from math import inf
 from pathlib import Path
 
-import ftfy
 import regex
 import torch
 from torch import Tensor
@@ -51,7 +50,7 @@ class ClipTokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without start and end."""
-        fixed = html.unescape(html.unescape(ftfy.fix_text(text)))
+        fixed = html.unescape(html.unescape(_mend(text)))
         pieces = _PIECES.findall(" ".join(fixed.split()).lower())
         return [self._ids[token] for piece in pieces for token in self._merge(piece)]
 
@@ -80,6 +79,15 @@ class ClipTokenizer:
                 break
             symbols = list(_join(symbols, best))
         return symbols
+
+
+def _mend(text: str) -> str:
+    """Return a text without what went wrong with its characters, as ftfy does."""
+    if text.isascii() and text.isprintable() and "&" not in text:
+        return text
+    import ftfy  # not for the plain texts that most prompts are
+
+    return ftfy.fix_text(text)
 
 
 def _join(symbols: Sequence[str], pair: tuple[str, str]) -> Iterator[str]:

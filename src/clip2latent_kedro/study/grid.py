@@ -35,8 +35,7 @@ def plot_grid(prompts: Sequence[str], columns: Mapping[str, np.ndarray]) -> np.n
     def write(text: str, x: float, y: float, anchor: str) -> None:
         place = _pixels(x), _pixels(y)
         align = "right" if anchor.startswith("r") else "center"
-        options = {"anchor": anchor, "align": align, "spacing": LINE_GAP}
-        draw.multiline_text(place, text, BLACK, _find_font(), **options)
+        draw.multiline_text(place, text, BLACK, _find_font(), anchor, LINE_GAP, align)
 
     for column, (title, images) in enumerate(columns.items()):
         left = TEXT_WIDTH + column
