@@ -82,7 +82,7 @@ class Request:
             "num_steps": self.steps,
         }
         if self.psi is not None:
-            given |= {"truncation": "fixed", "psi": self.psi}
+            given = {**given, "truncation": "fixed", "psi": self.psi}
         return {name: value for name, value in given.items() if value is not None}
 
     @property

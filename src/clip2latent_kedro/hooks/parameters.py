@@ -34,6 +34,7 @@ class ParameterHooks:
             )
             raise InputError(msg) from error
         check_parameters(tree)
+        loader["parameters"] = tree  # read once; Kedro and others ask for it again
 
     @hook_impl(trylast=True)  # after those that fill entries
     def before_pipeline_run(
