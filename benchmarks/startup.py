@@ -77,6 +77,7 @@ def measure(command, folder, environment):
 
 
 def main():
+    """Measure all commands by turns and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--bytecode", action="store_true")
