@@ -34,10 +34,9 @@ def draw(project_path, checkpoint):
     """`kedro draw` with an untrained prior, in a project of its own."""
 
     def draw(*arguments, prior=checkpoint):
-        given = ["draw", *arguments, "--env=test", "--device=cpu"]
-        if prior is not None:
-            given.insert(1, f"--prior={prior}")
-        return CliRunner().invoke(cli, given)
+        options = ["--env=test", "--device=cpu"]
+        options += [] if prior is None else [f"--prior={prior}"]
+        return CliRunner().invoke(cli, ["draw", *options, *arguments])
 
     return draw
 
@@ -113,7 +112,7 @@ def test_other_settings_reach_the_model(draw):
         ([" "], "A prompt must have at least one word, got ' '"),
         (["a", "--negative="], "A negative prompt must have at least one word"),
         (["a", "--guidance=-1"], "guidance_scale must be .* got -1"),
-        (["a", "--guidance=nan"], "guidance_scale must be .* got nan"),
+        (["a", "--guidance=nan"], "guidance_scale must be .* got NaN"),
         (["a", "--psi=-0.5"], "psi must be .* got -0.5"),
         (["a", "-n5000"], "At most 4096 pictures .* got 5000"),
         (["a", "-n0"], "0 is not in the range"),

@@ -59,8 +59,12 @@ class Request:
         Raises:
             InputError: If a text is empty, or too many pictures are asked for.
         """
-        texts = {"prompt": self.prompts, "negative prompt": [self.negative or "a"]}
-        texts["edit"] = self.edits
+        unwanted = [] if self.negative is None else [self.negative]
+        texts = {
+            "prompt": self.prompts,
+            "negative prompt": unwanted,
+            "edit": self.edits,
+        }
         for what, given in texts.items():
             for text in given:
                 if not text.strip():
