@@ -50,11 +50,12 @@ class LazyPipeline(Pipeline):
 
     def __getattr__(self, name: str) -> Any:
         """Become a whole pipeline where an attribute of one is not there yet."""
-        if name not in vars(self) and "_nodes" not in vars(self):
-            super().__init__(self._create())
-            return getattr(self, name)
-        msg = f"{type(self).__name__!r} object has no attribute {name!r}"
-        raise AttributeError(msg)
+        known = vars(self)
+        if name.startswith("__") or "_nodes" in known or "_create" not in known:
+            msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(msg)
+        super().__init__(self._create())
+        return getattr(self, name)
 
 
 def register_pipelines() -> dict[str, Pipeline]:
