@@ -56,7 +56,9 @@ def make_project(folder):
     for name in ("pyproject.toml", ".telemetry"):
         shutil.copy(ROOT / name, folder)
     shutil.copytree(ROOT / "conf", folder / "conf")
-    (folder / "src").symlink_to(ROOT / "src")
+    package = Path("src/clip2latent_kedro")
+    (folder / package.parent).mkdir()
+    (folder / package).symlink_to(ROOT / package)
     (folder / "data").mkdir()
     for path in (ROOT / "data").iterdir():
         if path.name not in ("inference", "drawn"):
