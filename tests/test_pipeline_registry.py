@@ -1,5 +1,8 @@
+import copy
+
 import pytest
 from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline
 from projects import open_config, walk
 
 from clip2latent_kedro.pipeline_registry import register_pipelines
@@ -16,6 +19,18 @@ def test_default_goes_from_z_to_scores():
     parts = ("data_generation", "training", "distillation", "evaluation")
     expected = {node.name for part in parts for node in PIPELINES[part].nodes}
     assert {node.name for node in PIPELINES["__default__"].nodes} == expected
+
+
+def test_a_pipeline_is_one_of_kedros_once_it_is_looked_at():
+    lazy = register_pipelines()
+    known = set(vars(lazy["inference"]))
+    copied = copy.copy(lazy["inference"])
+    assert set(vars(copied)) == known == {"_create"}
+    nodes = [node.name for node in copied.nodes]
+    assert [node.name for node in (Pipeline([]) + lazy["inference"]).nodes] == nodes
+    assert {node.namespace for node in copied.nodes} == {"inference"}
+    with pytest.raises(AttributeError, match="has no attribute 'no_such'"):
+        copied.no_such  # noqa: B018
 
 
 @pytest.mark.parametrize("name", PIPELINES)

@@ -7,7 +7,7 @@ import pytest
 from clip2latent_kedro.metrics.bootstrap import Interval
 from clip2latent_kedro.pipelines.ablation.figures import plot_strip, plot_study
 from clip2latent_kedro.study.ablation.config import StudySpec
-from clip2latent_kedro.study.figures import DPI
+from clip2latent_kedro.study.grid import DPI
 from clip2latent_kedro.study.tables import as_columns
 
 WHITE = [255, 255, 255]

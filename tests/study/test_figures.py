@@ -8,11 +8,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Annotation
 
 from clip2latent_kedro.study.figures import (
-    DPI,
     Chart,
     Line,
     plot_charts,
-    plot_grid,
     read_intervals,
     spread_labels,
 )
@@ -134,13 +132,3 @@ def test_charts_stand_in_rows():
     ]
     assert places == [(0, 0), (0, 1), (1, 0)]
     assert plot_charts([]).axes == []
-
-
-def test_a_grid_shows_each_picture_in_its_cell():
-    pictures = RNG.integers(0, 256, (2, 3, 1, 1, 3), np.uint8)  # columns x rows
-    columns = {"one": pictures[0], "two": pictures[1]}
-    grid = plot_grid(["a", "b", "c"], columns)
-    # Cells are one inch, after 2.2 of text and 0.45 of titles.
-    y = (DPI * (0.45 + 0.5 + np.arange(3))).astype(int)
-    x = (DPI * (2.2 + 0.5 + np.arange(2))).astype(int)
-    assert np.array_equal(grid[np.ix_(y, x)], pictures[:, :, 0, 0].swapaxes(0, 1))

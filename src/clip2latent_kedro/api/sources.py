@@ -182,22 +182,18 @@ def _from_project(
     folder: Path, checkpoint: str | Path | None, env: str | None, buffers: Buffers
 ) -> LoadedModels:
     """Return the models of a Kedro project's catalog."""
-    try:
-        from kedro.framework.session import KedroSession
-        from kedro.framework.startup import bootstrap_project
-        from kedro.io.core import DatasetError
-
-        bootstrap_project(folder)
-    except (ImportError, RuntimeError) as error:  # no Kedro here, no project there
+    if not (folder / "pyproject.toml").is_file():
         msg = (
             f"cfg must be the folder of a Kedro project, a YAML file or a mapping, got "
-            f"{str(folder)!r} ({str(error).split('. ')[0]})."
+            f"{str(folder)!r}, which has no pyproject.toml."
         )
-        raise InputError(msg) from error
-    session = KedroSession.create(project_path=folder, env=env)
-    with session:
-        context = session.load_context()
-        catalog, parameters = context.catalog, context.config_loader["parameters"]
+        raise InputError(msg)
+    from kedro.io import DatasetError  # models in a folder take no Kedro
+
+    from clip2latent_kedro.project import open_project
+
+    project = open_project(folder, env)
+    catalog, parameters = project.catalog, project.parameters
 
     def load(name: str, *, is_optional: bool = False) -> Any:
         if is_optional and name not in catalog.keys():  # noqa: SIM118
@@ -213,8 +209,11 @@ def _from_project(
     is_entry = name in catalog.keys()  # noqa: SIM118 - `in catalog` also matches patterns
     if not is_entry:
         _locate(name)
+    read_settings(DataConfig, parameters["data"], "data")
+    data = parameters["data"]
+    sampling = read_settings(SamplingConfig, parameters["sampling"], "sampling")
     editing = parameters.get("editing", {})
-    data, sampling = parameters["data"], SamplingConfig(**parameters["sampling"])
+    inversion = editing.get("inversion", {})
     generator, encoder = load("generator"), load("encoder")
     embedder = _read_images(encoder, data, "embed_preprocess")
     entries: list[Any] = [catalog.get(role) for role in _ROLES]
@@ -244,7 +243,7 @@ def _from_project(
         find_editing=lambda: find_parts(partial(load, is_optional=True)),
         targets=read_targets(editing.get("targets", {})),
         neutral=editing.get("neutral"),
-        inversion=InversionConfig(**editing.get("inversion", {})),
+        inversion=read_settings(InversionConfig, inversion, "editing.inversion"),
     )
 
 

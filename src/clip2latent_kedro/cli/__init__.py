@@ -1,220 +1,38 @@
-"""The project's commands: `kedro compare-scores`, and its own `kedro run`.
+"""The project's commands, each in a module that is imported when it is invoked."""
 
-That is Kedro's, with kinder overrides and refusals:
-
-- `--params=data.bs:128` and `--params=data.bs=128` both work, may be repeated, may
-  hold lists, and are laid over the `params` of a `--config` file.
-- What a user can mend (`InputError`, a mistyped pipeline, environment or node, a
-  file that is not there yet) ends in one sentence and exit code 2; anything else
-  keeps its traceback.
-
-And `kedro viz --port 4999` is understood as `kedro viz run --port 4999`: kedro-viz
-means `run` where a command line names none of its commands, but takes the options for
-its group's own and then finds their values left over.
-"""
-
-import copy
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
-from kedro.framework.cli import project
-from kedro_viz.launchers.cli.main import viz
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from kedro.framework.cli.utils import LazyGroup
 
-from clip2latent_kedro.cli.checks import (
-    check_environment,
-    check_pipelines,
-    check_runner,
-)
-from clip2latent_kedro.cli.comparison import compare_tables, load_versions
-from clip2latent_kedro.cli.overrides import merge_overrides, parse_overrides
-from clip2latent_kedro.cli.refusals import explain
-from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.cli.viz import mean_run
 
-FILE_PARAMS = f"{__name__}.file_params"  # where a --config file's params wait
-PARAMS_HELP = """Override parameters: KEY:VALUE or KEY=VALUE, separated by commas,
-dots for nesting. May be repeated; the last one wins. Example:
---params=data.bs:128,data.latent_repeats:[4,4,2]"""
+if TYPE_CHECKING:
+    from clip2latent_kedro.cli.running import run
 
-LOAD_VERSIONS_HELP = """Versions to load: ENTRY:VERSION, separated by commas. May be
-repeated. All entries of the same file are loaded so."""
+__all__ = ["cli", "run"]
+
+LAZY_COMMANDS = {
+    "compare-scores": f"{__name__}.comparing.compare_scores",
+    "demo": "clip2latent_kedro.demo.command.demo",
+    "draw": f"{__name__}.draw.draw",
+    "run": f"{__name__}.running.run",
+}
 
 
-class CommandError(click.ClickException):
-    """A sentence on stderr and exit code 2."""
-
-    exit_code = 2
+mean_run()
 
 
-@contextmanager
-def refusing() -> Iterator[None]:
-    """Turn what the user can mend into a sentence."""
-    try:
-        yield
-    except Exception as error:
-        sentence = explain(error)
-        if sentence is None:
-            raise
-        raise CommandError(sentence) from error
-
-
-def run_or_refuse(**options: Any) -> Any:
-    """Run as Kedro does; turn what the user can mend into a sentence."""
-    names = [options["pipeline"], *(options["pipelines"] or ())]
-    try:
-        with refusing():
-            check_environment(options["env"], options["conf_source"])
-            check_pipelines(name for name in names if name)
-            runner = options["runner"], options["is_async"], options["runner_params"]
-            check_runner(*runner)
-            return click.get_current_context().invoke(project.run, **options)
-    except KeyboardInterrupt:
-        click.echo("Interrupted. Resume with the same command.", err=True)
-        raise click.exceptions.Exit(130) from None
-
-
-def read_config(context: click.Context, option: click.Parameter, path: Any) -> Any:
-    """Take the options in a `--config` file, under `run:`, as defaults.
-
-    Its `params` are kept aside for `read_params`, which lays `--params` over them;
-    Kedro's own reader would drop them all as soon as there is one `--params`.
-    """
-    context.meta[FILE_PARAMS] = {}
-    if path is None:
-        return None
-    try:
-        content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-        options = dict(content["run"])
-        context.meta[FILE_PARAMS] = dict(options.pop("params", {}))
-        if "load_versions" in options:
-            options["load_versions"] = _as_items(options["load_versions"])
-    except (
-        yaml.YAMLError,
-        OmegaConfBaseException,
-        LookupError,
-        TypeError,
-        ValueError,
-    ) as error:
-        msg = f"{path} must be YAML of the form `run: {{pipeline: ..., params: ...}}`."
-        raise click.BadParameter(msg) from error
-    known = {known_option.name for known_option in context.command.params}
-    if unknown := sorted(set(options) - known):
-        msg = f"{path} names options that `run` does not have: {', '.join(unknown)}."
-        raise click.BadParameter(msg)
-    context.default_map = {**(context.default_map or {}), **options}
-    return path
-
-
-def read_params(
-    context: click.Context, option: click.Parameter, values: tuple[str, ...]
-) -> dict[str, Any]:
-    """Return the parameters of the `--config` file under those of `--params`."""
-    in_file = context.meta[FILE_PARAMS]
-    return merge_overrides([in_file, *(parse_overrides(text) for text in values)])
-
-
-def read_runner_params(
-    context: click.Context, option: click.Parameter, value: str | Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the runner's arguments, from the command line or a `--config` file."""
-    return dict(value) if isinstance(value, Mapping) else parse_overrides(value)
-
-
-def read_load_versions(
-    context: click.Context, option: click.Parameter, values: tuple[str, ...]
-) -> dict[str, str]:
-    """Return the versions by entry."""
-    versions: dict[str, str] = {}
-    for item in (item for text in values for item in text.split(",")):
-        entry, _, version = (part.strip() for part in item.partition(":"))
-        if not entry or not version:
-            msg = f"{item.strip()!r} must be ENTRY:VERSION."
-            raise click.BadParameter(msg)
-        if versions.setdefault(entry, version) != version:
-            msg = f"{entry} must have one version, got {versions[entry]} and {version}."
-            raise click.BadParameter(msg)
-    return versions
-
-
-def _as_items(versions: Any) -> list[str]:
-    """Return ENTRY:VERSION of what a `--config` file has, a mapping or such items."""
-    if isinstance(versions, Mapping):
-        return [f"{entry}:{version}" for entry, version in versions.items()]
-    return [versions] if isinstance(versions, str) else [*map(str, versions)]
-
-
-def adapt_option(option: click.Parameter) -> click.Parameter:
-    """Return one of Kedro's options, with our reader where there is one."""
-    if option.name == "params":
-        return click.Option(
-            ["--params"],
-            multiple=True,
-            type=click.UNPROCESSED,
-            callback=read_params,
-            help=PARAMS_HELP,
-        )
-    if option.name == "load_versions":
-        return click.Option(
-            ["--load-versions", "-lv"],
-            multiple=True,
-            callback=read_load_versions,
-            help=LOAD_VERSIONS_HELP,
-        )
-    option = copy.copy(option)
-    if option.name == "runner_params":
-        option.callback = read_runner_params
-    if option.name == "config":
-        option.callback = read_config
-        option.is_eager = True  # before --params, wherever it stands on the line
-    return option
-
-
-_parse_viz_args = viz.parse_args
-
-
-def parse_viz_args(context: click.Context, args: list[str]) -> list[str]:
-    """Name the command that is meant where the first argument is an option of it."""
-    if args and args[0].startswith("-") and args[0] not in context.help_option_names:
-        args = ["run", *args]
-    rest: list[str] = _parse_viz_args(context, args)
-    return rest
-
-
-viz.parse_args = parse_viz_args
-
-
-@click.group(name="clip2latent_kedro")
+@click.group(name="clip2latent_kedro", cls=LazyGroup, lazy_subcommands=LAZY_COMMANDS)
 def cli() -> None:
     """Commands of the project."""
 
 
-run = copy.copy(project.run)
-run.params = [adapt_option(option) for option in project.run.params]
-run.callback = run_or_refuse
-cli.add_command(run)
+def __getattr__(name: str) -> Any:
+    """Return `run`, which Kedro asks for by this name in a packaged project."""
+    if name == "run":
+        from clip2latent_kedro.cli.running import run
 
-
-@cli.command("compare-scores")
-@click.argument("versions", nargs=-1)
-@click.option("--entry", default="scores", help="Catalog entry of the table.")
-@click.option("--env", default=None, help="Environment of the configuration.")
-def compare_scores(versions: tuple[str, ...], entry: str, env: str | None) -> None:
-    """Print what changed beyond chance between two versions of the scores.
-
-    VERSIONS are two of them, or the beginnings of their names; the last two without.
-    """
-    with refusing():
-        if len(versions) not in (0, 2):
-            msg = f"compare-scores takes two versions or none, got {len(versions)}."
-            raise InputError(msg)
-        check_environment(env, None)
-        tables, confidence = load_versions(entry, versions, env)
-        (before, older), (after, newer) = tables.items()
-        comparison = compare_tables(older, newer, confidence=confidence)
-    click.echo(f"{entry}: {before} -> {after}")
-    for line in comparison.lines():
-        click.echo(line)
+        return run
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -11,6 +11,7 @@ from kedro.framework.project import pipelines, settings
 from kedro.runner import AbstractRunner, ParallelRunner
 from kedro.utils import find_kedro_project, load_obj
 
+from clip2latent_kedro import project
 from clip2latent_kedro.errors import InputError
 
 
@@ -27,8 +28,8 @@ def check_pipelines(names: Iterable[str]) -> None:
 
 def check_environment(env: str | None, conf_source: str | None) -> None:
     """Raise `InputError` if the configuration has no such environment."""
-    project = find_kedro_project(Path.cwd()) or Path.cwd()
-    folder = project / (conf_source or settings.CONF_SOURCE)
+    place = find_kedro_project(Path.cwd()) or Path.cwd()
+    folder = place / (conf_source or settings.CONF_SOURCE)
     if not folder.is_dir():
         if conf_source is not None:
             return  # an archive or a URL
@@ -37,12 +38,7 @@ def check_environment(env: str | None, conf_source: str | None) -> None:
             f"Change to the project's folder, or set --conf-source."
         )
         raise InputError(msg)
-    env = env or os.environ.get("KEDRO_ENV")
-    if not env or (folder / env).is_dir():
-        return
-    known = sorted({path.parent.name for path in folder.glob("*/parameters*.yml")})
-    msg = f"env must be one of {', '.join(known)}, got {env!r}: {folder / env} is "
-    raise InputError(msg + "not a folder.")
+    project.check_environment(folder, env or os.environ.get("KEDRO_ENV"))
 
 
 def check_runner(

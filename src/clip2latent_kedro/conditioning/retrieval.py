@@ -6,11 +6,10 @@ embeddings that it was trained on, and differs from sample to sample.
 """
 
 from itertools import product
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Union, cast
 
 import numpy as np
 import torch
-import zarr
 from torch import Tensor
 
 from clip2latent_kedro.errors import InputError
@@ -19,7 +18,10 @@ from clip2latent_kedro.metrics.similarity import unit_rows
 from clip2latent_kedro.runtime import derive_seed
 from clip2latent_kedro.samplers import SamplingConfig
 
-RetrievalBank = np.ndarray | zarr.Array[Any]
+if TYPE_CHECKING:
+    import zarr
+
+RetrievalBank = Union[np.ndarray, "zarr.Array[Any]"]
 """Embeddings of images, [N, clip_dim], of any length; Zarr is read in slices."""
 
 CHUNK_SIZE = 16_384  # embeddings compared at a time
@@ -62,7 +64,7 @@ def mix_neighbours(
         chunk_size=CHUNK_SIZE,
     )
     rows, places = np.unique(index, return_inverse=True)
-    taken = bank.oindex[rows] if isinstance(bank, zarr.Array) else bank[rows]
+    taken = bank[rows] if isinstance(bank, np.ndarray) else bank.oindex[rows]
     neighbours = unit_rows(np.asarray(taken))[places.reshape(index.shape)]
 
     chosen = farthest_points(neighbours, sampling.retrieval_spread)

@@ -1,53 +1,43 @@
-"""Catalog entries that kedro-datasets does not have."""
+"""Catalog entries that kedro-datasets does not have.
 
-from clip2latent_kedro.datasets.files import (
-    FileCopyDataset,
-    HTMLReportDataset,
-    NpzDataset,
-    PicturesDataset,
-    ReportFolderDataset,
-    WeightsDataset,
-)
-from clip2latent_kedro.datasets.folders import (
-    ArrayFolderDataset,
-    JsonFolderDataset,
-    PictureFolderDataset,
-    ValidationPicturesDataset,
-)
-from clip2latent_kedro.datasets.mappers import (
-    MapperFolderDataset,
-    WeightsFolderDataset,
-)
-from clip2latent_kedro.datasets.models import ModelDataset
-from clip2latent_kedro.datasets.optional import NothingDataset
-from clip2latent_kedro.datasets.pretrained import PretrainedFolderDataset
-from clip2latent_kedro.datasets.priors import CheckpointDataset, PriorDataset
-from clip2latent_kedro.datasets.prompts import PromptFileDataset, PromptTableDataset
-from clip2latent_kedro.datasets.published import PublishedDataset
-from clip2latent_kedro.datasets.zarr_pairs import ZarrPairsDataset
-from clip2latent_kedro.datasets.zarr_relevance import ZarrRelevanceDataset
+Each is imported when a catalog asks for it (PEP 562), as those of kedro-datasets are:
+a run loads the few kinds that it reads and writes, and what they need.
+"""
 
-__all__ = [
-    "ArrayFolderDataset",
-    "CheckpointDataset",
-    "FileCopyDataset",
-    "HTMLReportDataset",
-    "JsonFolderDataset",
-    "MapperFolderDataset",
-    "ModelDataset",
-    "NothingDataset",
-    "NpzDataset",
-    "PictureFolderDataset",
-    "PicturesDataset",
-    "PretrainedFolderDataset",
-    "PriorDataset",
-    "PromptFileDataset",
-    "PromptTableDataset",
-    "PublishedDataset",
-    "ReportFolderDataset",
-    "ValidationPicturesDataset",
-    "WeightsDataset",
-    "WeightsFolderDataset",
-    "ZarrPairsDataset",
-    "ZarrRelevanceDataset",
-]
+from importlib import import_module
+from typing import Any
+
+_MODULES = {
+    "ArrayFolderDataset": "folders",
+    "CheckpointDataset": "priors",
+    "FileCopyDataset": "files",
+    "HTMLReportDataset": "files",
+    "JsonFolderDataset": "folders",
+    "MapperFolderDataset": "mappers",
+    "ModelDataset": "models",
+    "NothingDataset": "optional",
+    "NpzDataset": "files",
+    "PictureFolderDataset": "folders",
+    "PicturesDataset": "files",
+    "PretrainedFolderDataset": "pretrained",
+    "PriorDataset": "priors",
+    "PromptFileDataset": "prompts",
+    "PromptTableDataset": "prompts",
+    "PublishedDataset": "published",
+    "ReportFolderDataset": "files",
+    "ValidationPicturesDataset": "folders",
+    "WeightsDataset": "files",
+    "WeightsFolderDataset": "mappers",
+    "ZarrPairsDataset": "zarr_pairs",
+    "ZarrRelevanceDataset": "zarr_relevance",
+}
+
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    """Return a dataset's class from its module."""
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -178,7 +178,7 @@ def draw_at_random(
 def synthesise_columns(
     generator: Generator, w: Tensor, titles: Sequence[str], *, batch_size: int = 64
 ) -> dict[str, np.ndarray]:
-    """Return the pictures of a grid of w as `study.figures.plot_grid` takes them.
+    """Return the pictures of a grid of w as `study.grid.plot_grid` takes them.
 
     Args:
         generator: On the device of w.

@@ -3,8 +3,9 @@
 open_clip's vocabulary has 49,408 tokens; a model trained on a small language knows
 a few hundred, and the rest of its table would be most of the file. Stored are the
 rows of the known tokens after one row that stands for every unknown token. Loading
-expands them to the full table, so that open_clip's class and tokenizer work
-unchanged.
+expands them to the full table, so that CLIP's own token ids index it. A model is
+trained as open_clip's class, and read into a network of the same weights
+(`clip_network`) that takes no import of open_clip.
 """
 
 import json
@@ -25,6 +26,12 @@ from clip2latent_kedro.checked import (
     PositiveInt,
     Rule,
 )
+from clip2latent_kedro.encoders.clip_network import (
+    ClipNetwork,
+    TextConfig,
+    VisionConfig,
+)
+from clip2latent_kedro.encoders.clip_tokens import ClipTokenizer
 from clip2latent_kedro.encoders.open_clip import OpenClipEncoder
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.reading import (
@@ -39,7 +46,6 @@ from clip2latent_kedro.reading import (
 
 if TYPE_CHECKING:
     from open_clip.model import CLIP
-    from open_clip.tokenizer import SimpleTokenizer
 
 UNKNOWN = 0  # row of the compact embedding
 _EMBEDDING = "token_embedding.weight"
@@ -51,9 +57,9 @@ class CompactClipConfig(Checked):
 
     Attributes:
         embed_dim: Size of the joint embedding.
-        vision: Fields of open_clip's `CLIPVisionCfg`.
-        text: Fields of open_clip's `CLIPTextCfg`, without `vocab_size`.
-        tokens: Known token ids of `SimpleTokenizer`, ascending. The last is the end
+        vision: Fields of open_clip's `CLIPVisionCfg` that `VisionConfig` has too.
+        text: Fields of its `CLIPTextCfg` that `TextConfig` has too.
+        tokens: Known token ids, ascending. The last is the end
             of text, whose row must come last: open_clip pools at the largest id.
         image_mean: Mean of each channel for the image tower, in [0, 1].
         image_std: Standard deviation of each channel.
@@ -71,16 +77,30 @@ class CompactClipConfig(Checked):
         is_ascending = bool(self.tokens) and self.tokens == sorted(set(self.tokens))
         yield is_ascending, "tokens", "ascending numbers"
 
-    def build(self, vocab_size: int | None = None) -> "CLIP":
-        """Return the model with random weights; the compact vocabulary by default."""
+    @property
+    def vocab_size(self) -> int:
+        """Rows of the compact embedding."""
+        return len(self.tokens) + 1
+
+    def build(self) -> "CLIP":
+        """Return a new model to be trained, on the compact vocabulary."""
         from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
-        size = len(self.tokens) + 1 if vocab_size is None else vocab_size
         return CLIP(
             self.embed_dim,
             CLIPVisionCfg(**self.vision),
-            CLIPTextCfg(**self.text, vocab_size=size),
+            CLIPTextCfg(**self.text, vocab_size=self.vocab_size),
         )
+
+    def network(self, vocab_size: int) -> ClipNetwork:
+        """Return the network that takes the weights of such a model.
+
+        Raises:
+            InputError: If a tower has a field that the network does not know.
+        """
+        vision = read_settings(VisionConfig, self.vision, "vision")
+        text = read_settings(TextConfig, self.text, "text")
+        return ClipNetwork(self.embed_dim, vision, text, vocab_size)
 
 
 def compact_rows(tokens: Sequence[int], vocab_size: int) -> Tensor:
@@ -90,7 +110,7 @@ def compact_rows(tokens: Sequence[int], vocab_size: int) -> Tensor:
     return rows
 
 
-def known_tokens(tokenizer: "SimpleTokenizer", texts: Sequence[str]) -> list[int]:
+def known_tokens(tokenizer: ClipTokenizer, texts: Sequence[str]) -> list[int]:
     """Return the ids that some texts use, with start and end of text, ascending."""
     known = {tokenizer.sot_token_id, tokenizer.eot_token_id}
     return sorted(known.union(*(tokenizer.encode(text) for text in texts)))
@@ -117,16 +137,16 @@ def pack_clip(
 
 def unpack_clip(
     tensors: Mapping[str, Tensor], config: CompactClipConfig, vocab_size: int
-) -> "CLIP":
+) -> ClipNetwork:
     """Return the model on the full vocabulary, in single precision."""
     weights = {
         name: value.float() if value.is_floating_point() else value
         for name, value in tensors.items()
     }
-    check_fit(config.build, weights)
+    check_fit(lambda: config.network(config.vocab_size), weights)
     rows = compact_rows(config.tokens, vocab_size)
     weights[_EMBEDDING] = weights[_EMBEDDING][rows]  # [vocab_size, width]
-    return load_network(lambda: config.build(vocab_size), weights)
+    return load_network(lambda: config.network(vocab_size), weights)
 
 
 def load_compact_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClipEncoder:
@@ -149,13 +169,11 @@ def load_compact_clip(path: Path | None, options: Mapping[str, Any]) -> OpenClip
             f"the pipeline that trains it."
         )
         raise InputError(msg)
-    from open_clip.tokenizer import SimpleTokenizer
-
     mend = "Set filepath to such a file."
     tensors, metadata = read_weights(path, mend=mend)
     try:
         config = read_settings(CompactClipConfig, parse_json(metadata["config"]))
-        tokenizer = SimpleTokenizer(context_length=config.text["context_length"])
+        tokenizer = ClipTokenizer(config.text["context_length"])
         model = unpack_clip(tensors, config, tokenizer.vocab_size)
         return OpenClipEncoder(
             model,

@@ -7,6 +7,7 @@ parameter names are kept.
 from collections.abc import Sequence
 from math import sqrt
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -27,7 +28,7 @@ class FullyConnected(nn.Module):
     ) -> None:
         """Build with random weights, stored divided by the multiplier `lr`."""
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(dim_out, dim_in) / lr)
+        self.weight = nn.Parameter(torch.randn(dim_out, dim_in).div_(lr))
         self.bias = nn.Parameter(torch.full((dim_out,), bias_init))
         self.weight_gain = lr / sqrt(dim_in)
         self.bias_gain = lr
@@ -200,10 +201,10 @@ def fir_filter(taps: Sequence[float] = _FIR_TAPS) -> Tensor:
     Returns:
         [n, n], or the factor [n] of a filter of eight or more taps.
     """
-    factor = torch.tensor(tuple(taps), dtype=torch.float32)
+    factor = np.array(tuple(taps), np.float32)
     if len(factor) >= _SEPARABLE_TAPS:
-        return factor / factor.sum()
-    return torch.outer(factor, factor) / factor.sum().square()
+        return torch.tensor(factor / factor.sum())
+    return torch.tensor(np.outer(factor, factor) / np.square(factor.sum()))
 
 
 def upsample(x: Tensor, filter_: Tensor) -> Tensor:

@@ -4,7 +4,6 @@ from pathlib import PurePath
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
-from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol, Version
 from kedro.pipeline import Pipeline
 
@@ -70,6 +69,8 @@ def find_fetchable(catalog: CatalogProtocol[str, Any]) -> dict[str, Any]:
     none makes them. What a pipeline reads that makes the models of a world is fetched
     when it runs: who uses the models has no need of it.
     """
+    from kedro.framework.project import pipelines  # as they are configured
+
     registered = [known for name, known in pipelines.items() if name not in WORLDS]
     read = set().union(*(known.inputs() for known in registered))
     made = set().union(*(known.all_outputs() for known in registered))

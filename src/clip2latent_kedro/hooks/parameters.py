@@ -1,24 +1,27 @@
 """Refusal of wrong parameters, and of parts of a pipeline that lack an input."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol, MemoryDataset
 from kedro.pipeline import Pipeline
 
 from clip2latent_kedro.errors import InputError
-from clip2latent_kedro.parameters import check_parameters
+
+if TYPE_CHECKING:
+    from kedro.framework.context import KedroContext
 
 
 class ParameterHooks:
     """Refuses what cannot work before anything runs."""
 
     @hook_impl(tryfirst=True)  # before others read them
-    def after_context_created(self, context: KedroContext) -> None:
+    def after_context_created(self, context: "KedroContext") -> None:
         """Check the whole parameter tree, overrides included."""
+        # Only here: a command that runs nothing needs none of the science.
+        from clip2latent_kedro.parameters import check_parameters
+
         loader = context.config_loader
         try:
             tree = loader["parameters"]
@@ -31,6 +34,7 @@ class ParameterHooks:
             )
             raise InputError(msg) from error
         check_parameters(tree)
+        loader["parameters"] = tree  # read once; Kedro and others ask for it again
 
     @hook_impl(trylast=True)  # after those that fill entries
     def before_pipeline_run(
@@ -39,6 +43,8 @@ class ParameterHooks:
         """Check that what is neither stored nor made is not needed."""
         lacking = [name for name in sorted(pipeline.inputs()) if _lacks(catalog, name)]
         if lacking:
+            from kedro.framework.project import pipelines  # as they are configured
+
             made_by = [
                 node.name
                 for each in pipelines.values()

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import zarr
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import measure_statistics
+
+if TYPE_CHECKING:
+    import zarr
 
 STATISTICS_SAMPLES = 10_000  # as in clip2latent
 
@@ -64,10 +66,10 @@ class TrainingPairs:
         images: [n, h, w, 3] uint8, always a Zarr array; None if not stored.
     """
 
-    w: Array | zarr.Array[Any]
-    clip_embedding: Array | zarr.Array[Any]
+    w: "Array | zarr.Array[Any]"
+    clip_embedding: "Array | zarr.Array[Any]"
     recipe: Mapping[str, Any]
-    images: zarr.Array[Any] | None = None
+    images: "zarr.Array[Any] | None" = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -138,7 +140,6 @@ def summarise_trained(
     return summarise_pairs(pairs, num_trained)
 
 
-def _take(array: Array | zarr.Array[Any], rows: slice | Array) -> Array:
-    if isinstance(array, zarr.Array):
-        return np.asarray(array.oindex[rows], dtype=np.float32)
-    return np.asarray(array[rows], dtype=np.float32)
+def _take(array: "Array | zarr.Array[Any]", rows: slice | Array) -> Array:
+    taken = array[rows] if isinstance(array, np.ndarray) else array.oindex[rows]
+    return np.asarray(taken, dtype=np.float32)

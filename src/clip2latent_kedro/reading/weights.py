@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
+from torch.overrides import TorchFunctionMode
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.files import check_is_file
@@ -30,6 +31,12 @@ _REGISTRIES = (
     hooks.register_module_parameter_registration_hook,
     hooks.register_module_buffer_registration_hook,
 )
+# What makes a tensor and draws its numbers; what fills one that is there.
+_DRAWN = (torch.randn, torch.rand)
+_FILLED = {
+    *(Tensor.uniform_, Tensor.normal_, Tensor.copy_, Tensor.div_),
+    *(nn.init.uniform_, nn.init.normal_, nn.init.kaiming_uniform_),
+}
 # What is raised of data that are not laid out as the code that reads them expects.
 MISSHAPEN = (
     *(AttributeError, LookupError, TypeError, ValueError, ArithmeticError),
@@ -155,8 +162,32 @@ def sketch_network(
     Raises:
         ValueError: If it has far more layers than weights; or whatever `build` raises.
     """
-    with torch.device("meta"), _few_parts(_MAX_PARTS * len(weights) + _SPARE_PARTS):
+    limit = _MAX_PARTS * len(weights) + _SPARE_PARTS
+    with torch.device("meta"), _ShapesAlone(), _few_parts(limit):
         return build()
+
+
+class _ShapesAlone(TorchFunctionMode):
+    """Leaves numbers undrawn: on `meta` there are none, and to draw them is dear.
+
+    torch does it there in Python, by code whose first use imports its compiler and
+    sympy. That takes as long as torch's own import.
+    """
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call a function of torch, or one that does without the numbers."""
+        kwargs = kwargs or {}
+        if function in _FILLED:
+            return args[0] if args else kwargs["tensor"]
+        if function in _DRAWN:
+            function = torch.empty
+        return function(*args, **kwargs)
 
 
 def compare_tensors(

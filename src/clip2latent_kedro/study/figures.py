@@ -1,26 +1,24 @@
-"""Pictures for people: grids of pictures, and charts of points with intervals.
+"""Pictures for people: charts of points with intervals (grids of pictures: `grid`).
 
-matplotlib is imported where it is needed: a machine that only trains and samples may
-do without it.
+matplotlib and pandas are imported where they are needed: a machine that only trains
+and samples does without them, and starts without them.
 """
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
+from clip2latent_kedro.study.grid import DPI
 from clip2latent_kedro.study.tables import ENDS
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DPI = 128
-TEXT_WIDTH, TITLE_HEIGHT = 2.2, 0.45  # inches; a cell is one inch wide
-GAP = 0.04  # of a cell
 WIDTH, HEIGHT = 4.6, 3.4  # inches of a chart
 LABEL_HEIGHT = 0.14  # inches from one label to the next
 LOG_FROM = 20  # ratio of the ends of an axis that is drawn in powers
@@ -79,43 +77,6 @@ class Chart:
     is_log: bool = False
 
 
-def plot_grid(prompts: Sequence[str], columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return a grid of pictures with the prompts on the left, uint8 [h, w, 3].
-
-    Args:
-        prompts: One a row.
-        columns: By title, uint8 [num_prompts, height, width, 3].
-    """
-    from matplotlib.figure import Figure
-
-    num_rows, num_columns = len(prompts), len(columns)
-    width, height = TEXT_WIDTH + num_columns, TITLE_HEIGHT + num_rows
-    figure = Figure(figsize=(width, height), dpi=DPI)
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_axis_off()
-    for column, (title, images) in enumerate(columns.items()):
-        axes.text(
-            column + 0.5,
-            -0.06,
-            textwrap.fill(title.replace("_", " "), 16),
-            ha="center",
-            va="bottom",
-            fontsize=7,
-        )
-        for row, image in enumerate(images):
-            axes.imshow(
-                image,
-                extent=(column + GAP, column + 1 - GAP, row + 1 - GAP, row + GAP),
-                interpolation="nearest" if len(image) <= DPI else "antialiased",
-                aspect="auto",
-            )
-    for row, prompt in enumerate(prompts):
-        text = textwrap.fill(prompt, 32, max_lines=5)
-        axes.text(-0.1, row + 0.5, text, ha="right", va="center", fontsize=7)
-    axes.set(xlim=(-TEXT_WIDTH, num_columns), ylim=(num_rows, -TITLE_HEIGHT))
-    return render_figure(figure)
-
-
 def plot_charts(rows: Sequence[Sequence[Chart]]) -> "Figure":
     """Return charts in rows, each with the names of its lines on the right."""
     from matplotlib.figure import Figure
@@ -133,7 +94,7 @@ def plot_charts(rows: Sequence[Sequence[Chart]]) -> "Figure":
 
 
 def read_intervals(
-    table: pd.DataFrame, name: str
+    table: "pd.DataFrame", name: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return means, lower and upper ends of a score, each [num_rows] float64."""
     mean, low, high = (table[f"{name}{end}"].to_numpy(float) for end in ENDS)

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from clip2latent_kedro.errors import InputError
@@ -26,6 +25,8 @@ def rows_of(table: Any) -> list[dict[str, str]]:
     """
     if table is None:
         return []
+    import pandas as pd  # as the table has
+
     if not isinstance(table, pd.DataFrame) or (len(table) and "prompt" not in table):
         found = [*getattr(table, "columns", [type(table).__name__])]
         msg = (

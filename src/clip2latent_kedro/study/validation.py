@@ -28,7 +28,7 @@ from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.prior.training import Validation
 from clip2latent_kedro.runtime import derive_seed
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study.figures import DPI, plot_grid
+from clip2latent_kedro.study.grid import DPI, plot_grid
 from clip2latent_kedro.study.samples import shrink_images
 from clip2latent_kedro.text_to_image import GeneratedImages, TextToImage
 from clip2latent_kedro.training import LOSS_SCORE

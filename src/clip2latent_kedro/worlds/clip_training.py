@@ -24,6 +24,7 @@ from clip2latent_kedro.checked import (
     PositiveInt,
     Rule,
 )
+from clip2latent_kedro.encoders.clip_tokens import ClipTokenizer
 from clip2latent_kedro.encoders.compact_clip import (
     UNKNOWN,
     CompactClipConfig,
@@ -139,7 +140,6 @@ class ClipTrainingConfig(Checked):
             fragments: Pieces of text that hold every word of the captions.
         """
         from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
-        from open_clip.tokenizer import SimpleTokenizer
 
         return CompactClipConfig(
             embed_dim=self.embed_dim,
@@ -150,7 +150,7 @@ class ClipTrainingConfig(Checked):
                 "heads": self.text_heads,
                 "layers": self.text_layers,
             },
-            tokens=known_tokens(SimpleTokenizer(), list(fragments)),
+            tokens=known_tokens(ClipTokenizer(self.context_length), list(fragments)),
             image_mean=list(OPENAI_DATASET_MEAN),
             image_std=list(OPENAI_DATASET_STD),
         )
@@ -308,10 +308,8 @@ def clip_training_task(
         device: Where to train.
         lr_setting: Where users set the learning rate.
     """
-    from open_clip.tokenizer import SimpleTokenizer
-
     model.train().to(device)
-    tokenizer = SimpleTokenizer(context_length=config.context_length)
+    tokenizer = ClipTokenizer(config.context_length)
     compact = compact_rows(architecture.tokens, tokenizer.vocab_size)
 
     def loss_of(step: int) -> Tensor:

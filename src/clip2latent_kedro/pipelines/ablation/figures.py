@@ -16,9 +16,9 @@ from clip2latent_kedro.study.figures import (
     Chart,
     Line,
     plot_charts,
-    plot_grid,
     read_intervals,
 )
+from clip2latent_kedro.study.grid import plot_grid
 from clip2latent_kedro.study.tables import TITLES
 from clip2latent_kedro.study.tradeoffs import Curve, chart_tradeoffs
 

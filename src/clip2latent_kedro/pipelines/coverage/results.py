@@ -20,7 +20,7 @@ from clip2latent_kedro.study.cells import Cell, Column, Picture, Table
 from clip2latent_kedro.study.config import EvaluationConfig
 from clip2latent_kedro.study.coverage.config import CoverageConfig
 from clip2latent_kedro.study.coverage.figure import plot_map
-from clip2latent_kedro.study.figures import plot_grid
+from clip2latent_kedro.study.grid import plot_grid
 from clip2latent_kedro.study.origin import describe_origin, origin_table
 from clip2latent_kedro.study.page import Section, to_html, to_markdown
 from clip2latent_kedro.study.tables import as_columns

@@ -28,7 +28,7 @@ from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.pipelines.wiring import wire
 from clip2latent_kedro.runtime import pick_device
-from clip2latent_kedro.study.figures import plot_grid
+from clip2latent_kedro.study.grid import plot_grid
 from clip2latent_kedro.training.state import Weights
 
 logger = logging.getLogger(__name__)

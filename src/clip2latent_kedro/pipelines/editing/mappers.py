@@ -29,7 +29,7 @@ from clip2latent_kedro.interfaces import Encoder
 from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.pipelines.studies import gather_models
 from clip2latent_kedro.pipelines.wiring import wire
-from clip2latent_kedro.study.figures import plot_grid
+from clip2latent_kedro.study.grid import plot_grid
 from clip2latent_kedro.training.state import (
     Weights,
     pack_state,

@@ -5,7 +5,6 @@ from kedro.pipeline import Pipeline
 from clip2latent_kedro.pipelines.editing import mappers, relevance
 from clip2latent_kedro.pipelines.editing.nodes import (
     choose,
-    gather_editing_models,
     plan,
 )
 from clip2latent_kedro.pipelines.editing.results import (
@@ -14,6 +13,7 @@ from clip2latent_kedro.pipelines.editing.results import (
     write_report,
 )
 from clip2latent_kedro.pipelines.editing.strips import draw_strips, show_strips
+from clip2latent_kedro.pipelines.editing_models import gather_editing_models
 from clip2latent_kedro.pipelines.studies import (
     add_priors,
     gather_models,

@@ -10,7 +10,7 @@ from clip2latent_kedro.study.editing.choice import Choice
 from clip2latent_kedro.study.editing.plan import Audit
 from clip2latent_kedro.study.editing.scores import EDIT_SCORES
 from clip2latent_kedro.study.engine import PlannedVariant, StoredResult
-from clip2latent_kedro.study.figures import plot_grid
+from clip2latent_kedro.study.grid import plot_grid
 
 
 def draw_strips(

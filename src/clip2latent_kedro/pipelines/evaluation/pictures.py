@@ -9,7 +9,7 @@ from clip2latent_kedro.pipelines.evaluation.nodes import Rows
 from clip2latent_kedro.study.cells import Cell, Column, Picture, Table
 from clip2latent_kedro.study.config import EvaluationConfig
 from clip2latent_kedro.study.engine import PlannedVariant, StoredResult
-from clip2latent_kedro.study.figures import plot_grid
+from clip2latent_kedro.study.grid import plot_grid
 from clip2latent_kedro.study.page import Section
 from clip2latent_kedro.study.pictures import score_chosen
 from clip2latent_kedro.study.samples import Samples

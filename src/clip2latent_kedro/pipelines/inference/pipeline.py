@@ -3,7 +3,7 @@
 from kedro.pipeline import Pipeline
 
 from clip2latent_kedro.inference import describe_pictures
-from clip2latent_kedro.pipelines.editing.nodes import gather_editing_models
+from clip2latent_kedro.pipelines.editing_models import gather_editing_models
 from clip2latent_kedro.pipelines.inference.nodes import (
     accept_prompts,
     collect,

@@ -29,7 +29,7 @@ from clip2latent_kedro.pairs import DataConfig
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
-from clip2latent_kedro.study.figures import plot_grid
+from clip2latent_kedro.study.grid import plot_grid
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from clip2latent_kedro.study.coverage.demands import Demand
-from clip2latent_kedro.study.figures import DPI, render_figure
+from clip2latent_kedro.study.figures import render_figure
+from clip2latent_kedro.study.grid import DPI
 
 CELL = 0.17  # inches of a value
 MARGIN = 2.2  # inches for the names of values

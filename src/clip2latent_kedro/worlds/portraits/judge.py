@@ -207,25 +207,35 @@ class AttributeFeatures:
     """
 
     def __init__(self, judge: AttributeJudge) -> None:
-        """Measure mean and length on portraits that are the same each time."""
+        """Take the network of a judge."""
         self.network: JudgeNetwork = judge.network
         self.identity = Identity("judge_features", judge.identity.digest)
         self.embed_dim = self.network.heads.in_features
-        with torch.inference_mode():
+
+    @cached_property
+    def _centre(self) -> tuple[Tensor, Tensor]:
+        """Mean and length, measured on portraits that are the same each time.
+
+        They take a while, and who loads the features does not always use them.
+        """
+        device = self.network.heads.weight.device
+        with torch.no_grad():
             z = sample_z(_NUM_MEASURED, make_generator(0, "judge_features"))
             read = [
-                self.network.penultimate(render(x)) for x in torch.split(z, _AT_ONCE)
+                self.network.penultimate(render(x).to(device))
+                for x in torch.split(z, _AT_ONCE)
             ]
         features = torch.cat(read)
-        self._mean = features.mean(dim=0)
-        self._length = (features - self._mean).square().sum(dim=1).mean().sqrt()
+        mean = features.mean(dim=0)
+        return mean, (features - mean).square().sum(dim=1).mean().sqrt()
 
     def encode_image(self, image: Tensor) -> Tensor:
         """Return features, [n, 256], of images [n, 3, h, w] in [-1, 1]."""
         features = [
             self.network.penultimate(rows) for rows in torch.split(image, _AT_ONCE)
         ]
-        return (torch.cat(features) - self._mean) / self._length
+        mean, length = (part.to(image.device) for part in self._centre)
+        return (torch.cat(features) - mean) / length
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Raise `InputError`: there are no texts in this space."""
@@ -234,7 +244,6 @@ class AttributeFeatures:
     def to(self, device: str) -> "AttributeFeatures":
         """Move to a device and return self."""
         self.network.to(device)
-        self._mean, self._length = self._mean.to(device), self._length.to(device)
         return self
 
 
