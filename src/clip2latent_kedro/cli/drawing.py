@@ -155,7 +155,7 @@ def draw_pictures(
         path = folder / f"{number}_{name}"
         path.write_bytes(content)
         yield f"{said}  {_show(path)}"
-    yield f"{_show(grid)} is all of them, above their CLIP scores."
+    yield f"{_show(grid)} shows all of them. Before each picture stands its CLIP score."
 
 
 def _load_model(
