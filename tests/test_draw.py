@@ -152,6 +152,6 @@ def test_the_command_draws_from_a_folder_of_the_project(project_path, checkpoint
     below.mkdir()
     given = ["-n1", f"--prior={checkpoint}", "--env=test", "a man, smiling"]
     told = kedro("draw", *given, cwd=below)
-    assert "is all of them" in told.stdout
+    assert "shows all of them" in told.stdout
     assert (project_path / "data/drawn/0001_a_man_smiling_1.png").is_file()
     assert torch.is_grad_enabled()
