@@ -2,12 +2,14 @@
 
 import difflib
 import inspect
+import itertools
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kedro.framework.project import pipelines, settings
+from kedro.pipeline import Pipeline
 from kedro.runner import AbstractRunner, ParallelRunner
 from kedro.utils import find_kedro_project, load_obj
 
@@ -16,14 +18,32 @@ from clip2latent_kedro.errors import InputError
 
 
 def check_pipelines(names: Iterable[str]) -> None:
-    """Raise `InputError` if a pipeline is not registered."""
-    for name in names:
+    """Raise `InputError` if a pipeline is unknown, or two make the same entries.
+
+    Pipelines that compare gather their models in nodes of their own, under one name.
+    """
+    chosen = list(dict.fromkeys(names))
+    for name in chosen:
         if name not in pipelines:
             known = sorted(pipelines)
             close = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {close[0]}?" if close else ""
             msg = f"pipeline must be one of {', '.join(known)}, got {name!r}.{hint}"
             raise InputError(msg)
+    for first, second in itertools.combinations(chosen, 2):
+        if both := _made_twice(pipelines[first], pipelines[second]):
+            msg = (
+                f"Pipelines of one run must not make the same entries, got {first} and "
+                f"{second}, which both make {', '.join(both)}. Run one after the other."
+            )
+            raise InputError(msg)
+
+
+def _made_twice(first: Pipeline, second: Pipeline) -> list[str]:
+    """Return the entries that nodes of both make which are not the same node."""
+    made_by = {entry: node for node in first.nodes for entry in node.outputs}
+    entries = [(entry, node) for node in second.nodes for entry in node.outputs]
+    return sorted(entry for entry, node in entries if made_by.get(entry, node) != node)
 
 
 def check_environment(env: str | None, conf_source: str | None) -> None:
