@@ -96,7 +96,7 @@ def test_device_cuda_without_one(kedro_run, monkeypatch):
         ("--to-outputs=nope", "Pipeline does not contain datasets named ['nope']"),
         ("--namespaces=nope", "does not contain nodes with the following namespaces"),
         (
-            "--pipelines=sweep,training,tuning",
+            "--pipelines=sweep,tuning",
             "got sweep and tuning, which both make frozen_models, sampling_models.",
         ),
         (
