@@ -16,10 +16,11 @@ from world import ColourEncoder, ColourGenerator, ColourJudge
 
 from clip2latent_kedro.conditioning import mean_direction
 from clip2latent_kedro.datasets import ModelDataset, WeightsDataset
-from clip2latent_kedro.pairs import DataConfig, summarise_pairs
+from clip2latent_kedro.pairs import DataConfig, GenerationConfig, summarise_pairs
 from clip2latent_kedro.pipelines.baselines.pipeline import create_clip2gan_pipeline
 from clip2latent_kedro.training.state import unpack_state
 
+GENERATION = GenerationConfig(8, 4, None, 1.0, 8, False, "float32")
 BANK = pd.DataFrame({"prompt": ["1 0 0", "0 1 0", "-1 0 0"], "red": ["yes", "", "no"]})
 DATA = DataConfig(16, 0.0, "colours", 1, 3, [2])
 
@@ -40,6 +41,7 @@ def run(tmp_path):
             "baselines.clip2gan": built["baselines"]["clip2gan"],
             "baselines.num_prompts": 2,
             "data": DATA,
+            "data_generation": GENERATION,
             **{name: built[name] for name in ("seed", "device", "resume")},
         }
         shipped = str(tmp_path / "clip2gan.safetensors")
