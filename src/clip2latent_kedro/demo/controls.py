@@ -37,6 +37,7 @@ class Controls:
         gr.HTML(f"{title}<p>{pieces.escape(words.SUBTITLE)}</p>", elem_id="c2l-head")
         self.chosen = gr.State(NOTHING)
         self.found = gr.State(None)  # settings inside the PNG that was brought
+        self.wanted = gr.State(0)  # which picture is chosen when they have come
         with gr.Row(equal_height=False, elem_id="c2l-main"):
             with gr.Column(scale=5, min_width=320, elem_id="c2l-left"):
                 self._add_prompt(examples)
@@ -157,9 +158,9 @@ class Controls:
             "Picture, or a PNG with settings", open=False, elem_classes="c2l-later"
         ):
             self.file = gr.File(
-                label="Bring a picture, or a PNG stored here",
+                label="PNG, JPEG or WebP",
                 file_types=list(ENDINGS),
-                height=120,
+                height=150,
             )
             self.brought = gr.HTML("")
             self.weight = gr.Slider(

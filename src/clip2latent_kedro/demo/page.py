@@ -95,10 +95,11 @@ class Page:
             here.editing,
             here.pair,
             here.chosen,
+            here.wanted,
         ]
         drawing: dict[str, Any] = {
             "fn": self._on_draw,
-            "inputs": [*here.draws, *here.edits],
+            "inputs": [here.wanted, *here.draws, *here.edits],
             "outputs": shown,
             **_COMPUTES,
         }
@@ -185,6 +186,7 @@ class Page:
                 here.text_way,
                 here.text_strength,
                 *here.sliders,
+                here.wanted,
                 here.status,
             ],
             **_COMPUTES,
@@ -193,15 +195,19 @@ class Page:
 
     # What the controls do.
 
-    def _on_draw(self, request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
+    def _on_draw(
+        self, request: gr.Request, wanted: int, *values: Any
+    ) -> Iterator[tuple[Any, ...]]:
         with telling():
             draws, edits = self._split(values)
             asked = read_draw(draws)
             came = self.service.draw(_name(request), asked)
             prompt = asked.prompt or "of the picture you brought"
-            yield from self._show(came, prompt, asked.seed, edits, request)
+            yield from self._show(came, prompt, asked.seed, edits, request, wanted)
 
-    def _on_vary(self, request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
+    def _on_vary(
+        self, request: gr.Request, wanted: int, *values: Any
+    ) -> Iterator[tuple[Any, ...]]:
         with telling():
             draws, edits = self._split(values)
             edit = read_edit(edits, self.names)
@@ -306,6 +312,7 @@ class Page:
                 edit.text_way,
                 edit.text_strength if edit.has_text else 0,
                 *strengths,
+                loaded.index,
                 pieces.line(" ".join(told)),
             ]
 
@@ -319,17 +326,19 @@ class Page:
         seed: int,
         edits: Sequence[Any],
         request: gr.Request,
+        wanted: int = 0,
     ) -> Iterator[tuple[Any, ...]]:
-        """Yield what is shown of pictures that come; the first is chosen in the end."""
+        """Yield what is shown of pictures that come; one is chosen in the end."""
         for progress in came:
-            gallery = pieces.gallery(progress, prompt)
+            chosen = wanted if wanted < progress.total else 0
+            gallery = pieces.gallery(progress, prompt, chosen=chosen)
             line = pieces.status(progress, seed)
             if not progress.is_done:
-                yield gallery, line, gr.skip(), gr.skip(), gr.skip()
+                yield gallery, line, *([gr.skip()] * 4)
                 continue
-            place = (progress.drawing.number, 0)
+            place = (progress.drawing.number, chosen)
             pair = self._pair(place, edits, request)
-            yield gallery, line, gr.Column(visible=True), pair, place
+            yield gallery, line, gr.Column(visible=True), pair, place, 0
 
     def _pair(self, place: Any, edits: Sequence[Any], request: gr.Request) -> str:
         asked = read_edit([place, *edits[1:]], self.names)

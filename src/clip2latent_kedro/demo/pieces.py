@@ -85,7 +85,8 @@ def status(progress: Progress, seed: int) -> str:
     """Return a line on how far the drawing is."""
     there = len(progress.drawing.images)
     if progress.words:
-        words = f"{progress.words}, {progress.seconds:.1f} s"
+        done = "Inverted" if progress.is_done else "Inverting"
+        words = f"{done}: {progress.words}, {progress.seconds:.1f} s"
     elif progress.is_done:
         pictures = f"{there} picture" + "s" * (there > 1)
         words = f"{pictures} in {progress.seconds:.2f} s, seed {seed}"
