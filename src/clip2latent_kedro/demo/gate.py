@@ -132,6 +132,9 @@ def _refuse_json(body: bytes) -> tuple[int, str] | None:
     try:
         sent = json.loads(body)
         is_address = _names_address(sent)
+        json.dumps(sent, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # Gradio could not even tell what is wrong with it
+        return 400, "Texts must be plain, got half of a character. Type it again."
     except (ValueError, RecursionError):
         return 400, "What is sent must be JSON."
     if not isinstance(sent, dict) or not isinstance(sent.get("session_hash"), str):
