@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 
 import numpy as np
 import pytest
@@ -124,3 +125,27 @@ def test_the_service_is_that_of_the_page(opened):
         np.testing.assert_array_equal(np.array(stored), last.drawing.images[0])
         assert json.loads(stored.text["clip2latent"])["models"] == service.models
     service.sessions.forget("test")
+
+
+def test_variations_begin_with_no_edit(drawn):
+    plain = drawn.locator(AFTER).get_attribute("src")
+    slider = drawn.get_by_label("range slider for Smile")
+    slider.focus()
+    drawn.keyboard.press("ArrowRight")
+    edited = wait_for_change(drawn, plain)
+    drawn.get_by_role("button", name="Variations of it").click()
+    wait_for_change(drawn, edited)
+    drawn.wait_for_function(
+        "slider => Number(slider.value) === 0", arg=slider.element_handle()
+    )
+    assert "nothing changed" in drawn.locator(".c2l-after figcaption").inner_text()
+
+
+def test_who_closes_the_page_is_forgotten(drawn, opened):
+    sessions = opened[0].service.sessions
+    deadline = time.monotonic() + 30
+    assert len(sessions) >= 1
+    drawn.context.close()
+    while len(sessions) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(sessions) == 0

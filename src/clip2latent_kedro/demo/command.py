@@ -11,8 +11,6 @@ from typing import Any
 
 import click
 
-from clip2latent_kedro.errors import InputError
-
 MISSING = (
     "The demo page needs Gradio, which is not installed. Install it with "
     "`uv sync --extra demo`, or `pip install 'clip2latent-kedro[demo]'`."
@@ -73,16 +71,29 @@ MISSING = (
 )
 def demo(**options: Any) -> None:
     """Open the demo page: prompts, edits and inversion in a browser."""
-    if find_spec("gradio") is None:
+    if not _has_gradio():
         click.echo(MISSING, err=True)
         raise click.exceptions.Exit(2)
     try:
         serve(**options)
-    except InputError as error:
-        click.echo(f"Error: {error}", err=True)
-        raise click.exceptions.Exit(1) from None
     except KeyboardInterrupt:
         click.echo("Closed.", err=True)
+    except Exception as error:
+        from clip2latent_kedro.cli.refusals import explain  # imports much
+
+        sentence = explain(error)
+        if sentence is None:
+            raise
+        click.echo(f"Error: {sentence}", err=True)
+        raise click.exceptions.Exit(1) from None
+
+
+def _has_gradio() -> bool:
+    """Return whether Gradio can be imported, without importing it."""
+    try:
+        return find_spec("gradio") is not None
+    except ValueError:  # something else stands in its place
+        return False
 
 
 def serve(
@@ -121,6 +132,7 @@ def serve(
             write_space(Path(export_space), opened, examples, include)
             return
         page = build_page(opened, images=images, examples=examples)
+        click.echo("Opening the page ...", err=True)
         address = launch_page(page, host=host, port=port, share=share)
         click.echo(f"The demo is at {address} (Ctrl+C closes it).")
         try:

@@ -107,7 +107,7 @@ class Page:
             here.draw_button.click(**drawing),
             here.prompt.submit(**drawing),
             here.negative.submit(**drawing),
-            here.vary_button.click(**{**drawing, "fn": self._on_vary}),
+            vary := here.vary_button.click(**{**drawing, "fn": self._on_vary}),
             here.invert_button.click(self._on_invert, here.edits, shown, **_COMPUTES),
         ]
         for button, text in zip(here.examples, examples, strict=True):
@@ -155,6 +155,7 @@ class Page:
             here.pair,
         ]
         here.reset_button.click(self._on_reset, here.chosen, changed, **_COMPUTES)
+        vary.success(self._on_reset, here.chosen, changed, **_COMPUTES)
         here.way.input(
             self._on_way,
             [here.chosen, here.way],
