@@ -57,9 +57,8 @@ def main() -> None:
     with open_page(shlex.split(options.options)) as (address, process):
         print(f"{describe_machine('cpu')}; load {os.getloadavg()[0]:.1f} of others\n")
         times = measure_browser(address, options.repeats)
-        print(
-            "| from the click to the picture | median | range | bar |\n|---|---|---|---|"
-        )
+        print("| from the click to the picture | median | range | bar |")
+        print("|---|---|---|---|")
         for name, found in times.items():
             low, high = min(found), max(found)
             bar = f"{BARS[name]:g} s" if name in BARS else ""

@@ -362,9 +362,15 @@ def test_nothing_is_inverted_before_a_picture_is_brought():
 
 def test_a_warm_service_keeps_no_session():
     service = make_service()
-    service.warm_up()
+    service.warm_up(RED)
     assert len(service.sessions) == 0
     assert service.edits.names == {"direction": ["redder"], "prior": ["green"]}
+
+
+def test_without_texts_a_page_can_still_be_opened():
+    service = make_service()
+    service.warm_up("x" * 1000)
+    assert len(service.sessions) == 0
 
 
 def test_a_model_of_the_api_is_left_as_it_was():

@@ -23,6 +23,10 @@ ALONE = """
 import sys
 from pathlib import Path
 
+needless = "kedro kedro_datasets omegaconf wandb dalle2_pytorch sklearn"
+for name in needless.split():
+    sys.modules[name] = None  # as if it were not installed, as in a Space
+
 import clip2latent_kedro
 from clip2latent_kedro.demo.opening import build_page, open_model
 
@@ -34,8 +38,6 @@ model = open_model(
 page = build_page(model, examples=str(here / "examples.txt"))
 *_, last = page.service.draw("one", page.service.defaults)
 print(last.drawing.scores)
-heavy = {"kedro", "pandas", "wandb", "dalle2_pytorch", "zarr", "sklearn", "matplotlib"}
-print("needless:", sorted(heavy & set(sys.modules)))
 print(dict(page.service.edits.names))
 """
 
@@ -91,7 +93,6 @@ def test_it_runs_from_there_alone(exported, tmp_path):
     environment = {**os.environ, "PYTHONSAFEPATH": "", "PYTHONPATH": str(folder)}
     run = processes.run([sys.executable, "-c", ALONE], cwd=folder, env=environment)
     assert run.returncode == 0, run.stderr
-    assert "needless: []" in run.stdout
     assert "'prior': ['smile', 'age']" in run.stdout
 
 

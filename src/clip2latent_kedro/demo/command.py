@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from clip2latent_kedro.errors import InputError
+
 MISSING = (
     "The demo page needs Gradio, which is not installed. Install it with "
     "`uv sync --extra demo`, or `pip install 'clip2latent-kedro[demo]'`."
@@ -79,13 +81,22 @@ def demo(**options: Any) -> None:
     except KeyboardInterrupt:
         click.echo("Closed.", err=True)
     except Exception as error:
-        from clip2latent_kedro.cli.refusals import explain  # imports much
-
-        sentence = explain(error)
+        sentence = _explain(error)
         if sentence is None:
             raise
         click.echo(f"Error: {sentence}", err=True)
         raise click.exceptions.Exit(1) from None
+
+
+def _explain(error: Exception) -> str | None:
+    """Return the sentence of what a user can mend; None for anything else."""
+    if isinstance(error, InputError):
+        return str(error)
+    try:
+        from clip2latent_kedro.cli.refusals import explain  # imports much
+    except ImportError:  # a Space has no Kedro
+        return None
+    return explain(error)
 
 
 def _has_gradio() -> bool:

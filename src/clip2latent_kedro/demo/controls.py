@@ -8,7 +8,7 @@ from gradio.components import Component
 
 from clip2latent_kedro.demo import pieces, words
 from clip2latent_kedro.demo.request import LARGEST_SEED, WAYS, Way
-from clip2latent_kedro.demo.service import Service
+from clip2latent_kedro.demo.service import MOST_PSI, Service
 from clip2latent_kedro.demo.uploads import ENDINGS
 
 FOLDER = Path(__file__).parent
@@ -95,6 +95,7 @@ class Controls:
         self.negative = gr.Textbox(
             label="Not this",
             info="Led away from, where guidance is above 1; likewise in parts",
+            visible=not self.service.is_one_step,
             lines=1,
             max_length=most,
         )
@@ -128,24 +129,27 @@ class Controls:
                 )
                 self.psi = gr.Slider(
                     0,
-                    1.5,
+                    MOST_PSI,
                     defaults.psi,
                     step=0.05,
                     label="Truncation",
                     info="1 is none",
                 )
-            with gr.Row(visible=not service.is_one_step):
+            has_steps = not service.is_one_step
+            with gr.Row(visible=has_steps):
                 self.sampler = gr.Dropdown(
                     ["dpmpp_2m", "unipc", "ddim", "ddpm"],
                     value=defaults.sampler,
                     label="Sampler",
+                    visible=has_steps,
                 )
                 self.steps = gr.Slider(
                     1,
-                    min(100, service.limits.steps),
+                    min(max(100, defaults.num_steps), service.limits.steps),
                     defaults.num_steps,
                     step=1,
                     label="Steps",
+                    visible=has_steps,
                 )
             with gr.Row(elem_classes="c2l-seed"):
                 self.seed = gr.Number(

@@ -93,7 +93,7 @@ class Gate:
 
 def _is_known(path: str, method: str) -> bool:
     """Return whether the page needs a path."""
-    if ".." in path or "\\" in path or "\0" in path:
+    if any(each in path for each in ("..", "//", "\\", "\0")):
         return False
     below = path.removeprefix(API)
     if method == "POST":

@@ -54,9 +54,9 @@ def build_page(
     """
     changes = {} if images is None else {"images": images}
     service = Service(model, read_settings(Limits, changes, "limits"))
-    service.warm_up()
     loaded = model.editor.loaded
     prompts = find_prompts(model, examples)
+    service.warm_up(prompts[0])
     facts = words.list_facts(loaded, service)
     about = pieces.about(words.describe_model(loaded), facts)
     return Page(service, prompts, about, words.TITLE)

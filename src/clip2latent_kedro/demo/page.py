@@ -16,7 +16,7 @@ from typing import Any
 import gradio as gr
 
 from clip2latent_kedro.demo import pieces
-from clip2latent_kedro.demo.controls import FOLDER, Controls
+from clip2latent_kedro.demo.controls import FOLDER, WELCOME, Controls
 from clip2latent_kedro.demo.forms import read_draw, read_edit, settings_of
 from clip2latent_kedro.demo.request import EditRequest, Way
 from clip2latent_kedro.demo.service import Progress, Service
@@ -117,10 +117,7 @@ class Page:
                 )
             )
         here.stop_button.click(
-            lambda: pieces.line("Stopped."),
-            outputs=here.status,
-            cancels=begun,
-            **_AT_ONCE,
+            self._on_stop, here.edits, shown, cancels=begun, **_AT_ONCE
         )
         here.random_button.click(_random_seed, outputs=here.seed, **_AT_ONCE)
         edited = [here.pair]
@@ -221,6 +218,19 @@ class Page:
         with telling():
             came = self.service.invert(_name(request))
             yield from self._show(came, "found by inversion", 0, edits, request)
+
+    def _on_stop(self, request: gr.Request, *edits: Any) -> tuple[Any, ...]:
+        with telling():
+            line = pieces.line("Stopped.")
+            drawing = self.service.sessions.find(_name(request)).drawing
+            if drawing is None:
+                empty = pieces.empty_gallery(WELCOME)
+                return empty, line, *([gr.skip()] * 4)
+            there = Progress(drawing, len(drawing.images), 0.0, is_done=True)
+            gallery = pieces.gallery(there, str(drawing.record.get("prompt", "")))
+            place = (drawing.number, 0)
+            pair = self._pair(place, edits, request)
+            return gallery, line, gr.Column(visible=True), pair, place, 0
 
     def _on_choose(
         self, request: gr.Request, event: gr.EventData, *edits: Any

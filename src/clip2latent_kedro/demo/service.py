@@ -48,6 +48,7 @@ logger = logging.getLogger(__name__)
 
 BATCH = 4  # pictures that come at a time
 MOST_SIDE = 1024  # of a picture that is brought
+MOST_GUIDANCE, MOST_PSI = 8.0, 1.5  # on the page
 
 
 @dataclass(frozen=True)
@@ -121,13 +122,14 @@ class Service:
             model.text_to_image = replace(model.text_to_image, retrieval_bank=bank)
         self.text_to_image = model.text_to_image
         self.edits = EditBook(self._editor, self.limits)
+        low, high = self.guidance_range
         self.defaults = DrawRequest(
             prompt=self.neutral or "a person",
             num_images=min(8, self.limits.images),
-            guidance_scale=sampling.guidance_scale,
-            psi=sampling.psi,
+            guidance_scale=min(max(sampling.guidance_scale, low), high),
+            psi=min(sampling.psi, MOST_PSI),
             sampler=sampling.sampler,
-            num_steps=sampling.num_steps,
+            num_steps=min(sampling.num_steps, self.limits.steps),
         )
         part = self.text_to_image
         self.models = {
@@ -150,29 +152,36 @@ class Service:
     def guidance_range(self) -> tuple[float, float]:
         """Guidance that the prior has learned, within that of a request."""
         low, high = self.text_to_image.prior.guidance_range
-        return max(0.0, low), min(8.0, high)
+        return max(0.0, low), min(MOST_GUIDANCE, high)
 
     @property
     def neutral(self) -> str | None:
         """What an edit to a text starts from, unless it says so."""
         return self._editor.loaded.neutral
 
-    def warm_up(self) -> None:
-        """Draw and edit once, so that the first visitor does not wait for it."""
-        name, left_out = "warm-up", []
-        drawn = [*self.draw(name, replace(self.defaults, num_images=BATCH))][-1]
-        for way, names in self.edits.names.items():
+    def warm_up(self, prompt: str) -> None:
+        """Draw and edit once, so that the first visitor does not wait for it.
+
+        A way of editing that cannot be prepared for these models is left out.
+
+        Args:
+            prompt: A text of the domain.
+        """
+        name = "warm-up"
+        request = replace(self.defaults, prompt=prompt, num_images=1)
+        try:
+            drawn = [*self.draw(name, request)][-1].drawing
+        except InputError as error:  # such as of an encoder that knows no texts
+            logger.warning("The first picture cannot be drawn: %s", error)
+            return
+        for way, names in [*self.edits.names.items()]:
             strengths = dict.fromkeys(names, 0.1)
             try:
-                self.edit(
-                    name,
-                    EditRequest(drawn.drawing.number, way=way, strengths=strengths),
-                )
+                edit = EditRequest(drawn.number, way=way, strengths=strengths)
+                self.edit(name, edit)
             except InputError as error:
                 logger.warning("Edits by %s cannot be made: %s", way, error)
-                left_out.append(way)
-        for way in left_out:
-            del self.edits.names[way]
+                del self.edits.names[way]
         self.sessions.forget(name)
 
     def draw(self, name: str, request: DrawRequest) -> Iterator[Progress]:
