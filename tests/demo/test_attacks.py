@@ -2,18 +2,16 @@
 
 import http.client
 import http.server
-import io
 import json
 import socket
 import threading
 import time
 from urllib.parse import urlsplit
 
-import numpy as np
 import pytest
 from demo.demo_world import plain, store
 from demo.visitor import API, Visitor
-from PIL import Image, PngImagePlugin
+from PIL import PngImagePlugin
 
 PASSWORDS = "etc/passwd"
 
@@ -266,15 +264,44 @@ def test_pictures_of_others_are_not_to_be_had(opened, config):
     assert "no longer kept here" in refused.error
 
 
+def store_with(text):
+    """Return a PNG whose settings are a text, of JSON or not."""
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add_itxt("clip2latent", text)
+    return store(plain((90, 90, 90)), pnginfo=chunks)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"prompt": ' + "[" * 400 + "]" * 400 + "}",
+        '{"a": ' + '{"a":' * 400 + "1" + "}" * 401,
+        '{"prompt": {"a": 1}, "seed": NaN}',
+        '{"prompt": "a", "seed": 1e999}',
+        '{"prompt": "a", "seed": -1, "sampling": []}',
+        '{"prompt": "a", "image": 99999999999999999999}',
+        '{"prompt": "a", "edits": [[1]]}',
+        '{"prompt": "a", "edits": [{"name": "smile", "strength": 1e999}]}',
+        '{"prompt": "half \\ud800"}',
+        '{"prompt": "a", "sampling": {"num_steps": 1e9, "sampler": "x"}}',
+        "x" * 65_000,
+        "[]",
+        "",
+    ],
+)
+def test_hostile_settings_are_refused_in_a_sentence(visitor, text):
+    brought = visitor.bring(visitor.upload(store_with(text)))
+    assert brought.error is None
+    loaded = visitor.press("Load its settings")
+    assert loaded.outputs is None
+    assert "went wrong" not in loaded.error
+    assert loaded.error.endswith((".", "&#x27;"))
+
+
 def test_settings_that_a_file_has_inside_are_words_alone(visitor):
     hostile = '"><img src=x onerror=alert(1)>'
     settings = {"prompt": hostile, "seed": 1, "image": 0, "models": {"a": hostile}}
-    picture = Image.fromarray(np.full((16, 16, 3), 90, np.uint8))
-    chunks = PngImagePlugin.PngInfo()
-    chunks.add_itxt("clip2latent", json.dumps(settings))
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", pnginfo=chunks)
-    brought = visitor.bring(visitor.upload(buffer.getvalue()))
+    brought = visitor.bring(visitor.upload(store_with(json.dumps(settings))))
     assert "its settings can be loaded" in brought.outputs[1]
     loaded = visitor.press("Load its settings")
     assert loaded.outputs[0] == hostile  # of a text box, which shows it as it is
