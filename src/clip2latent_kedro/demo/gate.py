@@ -7,6 +7,8 @@ a sentence rather than a traceback.
 
 import json
 import logging
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -31,6 +33,7 @@ WRITTEN = ("/queue/join", "/upload", "/cancel", "/reset")
 """Paths that something is sent to, after `API`."""
 MOST_JSON = 256 * 2**10  # bytes; all texts of a request are less
 MOST_FRAME = 64 * 2**10  # bytes around a file in its form
+KEPT_SECONDS = 600  # after which Gradio has deleted a file that nobody used
 
 
 class Gate:
@@ -40,6 +43,7 @@ class Gate:
         """Stand before a program, as ASGI has them."""
         self._app = app
         self._limits = limits
+        self._brought: deque[tuple[float, int]] = deque()
 
     async def __call__(
         self, scope: MutableMapping[str, Any], receive: Receive, send: Send
@@ -88,7 +92,20 @@ class Gate:
             most = self._limits.upload_bytes + MOST_FRAME
         if int(length[:20]) > most:
             return 413, f"What is sent must be at most {most:,} bytes. Send less."
+        if path == f"{API}/upload" and not self._has_room(int(length)):
+            return 503, "Too many files have been brought. Try again in some minutes."
         return None
+
+    def _has_room(self, num_bytes: int) -> bool:
+        """Return whether a file may be stored beside those of the last minutes."""
+        now = time.monotonic()
+        while self._brought and self._brought[0][0] < now - KEPT_SECONDS:
+            self._brought.popleft()
+        stored = sum(size for _, size in self._brought)
+        if stored + num_bytes > self._limits.stored_bytes:
+            return False
+        self._brought.append((now, num_bytes))
+        return True
 
 
 def _is_known(path: str, method: str) -> bool:
