@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from browser import watch
+from browser import NARROW, watch
 from PIL import Image
 
 from clip2latent_kedro.demo.request import EditRequest
@@ -149,3 +149,14 @@ def test_who_closes_the_page_is_forgotten(drawn, opened):
     while len(sessions) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert len(sessions) == 0
+
+
+def test_nothing_stands_out_of_a_narrow_window(drawn):
+    drawn.set_viewport_size(NARROW)
+    width = drawn.evaluate("document.documentElement.scrollWidth")
+    assert width == NARROW["width"]
+    prompt, pictures, later = (
+        drawn.locator(place).first.bounding_box()["y"]
+        for place in ("#c2l-prompt", "#c2l-pictures", ".c2l-later")
+    )
+    assert prompt < pictures < later

@@ -19,7 +19,8 @@ from clip2latent_kedro.demo import pieces
 from clip2latent_kedro.demo.controls import FOLDER, WELCOME, Controls
 from clip2latent_kedro.demo.forms import read_draw, read_edit, settings_of
 from clip2latent_kedro.demo.request import EditRequest, Way
-from clip2latent_kedro.demo.service import Progress, Service
+from clip2latent_kedro.demo.results import Progress
+from clip2latent_kedro.demo.service import Service
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference.records import slug_of
 

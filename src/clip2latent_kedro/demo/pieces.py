@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image
 
-from clip2latent_kedro.demo.service import Edited, Progress
+from clip2latent_kedro.demo.results import Edited, Progress
 
 CRISP_SIDE = 128  # up to which a picture is enlarged pixel by pixel
 SMALL_SIDE = 256  # up to which it is shown as it is stored

@@ -9,7 +9,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from clip2latent_kedro.demo.records import (
     read_record,
 )
 from clip2latent_kedro.demo.request import DrawRequest, EditRequest
+from clip2latent_kedro.demo.results import Edited, Progress
 from clip2latent_kedro.demo.sessions import Drawing, Sessions, next_number
 from clip2latent_kedro.demo.steps import (
     as_query,
@@ -49,48 +50,6 @@ logger = logging.getLogger(__name__)
 BATCH = 4  # pictures that come at a time
 MOST_SIDE = 1024  # of a picture that is brought
 MOST_GUIDANCE, MOST_PSI = 8.0, 1.5  # on the page
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What has come of a request so far.
-
-    Attributes:
-        drawing: The pictures that are there.
-        total: How many there will be.
-        seconds: Since the request began.
-        is_done: Whether these are all.
-        words: What is being done.
-    """
-
-    drawing: Drawing
-    total: int
-    seconds: float
-    is_done: bool
-    words: str = ""
-
-
-@dataclass(frozen=True)
-class Edited:
-    """A picture before and after.
-
-    Attributes:
-        before: uint8 [h, w, 3].
-        after: The same; equal to `before` where nothing is changed.
-        score_before: Cosine with what it should show; None where it is not known.
-        score_after: Likewise, with that moved as the texts of the edits lead.
-        record: All that the picture after depends on, as plain JSON.
-        original: The picture that was inverted; None of others.
-        words: What was changed, in a few words; empty for nothing.
-    """
-
-    before: np.ndarray
-    after: np.ndarray
-    score_before: float | None
-    score_after: float | None
-    record: dict[str, Any]
-    original: np.ndarray | None
-    words: str
 
 
 class Service:
