@@ -21,9 +21,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -49,13 +50,19 @@ def main() -> None:
     """Print what is measured."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--options", default="", help="of `kedro demo`")
+    parser.add_argument("--address", help="of a page here that is open already")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--clients", type=int, default=10)
     parser.add_argument("--turns", type=int, default=4, help="requests of a client")
     parser.add_argument("--sessions", type=int, default=120, help="for the memory")
     options = parser.parse_args()
-    with open_page(shlex.split(options.options)) as (address, process):
-        print(f"{describe_machine('cpu')}; load {os.getloadavg()[0]:.1f} of others\n")
+    opening = (
+        open_page(shlex.split(options.options))
+        if options.address is None
+        else nullcontext(find_page(options.address.rstrip("/")))
+    )
+    with opening as (address, process):
+        print(f"{describe_machine()}; load {os.getloadavg()[0]:.1f} of others\n")
         times = measure_browser(address, options.repeats)
         print("| from the click to the picture | median | range | bar |")
         print("|---|---|---|---|")
@@ -82,6 +89,14 @@ def open_page(options: list[str]) -> Iterator[tuple[str, psutil.Process]]:
             yield told.split()[4].rstrip("/"), psutil.Process(opened.pid)
         finally:
             opened.terminate()
+
+
+def find_page(address: str) -> tuple[str, psutil.Process]:
+    """Return the address of a page that is open on this machine, and its process."""
+    for found in psutil.net_connections("tcp"):
+        if found.status == "LISTEN" and found.laddr.port == urlsplit(address).port:
+            return address, psutil.Process(found.pid)
+    raise SystemExit(f"No page is open at {address}.")
 
 
 def measure_browser(address: str, repeats: int) -> dict[str, list[float]]:

@@ -23,7 +23,9 @@ def config(opened):
 
 @pytest.fixture
 def visitor(opened, config):
-    return Visitor(opened[1], config)
+    made = Visitor(opened[1], config)
+    yield made
+    opened[0].service.sessions.forget(made.name)
 
 
 def ask(address, path, method="GET", body=None):
@@ -70,7 +72,7 @@ def test_no_file_and_no_other_page_is_had(opened, path):
 @pytest.mark.parametrize(
     "path",
     [
-        "/run/predict",
+        "/run/_on_draw",
         "/api/predict",
         "/call/_on_draw",
         "/component_server",
@@ -105,6 +107,13 @@ def test_what_is_no_event_is_told_in_a_sentence(opened, body, words):
     status, content = ask(opened[1], f"{API}/queue/join", "POST", body)
     assert status in (400, 413)
     assert words in json.loads(content)["detail"]
+
+
+def test_what_waits_for_its_turn_cannot_be_had_past_the_queue(visitor):
+    event = visitor.event("Draw")
+    body = {"fn_index": event["id"], "data": [], "session_hash": visitor.name}
+    answer = visitor.http.post(f"{API}/run/predict", json=body)
+    assert answer.status_code == 401
 
 
 def test_events_that_are_not_there_break_nothing(visitor):
@@ -262,6 +271,7 @@ def test_pictures_of_others_are_not_to_be_had(opened, config):
     refused = other.press("c2l-pictures", "select", event_data=place)
     assert refused.outputs is None
     assert "no longer kept here" in refused.error
+    opened[0].service.sessions.forget(one.name)
 
 
 def store_with(text):

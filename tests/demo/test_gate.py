@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -24,7 +25,9 @@ def ask(gate, path, method="GET", body=b"", length=None, kind="http"):
     async def send(message):
         sent.append(message)
 
-    asyncio.run(gate(scope, receive, send))
+    # In a thread of its own: that of a browser's driver has a loop already.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(gate(scope, receive, send))).result()
     if kind != "http":
         return sent
     return sent[0]["status"], sent[1]["body"]

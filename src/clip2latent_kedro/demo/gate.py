@@ -29,7 +29,8 @@ READ = (
 )
 """Paths that are read, some of them after `API`."""
 READ_BELOW = ("/assets/", "/static/", f"{API}/heartbeat/")
-WRITTEN = ("/queue/join", "/upload", "/cancel", "/reset")
+EVENTS = ("/queue/join", "/run/predict")  # the second for those that never wait
+WRITTEN = (*EVENTS, "/upload", "/cancel", "/reset")
 """Paths that something is sent to, after `API`."""
 MOST_JSON = 256 * 2**10  # bytes; all texts of a request are less
 MOST_FRAME = 64 * 2**10  # bytes around a file in its form
@@ -64,7 +65,8 @@ class Gate:
 
         try:
             refused = self._refuse(scope)
-            if refused is None and scope["path"] == f"{API}/queue/join":
+            is_event = scope["path"].removeprefix(API) in EVENTS
+            if refused is None and is_event:
                 body = await _read(receive)
                 refused = _refuse_json(body)
                 receive = _again(body, receive)
