@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from demo.demo_world import plain, store
-from demo.visitor import API, Visitor
+from demo.visitor import API, Visitor, forget_all
 from PIL import PngImagePlugin
 
 PASSWORDS = "etc/passwd"
@@ -18,7 +18,8 @@ PASSWORDS = "etc/passwd"
 
 @pytest.fixture(scope="module")
 def config(opened):
-    return Visitor(opened[1]).config
+    yield Visitor(opened[1]).config
+    forget_all(opened[0].service.sessions)
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_what_waits_for_its_turn_cannot_be_had_past_the_queue(visitor):
     event = visitor.event("Draw")
     body = {"fn_index": event["id"], "data": [], "session_hash": visitor.name}
     answer = visitor.http.post(f"{API}/run/predict", json=body)
-    assert answer.status_code == 401
+    assert answer.status_code in (401, 404)
 
 
 def test_events_that_are_not_there_break_nothing(visitor):

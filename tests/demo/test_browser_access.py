@@ -2,10 +2,17 @@
 
 import pytest
 from browser import NARROW, WIDE, watch
+from demo.visitor import forget_all
 
 from clip2latent_kedro.demo.service import BATCH
 
 AFTER = ".c2l-after img"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leave_nothing(opened):
+    yield
+    forget_all(opened[0].service.sessions)
 
 
 @pytest.fixture

@@ -110,3 +110,9 @@ class Visitor:
         if self._parts[part]["type"] == "button":
             return props.get("value")
         return props.get("label") or props.get("elem_id")
+
+
+def forget_all(sessions):
+    """Leave nothing of one module's visitors to the next."""
+    for name in [*sessions._kept]:
+        sessions.forget(name)
