@@ -13,6 +13,8 @@ import torch
 import yaml
 from click.testing import CliRunner
 
+pytest.importorskip("gradio", reason="needs Gradio: uv sync --extra demo")
+
 from clip2latent_kedro.api import Clip2StyleGAN
 from clip2latent_kedro.demo.command import demo
 from clip2latent_kedro.demo.space import PACKAGE, export_space, list_requirements
