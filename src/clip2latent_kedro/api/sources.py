@@ -113,6 +113,8 @@ class LoadedModels:
             sampling,
             preprocess,
             self.find_directions(),
+            self.targets,
+            self.neutral,
         )
 
 
@@ -175,6 +177,8 @@ def open_shared(model: SharedModel) -> LoadedModels:
         references,
         find_directions=lambda: model.directions,
         find_editing=lambda: EditingParts(directions=model.directions),
+        targets=model.targets,
+        neutral=model.neutral,
     )
 
 
@@ -339,5 +343,6 @@ def _described(described: Mapping[str, Any]) -> ModelReference | None:
     """Return what a catalog entry tells of its model; None where it is another kind."""
     if "kind" not in described:
         return None
-    fields = ("kind", "filepath", "options")
-    return read_reference({name: described[name] for name in fields}, Path())
+    fields = ("kind", "filepath", "options", "licence")
+    told = {name: described[name] for name in fields if name in described}
+    return read_reference(told, Path())

@@ -164,12 +164,16 @@ class ModelDataset(ReadOnlyDataset):
         return source is None or downloads.find(source) is not None
 
     def _describe(self) -> dict[str, Any]:
-        return {
+        described = {
             "role": self._role,
             "kind": self._kind,
             "filepath": self._place,
             "options": self._options,
         }
+        licence = self._download.get("licence")
+        if licence is not None:
+            described["licence"] = f"{licence['name']}, {licence['address']}"
+        return described
 
 
 def _is_absent(source: Source) -> bool:

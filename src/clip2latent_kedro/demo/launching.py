@@ -1,8 +1,10 @@
 """The page, opened to visitors."""
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from clip2latent_kedro.demo.controls import FOLDER
+from clip2latent_kedro.demo.gate import Gate
 from clip2latent_kedro.demo.page import Page
 from clip2latent_kedro.errors import InputError
 
@@ -62,6 +64,7 @@ def launch_page(page: Page, *, host: str, port: int | None, share: bool) -> str:
             show_error=False,
             footer_links=[],
             ssr_mode=False,
+            app_kwargs={"middleware": [Middleware(Gate, limits=limits)]},
             mcp_server=False,
             run_history=False,
             enable_monitoring=False,

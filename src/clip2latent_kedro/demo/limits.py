@@ -24,6 +24,7 @@ class Limits(Checked):
         evaluations: Steps times pictures of one request.
         upload_bytes: Of a file that is brought.
         upload_pixels: Of the picture in it.
+        stored_bytes: Of all files that are brought within ten minutes.
         inversion_steps: Steps from a picture to its w.
         sessions: Visitors whose pictures are kept; the one that has been away longest
             is forgotten first.
@@ -39,6 +40,7 @@ class Limits(Checked):
     evaluations: PositiveInt = 4000
     upload_bytes: PositiveInt = 8 * 2**20
     upload_pixels: PositiveInt = 16_000_000
+    stored_bytes: PositiveInt = 512 * 2**20
     inversion_steps: PositiveInt = 100
     sessions: PositiveInt = 64
     session_bytes: PositiveInt = 512 * 2**20

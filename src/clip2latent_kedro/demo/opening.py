@@ -55,13 +55,22 @@ def build_page(
     changes = {} if images is None else {"images": images}
     service = Service(model, read_settings(Limits, changes, "limits"))
     loaded = model.editor.loaded
-    prompts = words.find_examples(loaded)
-    if examples is not None:
-        prompts = _read_examples(Path(examples))
+    prompts = find_prompts(model, examples)
     service.warm_up(prompts[0])
     facts = words.list_facts(loaded, service)
     about = pieces.about(words.describe_model(loaded), facts)
     return Page(service, prompts, about, words.TITLE)
+
+
+def find_prompts(model: Clip2StyleGAN, examples: str | None) -> tuple[str, ...]:
+    """Return prompts to click on: of a text file, or those of the model's world.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
+    if examples is None:
+        return words.find_examples(model.editor.loaded)
+    return _read_examples(Path(examples))
 
 
 def _read_examples(path: Path) -> tuple[str, ...]:

@@ -172,7 +172,7 @@ class Page:
             self._on_bring,
             here.file,
             [here.file, here.brought, here.found, here.weight],
-            **_COMPUTES,
+            **{**_COMPUTES, "concurrency_limit": 1},  # a large one takes memory
         ).failure(lambda: None, outputs=here.file, **_AT_ONCE)
         here.load_button.click(
             self._on_load,
@@ -291,6 +291,9 @@ class Page:
             try:
                 with file.open("rb") as opened:
                     content = opened.read(self.service.limits.upload_bytes + 1)
+            except FileNotFoundError as error:  # the same file of another visitor
+                msg = "The file must still be there, but is not. Bring it again."
+                raise InputError(msg) from error
             finally:
                 file.unlink(missing_ok=True)
             upload = self.service.bring(_name(request), content)

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from importlib.metadata import version
 from typing import Any
 
+from clip2latent_kedro import __version__
 from clip2latent_kedro.checked import read_settings
 from clip2latent_kedro.demo.limits import Limits
 from clip2latent_kedro.demo.prompts import check_text
@@ -48,7 +48,7 @@ def describe_drawing(
         picture: Digest of the picture that was part of the prompt; None for none.
     """
     record: dict[str, Any] = {
-        "version": version("clip2latent-kedro"),
+        "version": __version__,
         "prompt": request.prompt,
         "negative": request.negative or None,
         "seed": request.seed,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from clip2latent_kedro.api.sources import LoadedModels
 from clip2latent_kedro.demo.service import Service
+from clip2latent_kedro.sharing import ModelReference
 
 TITLE = "clip2latent"
 SUBTITLE = (
@@ -45,6 +46,9 @@ _OTHERS = (
     "deceive, nor upload pictures of others without their consent.",
 )
 
+OURS = "MIT, as the project that it comes with"
+UNKNOWN_LICENCE = "under the licence of its owners: see where it was published"
+
 
 def is_portraits(loaded: LoadedModels) -> bool:
     """Return whether the encoder is that of the drawn portraits."""
@@ -72,10 +76,8 @@ def list_facts(loaded: LoadedModels, service: Service) -> dict[str, str]:
         ("Generator", "Encoder"), identities, loaded.references, strict=True
     ):
         words = str(identity)
-        if reference is not None and _is_ours(reference.filepath):
-            words += ", comes with the project, MIT licence"
-        else:
-            words += ", under the licence of its owners: see where it was published"
+        terms = None if reference is None else licence_of(reference)
+        words += f", licence: {terms}" if terms else f", {UNKNOWN_LICENCE}"
         facts[role] = words
     if is_portraits(loaded):
         facts["Prior"] = f"{steps} by default; MIT licence if the project trained it"
@@ -88,9 +90,14 @@ def list_facts(loaded: LoadedModels, service: Service) -> dict[str, str]:
     return facts
 
 
-def _is_ours(filepath: object) -> bool:
+def licence_of(reference: ModelReference) -> str | None:
+    """Return the licence of a model in words; None where it is not known here."""
+    return OURS if is_ours(reference) else reference.licence
+
+
+def is_ours(reference: ModelReference) -> bool:
     """Return whether a file comes with the package."""
-    if filepath is None:
+    if reference.filepath is None:
         return False
     package = Path(__file__).resolve().parents[1]
-    return Path(str(filepath)).resolve().is_relative_to(package / "worlds")
+    return Path(reference.filepath).resolve().is_relative_to(package / "worlds")

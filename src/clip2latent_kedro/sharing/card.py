@@ -76,7 +76,8 @@ def _facts(model: SharedModel) -> dict[str, str]:
         facts["training pairs"] = f"{settings['pairs']['n_samples']:,}"
     for role, reference in _references(model).items():
         place = reference.filepath or ", ".join(map(str, reference.options.values()))
-        facts[role] = f"{reference.identity or reference.kind} (`{place}`)"
+        terms = f", licence: {reference.licence}" if reference.licence else ""
+        facts[role] = f"{reference.identity or reference.kind} (`{place}`){terms}"
     return facts
 
 

@@ -21,6 +21,7 @@ from clip2latent_kedro.editing.directions.files import (
     pack_directions,
     read_directions,
 )
+from clip2latent_kedro.editing.edit import read_targets
 from clip2latent_kedro.encoders import load_encoder
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.files import replacing
@@ -81,6 +82,10 @@ def write_folder(
         "encoder": asdict(model.encoder),
         "sampling": asdict(model.sampling),
         "data": dict(model.preprocess),
+        "editing": {
+            "neutral": model.neutral,
+            "targets": {name: asdict(one) for name, one in model.targets.items()},
+        },
     }
     write_checkpoint(folder / MODEL_FILE, export_weights(model.checkpoint, "ema"))
     _write_directions(folder / DIRECTIONS_FILE, model.own_directions)
@@ -113,6 +118,7 @@ def read_folder(folder: Path) -> SharedModel:
         folder / MODEL_FILE, mend="Save or download the model again."
     )
     directions = folder / DIRECTIONS_FILE
+    editing = config.get("editing") or {}  # older folders have none
     try:
         return SharedModel(
             checkpoint=checkpoint,
@@ -121,8 +127,10 @@ def read_folder(folder: Path) -> SharedModel:
             sampling=read_settings(SamplingConfig, config["sampling"]),
             preprocess={name: str(config["data"][name]) for name in config["data"]},
             directions=read_directions(directions) if directions.is_file() else {},
+            targets=read_targets(editing.get("targets", {})),
+            neutral=editing.get("neutral") and str(editing["neutral"]),
         )
-    except (LookupError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         reason = str(error).rstrip(".")[:300]
         msg = f"{path} is not as this project writes it ({reason}). Save it again."
         raise InputError(msg) from error

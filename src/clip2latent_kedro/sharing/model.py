@@ -7,6 +7,7 @@ from typing import Any
 
 from clip2latent_kedro.downloads import is_address
 from clip2latent_kedro.editing.directions.direction import Direction
+from clip2latent_kedro.editing.edit import EditTarget
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.prior.checkpoint import Checkpoint
 from clip2latent_kedro.reading import read_settings
@@ -24,12 +25,14 @@ class ModelReference:
         filepath: Path or address; None for a kind that needs no file.
         options: Handed to the loader.
         identity: Of the model; None takes any.
+        licence: Of its file, in words; None where it is not known here.
     """
 
     kind: str
     filepath: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     identity: Identity | None = None
+    licence: str | None = None
 
 
 def locate(plain: Any, folder: Path) -> Any:
@@ -78,6 +81,8 @@ class SharedModel:
             images to score; what is missing is `standard`.
         directions: Of w, by name, for edits; those of another generator are not
             shared.
+        targets: Edits that a name is enough for.
+        neutral: The text that an edit to a single text starts from; None for none.
     """
 
     checkpoint: Checkpoint
@@ -86,6 +91,8 @@ class SharedModel:
     sampling: SamplingConfig
     preprocess: Mapping[str, Any] = field(default_factory=dict)
     directions: Mapping[str, Direction] = field(default_factory=dict)
+    targets: Mapping[str, EditTarget] = field(default_factory=dict)
+    neutral: str | None = None
 
     @property
     def own_directions(self) -> dict[str, Direction]:
