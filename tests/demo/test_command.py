@@ -1,5 +1,6 @@
 """The command `demo`: what it refuses, before anything is opened."""
 
+import os
 import socket
 import sys
 
@@ -16,7 +17,9 @@ from clip2latent_kedro.demo.opening import build_page
 
 
 def run(*arguments):
-    return CliRunner().invoke(demo, arguments)
+    """Run the command, and put back the folder that another page has named."""
+    kept = {"GRADIO_TEMP_DIR": os.environ.get("GRADIO_TEMP_DIR")}
+    return CliRunner(env=kept).invoke(demo, arguments)
 
 
 def test_without_gradio_it_says_what_to_install(monkeypatch):
@@ -52,7 +55,7 @@ def test_help_imports_neither_torch_nor_gradio(tmp_path):
 )
 def test_what_cannot_be_opened_is_told_in_a_sentence(arguments, reason):
     result = run(*arguments)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert reason in result.output
     assert "Traceback" not in result.output
 

@@ -161,7 +161,7 @@ def test_what_is_elsewhere_is_named_and_its_licence_told(portraits, tmp_path):
 
 def test_the_command_refuses_in_a_sentence():
     found = CliRunner().invoke(demo, ["--include", "generator"])
-    assert found.exit_code == 1
+    assert found.exit_code == 2
     assert found.output.strip() == (
         "Error: --include needs --export-space, got none. Leave it out, or add a "
         "folder."

@@ -85,7 +85,7 @@ def demo(**options: Any) -> None:
         if sentence is None:
             raise
         click.echo(f"Error: {sentence}", err=True)
-        raise click.exceptions.Exit(1) from None
+        raise click.exceptions.Exit(2) from None
 
 
 def _explain(error: Exception) -> str | None:
