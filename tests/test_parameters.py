@@ -10,6 +10,7 @@ from clip2latent_kedro.cli.overrides import merge_overrides
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.parameters import check_parameters
 from clip2latent_kedro.settings import CONFIG_LOADER_ARGS
+from clip2latent_kedro.study.ablation.config import AblationConfig
 
 CONF = Path(__file__).parents[1] / "conf"
 ENVIRONMENTS = sorted({path.parent.name for path in CONF.glob("*/parameters*.yml")})
@@ -57,6 +58,19 @@ def test_every_environment_is_valid_and_knows_every_parameter(env, base):
         for each in (tree, base)
     )
     assert first == second
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_no_study_tells_a_level_to_a_prior_that_takes_none(env):
+    """Whatever level the sampling of the environment has."""
+    tree = load_parameters(env)
+    level = tree["sampling"]["noise_level"]
+    takes_it = tree["model"]["network"]["noise_level_input"]
+    for study in AblationConfig(**tree["ablation"]).read_studies().values():
+        for variant in study.variants():
+            told = variant.overrides.get("sampling.noise_level", level)
+            name = "model.network.noise_level_input"
+            assert told is None or variant.overrides.get(name, takes_it), variant.label
 
 
 @pytest.mark.parametrize("preset", sorted(CONF.glob("presets/*.yml")), ids=str)
