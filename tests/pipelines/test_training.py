@@ -281,8 +281,8 @@ def test_every_validation_leaves_a_picture_until_a_fresh_run(run):
     assert list(pictures) == [3, 6, 9, 12]
     for read in pictures.values():
         assert read().shape == (
-            int(128 * 2.45) + int(128 * 2.45),  # two texts; two rows of images
-            int(128 * (2.2 + 4)),  # two scales, two samples
+            2 * round(128 * 2.45),  # two texts; two rows of images
+            round(128 * (2.2 + 4)),  # two scales, two samples
             3,
         )
     assert list(run(train={"val_it": 4}).load("validation_pictures")) == [3, 6, 9, 12]
