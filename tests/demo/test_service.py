@@ -288,6 +288,9 @@ def test_other_models_are_told():
     assert "other models" in note
 
 
+REDDER = {"name": "redder", "method": "direction", "strength": 0.5}
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -303,8 +306,8 @@ def test_other_models_are_told():
         ({"image": "0"}, "image of the PNG must be"),
         ({"edits": {"a": 1}}, "edits of the PNG must be a list"),
         ({"edits": [1]}, "must be a group of settings"),
-        ({"edits": [{"name": "redder", "strength": "x"}]}, "redder must be"),
-        ({"edits": [{"name": "redder", "method": "exec"}]}, "way must be"),
+        ({"edits": [{**REDDER, "strength": "x"}]}, "redder must be"),
+        ({"edits": [{**REDDER, "method": "exec"}]}, "way must be"),
         ({"mix": {"of": "a b", "rows": ["all"]}}, "mix_rows"),
     ],
 )
@@ -315,6 +318,19 @@ def test_settings_of_somebody_are_checked(changes, reason):
     )
     with pytest.raises(InputError, match=reason):
         service.read_settings({**settings, **changes})
+
+
+@pytest.mark.parametrize("unsaid", ["method", "strength"])
+def test_an_edit_that_does_not_say_how_is_told_and_left_out(unsaid):
+    """As of `kedro draw`, which leaves both to the project unless they are given."""
+    service = make_service()
+    stored = service.store("one", EditRequest(draw(service).number))
+    vague = {"target": "a red thing", **REDDER, unsaid: None}
+    loaded = service.read_settings({**read_png_settings(stored), "edits": [vague]})
+    assert loaded.edit is None
+    assert loaded.notes == [
+        "How it was edited is not all in it: set the sliders again."
+    ]
 
 
 def test_variations_are_drawn_from_the_picture_as_it_was_edited():

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,14 @@ import numpy as np
 from kedro.utils import find_kedro_project
 from PIL import Image
 
+from clip2latent_kedro import __version__
 from clip2latent_kedro.api import Clip2StyleGAN
 from clip2latent_kedro.checked import PositiveInt
 from clip2latent_kedro.cli.draw import MOST_PICTURES
 from clip2latent_kedro.errors import InputError, MissingError
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.inference.png_settings import write_png
-from clip2latent_kedro.inference.records import slug_of
-from clip2latent_kedro.methods.digests import digest_prior
+from clip2latent_kedro.inference.records import digest_models, slug_of
 from clip2latent_kedro.study.grid import plot_grid
 
 
@@ -207,22 +206,17 @@ def _draw(
 
 def _describe(model: Clip2StyleGAN, request: Request) -> dict[str, Any]:
     """Return what every picture depends on beside its prompt and number."""
-    text_to_image = model.text_to_image
     strengths: Sequence[float | None] = request.strengths or [None]
     if len(strengths) == 1:
         strengths = [*strengths] * len(request.edits)
     edits = zip(request.edits, strengths, strict=True)
     return {
-        "version": version("clip2latent-kedro"),
+        "version": __version__,
         "negative": request.negative,
         "seed": request.seed,
         "sampling": asdict(replace(model.sampling, **request.sampling)),
         "edits": [{"target": edit, "strength": strength} for edit, strength in edits],
-        "models": {
-            "generator": text_to_image.generator.identity.digest,
-            "encoder": text_to_image.encoder.identity.digest,
-            "prior": digest_prior(text_to_image.prior),
-        },
+        "models": digest_models(model.text_to_image),
     }
 
 

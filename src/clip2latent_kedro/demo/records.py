@@ -132,25 +132,36 @@ def read_record(
         notes.append("It was drawn by other models, so the pictures will differ.")
     if picture is not None:
         notes.append("A picture was part of its prompt: bring that picture again.")
-    edit = _read_edits(settings.get("edits") or [], index)
+    edits = _list_edits(settings)
+    told = [each for each in edits if {"method", "strength"} <= each.keys()]
+    if len(told) < len(edits):
+        notes.append("How it was edited is not all in it: set the sliders again.")
+    edit = _read_edits(told, index)
     return LoadedSettings(request, edit, index, notes)
 
 
-def _read_edits(edits: Any, index: int) -> EditRequest | None:
+def _list_edits(settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what is said of each edit, without what is null."""
+    edits = settings.get("edits") or []
     if not isinstance(edits, list) or len(edits) > 64:
         msg = f"edits of the PNG must be a list, got {type(edits).__name__}."
         raise InputError(msg)
+    said = (_mapping(each, "edits").items() for each in edits)
+    return [{name: value for name, value in each if value is not None} for each in said]
+
+
+def _read_edits(edits: list[Mapping[str, Any]], index: int) -> EditRequest | None:
     values: dict[str, Any] = {"drawing": 0, "index": index, "strengths": {}}
-    for edit in (_mapping(each, "edits") for each in edits):
+    for edit in edits:
         if "name" in edit:
-            values["way"] = edit.get("method", "direction")
-            values["strengths"][str(edit["name"])] = edit.get("strength", 0.0)
+            values["way"] = edit["method"]
+            values["strengths"][str(edit["name"])] = edit["strength"]
         else:
             values |= {
                 "target": edit.get("target") or "",
                 "neutral": edit.get("neutral") or "",
-                "text_way": edit.get("method", "prior"),
-                "text_strength": edit.get("strength", 1.0),
+                "text_way": edit["method"],
+                "text_strength": edit["strength"],
             }
     if not edits:
         return None

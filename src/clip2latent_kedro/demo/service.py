@@ -42,7 +42,7 @@ from clip2latent_kedro.editing.prepared import PreparedEdit
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.images import uint8_to_image
 from clip2latent_kedro.inference.png_settings import write_png
-from clip2latent_kedro.methods.digests import digest_prior
+from clip2latent_kedro.inference.records import digest_models
 from clip2latent_kedro.samplers import SamplingConfig
 
 logger = logging.getLogger(__name__)
@@ -90,12 +90,7 @@ class Service:
             sampler=sampling.sampler,
             num_steps=min(sampling.num_steps, self.limits.steps),
         )
-        part = self.text_to_image
-        self.models = {
-            "generator": part.generator.identity.digest,
-            "encoder": part.encoder.identity.digest,
-            "prior": digest_prior(part.prior),
-        }
+        self.models = digest_models(self.text_to_image)
 
     @property
     def resolution(self) -> int:

@@ -134,6 +134,15 @@ def content_of(prompt: str) -> str:
     return prompt
 
 
+def digest_models(model: TextToImage) -> dict[str, str]:
+    """Return the digests of generator, encoder and prior, by role."""
+    return {
+        "generator": model.generator.identity.digest,
+        "encoder": model.encoder.identity.digest,
+        "prior": digest_prior(model.prior),
+    }
+
+
 def slug_of(prompt: str) -> str:
     """Return the part of a file name that tells its prompt."""
     is_path = is_picture(prompt) or is_stored_w(prompt)
