@@ -292,7 +292,8 @@ def store_with(text):
         '{"prompt": "a", "seed": -1, "sampling": []}',
         '{"prompt": "a", "image": 99999999999999999999}',
         '{"prompt": "a", "edits": [[1]]}',
-        '{"prompt": "a", "edits": [{"name": "smile", "method": "direction", "strength": 1e999}]}',
+        '{"prompt": "a", "edits": [{"name": "smile", "method": "direction", '
+        '"strength": 1e999}]}',
         '{"prompt": "half \\ud800"}',
         '{"prompt": "a", "sampling": {"num_steps": 1e9, "sampler": "x"}}',
         "x" * 65_000,
