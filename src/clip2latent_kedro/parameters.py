@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from clip2latent_kedro.checked import (
     Checked,
+    NonNegativeInt,
     PositiveInt,
     Rule,
     Seed,
@@ -22,6 +23,7 @@ from clip2latent_kedro.editing.inversion.inverter_training import (
 )
 from clip2latent_kedro.editing.inversion.pictures import InputPictures
 from clip2latent_kedro.editing.mapper.config import MapperConfig
+from clip2latent_kedro.engines import EngineKind, RayConfig, StepEngines
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.inference import InferenceConfig
 from clip2latent_kedro.methods import make_settings, read_groups
@@ -126,6 +128,12 @@ class Parameters(Checked):
     device: str
     resume: bool
     logging: Literal["wandb"] | None
+    engine: EngineKind
+    workers: PositiveInt | None
+    threads: PositiveInt | None
+    max_restarts: NonNegativeInt
+    ray: RayConfig
+    engines: StepEngines
     data: DataConfig
     data_generation: GenerationConfig
     model: ModelParameters

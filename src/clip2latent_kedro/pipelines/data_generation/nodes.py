@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+from clip2latent_kedro.engines import Engines
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.pairs import (
     DataConfig,
@@ -14,7 +15,6 @@ from clip2latent_kedro.pairs import (
     generate_pairs,
     summarise_pairs,
 )
-from clip2latent_kedro.runtime import pick_device
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def generate_training_pairs(
     data: DataConfig,
     generation: GenerationConfig,
     seed: int,
-    device: str,
+    engines: Engines,
     resume: bool,
     progress: ShardProgress,
 ) -> Iterator[PairShard]:
@@ -37,14 +37,14 @@ def generate_training_pairs(
         data: Groups of layers that get a latent each, and how images are read.
         generation: Number of pairs, sizes of batches and shards, arithmetic.
         seed: w of pair i depends on (seed, i) alone.
-        device: Where to compute.
+        engines: What to compute with.
         resume: Whether to keep what is stored; otherwise it is replaced.
         progress: The shards that are stored already.
 
     Yields:
         Shards; a single empty one if the store is whole.
     """
-    device = pick_device(device)
+    device = engines.of("data_generation").device
     logger.info(
         "Making %d pairs on %s (%d shards are kept).",
         generation.n_samples,

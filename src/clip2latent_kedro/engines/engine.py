@@ -1,0 +1,78 @@
+"""What an engine is, and how one is chosen for a step."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from clip2latent_kedro.engines.config import EngineConfig, Step, StepEngines
+from clip2latent_kedro.engines.local import LocalEngine
+
+Ready = TypeVar("Ready")
+Case = TypeVar("Case")
+Result = TypeVar("Result")
+
+
+class Engine(Protocol):
+    """Makes calls side by side.
+
+    Attributes:
+        device: Where this process computes what is no call of the engine.
+        num_workers: How many calls are made at a time; with one of the local engine
+            they are made in this process, one after another.
+    """
+
+    device: str
+    num_workers: int
+
+    def run(
+        self,
+        prepare: Callable[[str], Ready],
+        call: Callable[[Ready, Case], Result],
+        cases: Sequence[Case],
+    ) -> Iterator[tuple[int, Result]]:
+        """Yield the number and the result of each case, as they come.
+
+        A case whose worker dies is begun again by another one. No more cases are given
+        out than there are workers, and half as many again, so that results which
+        nobody has taken yet do not pile up.
+
+        Args:
+            prepare: Called once in every worker, with the device of that worker. It
+                travels by pickle, as the other arguments and the results do.
+            call: Called with what `prepare` returned and one of the cases.
+            cases: Arguments.
+
+        Raises:
+            InputError: If a worker dies more often than `max_restarts` allows.
+            Exception: What a call raises.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Engines:
+    """The engines of a run.
+
+    Attributes:
+        device: Where this process computes.
+        config: Of the run.
+        steps: Steps that differ.
+    """
+
+    device: str
+    config: EngineConfig
+    steps: StepEngines
+
+    def config_of(self, step: Step) -> EngineConfig:
+        """Return the config of a step."""
+        own = getattr(self.steps, step)
+        return self.config if own is None else own.over(self.config)
+
+    def of(self, step: Step) -> Engine:
+        """Return the engine of a step; nothing is started yet."""
+        config = self.config_of(step)
+        if config.engine == "ray":
+            from clip2latent_kedro.engines.ray_cluster import RayEngine
+
+            return RayEngine(self.device, config)
+        return LocalEngine(self.device, config)
