@@ -28,6 +28,14 @@ from clip2latent_kedro.pipelines.training import create_pipeline
 from clip2latent_kedro.prior.config import TrainConfig
 from clip2latent_kedro.training.updates import Updates
 
+ENGINES = {
+    "engine": "local",
+    "workers": None,
+    "threads": None,
+    "max_restarts": 3,
+    "ray": {"address": None, "cpus_per_worker": None, "gpus_per_worker": None},
+    "engines": {"data_generation": None, "training": None, "studies": None},
+}
 PARAMETERS = {
     "data": {
         "bs": 16,
@@ -93,6 +101,7 @@ PARAMETERS = {
     "seed": 3,
     "device": "cpu",
     "resume": True,
+    **ENGINES,
 }
 
 
@@ -152,6 +161,10 @@ def run(tmp_path):
                 **{
                     f"params:{name}": MemoryDataset(parameters[name])
                     for name in ("validation", "sampling", "data_generation", "seed")
+                },
+                **{
+                    f"params:{name}": MemoryDataset(parameters[name])
+                    for name in ENGINES
                 },
                 "params:device": MemoryDataset("cpu"),
                 "params:resume": MemoryDataset(parameters["resume"]),

@@ -32,6 +32,10 @@ def prepare_engines(
     return Engines(pick_device(device), config, steps)
 
 
-def wire_engines() -> Node:
-    """Return the node; heavy nodes take its output as an argument `engines`."""
-    return wire(prepare_engines, "engines", steps="params:engines")
+def wire_engines(output: str = "engines") -> Node:
+    """Return the node; heavy nodes take its output as an argument `engines`.
+
+    Args:
+        output: Catalog entry, of its own in pipelines that are run together.
+    """
+    return wire(prepare_engines, output, steps="params:engines")
