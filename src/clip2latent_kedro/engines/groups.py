@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import torch
 from torch import distributed
 
-from clip2latent_kedro.engines.config import EngineConfig
+from clip2latent_kedro.engines.config import Step
+from clip2latent_kedro.engines.engine import Engines
 from clip2latent_kedro.errors import InputError
 
 Report = Callable[[int, float, Mapping[str, float] | None], None]
@@ -96,14 +97,14 @@ class AloneGroup:
         yield from lead(Seat(self.device), start, report)
 
 
-def choose_group(device: str, config: EngineConfig) -> Group:
+def choose_group(engines: Engines, step: Step) -> Group:
     """Return the group of a step; nothing is started yet.
 
     Under torchrun it is what that has started; else what the config asks for.
 
     Args:
-        device: Where this process computes.
-        config: Of the step.
+        engines: Of the run.
+        step: Which one.
 
     Raises:
         InputError: If the config asks for workers beside those of torchrun, for more
@@ -111,6 +112,7 @@ def choose_group(device: str, config: EngineConfig) -> Group:
     """
     from clip2latent_kedro.engines.launched import LaunchedGroup, launched_size
 
+    config = engines.config_of(step)
     if launched_size() > 1:
         if config.engine != "local" or config.workers not in (None, launched_size()):
             msg = (
@@ -119,16 +121,16 @@ def choose_group(device: str, config: EngineConfig) -> Group:
                 f"local and workers null, or start without torchrun."
             )
             raise InputError(msg)
-        return LaunchedGroup(device, config.threads)
+        return LaunchedGroup(engines.device, config.threads)
     if config.engine == "ray":
         from clip2latent_kedro.engines.ray_train import RayGroup
 
-        return RayGroup(device, config)
+        return RayGroup(engines.asked, config)
     if (config.workers or 1) == 1:
-        return AloneGroup(device, config.threads)
+        return AloneGroup(engines.device, config.threads)
     from clip2latent_kedro.engines.spawned import SpawnedGroup
 
-    return SpawnedGroup(device, config)
+    return SpawnedGroup(engines.device, config)
 
 
 def connect(seat: Seat, rendezvous: str) -> None:

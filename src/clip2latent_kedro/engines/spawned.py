@@ -59,7 +59,7 @@ class SpawnedGroup:
         self, lead: Work, follow: Work, start: Any, report: Report
     ) -> Iterator[Any]:
         """Yield the results of the first process (see `groups.Group.run`)."""
-        works = [_pack(lead), *[_pack(follow)] * (self.size - 1)]
+        works = [pack(lead), *[pack(follow)] * (self.size - 1)]
         last, restarts = start, 0
         while True:
             with tempfile.TemporaryDirectory() as folder:
@@ -157,7 +157,8 @@ def _has_died(members: list[_Member]) -> bool:
     return bool(wait([member.process.sentinel for member in members], timeout=GRACE))
 
 
-def _pack(work: Work) -> bytes:
+def pack(work: Work) -> bytes:
+    """Return a work as it travels, or raise `InputError`."""
     try:
         return pickle.dumps(work)
     except (pickle.PicklingError, AttributeError, TypeError) as error:

@@ -164,7 +164,7 @@ def train(
         Checkpoints, each with the pictures of the validations since the one before;
         a single one if training is finished already.
     """
-    group = choose_group(engines.device, engines.config_of("training"))
+    group = choose_group(engines, "training")
     kind, num_pairs = prior_settings.network.kind, len(training_pairs)
     logger.info(
         "Training a %s on %d pairs on %s%s.",
