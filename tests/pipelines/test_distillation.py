@@ -7,6 +7,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro.validation.parameter_validator import ParameterValidator
 from kedro_datasets.pandas import CSVDataset
+from pipelines.world import ENGINES
 from prior.toy import make_pairs, train
 
 from clip2latent_kedro.datasets import CheckpointDataset, PriorDataset
@@ -65,6 +66,7 @@ def run(tmp_path, teacher):
             "seed": 3,
             "device": "cpu",
             "resume": resume,
+            **ENGINES,
         }
         # Kedro's session builds the config from the annotation of the node.
         built = ParameterValidator({"x": create_pipeline()}).validate_raw_params(raw)

@@ -8,6 +8,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro.validation.parameter_validator import ParameterValidator
 from kedro_datasets.pandas import CSVDataset
+from pipelines.world import ENGINES
 from world import (
     PROMPTS,
     ColourEncoder,
@@ -28,14 +29,6 @@ from clip2latent_kedro.pipelines.training import create_pipeline
 from clip2latent_kedro.prior.config import TrainConfig
 from clip2latent_kedro.training.updates import Updates
 
-ENGINES = {
-    "engine": "local",
-    "workers": None,
-    "threads": None,
-    "max_restarts": 3,
-    "ray": {"address": None, "cpus_per_worker": None, "gpus_per_worker": None},
-    "engines": {"data_generation": None, "training": None, "studies": None},
-}
 PARAMETERS = {
     "data": {
         "bs": 16,

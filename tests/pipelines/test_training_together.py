@@ -30,7 +30,7 @@ def assert_is_of_two(history):
     assert checkpoint.settings["made_by"][0]["workers"] == 2
     assert [row.keys() for row in checkpoint.history] == [row.keys() for row in history]
     for row, alone in zip(checkpoint.history, history, strict=True):
-        assert row == pytest.approx(alone, rel=1e-3)
+        assert row == pytest.approx(alone, rel=1e-3, abs=1e-3)
 
 
 def test_both_ways_give_the_prior_of_one_process(history, project_path):

@@ -19,6 +19,14 @@ DATA = {
     "latent_dim": 3,
     "latent_repeats": [2],
 }
+ENGINES = {
+    "engine": "local",
+    "workers": None,
+    "threads": None,
+    "max_restarts": 3,
+    "ray": {"address": None, "cpus_per_worker": None, "gpus_per_worker": None},
+    "engines": {"data_generation": None, "training": None, "studies": None},
+}
 BANK = [{"prompt": "9 9 9"}, *PROMPTS]  # the first is the validation's
 
 

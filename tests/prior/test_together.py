@@ -6,8 +6,10 @@ import pytest
 import torch
 from training.crews import make_group, say_nothing
 
+from clip2latent_kedro.prior.distillation.objectives import OBJECTIVES
 from clip2latent_kedro.training.team import Team
 
+from .distillation.worlds import distill
 from .test_batches import ReadingObserver, make_batches
 from .toy import make_data_config, make_network_config, make_pairs, train
 
@@ -100,10 +102,16 @@ class Seats:
         yield from work(self.seat, start if self.seat.rank == 0 else None, report)
 
 
+def student_curve(objective, group=None):
+    *_, teacher = train()
+    return list(distill(teacher, objective=objective, bs=7, group=group))
+
+
 def _curves(seat, start, report):
     states = {case: curve(case, Seats(seat)) for case in CASES}
+    students = {name: student_curve(name, Seats(seat)) for name in OBJECTIVES}
     if seat.rank == 0:
-        yield states
+        yield states | students
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +131,15 @@ def test_losses_are_those_of_one_process(curves, case):
         )
         for row, expected in zip(one.history, other.history, strict=True):
             assert row == pytest.approx(expected, rel=tolerance)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_students_learn_as_from_one_process(curves, objective):
+    alone = student_curve(objective)
+    for one, other in zip(curves[objective], alone, strict=True):
+        assert one.step == other.step
+        for row, expected in zip(one.history, other.history, strict=True):
+            assert row == pytest.approx(expected, rel=1e-3)
 
 
 def test_who_has_trained_it_is_told(curves, caplog):

@@ -115,7 +115,7 @@ class _Training(threading.Thread):
         from ray.train.torch import TorchConfig, TorchTrainer
 
         self.error: Exception | None = None
-        resources = {"CPU": share.cpus}
+        resources: dict[str, float] = {"CPU": share.cpus}
         if share.gpus:
             resources["GPU"] = share.gpus
         self._trainer = TorchTrainer(
@@ -195,7 +195,8 @@ def _work(told: Mapping[str, Any]) -> None:
     start = pickle.loads(ray.get(mailbox.last.remote())) if is_first else None  # noqa: S301
     try:
         for result in work(seat, start, report):
-            say("result", result, pickle.dumps(result))
+            if is_first:
+                say("result", result, pickle.dumps(result))
     except InputError as error:  # which all have alike, and again if it were repeated
         if is_first:
             say("error", portable(error))

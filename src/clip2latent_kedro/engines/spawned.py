@@ -201,7 +201,8 @@ def _sit(
         connect(seat, rendezvous)
         begun = pickle.loads(work)  # noqa: S301 (of the process that began it)
         for result in begun(seat, pickle.loads(start), report):  # noqa: S301
-            say("result", result)
+            if seat.rank == 0:
+                say("result", result)
     except Exception as error:
         say("error", portable(error))
         # Who fails stays until it is ended: others would fail of its going.

@@ -65,7 +65,7 @@ class PairBatches:
         self._statistics = statistics
         self._seed = seed
         self._device = device
-        self._team = team
+        self.team = team
         self._buffer_chunks = 1
         chunk = num_pairs
         if num_pairs > buffer_pairs:
@@ -123,7 +123,7 @@ class PairBatches:
         if self._kept is not None:
             return self._kept
         num_rows = sum(chunk.stop - chunk.start for chunk in chunks)
-        own = self._team.rows(num_rows)
+        own = self.team.rows(num_rows)
         parts = [self._pairs.take(rows) for rows in _cut(chunks, own)]
         w = torch.cat([torch.from_numpy(part[0]) for part in parts])
         clip_embedding = torch.cat([torch.from_numpy(part[1]) for part in parts])
@@ -139,11 +139,11 @@ class PairBatches:
 
     def _share(self, part: Tensor, own: slice, num_rows: int) -> Tensor:
         """Return the rows of all, of which this process has read its own."""
-        if self._team.size == 1:
+        if self.team.size == 1:
             return part
         rows = part.new_empty(num_rows, *part.shape[1:])
         rows[own] = part
-        self._team.fill(rows)
+        self.team.fill(rows)
         return rows
 
 

@@ -49,6 +49,11 @@ class Team:
         rank = self.rank if rank is None else rank
         return slice(rank * num // self.size, (rank + 1) * num // self.size)
 
+    def own(self, tensor: Tensor, num: int) -> Tensor:
+        """Return this process's rows of a tensor that has k of them for each of num."""
+        rows, k = self.rows(num), len(tensor) // num
+        return tensor[rows.start * k : rows.stop * k]
+
     def share(self, num: int) -> float:
         """Return which share of so many rows this process has."""
         rows = range(num)[self.rows(num)]
