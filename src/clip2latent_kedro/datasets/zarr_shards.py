@@ -1,5 +1,6 @@
 """What catalog entries that are written shard by shard have in common."""
 
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from kedro.io import AbstractDataset, DatasetError
@@ -7,6 +8,7 @@ from kedro.io import AbstractDataset, DatasetError
 from clip2latent_kedro.datasets.optional import none_if_missing
 from clip2latent_kedro.datasets.shard_store import (
     Layout,
+    Shard,
     ShardStore,
     create_store,
     open_store,
@@ -15,6 +17,31 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.pairs.contents import ShardProgress
 from clip2latent_kedro.pairs.recipe import FREE
 from clip2latent_kedro.provenance import list_differences
+
+
+@dataclass(frozen=True)
+class StoreWriter:
+    """Writes shards of one store from several processes (see `pairs.ShardWriter`).
+
+    Attributes:
+        url: Local folder or fsspec URL.
+        layout: What the store holds.
+        options: For the fsspec file system; None for a local folder.
+    """
+
+    url: str
+    layout: Layout
+    options: dict[str, Any] | None
+
+    def lay_out(self, shard: Shard) -> None:
+        """Make an empty store for such shards, in place of any other."""
+        create_store(self.url, self.layout, shard, self.options)
+
+    def write(self, shard: Shard) -> None:
+        """Write a shard of a store that is laid out."""
+        store = open_store(self.url, self.layout, "r+", self.options)
+        assert store is not None, "it is laid out first"
+        store.write_shard(shard)
 
 
 class ZarrShardsDataset(AbstractDataset[Any, Any]):
@@ -79,11 +106,15 @@ class ZarrShardsDataset(AbstractDataset[Any, Any]):
         try:
             store = self._open("r")
         except InputError as error:
-            return ShardProgress(problem=str(error))
+            return ShardProgress(problem=str(error), writer=self._writer)
         if store is None:
-            return ShardProgress()
+            return ShardProgress(writer=self._writer)
         valid = (index for index, arrays in store.read_shards() if arrays is not None)
-        return ShardProgress(store.recipe, frozenset(valid))
+        return ShardProgress(store.recipe, frozenset(valid), writer=self._writer)
+
+    @property
+    def _writer(self) -> "StoreWriter":
+        return StoreWriter(self._filepath, self.layout, self._options)
 
     def _open(self, mode: Literal["r", "r+"]) -> ShardStore | None:
         return open_store(self._filepath, self.layout, mode, self._options)

@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from clip2latent_kedro.engines.config import EngineConfig, Step, StepEngines
 from clip2latent_kedro.engines.local import LocalEngine
+from clip2latent_kedro.runtime import pick_device
 
 Ready = TypeVar("Ready")
 Case = TypeVar("Case")
@@ -13,16 +14,22 @@ Result = TypeVar("Result")
 
 
 class Engine(Protocol):
-    """Makes calls side by side.
+    """Makes calls side by side."""
 
-    Attributes:
-        device: Where this process computes what is no call of the engine.
-        num_workers: How many calls are made at a time; with one of the local engine
-            they are made in this process, one after another.
-    """
+    @property
+    def device(self) -> str:
+        """Where calls compute."""
+        ...
 
-    device: str
-    num_workers: int
+    @property
+    def num_workers(self) -> int:
+        """How many are made at a time."""
+        ...
+
+    @property
+    def is_here(self) -> bool:
+        """Whether they are made in this process, one after another."""
+        ...
 
     def run(
         self,
@@ -43,7 +50,7 @@ class Engine(Protocol):
             cases: Arguments.
 
         Raises:
-            InputError: If a worker dies more often than `max_restarts` allows.
+            InputError: If workers die at a case more often than `max_restarts` allows.
             Exception: What a call raises.
         """
         ...
@@ -54,14 +61,19 @@ class Engines:
     """The engines of a run.
 
     Attributes:
-        device: Where this process computes.
+        asked: `params:device`, which may be `auto`.
         config: Of the run.
         steps: Steps that differ.
     """
 
-    device: str
+    asked: str
     config: EngineConfig
     steps: StepEngines
+
+    @property
+    def device(self) -> str:
+        """Where this process computes what is no call of an engine."""
+        return pick_device(self.asked)
 
     def config_of(self, step: Step) -> EngineConfig:
         """Return the config of a step."""
@@ -74,5 +86,5 @@ class Engines:
         if config.engine == "ray":
             from clip2latent_kedro.engines.ray_cluster import RayEngine
 
-            return RayEngine(self.device, config)
+            return RayEngine(self.asked, config)
         return LocalEngine(self.device, config)

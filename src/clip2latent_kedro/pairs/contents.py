@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -40,6 +40,18 @@ class PairShard:
     fresh: bool = False
 
 
+class ShardWriter(Protocol):
+    """A way into a store for several processes; it travels by pickle."""
+
+    def lay_out(self, shard: PairShard) -> None:
+        """Make an empty store for such shards, in place of any other."""
+        ...
+
+    def write(self, shard: PairShard) -> None:
+        """Write a shard, of which no other process writes."""
+        ...
+
+
 @dataclass(frozen=True)
 class ShardProgress:
     """What a store holds already.
@@ -48,11 +60,13 @@ class ShardProgress:
         recipe: What made it; None if there is no store.
         valid_shards: Shards that are written and whole.
         problem: Why a store that is there cannot be read, if so.
+        writer: By which workers write shards of their own; None if they cannot.
     """
 
     recipe: Mapping[str, Any] | None = None
     valid_shards: frozenset[int] = field(default_factory=frozenset)
     problem: str | None = None
+    writer: ShardWriter | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Generator as Yields
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
 
@@ -27,11 +28,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from clip2latent_kedro.engines import Engine
 from clip2latent_kedro.images import quantise
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import group_starts, repeat_latents
 from clip2latent_kedro.pairs.config import DataConfig, GenerationConfig
-from clip2latent_kedro.pairs.contents import Array, PairShard, ShardProgress
+from clip2latent_kedro.pairs.contents import (
+    Array,
+    PairShard,
+    ShardProgress,
+    ShardWriter,
+)
 from clip2latent_kedro.pairs.recipe import (
     check_layers,
     describe_recipe,
@@ -52,11 +59,14 @@ def generate_pairs(
     generation: GenerationConfig,
     *,
     seed: int,
-    device: str,
+    engine: Engine,
     progress: ShardProgress,
     resume: bool,
 ) -> Iterator[PairShard]:
     """Yield the shards that are not stored yet, or one empty shard if all are.
+
+    Workers of an engine write their shards themselves: those that are yielded for them
+    are empty.
 
     Args:
         generator: z -> w -> image.
@@ -64,7 +74,7 @@ def generate_pairs(
         data: Groups of latents.
         generation: Number of pairs, sizes, truncation, arithmetic.
         seed: Seed of the run.
-        device: Where to compute.
+        engine: What to compute with.
         progress: What is stored already; what other code, versions or another kind
             of device have made is made again.
         resume: Whether to keep it; otherwise the first shard replaces it.
@@ -75,41 +85,127 @@ def generate_pairs(
     """
     encoder = data.embedder(encoder)
     check_layers(generator, data)
+    device = engine.device
     recipe = describe_recipe(generator, encoder, data, generation, seed, device)
-    kept = keep_progress(recipe, progress) if resume else ShardProgress()
+    fresh = ShardProgress(writer=progress.writer)
+    kept = keep_progress(recipe, progress) if resume else fresh
     total, size = generation.n_samples, generation.samples_per_shard
     num_shards = -(-total // size)  # the last one may be shorter
     missing = [i for i in range(num_shards) if i not in kept.valid_shards]
     if not missing:
         yield PairShard(0, 0, total, {}, recipe)
         return
-    spans = [range(i * size, min((i + 1) * size, total)) for i in missing]
+    shards = [
+        PairShard(i, i * size, total, {}, recipe, kept.recipe is None and i == 0)
+        for i in missing
+    ]
+    work = Work(generator, encoder, data, generation, seed)
+    num_pairs = sum(len(_rows(shard)) for shard in shards)
+    with progress_bar("pairs", total=num_pairs, unit="pairs") as advance:
+        if engine.is_here or kept.writer is None:
+            yield from _make_here(work, shards, engine.device, advance)
+        else:
+            yield from _make_by_workers(work, shards, engine, kept.writer, advance)
 
-    generator, encoder = generator.to(device), encoder.to(device)
-    generate = partial(
-        generate_rows,
-        generator,
-        encoder,
-        data,
-        generation,
-        seed=seed,
-        device=device,
-        synthesis=prepare_synthesis(generator, encoder, generation, device),
-    )
-    with progress_bar("pairs", total=sum(map(len, spans)), unit="pairs") as advance:
 
-        def make(rows: range, cancelled: Event) -> dict[str, Array]:
-            def count(number: int) -> None:
-                if cancelled.is_set():
-                    raise CancelledError
-                advance(number)
+@dataclass(frozen=True)
+class Work:
+    """What makes pairs, wherever that is.
 
-            return generate(rows, advance=count)
+    Attributes:
+        generator: z -> w -> image.
+        encoder: image -> clip_embedding.
+        data: Groups of latents.
+        generation: Sizes, truncation, arithmetic.
+        seed: Seed of the run.
+    """
 
-        with closing(one_ahead(make, spans)) as made:
-            for index, rows, arrays in zip(missing, spans, made, strict=True):
-                fresh = kept.recipe is None and index == 0
-                yield PairShard(index, rows.start, total, arrays, recipe, fresh)
+    generator: Generator
+    encoder: Encoder
+    data: DataConfig
+    generation: GenerationConfig
+    seed: int
+
+    def begin(self, device: str) -> Callable[..., dict[str, Array]]:
+        """Return a function of rows, on a device, and perhaps `advance`."""
+        generator, encoder = self.generator.to(device), self.encoder.to(device)
+        synthesis = prepare_synthesis(generator, encoder, self.generation, device)
+        return partial(
+            generate_rows,
+            generator,
+            encoder,
+            self.data,
+            self.generation,
+            seed=self.seed,
+            device=device,
+            synthesis=synthesis,
+        )
+
+    def empty_arrays(self) -> dict[str, Array]:
+        """Return the arrays of no pairs, by which a store is laid out."""
+        dtype = np.dtype(self.generation.dtype)
+        num_latents = len(self.data.latent_repeats)
+        arrays: dict[str, Array] = {
+            "w": np.empty((0, num_latents, self.generator.w_dim), dtype),
+            "clip_embedding": np.empty((0, self.encoder.embed_dim), dtype),
+        }
+        if self.generation.save_images:
+            side = self.generation.out_image_size or self.generator.resolution
+            arrays["images"] = np.empty((0, side, side, 3), np.uint8)
+        return arrays
+
+
+def _rows(shard: PairShard) -> range:
+    size = shard.recipe["samples_per_shard"]
+    return range(shard.start, min(shard.start + size, shard.total))
+
+
+def _make_here(
+    work: Work, shards: Sequence[PairShard], device: str, advance: Callable[[int], None]
+) -> Iterator[PairShard]:
+    """Yield shards with their arrays; the next is made while one is being stored."""
+    generate = work.begin(device)
+
+    def make(rows: range, cancelled: Event) -> dict[str, Array]:
+        def count(number: int) -> None:
+            if cancelled.is_set():
+                raise CancelledError
+            advance(number)
+
+        return generate(rows, advance=count)
+
+    with closing(one_ahead(make, [_rows(shard) for shard in shards])) as made:
+        for shard, arrays in zip(shards, made, strict=True):
+            yield replace(shard, arrays=arrays)
+
+
+def _make_by_workers(
+    work: Work,
+    shards: Sequence[PairShard],
+    engine: Engine,
+    writer: ShardWriter,
+    advance: Callable[[int], None],
+) -> Iterator[PairShard]:
+    """Yield the shards that workers have stored, in the order of their coming."""
+    if shards[0].fresh:
+        writer.lay_out(replace(shards[0], arrays=work.empty_arrays()))
+    prepare = partial(_begin_worker, work, writer)
+    for number, _ in engine.run(prepare, _write_shard, shards):
+        advance(len(_rows(shards[number])))
+        yield replace(shards[number], fresh=False)
+
+
+def _begin_worker(
+    work: Work, writer: ShardWriter, device: str
+) -> tuple[Callable[..., dict[str, Array]], ShardWriter]:
+    return work.begin(device), writer
+
+
+def _write_shard(
+    ready: tuple[Callable[..., dict[str, Array]], ShardWriter], shard: PairShard
+) -> None:
+    generate, writer = ready
+    writer.write(replace(shard, arrays=generate(_rows(shard))))
 
 
 def one_ahead(

@@ -80,7 +80,7 @@ def keep_progress(
             logger.warning(
                 "The stored %s are made again: %s.", entry, ", ".join(outdated)
             )
-            return ShardProgress()
+            return ShardProgress(writer=progress.writer)
     return progress
 
 

@@ -5,7 +5,6 @@ from kedro.pipeline import Node
 from clip2latent_kedro.engines import EngineConfig, Engines, RayConfig, StepEngines
 from clip2latent_kedro.engines.config import EngineKind
 from clip2latent_kedro.pipelines.wiring import wire
-from clip2latent_kedro.runtime import pick_device
 
 
 def prepare_engines(
@@ -20,7 +19,7 @@ def prepare_engines(
     """Return what heavy steps compute with; nothing is started yet.
 
     Args:
-        device: Where this process computes.
+        device: Where to compute, which may be `auto`.
         engine: Of every step.
         workers: Of every step; None for as many as suit it.
         threads: Of each worker on a CPU; None shares the cores.
@@ -29,7 +28,7 @@ def prepare_engines(
         steps: Those that differ.
     """
     config = EngineConfig(engine, workers, threads, max_restarts, ray)
-    return Engines(pick_device(device), config, steps)
+    return Engines(device, config, steps)
 
 
 def wire_engines(output: str = "engines") -> Node:

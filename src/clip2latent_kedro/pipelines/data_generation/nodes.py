@@ -44,11 +44,11 @@ def generate_training_pairs(
     Yields:
         Shards; a single empty one if the store is whole.
     """
-    device = engines.of("data_generation").device
+    engine = engines.of("data_generation")
     logger.info(
         "Making %d pairs on %s (%d shards are kept).",
         generation.n_samples,
-        device,
+        engine.device,
         len(progress.valid_shards) if resume else 0,
     )
     yield from generate_pairs(
@@ -57,7 +57,7 @@ def generate_training_pairs(
         data,
         generation,
         seed=seed,
-        device=device,
+        engine=engine,
         progress=progress,
         resume=resume,
     )
