@@ -2,6 +2,7 @@
 
 import os
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -19,11 +20,13 @@ ray = pytest.importorskip("ray", reason="needs the extra ray")
 
 @pytest.fixture(scope="module")
 def cluster():
-    """One of this machine, for all tests of the file."""
+    """One of this machine, for all tests of the file, whose workers find the tests."""
     from clip2latent_kedro.engines.ray_cluster import connect
 
-    with connect(EngineConfig(engine="ray", workers=2)):
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+        with connect(EngineConfig(engine="ray", workers=2)):
+            yield
 
 
 def make_group(**changes):

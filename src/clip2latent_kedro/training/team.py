@@ -99,7 +99,8 @@ class Team:
         if self.size == 1:
             return thing
         shared: list[Any] = [thing if self.is_first else None]
-        distributed.broadcast_object_list(shared, src=0)
+        cpu = torch.device("cpu")
+        distributed.broadcast_object_list(shared, src=0, device=cpu)
         first: Shared = shared[0]
         return first
 
