@@ -36,8 +36,9 @@ def test_the_default_is_this_process_alone():
     torch.set_num_threads(before)
 
 
-def test_workers_are_those_of_the_step():
-    engines = make_engines(workers=3, training=EngineOverrides(workers=2))
+@pytest.mark.parametrize("written", [EngineOverrides(workers=2), {"workers": 2}])
+def test_workers_are_those_of_the_step(written):
+    engines = make_engines(workers=3, training=written)
     group = choose_group(engines, "training")
     assert isinstance(group, SpawnedGroup)
     assert (group.size, group.device) == (2, "cpu")

@@ -1,5 +1,6 @@
 """Which engine heavy steps compute with: `params:engine` and its neighbours."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Literal
 
@@ -76,3 +77,10 @@ class StepEngines(Checked):
     data_generation: EngineOverrides | None = None
     training: EngineOverrides | None = None
     studies: EngineOverrides | None = None
+
+    def __post_init__(self) -> None:
+        """Build what Kedro hands over as it is written: it builds no optional group."""
+        for step, written in vars(self).items():
+            if isinstance(written, Mapping):
+                object.__setattr__(self, step, EngineOverrides(**written))
+        super().__post_init__()
