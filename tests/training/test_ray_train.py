@@ -15,7 +15,8 @@ from . import crews
 from .test_fit_together import assert_close
 from .toy import RUN, make_run
 
-ray = pytest.importorskip("ray", reason="needs the extra ray")
+pytest.importorskip("ray", reason="needs the extra ray")
+pytestmark = pytest.mark.slow  # Ray Train takes half a minute to begin workers
 
 
 @pytest.fixture(scope="module")

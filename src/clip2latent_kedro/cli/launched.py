@@ -4,8 +4,6 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import click
-
 from clip2latent_kedro.errors import InputError
 
 BY_SEVERAL = ("training", "distillation")  # pipelines that several processes can run
@@ -16,16 +14,10 @@ def is_follower() -> bool:
     return _is_launched() and os.environ["RANK"] != "0"
 
 
-def follow(names: Sequence[str]) -> None:
-    """Serve the first process, which says what is to be said.
-
-    Args:
-        names: Of the pipelines that are asked for.
-    """
+def follow() -> None:
+    """Serve the first process, which says what is to be said, refusals included."""
     from clip2latent_kedro.engines.launched import serve
 
-    if _is_refused(names):
-        raise click.exceptions.Exit(2)
     serve()
 
 
@@ -42,7 +34,7 @@ def leading_all(names: Sequence[str]) -> Iterator[None]:
     if not _is_launched():
         yield
         return
-    if _is_refused(names):
+    if not names or not set(names) <= set(BY_SEVERAL):
         msg = (
             f"Under torchrun pipeline must be one of {', '.join(BY_SEVERAL)}, got "
             f"{', '.join(names) or 'all of the method'}. Run the others without "
@@ -58,7 +50,3 @@ def leading_all(names: Sequence[str]) -> Iterator[None]:
 def _is_launched() -> bool:
     is_of_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
     return is_of_torchrun and int(os.environ["WORLD_SIZE"]) > 1
-
-
-def _is_refused(names: Sequence[str]) -> bool:
-    return not names or not set(names) <= set(BY_SEVERAL)

@@ -41,7 +41,7 @@ def run_or_refuse(**options: Any) -> Any:
     names = [name for name in asked if name]
     try:
         if is_follower():
-            return follow(names)
+            return follow()
         with refusing():
             check_environment(options["env"], options["conf_source"])
             check_pipelines(names)

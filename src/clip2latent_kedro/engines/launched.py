@@ -8,7 +8,7 @@ import logging
 import os
 import pickle
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,9 +63,11 @@ def serve() -> None:
     logging.disable(logging.WARNING)  # the first one has said it
     while (asked := _ask(None)) is not None:
         work, device, threads = asked
-        with suppress(InputError):  # which the first one has as well, and tells
+        try:
             for _ in work(_take_seat(device, threads), None, _say_nothing):
                 pass
+        except InputError:  # which the first one has as well, and tells
+            return
     distributed.destroy_process_group()
 
 

@@ -144,9 +144,8 @@ class Updates:
         if number not in self._losses:
             groups = objective.optimizer.param_groups
             weights = [weight for group in groups for weight in group["params"]]
-            self._losses[number] = self._team.synchronise(
-                objective.loss, weights, batch
-            )
+            part, _ = next(_split(batch, self._task.accumulate))
+            self._losses[number] = self._team.synchronise(objective.loss, weights, part)
         return self._losses[number]
 
     @torch.no_grad()
