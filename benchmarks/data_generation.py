@@ -17,6 +17,8 @@ from pathlib import Path
 import torch
 
 from clip2latent_kedro.datasets import ModelDataset, ZarrPairsDataset
+from clip2latent_kedro.engines import EngineConfig
+from clip2latent_kedro.engines.local import LocalEngine
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.pairs import DataConfig, GenerationConfig, generate_pairs
 from clip2latent_kedro.pairs.generation import generate_rows
@@ -75,7 +77,7 @@ def main() -> None:
             data,
             generation,
             seed=0,
-            device=device,
+            engine=LocalEngine(device, EngineConfig()),
             progress=progress.load(),
             resume=True,
         ):

@@ -13,6 +13,8 @@ from shipped import load_portraits
 from torch import Tensor
 from world import make_data
 
+from clip2latent_kedro.engines import EngineConfig
+from clip2latent_kedro.engines.local import LocalEngine
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.pairs import (
@@ -94,6 +96,7 @@ def stream(
     generator=None,
     encoder=None,
     seed=3,
+    engine=None,
     progress=None,
     resume=True,
 ):
@@ -103,7 +106,7 @@ def stream(
         data,
         generation,
         seed=seed,
-        device="cpu",
+        engine=engine or LocalEngine("cpu", EngineConfig()),
         progress=progress or ShardProgress(),
         resume=resume,
     )

@@ -1,6 +1,7 @@
 """What an engine is, and how one is chosen for a step."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -29,6 +30,10 @@ class Engine(Protocol):
     @property
     def is_here(self) -> bool:
         """Whether they are made in this process, one after another."""
+        ...
+
+    def limiting_threads(self) -> AbstractContextManager[None]:
+        """Return a block in which this process computes as a call here would."""
         ...
 
     def run(

@@ -70,20 +70,26 @@ class LocalEngine:
             for worker in workers:
                 worker.end()
 
+    @contextlib.contextmanager
+    def limiting_threads(self) -> Iterator[None]:
+        """Compute in this process with the threads that are asked for."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self._threads or before)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
     def _run_here(
         self,
         prepare: Callable[[str], Ready],
         call: Callable[[Ready, Case], Result],
         cases: Sequence[Case],
     ) -> Iterator[tuple[int, Result]]:
-        before = torch.get_num_threads()
-        torch.set_num_threads(self._threads or before)
-        try:
+        with self.limiting_threads():
             ready = prepare(self.device)
             for number, case in enumerate(cases):
                 yield number, call(ready, case)
-        finally:
-            torch.set_num_threads(before)
 
     def _device_of(self, number: int) -> str:
         """Return the device of a worker."""

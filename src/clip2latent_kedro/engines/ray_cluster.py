@@ -2,6 +2,9 @@
 
 import logging
 import os
+import pickle
+import socket
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -11,6 +14,7 @@ from typing import Any, TypeVar
 import torch
 
 from clip2latent_kedro.engines.config import EngineConfig
+from clip2latent_kedro.engines.local import pack_work
 from clip2latent_kedro.engines.restarts import Restarts, most_begun
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.runtime import pick_device
@@ -21,7 +25,7 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
-_FIND_SECONDS = 60.0  # for workers to be placed in the cluster
+_FIND_SECONDS = 10.0  # for whoever listens at an address
 
 
 class RayEngine:
@@ -41,6 +45,11 @@ class RayEngine:
         check_installed()
         self.is_here = False
         self._asked, self._config = asked, config
+
+    @contextmanager
+    def limiting_threads(self) -> Iterator[None]:
+        """Leave this process as it is: its workers have the threads."""
+        yield
 
     @property
     def device(self) -> str:
@@ -70,10 +79,10 @@ class RayEngine:
             return
         with connect(self._config) as ray:
             share = share_cluster(ray.cluster_resources(), self._asked, self._config)
-            work = ray.put((prepare, call))  # once; each worker fetches it once
+            work = ray.put(pack_work((prepare, call)))  # once a node
             actor = _worker_class(ray, share)
             device = "cuda" if share.gpus else "cpu"
-            pool = _Pool(ray, lambda: actor.remote(work, device, share.threads))
+            pool = _Pool(ray, work, lambda: actor.remote(device, share.threads))
             try:
                 yield from pool.share_out(cases, share.workers, self._config)
             finally:
@@ -142,7 +151,7 @@ def connect(config: EngineConfig) -> Iterator[Any]:
     """
     check_installed()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # the first is raised
     import ray
 
     if ray.is_initialized():
@@ -154,8 +163,10 @@ def connect(config: EngineConfig) -> Iterator[Any]:
         cores = max(os.cpu_count() or 1, config.workers or 1)
         options |= {"num_cpus": cores, "include_dashboard": False}
     try:
-        ray.init(address="local" if address is None else address, **options)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        _knock(address)
+        with _modules_found():
+            ray.init(address="local" if address is None else address, **options)
+    except (OSError, RuntimeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         where = "on this machine" if address is None else f"at {address}"
         msg = (
@@ -167,6 +178,26 @@ def connect(config: EngineConfig) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _knock(address: str | None) -> None:
+    """Raise `OSError` if nobody is at HOST:PORT, for which Ray would wait for long."""
+    host, _, port = (address or "").rpartition("://")[2].partition(":")
+    if port.isdigit():
+        socket.create_connection((host, int(port)), timeout=_FIND_SECONDS).close()
+
+
+@contextmanager
+def _modules_found() -> Iterator[None]:
+    """Let processes that begin in the block find the modules that this one finds."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    try:
+        yield
+    finally:
+        del os.environ["PYTHONPATH"]
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 def check_installed() -> None:
@@ -182,31 +213,30 @@ def check_installed() -> None:
 class _Worker:
     """One worker: what `prepare` returned, and calls with it."""
 
-    def __init__(self, work: Any, device: str, threads: int) -> None:
+    def __init__(self, device: str, threads: int) -> None:
         torch.set_num_threads(threads)
-        prepare, self._call = work
-        self._ready = prepare(device)
+        self._device = device
+        self._work: tuple[Any, Callable[[Any, Any], Any]] | None = None
 
-    def call(self, case: Any) -> Any:
-        return self._call(self._ready, case)
+    def call(self, work: bytes, case: Any) -> Any:
+        """Make a call, after what is prepared once."""
+        if self._work is None:  # here, where Ray tells what is raised
+            prepare, call = pickle.loads(work)  # noqa: S301 (of the driver)
+            self._work = prepare(self._device), call
+        ready, call = self._work
+        return call(ready, case)
 
 
 def _worker_class(ray: Any, share: Share) -> Any:
-    # More threads than Ray gives cores are asked for by OMP_NUM_THREADS at most.
-    environment = {"OMP_NUM_THREADS": str(share.threads)}
-    return ray.remote(
-        num_cpus=share.cpus,
-        num_gpus=share.gpus,
-        max_restarts=0,
-        runtime_env={"env_vars": environment},
-    )(_Worker)
+    options = {"num_cpus": share.cpus, "num_gpus": share.gpus, "max_restarts": 0}
+    return ray.remote(**options)(_Worker)
 
 
 class _Pool:
     """Actors, and the cases that each has been given."""
 
-    def __init__(self, ray: Any, begin: Callable[[], Any]) -> None:
-        self._ray, self._begin = ray, begin
+    def __init__(self, ray: Any, work: Any, begin: Callable[[], Any]) -> None:
+        self._ray, self._work, self._begin = ray, work, begin
         self._given: dict[Any, tuple[Any, int]] = {}  # reference: actor, case
         self._actors: list[Any] = []
 
@@ -247,7 +277,7 @@ class _Pool:
         for actor, _ in self._given.values():
             counts[id(actor)] += 1
         actor = min(self._actors, key=lambda one: counts[id(one)])
-        self._given[actor.call.remote(cases[number])] = actor, number
+        self._given[actor.call.remote(self._work, cases[number])] = actor, number
 
     def _drop(self, actor: Any) -> list[int]:
         """Forget a worker that died; return the other cases that it was given."""

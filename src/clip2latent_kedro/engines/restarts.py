@@ -27,9 +27,11 @@ class Restarts:
         """
         self._counts[number] = times = self._counts.get(number, 0) + 1
         if times > self._most:
+            lines = [line for line in str(error).splitlines() if line.strip()]
+            reason = (lines or [type(error).__name__])[-1].strip()[:200]
             msg = (
                 f"{times} workers died at the same work, and max_restarts allows "
-                f"{self._most}. If memory ran out, use fewer workers or smaller "
+                f"{self._most} (the last: {reason}). If memory ran out, use fewer workers or smaller "
                 f"batches; or raise max_restarts."
             )
             raise InputError(msg) from error

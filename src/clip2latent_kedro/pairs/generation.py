@@ -103,7 +103,8 @@ def generate_pairs(
     num_pairs = sum(len(_rows(shard)) for shard in shards)
     with progress_bar("pairs", total=num_pairs, unit="pairs") as advance:
         if engine.is_here or kept.writer is None:
-            yield from _make_here(work, shards, engine.device, advance)
+            with engine.limiting_threads():
+                yield from _make_here(work, shards, engine.device, advance)
         else:
             yield from _make_by_workers(work, shards, engine, kept.writer, advance)
 
