@@ -2,7 +2,6 @@
 
 import os
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -21,13 +20,11 @@ pytestmark = pytest.mark.slow  # Ray Train takes half a minute to begin workers
 
 @pytest.fixture(scope="module")
 def cluster():
-    """One of this machine, for all tests of the file, whose workers find the tests."""
+    """One of this machine, for all tests of the file."""
     from clip2latent_kedro.engines.ray_cluster import connect
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-        with connect(EngineConfig(engine="ray", workers=2)):
-            yield
+    with connect(EngineConfig(engine="ray", workers=2)):
+        yield
 
 
 def make_group(**changes):

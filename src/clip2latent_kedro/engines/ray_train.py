@@ -13,13 +13,14 @@ import torch
 
 from clip2latent_kedro.engines.config import EngineConfig
 from clip2latent_kedro.engines.groups import PATIENCE, Report, Seat, Work
+from clip2latent_kedro.engines.local import pack_work
 from clip2latent_kedro.engines.ray_cluster import (
     Share,
     check_installed,
     connect,
     share_cluster,
 )
-from clip2latent_kedro.engines.spawned import REPORT_EVERY, pack, portable
+from clip2latent_kedro.engines.spawned import REPORT_EVERY, portable
 from clip2latent_kedro.errors import InputError
 
 POLL = 0.5  # seconds between looks at whether Ray Train has ended
@@ -63,7 +64,7 @@ class RayGroup:
             mailbox = ray.remote(num_cpus=0)(_Mailbox).remote(pickle.dumps(start))
             told = {
                 "mailbox": mailbox,
-                "works": [ray.put(pack(work)) for work in (lead, follow)],
+                "works": [ray.put(pack_work(work)) for work in (lead, follow)],
                 "threads": share.threads,
             }
             training = _Training(told, share, config, folder)

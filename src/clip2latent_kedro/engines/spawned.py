@@ -1,6 +1,5 @@
 """A group of processes of this machine, begun for a work and ended with it."""
 
-import logging
 import multiprocessing
 import os
 import pickle
@@ -22,12 +21,12 @@ from torch import distributed
 
 from clip2latent_kedro.engines.config import EngineConfig
 from clip2latent_kedro.engines.groups import Report, Seat, Work, connect
+from clip2latent_kedro.engines.local import end_with_parent, pack_work
+from clip2latent_kedro.engines.restarts import Restarts
 from clip2latent_kedro.errors import InputError
 
 REPORT_EVERY = 0.2  # seconds
 GRACE = 5.0  # seconds in which the death of a process is seen that others suffer from
-
-logger = logging.getLogger(__name__)
 
 
 class SpawnedGroup:
@@ -59,8 +58,8 @@ class SpawnedGroup:
         self, lead: Work, follow: Work, start: Any, report: Report
     ) -> Iterator[Any]:
         """Yield the results of the first process (see `groups.Group.run`)."""
-        works = [pack(lead), *[pack(follow)] * (self.size - 1)]
-        last, restarts = start, 0
+        works = [pack_work(lead), *[pack_work(follow)] * (self.size - 1)]
+        last, restarts = start, Restarts(self._max_restarts)
         while True:
             with tempfile.TemporaryDirectory() as folder:
                 members = self._begin(works, last, folder)
@@ -70,20 +69,7 @@ class SpawnedGroup:
                         yield result
                     return
                 except _DeathError as error:
-                    restarts += 1
-                    if restarts > self._max_restarts:
-                        msg = (
-                            f"Workers of the training died {restarts} times, and "
-                            f"max_restarts allows {self._max_restarts}. Give each more "
-                            f"memory (fewer workers), or raise max_restarts."
-                        )
-                        raise InputError(msg) from error
-                    logger.warning(
-                        "A worker of the training has died: all begin again from the "
-                        "last state (%d of %d times).",
-                        restarts,
-                        self._max_restarts,
-                    )
+                    restarts.count(0, error)
                 finally:
                     for member in members:
                         member.end()
@@ -113,6 +99,11 @@ class SpawnedGroup:
 class _DeathError(Exception):
     """A process has ended before its work."""
 
+    def __init__(self, members: "list[_Member]") -> None:
+        ended = [member.process.exitcode for member in members]
+        codes = ", ".join(f"{code}" for code in ended if code is not None)
+        super().__init__(f"exit code {codes or 'unknown'}")
+
 
 @dataclass(frozen=True)
 class _Member:
@@ -137,7 +128,7 @@ def _follow(members: list[_Member], report: Report) -> Iterator[Any]:
             try:
                 kind, content = pickle.loads(connection.recv_bytes())  # noqa: S301
             except (EOFError, OSError) as error:
-                raise _DeathError from error
+                raise _DeathError(members) from error
             if kind == "result":
                 yield content
             elif kind == "report":
@@ -146,27 +137,15 @@ def _follow(members: list[_Member], report: Report) -> Iterator[Any]:
                 del working[connection]
             else:
                 if not isinstance(content, InputError) and _has_died(members):
-                    raise _DeathError from content
+                    raise _DeathError(members) from content
                 raise content
         if not heard:
-            raise _DeathError
+            raise _DeathError(members)
 
 
 def _has_died(members: list[_Member]) -> bool:
     """Return whether a process is dead, of which another one's failure may come."""
     return bool(wait([member.process.sentinel for member in members], timeout=GRACE))
-
-
-def pack(work: Work) -> bytes:
-    """Return a work as it travels, or raise `InputError`."""
-    try:
-        return pickle.dumps(work)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        msg = (
-            f"What a training needs must travel to its workers by pickle, got "
-            f"{error}. Define it in a module, or train with one worker."
-        )
-        raise InputError(msg) from error
 
 
 def _sit(
@@ -179,7 +158,7 @@ def _sit(
 ) -> None:
     """Do the work of a seat, in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that began it ends it
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (of several bars none is read)
     torch.set_num_threads(threads)
     if sys.platform == "linux":  # no other interface is needed, nor the machine's name
@@ -222,11 +201,3 @@ def portable(error: Exception) -> Exception:
         copy = RuntimeError(f"{type(error).__name__}: {error}")
     copy.add_note(told)
     return copy
-
-
-def _end_with_parent() -> None:
-    """Wait for the process that began this one, which may be killed, and end."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
