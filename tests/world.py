@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from clip2latent_kedro.engines import EngineConfig
+from clip2latent_kedro.engines.local import LocalEngine
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.methods.clip2latent import Clip2Latent, Clip2LatentSettings
@@ -20,6 +22,7 @@ from clip2latent_kedro.prior.diffusion import DiffusionPrior, EmbeddingStatistic
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.schedules import cosine_alpha_bar
 from clip2latent_kedro.study.config import EvaluationConfig
+from clip2latent_kedro.study.engine import join_parts
 from clip2latent_kedro.study.prompts import read_queries
 from clip2latent_kedro.text_to_image import TextToImage
 
@@ -27,6 +30,14 @@ NUM_TIMESTEPS = 20
 IMAGE_MEAN = torch.tensor([0.1, 0.2, -0.1])
 TEXT_MEAN = torch.tensor([0.2, -0.4, 0.5])
 STATISTICS = LatentStatistics(torch.tensor([[0.1, -0.2, 0.3]]), torch.full((1, 3), 0.5))
+
+
+HERE = LocalEngine("cpu", EngineConfig())
+
+
+def compute(one):
+    """Return the result of a planned variant, all of its parts together."""
+    return join_parts([one.compute(part) for part in one.parts])
 
 
 class ColourGenerator:

@@ -9,6 +9,7 @@ import torch
 from pages import read_page
 from pipelines.world import DATA, run_pipeline, written
 from world import (
+    HERE,
     PROMPTS,
     ColourEncoder,
     ColourGenerator,
@@ -21,6 +22,7 @@ from world import (
 )
 
 from clip2latent_kedro.datasets import ArrayFolderDataset
+from clip2latent_kedro.engines import EngineConfig, Engines, StepEngines
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.metrics.clip_score import clip_scores
 from clip2latent_kedro.pairs import DataConfig
@@ -57,7 +59,7 @@ def answer(**changes):
     if models.judge is None:
         queries = replace(queries, stated=queries.stated[:, :0])
     rows, _ = plan_rows(EVALUATION, sampling, models, queries, seed=SEED)
-    return {k: v for part in run_study(rows, list(rows)) for k, v in part.items()}
+    return {k: v for part in run_study(rows, list(rows), HERE) for k, v in part.items()}
 
 
 @pytest.fixture
@@ -78,6 +80,7 @@ def run(tmp_path):
             "params:evaluation": EVALUATION,
             "params:coverage": coverage,
             "params:seed": SEED,
+            "engines": Engines("cpu", EngineConfig(), StepEngines()),
             "params:device": "cpu",
             "params:resume": True,
             **changes,

@@ -64,9 +64,7 @@ def run(tmp_path, teacher):
         raw = {
             "distillation": {**DISTILLATION, **changes},
             "seed": 3,
-            "device": "cpu",
             "resume": resume,
-            **ENGINES,
         }
         # Kedro's session builds the config from the annotation of the node.
         built = ParameterValidator({"x": create_pipeline()}).validate_raw_params(raw)
@@ -76,6 +74,7 @@ def run(tmp_path, teacher):
                 "prior_checkpoint": MemoryDataset(teacher, copy_mode="assign"),
                 "training_pairs": MemoryDataset(make_pairs(), copy_mode="assign"),
                 **{f"params:{name}": MemoryDataset(built[name]) for name in raw},
+                "engines": MemoryDataset(ENGINES),
                 "student_checkpoint": CheckpointDataset(filepath=path),
                 "student_checkpoint_progress": CheckpointDataset(
                     filepath=path, missing_ok=True

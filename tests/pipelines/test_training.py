@@ -94,7 +94,6 @@ PARAMETERS = {
     "seed": 3,
     "device": "cpu",
     "resume": True,
-    **ENGINES,
 }
 
 
@@ -155,10 +154,7 @@ def run(tmp_path):
                     f"params:{name}": MemoryDataset(parameters[name])
                     for name in ("validation", "sampling", "data_generation", "seed")
                 },
-                **{
-                    f"params:{name}": MemoryDataset(parameters[name])
-                    for name in ENGINES
-                },
+                "engines": MemoryDataset(ENGINES),
                 "params:device": MemoryDataset("cpu"),
                 "params:resume": MemoryDataset(parameters["resume"]),
                 "prior_checkpoint": CheckpointDataset(filepath=path),

@@ -6,6 +6,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from world import PROMPTS
 
+from clip2latent_kedro.engines import EngineConfig, Engines, StepEngines
 from clip2latent_kedro.methods.optimisation.config import (
     OptimisationConfig,
     OptimisationParameters,
@@ -19,14 +20,7 @@ DATA = {
     "latent_dim": 3,
     "latent_repeats": [2],
 }
-ENGINES = {
-    "engine": "local",
-    "workers": None,
-    "threads": None,
-    "max_restarts": 3,
-    "ray": {"address": None, "cpus_per_worker": None, "gpus_per_worker": None},
-    "engines": {"data_generation": None, "training": None, "studies": None},
-}
+ENGINES = Engines("cpu", EngineConfig(), StepEngines())
 BANK = [{"prompt": "9 9 9"}, *PROMPTS]  # the first is the validation's
 
 

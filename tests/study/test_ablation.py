@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from study.ablation_world import make_ablation, make_base, make_train
+from world import compute
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.study.ablation import plan as plan_module
@@ -70,7 +71,7 @@ def test_equal_trainings_share_their_priors_and_the_first_pays(monkeypatch):
     monkeypatch.setattr(plan_module, "train_variant", train)
     planned = plan({"noise": NOISE}, num_seeds=2, seed=7)
     in_order = [planned[number] for number in (0, 2, 1, 3)]
-    results = [one.compute() for one in in_order]
+    results = [compute(one) for one in in_order]
     assert trained == [(0.0, 7), (0.0, 8), (1.0, 7), (1.0, 8)]
     seconds = [facts["training_seconds"] for _, facts in results]
     assert [value > 0 for value in seconds] == [True, False, True, False]
@@ -104,17 +105,17 @@ def test_a_training_that_fails_is_not_tried_for_each_line(
     planned = plan({"noise": NOISE})
     for one in (planned[0], planned[2]):
         with pytest.raises(type(error)):
-            one.compute()
+            compute(one)
     assert len(tried) == num_tries
 
 
 def test_a_variant_of_several_best_of_is_scored_from_one_draw():
     planned = plan({"x": {"axis": "best_of", "values": [1, 3]}}, spread=1.0)
-    (one, _), (three, _) = (each.compute() for each in planned)
+    (one, _), (three, _) = (compute(each) for each in planned)
     assert one["clip_score"].shape == (2, 3)
     assert (three["clip_score"].mean(axis=1) > one["clip_score"].mean(axis=1)).all()
     again = plan({"x": {"axis": "best_of", "values": [1, 3]}}, spread=1.0)
-    resumed, _ = again[1].compute()  # without the first
+    resumed, _ = compute(again[1])  # without the first
     for name in three:
         np.testing.assert_array_equal(resumed[name], three[name], err_msg=name)
 
@@ -123,7 +124,7 @@ def test_pictures_are_drawn_again_of_their_embeddings():
     """Without spread the colour of a picture is that of its embedding."""
     lines = {"text": {}, "image": {"condition": "image"}}
     ablation = make_ablation({"x": {**PSI, "values": [1.0], "lines": lines}})
-    text, image = (one.compute()[0] for one in ablation.plan(make_base()))
+    text, image = (compute(one)[0] for one in ablation.plan(make_base()))
     assert image["clip_diversity"].max() < 1e-6
     given = ablation.queries.given
     assert image["pictures"].shape == given.shape == (2, 4, 4, 3)

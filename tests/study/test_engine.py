@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from world import (
+    HERE,
     ColourEncoder,
     TurnedEncoder,
     make_method,
@@ -35,12 +36,12 @@ SAMPLING = {"num_samples": 3, "stored_image_size": 64}
 
 def plan(label="a", compute=None, depends_on=None, **changes):
     depends_on = depends_on or {"made_by": {"code": "1"}, "psi": 1.0}
-    compute = compute or (lambda: ({"x": np.ones(1)}, {}))
+    compute = compute or (lambda part: ({"x": np.ones(1)}, {}))
     return PlannedVariant(Variant(label, {}), {}, depends_on, compute, **changes)
 
 
 def failing(error):
-    def compute():
+    def compute(part):
         raise error
 
     return compute
@@ -74,15 +75,15 @@ def test_results_come_one_by_one_and_a_stopped_run_goes_on_to_the_same():
         started.append(name)
         return {"x": np.array(len(name))}, {"note": name}
 
-    planned = {n: plan(n, lambda n=n: compute(n)) for n in ("a", "bb", "ccc")}
-    run = run_study(planned, list(planned))
+    planned = {n: plan(n, lambda part, n=n: compute(n)) for n in ("a", "bb", "ccc")}
+    run = run_study(planned, list(planned), HERE)
     assert next(run) == {}  # the folder
     first = next(run)
     assert started == ["a"]
     run.close()  # killed
 
     stored = dict(first)
-    for result in run_study(planned, find_pending(planned, stored, resume=True)):
+    for result in run_study(planned, find_pending(planned, stored, resume=True), HERE):
         stored |= result
     assert started == ["a", "bb", "ccc"]
     assert {n: int(arrays["x"]) for n, (arrays, _) in stored.items()} == {
@@ -100,7 +101,7 @@ def test_variants_that_share_work_are_run_one_after_another():
     planned = {
         name: plan(name, together=name[0]) for name in ("x1", "y1", "x2", "z1", "y2")
     }
-    results = run_study(planned, list(planned))
+    results = run_study(planned, list(planned), HERE)
     names = [name for result in results for name in result]
     assert names == ["x1", "x2", "y1", "y2", "z1"]
 
@@ -119,7 +120,7 @@ def test_variants_that_share_work_are_run_one_after_another():
 )
 def test_a_failure_is_a_result_and_a_fault_of_the_code_is_none(error, is_result):
     planned = {"a": plan(), "b": plan(compute=failing(error)), "c": plan()}
-    results = run_study(planned, list(planned))
+    results = run_study(planned, list(planned), HERE)
     assert [next(results).keys() for _ in range(2)] == [set(), {"a"}]
     if not is_result:
         with pytest.raises(type(error)):

@@ -2,7 +2,7 @@ import re
 
 import numpy as np
 import pytest
-from world import make_models, make_prior, make_queries, make_sampling
+from world import compute, make_models, make_prior, make_queries, make_sampling
 
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import fit_gaussian
@@ -115,7 +115,7 @@ def test_a_variant_has_the_noise_of_the_others_and_the_cloud_of_its_prior():
 
     gaussian = fit_gaussian(prior.w_mean + torch.from_numpy(colours))
     models = make_models(priors={"prior": make_prior(0.5, gaussian=gaussian)})
-    half, whole = (one.compute()[0] for one in plan(models, psi={"psi": [0.5, 1.0]}))
+    half, whole = (compute(one)[0] for one in plan(models, psi={"psi": [0.5, 1.0]}))
     assert half["w_distance"].shape == (1, 3)
     assert (half["w_distance"] < whole["w_distance"]).all()
 
@@ -124,9 +124,9 @@ def test_what_cannot_be_had_fails_when_it_is_run():
     """20 timesteps are not divisible by 7 in ddpm, and the student is not there."""
     steps, student = plan(steps={"num_steps": [7]}, prior={"prior": ["student"]})
     with pytest.raises(InputError, match="num_steps"):
-        steps.compute()
+        compute(steps)
     with pytest.raises(InputError, match="Run the pipeline distillation first"):
-        student.compute()
+        compute(student)
     assert steps.key != student.key
 
 
@@ -148,14 +148,14 @@ def test_a_method_with_chance_is_tried_with_every_seed_and_one_without_once():
         [4, 5],
     ]
     assert search.settings["record_steps"] == []
-    both, _ = prior.compute()
+    both, _ = compute(prior)
     (alone,) = plan(models, guidance_scale={"guidance_scale": [1.0]})
-    first, _ = alone.compute()
+    first, _ = compute(alone)
     np.testing.assert_array_equal(both["clip_score"][:1], first["clip_score"])
     assert both["clip_score"].shape == (2, 3)
     assert (both["clip_score"][0] != both["clip_score"][1]).all()
 
-    found, _ = search.compute()
+    found, _ = compute(search)
     assert found["clip_score"].shape == (1, 3)
     assert np.isnan(found["clip_diversity"]).all()  # of one image
     assert search.method.settings.lr == 0.2
@@ -166,4 +166,4 @@ def test_a_method_that_a_world_lacks_is_told_when_it_is_run():
     (lacking,) = plan(config=make_config(is_equal=True, grids=grids))
     assert lacking.method is None
     with pytest.raises(InputError, match="There is no lafite"):
-        lacking.compute()
+        compute(lacking)

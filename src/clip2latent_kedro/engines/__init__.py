@@ -7,9 +7,15 @@ from clip2latent_kedro.engines.config import (
     RayConfig,
     StepEngines,
 )
-from clip2latent_kedro.engines.engine import Engine, Engines
+from clip2latent_kedro.engines.engine import (
+    ENGINE_PARAMETERS,
+    Engine,
+    Engines,
+    read_engines,
+)
 
 __all__ = [
+    "ENGINE_PARAMETERS",
     "Engine",
     "EngineConfig",
     "EngineKind",
@@ -17,4 +23,5 @@ __all__ = [
     "Engines",
     "RayConfig",
     "StepEngines",
+    "read_engines",
 ]

@@ -1,14 +1,20 @@
 """What an engine is, and how one is chosen for a step."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
+import torch
+
+from clip2latent_kedro.checked import read_settings
 from clip2latent_kedro.engines.config import EngineConfig, Step, StepEngines
 from clip2latent_kedro.engines.local import LocalEngine
 from clip2latent_kedro.runtime import pick_device
 
+ENGINE_PARAMETERS = (
+    *("device", "engine", "workers", "threads", "max_restarts", "ray", "engines"),
+)
 Ready = TypeVar("Ready")
 Case = TypeVar("Case")
 Result = TypeVar("Result")
@@ -85,11 +91,34 @@ class Engines:
         own = getattr(self.steps, step)
         return self.config if own is None else own.over(self.config)
 
-    def of(self, step: Step) -> Engine:
-        """Return the engine of a step; nothing is started yet."""
+    def of(self, step: Step, *, one_a_core: bool = False) -> Engine:
+        """Return the engine of a step; nothing is started yet.
+
+        Args:
+            step: What it is for.
+            one_a_core: Whether as many processes suit it on a CPU, where `workers`
+                leaves that open; otherwise one does.
+        """
         config = self.config_of(step)
         if config.engine == "ray":
             from clip2latent_kedro.engines.ray_cluster import RayEngine
 
             return RayEngine(self.asked, config)
+        if config.workers is None and one_a_core and self.device == "cpu":
+            config = replace(config, workers=torch.get_num_threads())
         return LocalEngine(self.device, config)
+
+
+def read_engines(parameters: Mapping[str, Any]) -> Engines:
+    """Return the engines of a run.
+
+    Args:
+        parameters: Those of the names in `ENGINE_PARAMETERS`, as they are written.
+    """
+    own = ("device", "engines")
+    config = {name: parameters[name] for name in ENGINE_PARAMETERS if name not in own}
+    return Engines(
+        parameters["device"],
+        read_settings(EngineConfig, config),
+        read_settings(StepEngines, parameters["engines"]),
+    )

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from clip2latent_kedro.engines.arrival import be_worker
 from clip2latent_kedro.engines.config import EngineConfig
 from clip2latent_kedro.engines.restarts import Restarts
 from clip2latent_kedro.errors import InputError
@@ -215,6 +216,7 @@ def _work(connection: Connection, work: bytes, device: str, threads: int) -> Non
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (of several bars none is read)
     ready = call = failure = None
     try:
+        be_worker(device)
         prepare, call = pickle.loads(work)  # noqa: S301 (of the process that began it)
         ready = prepare(device)
     except Exception as error:  # it is the answer to every case

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from clip2latent_kedro.engines.arrival import be_worker
 from clip2latent_kedro.engines.config import EngineConfig
 from clip2latent_kedro.engines.local import pack_work
 from clip2latent_kedro.engines.restarts import Restarts, most_begun
@@ -221,6 +222,7 @@ class _Worker:
     def call(self, work: bytes, case: Any) -> Any:
         """Make a call, after what is prepared once."""
         if self._work is None:  # here, where Ray tells what is raised
+            be_worker(self._device)
             prepare, call = pickle.loads(work)  # noqa: S301 (of the driver)
             self._work = prepare(self._device), call
         ready, call = self._work

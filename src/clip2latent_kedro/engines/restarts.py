@@ -31,8 +31,8 @@ class Restarts:
             reason = (lines or [type(error).__name__])[-1].strip()[:200]
             msg = (
                 f"{times} workers died at the same work, and max_restarts allows "
-                f"{self._most} (the last: {reason}). If memory ran out, use fewer workers or smaller "
-                f"batches; or raise max_restarts."
+                f"{self._most} (the last: {reason}). If memory ran out, use fewer "
+                f"workers or smaller batches; or raise max_restarts."
             )
             raise InputError(msg) from error
         logger.warning("A worker has died: what it had begun is begun again.")

@@ -8,15 +8,17 @@ from kedro.io import CatalogProtocol, Version
 from kedro.pipeline import Pipeline
 
 from clip2latent_kedro.datasets.versions import describe_versions, list_versions
+from clip2latent_kedro.engines import ENGINE_PARAMETERS, read_engines
 from clip2latent_kedro.errors import InputError
 
+ENGINES = "engines"
 FETCHABLE = "fetchable_entries"
 WORLDS = ("portraits", "faces")  # pipelines that make the models of a world
 REFERENCES, MODELS = "model_references", ("generator", "encoder")
 
 
 class CatalogHooks:
-    """Loads named versions, and fills the entries that are of the catalog itself.
+    """Loads named versions, and fills the entries that are of the run itself.
 
     A node sees what an entry loads, and not how the catalog describes it: so the
     pipeline `models` is given the entries whose files can be fetched, and `export` how
@@ -54,6 +56,11 @@ class CatalogHooks:
     ) -> None:
         """Set the versions to load, and fill what the pipeline reads of the catalog."""
         load_named_versions(run_params["load_versions"] or {}, pipeline, catalog)
+        if ENGINES in pipeline.inputs():
+            written = {
+                name: catalog.load(f"params:{name}") for name in ENGINE_PARAMETERS
+            }
+            catalog.save(ENGINES, read_engines(written))
         if FETCHABLE in pipeline.inputs():
             catalog.save(FETCHABLE, find_fetchable(catalog))
         if REFERENCES in pipeline.inputs():

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from clip2latent_kedro.engines.arrival import worker_device
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.methods.method import UnavailableError
 from clip2latent_kedro.pairs import TrainingPairs
@@ -78,6 +79,11 @@ class Models:
         ):
             if model is not None:
                 model.to(self.device)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Arrive in another process, on the device of its worker."""
+        self.__dict__.update(state, device=worker_device() or state["device"])
+        self.__post_init__()
 
     def text_to_image(self, prior: DiffusionPrior) -> TextToImage:
         """Return the whole method with a prior, such as one of `priors`."""

@@ -66,7 +66,7 @@ class ShardProgress:
     recipe: Mapping[str, Any] | None = None
     valid_shards: frozenset[int] = field(default_factory=frozenset)
     problem: str | None = None
-    writer: ShardWriter | None = None
+    writer: ShardWriter | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

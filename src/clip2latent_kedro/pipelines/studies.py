@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from clip2latent_kedro.engines import Engines
 from clip2latent_kedro.generators.text_adapter import TextGenerator
 from clip2latent_kedro.interfaces import Encoder, Generator, Judge
 from clip2latent_kedro.methods.clip2gan import Clip2Gan
@@ -114,15 +115,23 @@ def add_references(
 
 
 def run_variants(
-    variants: list[PlannedVariant], progress: Mapping[str, StoredResult], resume: bool
+    variants: list[PlannedVariant],
+    engines: Engines,
+    progress: Mapping[str, StoredResult],
+    resume: bool,
 ) -> Iterator[dict[str, StoredResult]]:
     """Run each variant that is due, and yield its result as it comes, by its key.
 
     Args:
         variants: Those of one key come to the same: the first is run.
+        engines: What to compute with; variants that train suit a process a core.
         progress: Results that are stored; those without a problem are kept.
         resume: False runs everything again.
     """
     first = {one.key: one for one in reversed(variants)}
     planned = {one.key: first[one.key] for one in variants}
-    yield from run_study(planned, find_pending(planned, progress, resume=resume))
+    trains = any(one.together for one in variants)
+    engine = engines.of("studies", one_a_core=trains)
+    yield from run_study(
+        planned, find_pending(planned, progress, resume=resume), engine
+    )

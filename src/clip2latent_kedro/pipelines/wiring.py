@@ -9,7 +9,7 @@ from kedro.pipeline import Node
 _OF_THEIR_NAME = (
     *("seed", "device", "resume", "data", "data_generation", "train", "validation"),
     *("sampling", "distillation", "evaluation", "coverage", "sweep", "ablation"),
-    *("inference", "engine", "workers", "threads", "max_restarts", "ray"),
+    "inference",
 )
 PARAMETERS = {
     **{name: f"params:{name}" for name in _OF_THEIR_NAME},

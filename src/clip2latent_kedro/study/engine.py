@@ -4,15 +4,24 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
-from itertools import product
+from functools import partial
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
 
 from clip2latent_kedro.checked import PositiveInt
 from clip2latent_kedro.editing.edit import EditMethod
+from clip2latent_kedro.engines import Engine
 from clip2latent_kedro.latents import LatentGaussian
 from clip2latent_kedro.methods.method import Method, Queries
 from clip2latent_kedro.methods.models import Models
@@ -25,6 +34,8 @@ from clip2latent_kedro.study.scoring import SCORES, choose_best, score_prompts
 logger = logging.getLogger(__name__)
 
 SHOWN = 3  # names in a line of the log
+PICTURES = "pictures"  # an array of the first seed alone
+_ADDED = ("seconds", "training_seconds")  # of all parts
 Overrides = Mapping[str, Any]
 """Names of settings and their values, over the parameters."""
 StoredResult = tuple[Samples, Mapping[str, Any]]
@@ -67,7 +78,10 @@ class PlannedVariant:
         settings: All of its settings, as plain JSON.
         depends_on: Everything that its result depends on, as plain JSON; `made_by`
             says what computes it (see `provenance.describe_provenance`).
-        compute: Returns the arrays of its result, and facts for its record; may raise.
+        compute: Returns the arrays of one of the parts of its result, and facts for its
+            record; may raise. It travels to workers by pickle.
+        parts: What the result is computed in, such as seeds, and joined of (see
+            `join_parts`).
         method: What samples; None if it takes a training first, or cannot be had.
         prompts: Numbers of the prompts that it is asked, [n] int.
         together: Variants of the same are run one after another: they share work.
@@ -76,7 +90,8 @@ class PlannedVariant:
     variant: Variant
     settings: Mapping[str, Any]
     depends_on: Mapping[str, Any]
-    compute: Callable[[], StoredResult]
+    compute: Callable[[Any], StoredResult]
+    parts: Sequence[Any] = (None,)
     method: Method | None = None
     prompts: np.ndarray = field(default_factory=lambda: np.empty(0, int))
     together: str = ""
@@ -191,42 +206,133 @@ def find_changed(
 
 
 def run_study(
-    planned: Mapping[str, PlannedVariant], pending: Collection[str]
+    planned: Mapping[str, PlannedVariant], pending: Collection[str], engine: Engine
 ) -> Iterator[dict[str, StoredResult]]:
     """Yield the result of each variant as it comes, to be stored at once.
 
     A variant that fails by its settings, numbers or memory does not stop the others:
     its record says the problem, and it has no arrays. A run that is stopped goes on
-    with the next variant.
+    with the next variant. Workers take a part of all variants that share work at a
+    time; results are the same, but for their seconds, if each has as many threads.
 
     Args:
         planned: Variants by the name of their result.
         pending: Those that have to be computed (see `find_pending`).
+        engine: What to compute with.
     """
     yield {}  # a folder, even if there is nothing to add
-    batches = list(dict.fromkeys(planned[name].together for name in pending))
-    in_order = sorted(pending, key=lambda name: batches.index(planned[name].together))
+    groups: dict[str, list[str]] = {}
+    for name in pending:
+        groups.setdefault(planned[name].together or name, []).append(name)
     with progress_bar("variants", total=len(pending), unit="variants") as advance:
-        for name in in_order:
-            one = planned[name]
-            began = time.perf_counter()
-            arrays: Samples = {}
-            record: dict[str, Any] = {"depends_on": one.depends_on, "problem": None}
-            try:
-                arrays, facts = one.compute()
-            except Exception as error:
-                if not is_known_failure(error):
-                    raise
-                problem = str(error) or repr(error)
-                label = f"{one.variant.group} {one.variant.label}".strip()
-                logger.debug("%s failed.", label, exc_info=True)
-                logger.warning("%s could not be scored: %s", label, problem)
-                record["problem"] = problem
-            else:
-                seconds = time.perf_counter() - began - facts.get("training_seconds", 0)
-                record |= {"seconds": seconds, **facts}
-            yield {name: (arrays, record)}
+        if engine.is_here:
+            found = _run_here(planned, groups.values(), engine)
+        else:
+            found = _run_by_workers(planned, list(groups.values()), engine)
+        for name, parts in found:
+            yield {name: _finish(planned[name], parts)}
             advance()
+
+
+def join_parts(parts: Sequence[StoredResult]) -> StoredResult:
+    """Return one result of several: arrays one after another, pictures of the first.
+
+    Seconds of all parts are added up, other facts averaged.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    arrays = {
+        name: array
+        if name == PICTURES
+        else np.concatenate([part[name] for part, _ in parts])
+        for name, array in parts[0][0].items()
+    }
+    facts = {
+        name: float((np.sum if name in _ADDED else np.mean)(values))
+        for name in parts[0][1]
+        for values in [[own[name] for _, own in parts]]
+    }
+    return arrays, facts
+
+
+Parts = list[StoredResult | Exception]
+
+
+def _run_here(
+    planned: Mapping[str, PlannedVariant],
+    groups: Iterable[Sequence[str]],
+    engine: Engine,
+) -> Iterator[tuple[str, Parts]]:
+    """Yield the parts of each variant, one variant after another."""
+    with engine.limiting_threads():
+        for name in chain.from_iterable(groups):
+            yield name, [_compute(planned[name], part) for part in planned[name].parts]
+
+
+def _run_by_workers(
+    planned: Mapping[str, PlannedVariant],
+    groups: Sequence[Sequence[str]],
+    engine: Engine,
+) -> Iterator[tuple[str, Parts]]:
+    """Yield the parts of each variant when the last of them has come."""
+    cases = [
+        (names, number)
+        for names in groups
+        for number in range(len(planned[names[0]].parts))
+    ]
+    found: dict[str, dict[int, StoredResult | Exception]] = {}
+    variants = {name: planned[name] for names in groups for name in names}
+    for _, (names, number, results) in engine.run(
+        partial(_hold, variants), _compute_group, cases
+    ):
+        for name, result in zip(names, results, strict=True):
+            of_variant = found.setdefault(name, {})
+            of_variant[number] = result
+            if len(of_variant) == len(planned[name].parts):
+                yield name, [of_variant[part] for part in sorted(of_variant)]
+                del found[name]
+
+
+def _hold(
+    planned: Mapping[str, PlannedVariant], device: str
+) -> Mapping[str, PlannedVariant]:
+    return planned
+
+
+def _compute_group(
+    planned: Mapping[str, PlannedVariant], case: tuple[Sequence[str], int]
+) -> tuple[Sequence[str], int, Parts]:
+    """Return a part of all variants that share work."""
+    names, number = case
+    results = [_compute(planned[name], planned[name].parts[number]) for name in names]
+    return names, number, results
+
+
+def _compute(one: PlannedVariant, part: Any) -> StoredResult | Exception:
+    """Return a part of a result with its seconds, or the failure that is known."""
+    began = time.perf_counter()
+    try:
+        arrays, facts = one.compute(part)
+    except Exception as error:
+        if not is_known_failure(error):
+            raise
+        logger.debug("%s failed.", one.variant.label, exc_info=True)
+        return error
+    seconds = time.perf_counter() - began - facts.get("training_seconds", 0)
+    return arrays, {"seconds": seconds, **facts}
+
+
+def _finish(one: PlannedVariant, parts: Parts) -> StoredResult:
+    """Return the result of a variant, or why there is none."""
+    record: dict[str, Any] = {"depends_on": one.depends_on, "problem": None}
+    for part in parts:
+        if isinstance(part, Exception):
+            problem = str(part) or repr(part)
+            label = f"{one.variant.group} {one.variant.label}".strip()
+            logger.warning("%s could not be scored: %s", label, problem)
+            return {}, {**record, "problem": problem}
+    arrays, facts = join_parts([part for part in parts if isinstance(part, tuple)])
+    return arrays, {**record, **facts}
 
 
 def measure_scores(
@@ -281,7 +387,7 @@ def measure_scores(
                 name: np.stack([one[name] for one in of_seeds]).astype(np.float64)
                 for name in SCORES
             },
-            "pictures": pictures[number],
+            PICTURES: pictures[number],
         }
         for number, of_seeds in scores.items()
     }

@@ -89,10 +89,7 @@ def plan_generator_images(
     """
     num_images = config.generator_images
     assert num_images is not None
-
-    def compute() -> StoredResult:
-        return embed_generator_images(models, num_images, psi=psi, seed=seed), {}
-
+    compute = partial(_embed_images, models, num_images, psi=psi, seed=seed)
     depends_on = describe_dependence(
         replace(models, judge=None),
         queries.take([]),
@@ -102,6 +99,12 @@ def plan_generator_images(
         seed=seed,
     )
     return PlannedVariant(Variant("generator images", {}), {}, depends_on, compute)
+
+
+def _embed_images(
+    models: Models, num_images: int, part: None, *, psi: float, seed: int
+) -> StoredResult:
+    return embed_generator_images(models, num_images, psi=psi, seed=seed), {}
 
 
 def _plan_row(
@@ -139,7 +142,12 @@ def _plan_row(
     prompts = np.array(asked)
     compute = partial(_sample_row, method, queries, models, prompts, protocol)
     return PlannedVariant(
-        variant, depends_on["settings"], depends_on, compute, method, prompts
+        variant,
+        depends_on["settings"],
+        depends_on,
+        compute,
+        method=method,
+        prompts=prompts,
     )
 
 
@@ -149,6 +157,7 @@ def _sample_row(
     models: Models,
     prompts: np.ndarray,
     protocol: Mapping[str, Any],
+    part: None,
 ) -> StoredResult:
     """Return the samples of a row, with the numbers of their prompts."""
     asked = queries.take(prompts.tolist())

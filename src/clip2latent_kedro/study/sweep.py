@@ -182,9 +182,13 @@ def plan_sweep(
             **_describe_method(variant, models),
             **protocol,
         )
-        compute = partial(_measure, method, asked, models, seeds=seeds, **protocol)
+        compute = partial(
+            _measure, method, asked, models, seeds=seeds, protocol=protocol
+        )
         planned.append(
-            PlannedVariant(variant, depends_on["settings"], depends_on, compute, found)
+            PlannedVariant(
+                variant, depends_on["settings"], depends_on, compute, method=found
+            )
         )
     return planned
 
@@ -208,10 +212,10 @@ def _measure(
     method: Method | InputError,
     queries: Queries,
     models: Models,
+    part: None,
     *,
     seeds: list[int],
-    num_samples: int,
-    stored_image_size: int,
+    protocol: Mapping[str, Any],
 ) -> StoredResult:
     """Return the scores of a variant; one that cannot be had raises why."""
     if isinstance(method, InputError):
@@ -221,8 +225,7 @@ def _measure(
         queries,
         models,
         _cloud(method, models),
-        num_samples=num_samples,
-        stored_image_size=stored_image_size,
+        **protocol,
     )
     return found[1], {}
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 from world import (
+    HERE,
     ColourEncoder,
     ColourJudge,
     TurnedEncoder,
@@ -127,7 +128,7 @@ def run(planned, stored=None):
     planned = {one.key: one for one in planned}
     stored = dict(stored or {})
     pending = find_pending(planned, stored, resume=True)
-    for found in run_study(planned, pending):
+    for found in run_study(planned, pending, HERE):
         stored |= found
     return stored
 

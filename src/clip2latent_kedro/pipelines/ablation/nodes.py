@@ -13,7 +13,6 @@ from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.config import TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig, DiffusionPrior
 from clip2latent_kedro.prior.network import NetworkConfig
-from clip2latent_kedro.processes import count_processes
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.ablation.config import OWN, AblationConfig, OwnConfig
 from clip2latent_kedro.study.ablation.plan import (
@@ -106,7 +105,6 @@ def prepare(
         AblationQueries(texts, images, given),
         seed=seed,
         stored_image_size=evaluation.stored_image_size,
-        num_processes=count_processes(models.device, ablation.num_seeds),
     )
     return setup, setup.plan(base)
 

@@ -6,7 +6,6 @@ from clip2latent_kedro.pipelines.data_generation.nodes import (
     generate_training_pairs,
     measure_latent_statistics,
 )
-from clip2latent_kedro.pipelines.engines import wire_engines
 from clip2latent_kedro.pipelines.wiring import wire
 
 
@@ -14,7 +13,6 @@ def create_pipeline() -> Pipeline:
     """Return z -> w -> image -> clip_embedding, then the statistics of w."""
     return Pipeline(
         [
-            wire_engines(),
             wire(
                 generate_training_pairs,
                 "training_pairs",

@@ -33,7 +33,7 @@ def distill(
         training_pairs: Those of the teacher.
         distillation: How the student is trained.
         seed: Of the student's weights, of conditions and noise.
-        engines: What `prepare_engines` returned.
+        engines: What to compute with.
         resume: False starts afresh.
         progress: What an earlier run left; None if nothing.
 

@@ -8,7 +8,6 @@ from clip2latent_kedro.pipelines.distillation.nodes import (
     export_student,
     plot_distillation_history,
 )
-from clip2latent_kedro.pipelines.engines import wire_engines
 from clip2latent_kedro.pipelines.wiring import wire
 
 
@@ -16,13 +15,7 @@ def create_pipeline() -> Pipeline:
     """Return prior_checkpoint, training_pairs -> student_checkpoint -> student."""
     return Pipeline(
         [
-            wire_engines("distillation_engines"),
-            wire(
-                distill,
-                "student_checkpoint",
-                engines="distillation_engines",
-                progress="student_checkpoint_progress",
-            ),
+            wire(distill, "student_checkpoint", progress="student_checkpoint_progress"),
             wire(collect_distillation_history, "distillation_history"),
             wire(plot_distillation_history, "distillation_plot"),
             wire(export_student, "student"),

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from clip2latent_kedro.checked import read_settings
+from clip2latent_kedro.engines import Engines
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.methods import read_groups
 from clip2latent_kedro.methods.method import Queries
@@ -70,39 +71,51 @@ def plan(
     return plan_rows(evaluation, groups, models, queries, seed=seed)
 
 
-def answer_prompts(
-    rows: Rows,
+def plan_images(
     models: Models,
     queries: Queries,
-    progress: Mapping[str, StoredResult],
     evaluation: EvaluationConfig,
     psi: float,
     seed: int,
+) -> Rows:
+    """Return what the generator draws of random w, as a row beside the others, if any.
+
+    Args:
+        models: What `add_references` returned.
+        queries: Prompts, none of which is asked.
+        evaluation: How many images.
+        psi: Truncation of the training pairs.
+        seed: Seed of the run.
+    """
+    if evaluation.generator_images is None:
+        return {}
+    images = plan_generator_images(evaluation, models, queries, psi=psi, seed=seed)
+    return {GENERATOR_IMAGES: images}
+
+
+def answer_prompts(
+    rows: Rows,
+    images: Rows,
+    engines: Engines,
+    progress: Mapping[str, StoredResult],
     resume: bool,
 ) -> Iterator[dict[str, StoredResult]]:
     """Sample each row that is due, and yield its images as they come.
 
     Args:
         rows: What `plan` returned.
-        models: What `add_references` returned.
-        queries: Prompts.
+        images: What `plan_images` returned.
+        engines: What to compute with.
         progress: What is stored; what depends on the same is kept.
-        evaluation: The protocol.
-        psi: Truncation of the training pairs.
-        seed: Seed of the run.
         resume: False computes everything again.
 
     Yields:
         `generator_images`, features of what the generator draws of random w; then
         each row (see `sample_images`), with all that it depends on.
     """
-    planned = dict(rows)
-    if evaluation.generator_images is not None:
-        of_generator = plan_generator_images(
-            evaluation, models, queries, psi=psi, seed=seed
-        )
-        planned = {GENERATOR_IMAGES: of_generator, **planned}
-    yield from run_study(planned, find_pending(planned, progress, resume=resume))
+    planned = {**images, **rows}
+    pending = find_pending(planned, progress, resume=resume)
+    yield from run_study(planned, pending, engines.of("studies"))
 
 
 def leave_out_failed(

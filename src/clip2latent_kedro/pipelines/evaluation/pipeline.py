@@ -11,6 +11,7 @@ from clip2latent_kedro.pipelines.evaluation.nodes import (
     embed_prompts,
     leave_out_failed,
     plan,
+    plan_images,
 )
 from clip2latent_kedro.pipelines.evaluation.pictures import (
     draw_samples,
@@ -63,12 +64,17 @@ def create_pipeline() -> Pipeline:
             **models,
         ),
         wire(
+            plan_images,
+            "evaluation_images_planned",
+            psi="params:data_generation.psi",
+            **models,
+        ),
+        wire(
             answer_prompts,
             "answers",
+            images="evaluation_images_planned",
             progress="answers_progress",
-            psi="params:data_generation.psi",
             **planned,
-            **models,
         ),
         wire(
             leave_out_failed,

@@ -156,7 +156,7 @@ def train(
         text_mean: What `measure_text_mean` returned.
         validator: What `prepare_validation` returned.
         prior_settings: What `gather_settings` returned.
-        engines: What `prepare_engines` returned.
+        engines: What to compute with.
         resume: False starts afresh.
         progress: What an earlier run left; None if nothing.
 

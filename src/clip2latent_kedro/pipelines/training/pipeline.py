@@ -2,7 +2,6 @@
 
 from kedro.pipeline import Pipeline
 
-from clip2latent_kedro.pipelines.engines import wire_engines
 from clip2latent_kedro.pipelines.training.nodes import (
     collect_history,
     export_priors,
@@ -23,13 +22,11 @@ def create_pipeline() -> Pipeline:
             wire(measure_text_mean, "text_mean"),
             wire(gather_settings, "prior_settings"),
             wire(gather_training_models, "training_models"),
-            wire_engines("training_engines"),
             wire(prepare_validation, "validator", models="training_models"),
             wire(
                 train,
                 # Pictures first: a checkpoint promises those up to its step.
                 ["validation_pictures", "prior_checkpoint"],
-                engines="training_engines",
                 progress="prior_checkpoint_progress",
             ),
             wire(collect_history, "training_history"),

@@ -31,7 +31,6 @@ from clip2latent_kedro.prior.checkpoint import prior_from_checkpoint
 from clip2latent_kedro.prior.config import PriorSettings
 from clip2latent_kedro.prior.diffusion import DiffusionPrior, EmbeddingStatistics
 from clip2latent_kedro.prior.training import GAUSSIAN_SAMPLES, train_prior
-from clip2latent_kedro.processes import Processes
 from clip2latent_kedro.runtime import is_known_failure
 from clip2latent_kedro.study.ablation.config import (
     NO_DIFFERENCE,
@@ -69,6 +68,21 @@ class AblationQueries:
     given: np.ndarray
 
 
+@dataclass(frozen=True)
+class Trained:
+    """The prior of a training by one seed, or why there is none.
+
+    Attributes:
+        name: Which training.
+        prior: Averaged weights.
+        cpu_seconds: That it took.
+    """
+
+    name: str
+    prior: DiffusionPrior | Exception
+    cpu_seconds: float
+
+
 class Ablation:
     """What all variants have in common, and the work that some of them share.
 
@@ -84,7 +98,6 @@ class Ablation:
         *,
         seed: int,
         stored_image_size: int,
-        num_processes: int = 0,
     ) -> None:
         """Measure the training data.
 
@@ -95,7 +108,6 @@ class Ablation:
             queries: What is asked.
             seed: The first of the seeds.
             stored_image_size: Largest side of images in memory.
-            num_processes: In which the priors of the seeds are trained side by side.
         """
         assert models.training_pairs is not None
         self.pairs = models.training_pairs
@@ -108,11 +120,9 @@ class Ablation:
         statistics = prior.embedding_statistics
         self._prior_digest = digest_prior(prior)
         self._text_mean = None if statistics is None else statistics.text_mean
-        self._processes = Processes(num_processes)
         self._training_seconds = 0.0
-        self._trained: tuple[str, list[DiffusionPrior] | Exception] = "", []
-        self._cpu_seconds: dict[str, float] = {}  # of each prior, by its training
-        self._measured: dict[str, dict[int, dict[str, np.ndarray]]] = {}
+        self._trained: dict[int, Trained] = {}  # by seed, the last of each
+        self._measured: dict[tuple[str, int], dict[int, dict[str, np.ndarray]]] = {}
 
     def plan(self, base: Groups) -> list[PlannedVariant]:
         """Return every variant, in the order of the studies.
@@ -142,7 +152,12 @@ class Ablation:
                 settings = depends_on["settings"]
                 planned.append(
                     PlannedVariant(
-                        variant, settings, depends_on, compute, together=_name(training)
+                        variant,
+                        settings,
+                        depends_on,
+                        compute,
+                        parts=list(self._seeds),
+                        together=_name(training),
                     )
                 )
         return planned
@@ -185,20 +200,19 @@ class Ablation:
         training: Mapping[str, Any] | None,
         samples: str,
         choices: set[int],
+        seed: int,
     ) -> StoredResult:
-        """Return scores by seed and prompt, and pictures; the first to train pays.
+        """Return scores by prompt, of one seed, and pictures; the first to train pays.
 
         Facts are the seconds that training took now, and of a study that trains the
-        CPU seconds that each prior took, mean over seeds.
+        CPU seconds that the prior took.
         """
         before = self._training_seconds
-        if samples not in self._measured:
-            priors = self._find_priors(groups, training)
-            asked = self._asked(groups)
-            methods = [self._build(groups, prior) for prior in priors]
-            self._measured[samples] = measure_scores(
-                dict(zip(self._seeds, methods, strict=True)),
-                asked,
+        if (samples, seed) not in self._measured:
+            prior = self._find_prior(groups, training, seed)
+            self._measured[samples, seed] = measure_scores(
+                {seed: self._build(groups, prior)},
+                self._asked(groups),
                 self.models,
                 self._gaussian,
                 num_samples=self._config.num_samples,
@@ -208,39 +222,41 @@ class Ablation:
             )
         facts = {"training_seconds": self._training_seconds - before}
         if training is not None:
-            facts["training_cpu_seconds"] = self._cpu_seconds[_name(training)]
-        return self._measured[samples][groups[OWN].best_of], facts
+            facts["training_cpu_seconds"] = self._trained[seed].cpu_seconds
+        return self._measured[samples, seed][groups[OWN].best_of], facts
 
-    def _find_priors(
-        self, groups: Groups, training: Mapping[str, Any] | None
-    ) -> list[DiffusionPrior]:
-        """Return the prior of each seed, trained if it takes a training."""
+    def _find_prior(
+        self, groups: Groups, training: Mapping[str, Any] | None, seed: int
+    ) -> DiffusionPrior:
+        """Return the prior of a seed, trained if it takes a training."""
         if training is None:
-            return [self.models.find_prior("prior")] * len(self._seeds)
+            return self.models.find_prior("prior")
         name = _name(training)
-        if self._trained[0] != name:
+        if seed not in self._trained or self._trained[seed].name != name:
             began = time.perf_counter()
-            found: list[DiffusionPrior] | Exception
-            try:
-                train = partial(
-                    time_training,
-                    pairs=self.pairs,
-                    groups=groups,
-                    device=self.models.device,
-                    text_mean=self._text_mean,
-                )
-                runs = list(self._processes.map(train, self._seeds))
-                found = [prior for prior, _ in runs]
-                self._cpu_seconds[name] = float(np.mean([used for _, used in runs]))
-            except Exception as error:
-                if not is_known_failure(error):
-                    raise
-                found = error  # of all variants of this training
+            self._trained[seed] = self._train(name, groups, seed)
             self._training_seconds += time.perf_counter() - began
-            self._trained = name, found
-        if isinstance(self._trained[1], Exception):
-            raise self._trained[1]
-        return self._trained[1]
+        found = self._trained[seed].prior
+        if isinstance(found, Exception):  # of all variants of this training
+            raise found
+        return found
+
+    def _train(self, name: str, groups: Groups, seed: int) -> "Trained":
+        began = time.process_time()
+        found: DiffusionPrior | Exception
+        try:
+            found = train_variant(
+                seed,
+                pairs=self.pairs,
+                groups=groups,
+                device=self.models.device,
+                text_mean=self._text_mean,
+            )
+        except Exception as error:
+            if not is_known_failure(error):
+                raise
+            found = error
+        return Trained(name, found, time.process_time() - began)
 
     def _build(self, groups: Groups, prior: DiffusionPrior) -> Clip2Latent:
         """Return what samples from a prior."""
@@ -249,13 +265,6 @@ class Ablation:
         method = Clip2Latent if is_text else ImageConditioned
         settings = Clip2LatentSettings(**vars(groups["sampling"]))
         return method.build(settings, models, self._asked(groups))
-
-
-def time_training(seed: int, **options: Any) -> tuple[DiffusionPrior, float]:
-    """Return what `train_variant` does, and the CPU seconds that it took."""
-    began = time.process_time()
-    prior = train_variant(seed, **options)
-    return prior, time.process_time() - began
 
 
 def train_variant(

@@ -95,7 +95,7 @@ def draw_again(
 
 @torch.no_grad()
 def _sample(
-    rows: range, models: Models, data: DataConfig, psi: float, seed: int
+    rows: range, models: Models, data: DataConfig, psi: float, seed: int, part: None
 ) -> StoredResult:
     found: dict[str, list[np.ndarray]] = {"shown": [], "image_embedding": []}
     w = _sample_w(rows, models, data, psi, seed)

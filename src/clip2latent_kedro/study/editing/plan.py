@@ -204,7 +204,11 @@ class Audit:
         return EDIT_METHODS[row.method].prepare(settings, self.models, target)
 
     def _measure(
-        self, edit: EditMethod | InputError, seeds: list[int], protocol: dict[str, Any]
+        self,
+        edit: EditMethod | InputError,
+        seeds: list[int],
+        protocol: dict[str, Any],
+        part: None,
     ) -> StoredResult:
         """Return the scores of a variant; one that cannot be had raises why."""
         if isinstance(edit, InputError):
