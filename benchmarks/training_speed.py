@@ -2,25 +2,33 @@
 
 Whole steps are timed: noise, forward, backward, AdamW and the moving average.
 Example: `python benchmarks/training_speed.py --threads 1 mlp:256:4 dalle2:128:6`, with
-kind:width:depth for each network.
+kind:width:depth for each network. With `--workers 2` these are timed as well, by turns
+with one process that has all threads; of the ratio of each turn the median counts.
 """
 
 import argparse
 import json
 import time
+from collections.abc import Iterator
+from functools import partial
+from statistics import median
 
 import numpy as np
 import torch
 
+from clip2latent_kedro.engines import EngineConfig
+from clip2latent_kedro.engines.groups import AloneGroup, Group, Report, Seat
+from clip2latent_kedro.engines.spawned import SpawnedGroup
 from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.checkpoint import Checkpoint, build_prior
 from clip2latent_kedro.prior.config import PriorSettings, TrainConfig
 from clip2latent_kedro.prior.diffusion import DiffusionConfig, EmbeddingStatistics
-from clip2latent_kedro.prior.network import NetworkConfig
+from clip2latent_kedro.prior.network import NetworkConfig, build_network
 from clip2latent_kedro.prior.training import prior_task
 from clip2latent_kedro.runtime import Precision, describe_machine, pick_device
 from clip2latent_kedro.training import LOSS_SCORE, Task
+from clip2latent_kedro.training.team import Team
 from clip2latent_kedro.training.updates import Updates
 
 DIFFUSION = {
@@ -98,18 +106,54 @@ def make_task(
     return prior_task(prior, settings, lambda step: batch, nothing)
 
 
-def time_steps(updates: Updates, device: str, seconds: float) -> float:
-    """Return steps per second, after five steps to warm up."""
+def time_steps(task: Task, team: Team, device: str, seconds: float) -> float:
+    """Return steps per second, after ten steps to warm up.
+
+    All of a team make the same number of steps, which the first of them chooses.
+    """
+    updates = Updates(task, team)
     for step in range(1, 6):
         float(updates.step(step))
-    began, done = time.perf_counter(), 0
-    while time.perf_counter() - began < seconds:
-        done += 1
-        loss = updates.step(5 + done)
-        if done % 10 == 0 or device == "cpu":
+    began = time.perf_counter()
+    for step in range(6, 11):
+        float(updates.step(step))
+    num = max(5, round(5 * seconds / (time.perf_counter() - began)))
+    num = team.broadcast(num)
+    began = time.perf_counter()
+    for step in range(11, 11 + num):
+        loss = updates.step(step)
+        if step % 10 == 0 or device == "cpu":
             float(loss)  # waits for the GPU
     float(loss)
-    return done / (time.perf_counter() - began)
+    return num / (time.perf_counter() - began)
+
+
+def time_at_seat(
+    network: NetworkConfig,
+    options: argparse.Namespace,
+    seat: Seat,
+    start: None,
+    report: Report,
+) -> Iterator[float]:
+    """Yield steps per second of a group's process (see `engines.groups.Work`)."""
+    task = make_task(
+        network,
+        options.dim,
+        options.batch_size,
+        seat.device,
+        precision=options.precision,
+        is_compiled=options.compile,
+    )
+    yield time_steps(task, Team.at(seat), seat.device, options.seconds)
+
+
+def time_group(
+    network: NetworkConfig, options: argparse.Namespace, group: Group
+) -> float:
+    """Return steps per second of a group."""
+    work = partial(time_at_seat, network, options)
+    (rate,) = group.run(work, work, None, lambda *told: None)
+    return float(rate)
 
 
 def main() -> None:
@@ -125,6 +169,8 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=128, help="of w and of embeddings")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--workers", type=int, default=1, help="to time as well")
+    parser.add_argument("--rounds", type=int, default=3, help="turns, with workers")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--compile", action="store_true")
@@ -135,16 +181,16 @@ def main() -> None:
 
     print(json.dumps({"machine": describe_machine(), "device": device}))
     for network in map(read_network, options.networks):
-        task = make_task(
-            network,
-            options.dim,
-            options.batch_size,
-            device,
-            precision=options.precision,
-            is_compiled=options.compile,
-        )
-        weights = sum(p.numel() for p in task.network.parameters())
-        rate = time_steps(Updates(task), device, options.seconds)
+        groups: list[Group] = [AloneGroup(device)]
+        if options.workers > 1:
+            config = EngineConfig(workers=options.workers)
+            groups.append(SpawnedGroup(device, config))
+        rounds = range(options.rounds if len(groups) > 1 else 1)
+        turns = [
+            [time_group(network, options, each) for each in groups] for _ in rounds
+        ]
+        built = build_network(network, 1, options.dim, options.dim, 0)
+        weights = sum(weight.numel() for weight in built.parameters())
         line = {
             "network": network.kind,
             "dim": network.dim,
@@ -153,8 +199,12 @@ def main() -> None:
             "batch_size": options.batch_size,
             "precision": options.precision,
             "compiled": options.compile,
-            "steps_per_second": round(rate, 2),
+            "steps_per_second": round(median(turn[0] for turn in turns), 2),
         }
+        if options.workers > 1:
+            line["workers"] = options.workers
+            line["of_workers"] = round(median(turn[1] for turn in turns), 2)
+            line["ratios"] = [round(turn[1] / turn[0], 2) for turn in turns]
         print(json.dumps(line))
 
 

@@ -16,6 +16,9 @@ USERS_OWN = (
     "evaluation.rows.",
     "sweep.grids.",
     "coverage.zero_shot.",
+    "engines.data_generation.",
+    "engines.training.",
+    "engines.studies.",
 )  # whose keys anyone may name
 
 

@@ -88,6 +88,20 @@ def test_round_trip_in_any_order(path, dtype, limit):
     assert loaded.w.dtype == dtype
 
 
+def test_pairs_travel_by_name_and_are_read_from_the_store(pairs):
+    shards = make_shards()
+    save_all(pairs, shards)
+    loaded = pairs.load()
+    light = pickle.loads(pickle.dumps(loaded.from_store()))  # noqa: S301 (our own)
+    assert isinstance(loaded.w, np.ndarray)
+    assert isinstance(light.w, zarr.Array)
+    assert len(light) == TOTAL
+    rows = slice(3, 9)
+    for one, other in zip(light.take(rows), loaded.take(rows), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert light.from_store() is light
+
+
 def test_missing(pairs, progress, path):
     assert pairs._describe() == {"filepath": str(path), "role": "pairs"}
     assert not pairs.exists()

@@ -7,6 +7,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro.validation.parameter_validator import ParameterValidator
 from kedro_datasets.pandas import CSVDataset
+from pipelines.world import ENGINES
 from prior.toy import make_pairs, train
 
 from clip2latent_kedro.datasets import CheckpointDataset, PriorDataset
@@ -63,7 +64,6 @@ def run(tmp_path, teacher):
         raw = {
             "distillation": {**DISTILLATION, **changes},
             "seed": 3,
-            "device": "cpu",
             "resume": resume,
         }
         # Kedro's session builds the config from the annotation of the node.
@@ -74,6 +74,7 @@ def run(tmp_path, teacher):
                 "prior_checkpoint": MemoryDataset(teacher, copy_mode="assign"),
                 "training_pairs": MemoryDataset(make_pairs(), copy_mode="assign"),
                 **{f"params:{name}": MemoryDataset(built[name]) for name in raw},
+                "engines": MemoryDataset(ENGINES),
                 "student_checkpoint": CheckpointDataset(filepath=path),
                 "student_checkpoint_progress": CheckpointDataset(
                     filepath=path, missing_ok=True

@@ -8,6 +8,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro.validation.parameter_validator import ParameterValidator
 from kedro_datasets.pandas import CSVDataset
+from pipelines.world import ENGINES
 from world import (
     PROMPTS,
     ColourEncoder,
@@ -153,6 +154,7 @@ def run(tmp_path):
                     f"params:{name}": MemoryDataset(parameters[name])
                     for name in ("validation", "sampling", "data_generation", "seed")
                 },
+                "engines": MemoryDataset(ENGINES),
                 "params:device": MemoryDataset("cpu"),
                 "params:resume": MemoryDataset(parameters["resume"]),
                 "prior_checkpoint": CheckpointDataset(filepath=path),

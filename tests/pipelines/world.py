@@ -6,6 +6,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from world import PROMPTS
 
+from clip2latent_kedro.engines import EngineConfig, Engines, StepEngines
 from clip2latent_kedro.methods.optimisation.config import (
     OptimisationConfig,
     OptimisationParameters,
@@ -19,6 +20,7 @@ DATA = {
     "latent_dim": 3,
     "latent_repeats": [2],
 }
+ENGINES = Engines("cpu", EngineConfig(), StepEngines())
 BANK = [{"prompt": "9 9 9"}, *PROMPTS]  # the first is the validation's
 
 

@@ -99,6 +99,7 @@ def train(
     device="cpu",
     text_mean=None,
     validate=None,
+    group=None,
     **changes,
 ):
     """Train the toy prior; `changes` are those of its TrainConfig."""
@@ -113,6 +114,7 @@ def train(
         device=device,
         start=start,
         validate=validate,
+        group=group,
     )
 
 

@@ -22,6 +22,7 @@ from clip2latent_kedro.cli.checks import (
     check_pipelines,
     check_runner,
 )
+from clip2latent_kedro.cli.launched import follow, is_follower, leading_all
 from clip2latent_kedro.cli.overrides import merge_overrides, parse_overrides
 from clip2latent_kedro.cli.refusing import refusing
 
@@ -36,14 +37,18 @@ repeated. All entries of the same file are loaded so."""
 
 def run_or_refuse(**options: Any) -> Any:
     """Run as Kedro does; turn what the user can mend into a sentence."""
-    names = [options["pipeline"], *(options["pipelines"] or ())]
+    asked = [options["pipeline"], *(options["pipelines"] or ())]
+    names = [name for name in asked if name]
     try:
+        if is_follower():
+            return follow()
         with refusing():
             check_environment(options["env"], options["conf_source"])
-            check_pipelines(name for name in names if name)
+            check_pipelines(names)
             runner = options["runner"], options["is_async"], options["runner_params"]
             check_runner(*runner)
-            return click.get_current_context().invoke(project.run, **options)
+            with leading_all(names):
+                return click.get_current_context().invoke(project.run, **options)
     except KeyboardInterrupt:
         click.echo("Interrupted. Resume with the same command.", err=True)
         raise click.exceptions.Exit(130) from None

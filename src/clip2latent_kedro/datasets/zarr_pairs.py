@@ -94,6 +94,7 @@ class ZarrPairsDataset(ZarrShardsDataset):
         pairs: dict[str, Any] = {
             name: store.arrays[name] for name in ("w", "clip_embedding")
         }
+        stored = dict(pairs)
         in_memory = sum(array.nbytes for array in pairs.values()) <= self._memory_limit
         if in_memory:
             pairs = {name: np.empty(a.shape, a.dtype) for name, a in pairs.items()}
@@ -107,7 +108,12 @@ class ZarrPairsDataset(ZarrShardsDataset):
         if lacking:
             raise InputError(self._describe_lacking(store, lacking))
         images = store.arrays.get("images")
-        return TrainingPairs(**pairs, recipe=store.recipe, images=images)
+        return TrainingPairs(
+            **pairs,
+            recipe=store.recipe,
+            images=images,
+            stored=stored if in_memory else {},
+        )
 
     def _describe_lacking(self, store: ShardStore, lacking: list[int]) -> str:
         total = store.num_shards

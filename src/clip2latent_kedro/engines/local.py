@@ -211,7 +211,7 @@ def pack_work(work: Any) -> bytes:
 
 def _work(connection: Connection, work: bytes, device: str, threads: int) -> None:
     """Be a worker, until nobody is at the other end."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (of several bars none is read)
     ready = call = failure = None
@@ -264,7 +264,7 @@ def _pack_error(error: Exception) -> bytes:
     return content
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Wait for the process that began this one, which may be killed, and end."""
     parent = multiprocessing.parent_process()
     if parent is not None:

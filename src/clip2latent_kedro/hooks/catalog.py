@@ -8,7 +8,6 @@ from kedro.io import CatalogProtocol, Version
 from kedro.pipeline import Pipeline
 
 from clip2latent_kedro.datasets.versions import describe_versions, list_versions
-from clip2latent_kedro.engines import ENGINE_PARAMETERS, read_engines
 from clip2latent_kedro.errors import InputError
 
 ENGINES = "engines"
@@ -57,6 +56,9 @@ class CatalogHooks:
         """Set the versions to load, and fill what the pipeline reads of the catalog."""
         load_named_versions(run_params["load_versions"] or {}, pipeline, catalog)
         if ENGINES in pipeline.inputs():
+            # Only here: a command that runs nothing needs no torch.
+            from clip2latent_kedro.engines import ENGINE_PARAMETERS, read_engines
+
             written = {
                 name: catalog.load(f"params:{name}") for name in ENGINE_PARAMETERS
             }

@@ -9,6 +9,7 @@ from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.pairs.contents import TrainingPairs
 from clip2latent_kedro.runtime import make_generator
+from clip2latent_kedro.training.team import ALONE, Team
 
 CHUNKS_PER_BUFFER = 16
 
@@ -20,6 +21,9 @@ class PairBatches:
     epoch. More of them are read in chunks: the chunks' order is shuffled, some are
     gathered in a buffer, and its rows are shuffled. An epoch leaves out the rows
     that fill no batch, other ones each time.
+
+    All of a team get the same batches. Each reads its share of what is read, and has
+    the rest from the others.
     """
 
     def __init__(
@@ -32,6 +36,7 @@ class PairBatches:
         buffer_pairs: int,
         seed: int,
         device: str,
+        team: Team = ALONE,
     ) -> None:
         """Plan the reading.
 
@@ -43,6 +48,7 @@ class PairBatches:
             buffer_pairs: Pairs in memory at once.
             seed: Of the order.
             device: Where batches are wanted.
+            team: Who reads, all of them the same steps.
 
         Raises:
             InputError: If there are fewer pairs than a batch takes.
@@ -59,6 +65,7 @@ class PairBatches:
         self._statistics = statistics
         self._seed = seed
         self._device = device
+        self.team = team
         self._buffer_chunks = 1
         chunk = num_pairs
         if num_pairs > buffer_pairs:
@@ -115,14 +122,41 @@ class PairBatches:
         """Return x0 and clip_embedding of the chunks, float32, on the device."""
         if self._kept is not None:
             return self._kept
-        parts = [self._pairs.take(chunk) for chunk in chunks]
+        num_rows = sum(chunk.stop - chunk.start for chunk in chunks)
+        own = self.team.rows(num_rows)
+        parts = [self._pairs.take(rows) for rows in _cut(chunks, own)]
         w = torch.cat([torch.from_numpy(part[0]) for part in parts])
         clip_embedding = torch.cat([torch.from_numpy(part[1]) for part in parts])
         x0 = self._statistics.normalise(w)
-        buffer = x0.to(self._device), clip_embedding.to(self._device)
+        x0, clip_embedding = (
+            self._share(part.to(self._device), own, num_rows)
+            for part in (x0, clip_embedding)
+        )
+        buffer = x0, clip_embedding
         if len(self._chunks) == 1:
             self._kept = buffer
         return buffer
+
+    def _share(self, part: Tensor, own: slice, num_rows: int) -> Tensor:
+        """Return the rows of all, of which this process has read its own."""
+        if self.team.size == 1:
+            return part
+        rows = part.new_empty(num_rows, *part.shape[1:])
+        rows[own] = part
+        self.team.fill(rows)
+        return rows
+
+
+def _cut(chunks: list[slice], own: slice) -> list[slice]:
+    """Return what is within some rows of the chunks, counted one after another."""
+    parts, first = [], 0
+    for chunk in chunks:
+        start = max(own.start - first, 0) + chunk.start
+        stop = min(own.stop - first + chunk.start, chunk.stop)
+        if start < stop:
+            parts.append(slice(start, stop))
+        first += chunk.stop - chunk.start
+    return parts or [slice(0, 0)]
 
 
 def _append(

@@ -1,7 +1,7 @@
 """What a store of pairs takes and gives: shards, progress, the whole."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -78,12 +78,14 @@ class TrainingPairs:
         clip_embedding: [n, clip_dim], not normalised; likewise.
         recipe: What made them.
         images: [n, h, w, 3] uint8, always a Zarr array; None if not stored.
+        stored: `w` and `clip_embedding` as Zarr arrays, if they are in memory here.
     """
 
     w: "Array | zarr.Array[Any]"
     clip_embedding: "Array | zarr.Array[Any]"
     recipe: Mapping[str, Any]
     images: "zarr.Array[Any] | None" = None
+    stored: "Mapping[str, zarr.Array[Any]]" = field(default_factory=dict, repr=False)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -98,6 +100,11 @@ class TrainingPairs:
     def __len__(self) -> int:
         """Return the number of pairs."""
         return int(self.w.shape[0])
+
+    def from_store(self) -> "TrainingPairs":
+        """Return the same pairs as they travel: read where they are wanted."""
+        stored: dict[str, Any] = {**self.stored, "stored": {}}
+        return replace(self, **stored) if self.stored else self
 
     def take(self, rows: slice | Array) -> tuple[Array, Array]:
         """Return float32 (w, clip_embedding) of a slice or an array of row numbers."""

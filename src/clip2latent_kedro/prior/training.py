@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clip2latent_kedro.engines.groups import AloneGroup, Group
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics, fit_gaussian
@@ -20,7 +21,6 @@ from clip2latent_kedro.prior.diffusion import (
     EmbeddingStatistics,
     perturb_embedding,
 )
-from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import (
     check_compiler,
     choose_precision,
@@ -34,10 +34,12 @@ from clip2latent_kedro.training import (
     Run,
     Task,
     averaged_copy,
-    fit,
+    describe_making,
+    fit_together,
 )
 from clip2latent_kedro.training.optimizer import build_optimizer
 from clip2latent_kedro.training.rates import decayed_lr, ema_decay
+from clip2latent_kedro.training.team import Team
 
 GAUSSIAN_SAMPLES = 10_000  # pairs that the Gaussian is measured on
 
@@ -56,7 +58,11 @@ class Validation:
 
 
 Validate = Callable[[DiffusionPrior, int], Validation]
-"""(averaged prior, step) -> Validation; its random numbers are its own."""
+"""(averaged prior, step) -> Validation; its random numbers are its own.
+
+For the workers of a group it travels by pickle; one that computes by itself has a
+method `to`, which returns it on another device.
+"""
 
 
 def train_prior(
@@ -68,6 +74,7 @@ def train_prior(
     device: str,
     start: Checkpoint | InputError | None = None,
     validate: Validate | None = None,
+    group: Group | None = None,
 ) -> Iterator[Checkpoint]:
     """Yield a checkpoint every `save_it` steps, and one at the end (see `fit`).
 
@@ -78,15 +85,18 @@ def train_prior(
         embedding_statistics: Of clip_embedding. The mean of texts in it is kept for
             those who condition the prior on texts; training has no use for it.
         settings: All that decides the prior, but for the pairs.
-        device: Where to compute.
-        start: Where to go on; None starts anew. A finished run is yielded as it is,
-            gone on with if `max_it` has grown, and replaced under other settings.
-        validate: Called with the averaged prior every `val_it` steps.
+        device: Where to compute, if there is no group.
+        start: Where to go on; a finished run is yielded as it is, gone on with if
+            `max_it` has grown, and replaced under other settings. None starts anew.
+        validate: Called with the averaged prior every `val_it` steps, by the first of
+            a group.
+        group: Who trains; None for this process alone.
 
     Raises:
         InputError: If `start` is unfinished and of other settings, if there are too
             few pairs, or if the loss is not finite.
     """
+    group = AloneGroup(device) if group is None else group
     train = settings.train
     described = settings.describe(pairs)
     num_pairs = max(0, len(pairs) - train.val_pairs)
@@ -100,37 +110,65 @@ def train_prior(
         generator_identity=_parse_identity(pairs.recipe["generator"]),
         encoder_identity=_parse_identity(pairs.recipe["encoder"]),
     )
-
-    def prepare() -> Task:
-        with seeded_weights(derive_seed(settings.seed, "weights")):
-            prior = build_prior(untrained).to(device)
-        batches = PairBatches(
-            pairs,
-            prior.statistics,
-            num_pairs=num_pairs,
-            batch_size=settings.data.bs,
-            buffer_pairs=train.buffer_pairs,
-            seed=settings.seed,
-            device=device,
-        )
-        w, embedding = map(torch.from_numpy, pairs.take(slice(num_pairs, len(pairs))))
-        held_out = prior.statistics.normalise(w), embedding
-        task = prior_task(prior, settings, batches, held_out, validate)
-        if train.compile:
-            check_compiler("train.compile", device)
-            prior.network.compile()  # in place: the names of the weights stay
-        return task
-
     run = Run(
         entry="prior_checkpoint",
         group="train",
         settings=described,
-        making={**describe_provenance(device, __name__), "pairs": pairs.made_by},
+        making={**describe_making(group, __name__), "pairs": pairs.made_by},
         max_it=train.max_it,
         save_it=train.save_it,
         val_it=train.val_it,
     )
-    yield from map(untrained.with_state, fit(prepare, run, start))
+    if group.size > 1:  # what travels is light, and of no device
+        pairs, validate = pairs.from_store(), _moved(validate, "cpu")
+    prepare = partial(_prepare, untrained, pairs, settings)
+    lead = partial(prepare, validate=validate)
+    states = fit_together(group, lead, prepare, run, start)
+    yield from map(untrained.with_state, states)
+
+
+def _prepare(
+    untrained: Checkpoint,
+    pairs: TrainingPairs,
+    settings: PriorSettings,
+    device: str,
+    team: Team,
+    validate: Validate | None = None,
+) -> Task:
+    """Return what one process trains, before the first step."""
+    train = settings.train
+    team.check_batch(settings.data.bs, "data.bs")
+    with seeded_weights(derive_seed(settings.seed, "weights")):
+        prior = build_prior(untrained).to(device)
+    num_pairs = max(0, len(pairs) - train.val_pairs)
+    batches = PairBatches(
+        pairs,
+        prior.statistics,
+        num_pairs=num_pairs,
+        batch_size=settings.data.bs,
+        buffer_pairs=train.buffer_pairs,
+        seed=settings.seed,
+        device=device,
+        team=team,
+    )
+    # What is held out is read by who measures.
+    last = slice(num_pairs, len(pairs) if team.is_first else num_pairs)
+    w, embedding = map(torch.from_numpy, pairs.take(last))
+    held_out = prior.statistics.normalise(w), embedding
+    if team.size > 1:
+        validate = _moved(validate, device)
+    task = prior_task(prior, settings, batches, held_out, validate)
+    if train.compile:
+        check_compiler("train.compile", device)
+        prior.network.compile()  # in place: the names of the weights stay
+    return task
+
+
+def _moved(validate: Validate | None, device: str) -> Validate | None:
+    """Return what validates on a device, if it is one that can be moved."""
+    move = getattr(validate, "to", None)
+    moved: Validate | None = validate if move is None else move(device)
+    return moved
 
 
 def prior_task(
@@ -155,6 +193,7 @@ def prior_task(
     device = str(prior.alpha_bar.device)
     noise_range = settings.data.embed_noise_least, settings.data.embed_noise_scale
     average = averaged_copy(prior)
+    pictures: dict[int, np.ndarray] = {}
 
     def batch(step: int) -> dict[str, Tensor]:
         x0, clip_embedding = batches(step)
@@ -174,7 +213,10 @@ def prior_task(
         )
         scores = {LOSS_SCORE: loss}
         if is_validated and validate is not None:
-            scores |= validate(average, step).scores
+            validation = validate(average, step)
+            scores |= validation.scores
+            if validation.picture is not None:
+                pictures[step] = validation.picture
         return scores
 
     optimizer = build_optimizer(
@@ -199,6 +241,7 @@ def prior_task(
         clip_grad=train.clip_grad,
         accumulate=train.accumulate,
         precision=choose_precision(train.precision, device),
+        pictures=pictures,
     )
 
 

@@ -5,6 +5,7 @@ are turned into images, whose embeddings should come out the same; and texts are
 illustrated, without guidance and with some.
 """
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -118,6 +119,20 @@ class Validator:
         num_illustrations = len(self._prompts) * config.num_samples
         at_once = max(len(w), num_illustrations)
         self._models = replace(models, latent_batch_size=at_once)
+
+    def to(self, device: str) -> "Validator":
+        """Return it on another device, to which its models are moved.
+
+        Training pairs that it retrieves from are read from their store from then on.
+        """
+        moved = copy.copy(self)
+        pairs = self._models.training_pairs
+        if pairs is not None:
+            pairs = pairs.from_store()
+        moved._models = replace(self._models, device=device, training_pairs=pairs)
+        for name in ("_given_w", "_image_embedding", "_text_embedding"):
+            setattr(moved, name, getattr(self, name).to(device))
+        return moved
 
     def __call__(self, prior: DiffusionPrior, step: int) -> Validation:
         """Return scores and a picture.

@@ -1,6 +1,6 @@
 """The one training loop (`fit`), and what it is told of a training (`Task`, `Run`)."""
 
-from clip2latent_kedro.training.fit import fit
+from clip2latent_kedro.training.fit import describe_making, fit, fit_together
 from clip2latent_kedro.training.state import Run, TrainingState
 from clip2latent_kedro.training.task import LOSS_SCORE, Objective, Task, averaged_copy
 
@@ -11,5 +11,7 @@ __all__ = [
     "Task",
     "TrainingState",
     "averaged_copy",
+    "describe_making",
     "fit",
+    "fit_together",
 ]

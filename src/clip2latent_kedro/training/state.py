@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Annotated, Any, TypeVar
 
+import numpy as np
 import torch
 from annotated_types import Le
 from torch import Tensor
@@ -49,6 +50,8 @@ class TrainingState:
             code and device that has trained it, in turn.
         seconds: Time that the steps took, without validation and storing; None if
             unknown.
+        pictures: What validation has drawn since the state before, by step, uint8
+            [h, w, 3]; it is no part of what is stored.
     """
 
     step: NonNegativeInt
@@ -60,6 +63,7 @@ class TrainingState:
     history: list[dict[str, Score]] = field(default_factory=list)
     settings: dict[str, Any]
     seconds: float | None = field(default=None, compare=False)
+    pictures: dict[int, np.ndarray] = field(default_factory=dict, compare=False)
 
 
 State = TypeVar("State", bound=TrainingState)
@@ -146,7 +150,8 @@ def pack_state(state: TrainingState) -> Weights:
         for group in _GROUPS
         for name, tensor in getattr(state, group).items()
     }
-    header = {name: x for name, x in vars(state).items() if name not in _GROUPS}
+    aside = (*_GROUPS, "pictures")
+    header = {name: x for name, x in vars(state).items() if name not in aside}
     strings = {"header": json.dumps(header)}
     return tensors, {**strings, "checksum": _checksum(tensors, strings)}
 

@@ -2,9 +2,10 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -44,7 +45,9 @@ class Task:
         objectives: Losses of a step, in the order in which weights move; the history
             tells of the first.
         batch: Returns what the losses of a step take, by name. All of it is a function
-            of the step (from 1) alone, so that a training can stop and go on.
+            of the step (from 1) alone, so that a training can stop and go on. Its
+            entries have a row for each of the batch, of which the processes of a team
+            take theirs.
         learning_rate: (rate of the optimiser, update from 1) -> rate.
         ema_decay: Update -> share of the average that it keeps.
         ema_every: Updates between two of the average.
@@ -55,6 +58,9 @@ class Task:
         accumulate: Parts that a batch, whose entries are then rows of tensors, is
             split into; the gradient is that of the whole batch.
         precision: Of the losses' arithmetic; batches and weights are float32.
+        num_rows: Rows of a batch whose losses take those of this process themselves;
+            None where they do not.
+        pictures: What `measure` has drawn, by step; the next state takes it along.
     """
 
     network: nn.Module
@@ -71,6 +77,8 @@ class Task:
     clip_grad: float | None = None
     accumulate: int = 1
     precision: Precision = "float32"
+    num_rows: int | None = None
+    pictures: dict[int, np.ndarray] = field(default_factory=dict)
 
 
 def averaged_copy(module: Module) -> Module:

@@ -1,11 +1,13 @@
 """One update of the weights of a task, and the state that updates leave behind."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from clip2latent_kedro.runtime import arithmetic
 from clip2latent_kedro.training.optimizer import (
@@ -14,15 +16,23 @@ from clip2latent_kedro.training.optimizer import (
     restore_scaler,
     scaler_tensors,
 )
-from clip2latent_kedro.training.task import Objective, Task
+from clip2latent_kedro.training.task import Task
+from clip2latent_kedro.training.team import ALONE, Team
 
 
 class Updates:
     """The updates of a task's weights and of their average, one a step."""
 
-    def __init__(self, task: Task) -> None:
-        """Begin; the network of the task is on its device."""
-        self._task = task
+    def __init__(self, task: Task, team: Team = ALONE) -> None:
+        """Begin.
+
+        Args:
+            task: Its network is on its device.
+            team: With whom it is trained; each process moves its weights by the
+                gradient of the whole batch, of which it looks at its own rows.
+        """
+        self._task, self._team = task, team
+        self._losses: dict[int, Callable[..., Tensor]] = {}  # of a team, by objective
         self._device = next(task.network.parameters()).device
         self._scaler = torch.amp.GradScaler(
             self._device.type, enabled=task.precision == "float16"
@@ -43,6 +53,8 @@ class Updates:
     def step(self, step: int) -> Tensor:
         """Update weights and average; return the first loss before, detached.
 
+        Of a team's process it is its share, and the sum of all is the loss.
+
         Args:
             step: 1 or more.
         """
@@ -51,8 +63,11 @@ class Updates:
         for optimizer, rates in zip(self._optimizers, self._rates, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = task.learning_rate(rate, update)
-        batch = task.batch(step)
-        losses = [self._descend(objective, batch) for objective in task.objectives]
+        batch, share = self._own_rows(task.batch(step))
+        losses = [
+            self._descend(number, batch, share)
+            for number in range(len(self._optimizers))
+        ]
         self._scaler.update()
 
         is_updated = self._num_updates(step) >= update
@@ -85,18 +100,34 @@ class Updates:
         states = list(self._optimizers[0].state.values())
         return int(states[0].get("step", 0)) if states else 0
 
-    def _descend(self, objective: Objective, batch: Mapping[str, Any]) -> Tensor:
-        """Move the weights of an objective; return its loss before, detached."""
-        task, optimizer = self._task, objective.optimizer
+    def _own_rows(self, batch: Mapping[str, Any]) -> tuple[Mapping[str, Any], float]:
+        """Return this process's rows of a batch, and which share of all they are."""
+        team, num = self._team, self._task.num_rows
+        if team.size == 1:
+            return batch, 1.0
+        if num is not None:  # the task has taken its rows
+            return batch, team.share(num)
+        num = len(next(iter(batch.values())))
+        rows = team.rows(num)
+        return {name: entry[rows] for name, entry in batch.items()}, team.share(num)
+
+    def _descend(self, number: int, batch: Mapping[str, Any], share: float) -> Tensor:
+        """Move the weights of an objective; return its share of the loss, detached."""
+        task, objective = self._task, self._task.objectives[number]
+        optimizer, loss_of = objective.optimizer, self._loss_of(number, batch)
         optimizer.zero_grad()
         total = torch.zeros((), device=self._device)
         moves = False
-        for part, fraction in _split(batch, task.accumulate):
-            with arithmetic(task.precision, str(self._device)):
-                loss = objective.loss(**part) * fraction
-            if loss.requires_grad:
-                self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-                moves = True
+        *before, last = _split(batch, task.accumulate)
+        for part, fraction in (*before, last):
+            # Gradients of a team come together once, with the last part.
+            with _apart(loss_of) if part is not last[0] else nullcontext():
+                with arithmetic(task.precision, str(self._device)):
+                    loss = loss_of(**part) * (fraction * share)
+                if loss.requires_grad:  # of which a team takes the mean, not the sum
+                    whole = self._scaler.scale(loss * self._team.size)
+                    whole.backward()  # type: ignore[no-untyped-call]
+                    moves = True
             total += loss.detach()
         if moves:
             if task.clip_grad is not None:
@@ -105,6 +136,18 @@ class Updates:
             self._scaler.step(optimizer)
         return total
 
+    def _loss_of(self, number: int, batch: Mapping[str, Any]) -> Callable[..., Tensor]:
+        """Return the loss of an objective, whose gradient is the team's."""
+        objective = self._task.objectives[number]
+        if self._team.size == 1:
+            return objective.loss
+        if number not in self._losses:
+            groups = objective.optimizer.param_groups
+            weights = [weight for group in groups for weight in group["params"]]
+            part, _ = next(_split(batch, self._task.accumulate))
+            self._losses[number] = self._team.synchronise(objective.loss, weights, part)
+        return self._losses[number]
+
     @torch.no_grad()
     def _follow(self, decay: float) -> None:
         """Move the average: decay * average + (1 - decay) * weights."""
@@ -112,6 +155,13 @@ class Updates:
         torch._foreach_lerp_(average, followed, 1 - decay)
         for count, other in self._copied:
             count.copy_(other)
+
+
+def _apart(loss: Callable[..., Tensor]) -> AbstractContextManager[None]:
+    """Return the context in which gradients of a team stay with each process."""
+    if isinstance(loss, DistributedDataParallel):
+        return loss.no_sync()
+    return nullcontext()
 
 
 def _split(

@@ -116,7 +116,16 @@ def make_batches(bs=32, seed=0):
     )
 
 
-def distill(teacher, pairs=None, *, start=None, seed=7, device="cpu", **changes):
+def distill(
+    teacher,
+    pairs=None,
+    *,
+    start=None,
+    seed=7,
+    device="cpu",
+    group=None,
+    **changes,
+):
     """Distil a toy prior; `changes` are those of its DistillationConfig."""
     return distill_prior(
         teacher,
@@ -125,4 +134,5 @@ def distill(teacher, pairs=None, *, start=None, seed=7, device="cpu", **changes)
         seed=seed,
         device=device,
         start=start,
+        group=group,
     )

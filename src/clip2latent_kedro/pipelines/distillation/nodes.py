@@ -6,12 +6,13 @@ from collections.abc import Iterator
 import pandas as pd
 from matplotlib.figure import Figure
 
+from clip2latent_kedro.engines import Engines
+from clip2latent_kedro.engines.groups import choose_group
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.prior.checkpoint import Checkpoint
 from clip2latent_kedro.prior.distillation.config import DistillationConfig
 from clip2latent_kedro.prior.distillation.training import distill_prior
-from clip2latent_kedro.runtime import pick_device
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ def distill(
     training_pairs: TrainingPairs,
     distillation: DistillationConfig,
     seed: int,
-    device: str,
+    engines: Engines,
     resume: bool,
     progress: Checkpoint | InputError | None,
 ) -> Iterator[Checkpoint]:
@@ -32,22 +33,28 @@ def distill(
         training_pairs: Those of the teacher.
         distillation: How the student is trained.
         seed: Of the student's weights, of conditions and noise.
-        device: Where to compute.
+        engines: What to compute with.
         resume: False starts afresh.
         progress: What an earlier run left; None if nothing.
 
     Yields:
         Checkpoints; a single one if the student is finished already.
     """
-    device = pick_device(device)
-    logger.info("Distilling the prior by %s on %s.", distillation.objective, device)
+    group = choose_group(engines, "training")
+    logger.info(
+        "Distilling the prior by %s on %s%s.",
+        distillation.objective,
+        group.device,
+        f" by {group.size} workers" if group.size > 1 else "",
+    )
     yield from distill_prior(
         prior_checkpoint,
         training_pairs,
         distillation=distillation,
         seed=seed,
-        device=device,
+        device=engines.device,
         start=progress if resume else None,
+        group=group,
     )
 
 

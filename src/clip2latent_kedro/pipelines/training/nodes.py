@@ -11,6 +11,8 @@ import torch
 from matplotlib.figure import Figure
 
 from clip2latent_kedro.conditioning import mean_direction
+from clip2latent_kedro.engines import Engines
+from clip2latent_kedro.engines.groups import choose_group
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.latents import LatentStatistics
@@ -23,13 +25,9 @@ from clip2latent_kedro.pairs import (
 )
 from clip2latent_kedro.prior.checkpoint import Checkpoint
 from clip2latent_kedro.prior.config import PriorSettings, TrainConfig
-from clip2latent_kedro.prior.diffusion import (
-    DiffusionConfig,
-    DiffusionPrior,
-    EmbeddingStatistics,
-)
+from clip2latent_kedro.prior.diffusion import DiffusionConfig, EmbeddingStatistics
 from clip2latent_kedro.prior.network import NetworkConfig
-from clip2latent_kedro.prior.training import Validation, train_prior
+from clip2latent_kedro.prior.training import train_prior
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.validation import (
@@ -146,7 +144,7 @@ def train(
     text_mean: Arrays,
     validator: Validator,
     prior_settings: PriorSettings,
-    device: str,
+    engines: Engines,
     resume: bool,
     progress: Checkpoint | InputError | None,
 ) -> Iterator[tuple[ValidationPictures, Checkpoint]]:
@@ -158,7 +156,7 @@ def train(
         text_mean: What `measure_text_mean` returned.
         validator: What `prepare_validation` returned.
         prior_settings: What `gather_settings` returned.
-        device: Where to compute.
+        engines: What to compute with.
         resume: False starts afresh.
         progress: What an earlier run left; None if nothing.
 
@@ -166,22 +164,20 @@ def train(
         Checkpoints, each with the pictures of the validations since the one before;
         a single one if training is finished already.
     """
-    device = pick_device(device)
+    group = choose_group(engines, "training")
     kind, num_pairs = prior_settings.network.kind, len(training_pairs)
-    logger.info("Training a %s on %d pairs on %s.", kind, num_pairs, device)
+    logger.info(
+        "Training a %s on %d pairs on %s%s.",
+        kind,
+        num_pairs,
+        group.device,
+        f" by {group.size} workers" if group.size > 1 else "",
+    )
     num_held_out = prior_settings.train.val_pairs
     statistics = summarise_trained(latent_statistics, training_pairs, num_held_out)
     mean, std, embedding_mean = (
         torch.tensor(statistics[name]) for name in ("mean", "std", "embedding_mean")
     )
-    pictures: dict[int, np.ndarray] = {}
-
-    def validate(prior: DiffusionPrior, step: int) -> Validation:
-        validation = validator(prior, step)
-        if validation.picture is not None:
-            pictures[step] = validation.picture
-        return validation
-
     for checkpoint in train_prior(
         training_pairs,
         LatentStatistics(mean, std),
@@ -191,13 +187,13 @@ def train(
             torch.from_numpy(text_mean["text_mean"]) if text_mean else None,
         ),
         prior_settings,
-        device=device,
+        device=engines.device,
         start=progress if resume else None,
-        validate=validate,
+        validate=validator,
+        group=group,
     ):
         steps = validated_steps(checkpoint.history)
-        yield ValidationPictures(steps, dict(pictures)), checkpoint
-        pictures.clear()
+        yield ValidationPictures(steps, checkpoint.pictures), checkpoint
 
 
 def collect_history(prior_checkpoint: Checkpoint) -> pd.DataFrame:

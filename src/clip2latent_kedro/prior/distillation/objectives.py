@@ -52,6 +52,8 @@ class Distillation(ABC):
     ) -> Tensor:
         """Return the loss, a scalar that is a function of the weights and the step.
 
+        In a team's process it is that of its own conditions, each a row of the batch.
+
         Args:
             student: To be trained.
             average: The student with averaged weights, which take no gradient.
@@ -85,7 +87,10 @@ class EnergyScore(Distillation):
         samples = self.pool.samples(step)
         y = samples.x0
         generator = self.teacher.random("student", step)
-        x_T = torch.randn(y.shape, generator=generator, device=y.device)
+        config = self.teacher.config
+        shape = (config.bs * config.num_samples, *y.shape[1:])
+        x_T = torch.randn(shape, generator=generator, device=y.device)
+        x_T = self.batches.team.own(x_T, config.bs)
         x0 = one_step(student, x_T, samples.condition)
         num = len(samples.condition)
         return energy_score(by_condition(x0, num), by_condition(y, num))
@@ -123,6 +128,10 @@ class Consistency(Distillation):
         )
         x0 = x0.repeat_interleave(teacher.config.num_samples, dim=0)
         noise = torch.randn(x0.shape, generator=generator, device=x0.device)
+        x0, noise, condition, index = (
+            self.batches.team.own(drawn, len(index))
+            for drawn in (x0, noise, condition, index)
+        )
         level, next_level = self._level(index, x0), self._level(index + 1, x0)
         x_t = level.sqrt() * x0 + (1 - level).sqrt() * noise
 

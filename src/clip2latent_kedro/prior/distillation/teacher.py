@@ -12,6 +12,7 @@ from clip2latent_kedro.prior.distillation.config import DistillationConfig
 from clip2latent_kedro.runtime import make_generator
 from clip2latent_kedro.samplers.dpmpp import sample_dpmpp_2m
 from clip2latent_kedro.schedules import respaced_timesteps
+from clip2latent_kedro.training.team import ALONE, Team
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,20 @@ class Teacher:
         scale = condition[:, -1].repeat_interleave(len(x_t) // num)[:, None, None]
         return without + (with_condition - without) * scale
 
-    def sample(self, condition: Tensor, generator: torch.Generator) -> TeacherSamples:
-        """Return samples of conditions, [m, width], by dpmpp_2m."""
-        shape = (len(condition) * self.config.num_samples, *self.prior.latent_shape)
+    def sample(
+        self, condition: Tensor, generator: torch.Generator, team: Team = ALONE
+    ) -> TeacherSamples:
+        """Return samples of conditions by dpmpp_2m.
+
+        Args:
+            condition: [m, width].
+            generator: Source of the noise, on the same device.
+            team: Each of its processes samples of its own conditions.
+        """
+        num = len(condition)
+        shape = (num * self.config.num_samples, *self.prior.latent_shape)
         x_T = torch.randn(shape, generator=generator, device=condition.device)
+        x_T, condition = team.own(x_T, num), team.own(condition, num)
         alpha_bar = self.prior.alpha_bar
 
         def denoise(x_t: Tensor, t: int) -> Tensor:
@@ -137,7 +148,7 @@ class SamplePool:
         self._kept: list[TeacherSamples] = []
 
     def samples(self, step: int) -> TeacherSamples:
-        """Return the samples of a step (from 1)."""
+        """Return the samples of a step (from 1), of a team's process its own."""
         num = self._teacher.config.pool_batches
         pool, place = divmod(step - 1, num * self._teacher.config.pool_uses)
         use, index = divmod(place, num)
@@ -154,4 +165,4 @@ class SamplePool:
         generator = self._teacher.random("answers", batch)
         _, clip_embedding = self._batches(batch + 1)
         condition = self._teacher.random_condition(clip_embedding, generator)
-        return self._teacher.sample(condition, generator)
+        return self._teacher.sample(condition, generator, self._batches.team)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from clip2latent_kedro.engines.groups import AloneGroup, Group
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.pairs import TrainingPairs
 from clip2latent_kedro.pairs.batches import PairBatches
@@ -18,11 +19,18 @@ from clip2latent_kedro.prior.distillation.config import DistillationConfig
 from clip2latent_kedro.prior.distillation.objectives import OBJECTIVES, Distillation
 from clip2latent_kedro.prior.distillation.student import build_student, digest_weights
 from clip2latent_kedro.prior.distillation.teacher import Teacher
-from clip2latent_kedro.provenance import describe_provenance
 from clip2latent_kedro.runtime import choose_precision
-from clip2latent_kedro.training import Objective, Run, Task, averaged_copy, fit
+from clip2latent_kedro.training import (
+    Objective,
+    Run,
+    Task,
+    averaged_copy,
+    describe_making,
+    fit_together,
+)
 from clip2latent_kedro.training.optimizer import build_optimizer
 from clip2latent_kedro.training.rates import decayed_lr, ema_decay
+from clip2latent_kedro.training.team import Team
 
 
 def distill_prior(
@@ -33,6 +41,7 @@ def distill_prior(
     seed: int,
     device: str,
     start: Checkpoint | InputError | None = None,
+    group: Group | None = None,
 ) -> Iterator[Checkpoint]:
     """Yield a checkpoint of the student every `save_it` steps, and one at the end.
 
@@ -46,8 +55,9 @@ def distill_prior(
             with.
         distillation: `params:distillation`.
         seed: Seed of the run.
-        device: Where to compute.
+        device: Where to compute, if there is no group.
         start: Where to go on, as for `train_prior`.
+        group: Who trains; None for this process alone.
 
     Raises:
         InputError: If the teacher is unfinished or of other models than the pairs,
@@ -55,41 +65,59 @@ def distill_prior(
             pairs, or if the loss is not finite.
     """
     _check_teacher(teacher, pairs)
+    group = AloneGroup(device) if group is None else group
     settings = describe_settings(teacher, pairs, distillation=distillation, seed=seed)
     untrained = replace(teacher, settings=settings)
-    num_pairs = max(0, len(pairs) - teacher.settings["train"]["val_pairs"])
-
-    def prepare() -> Task:
-        asked = Teacher(prior_from_checkpoint(teacher).to(device), distillation, seed)
-        batches = PairBatches(
-            pairs,
-            asked.prior.statistics,
-            num_pairs=num_pairs,
-            batch_size=distillation.bs,
-            buffer_pairs=teacher.settings["train"]["buffer_pairs"],
-            seed=seed,
-            device=device,
-        )
-        student = build_student(
-            teacher, settings, warm_start=distillation.warm_start, seed=seed
-        )
-        _, embedding = pairs.take(slice(num_pairs, len(pairs)))
-        return student_task(
-            student.to(device),
-            OBJECTIVES[distillation.objective](asked, batches),
-            StudentComparison(asked, torch.from_numpy(embedding).to(device)),
-        )
-
     run = Run(
         entry="student_checkpoint",
         group="distillation",
         settings=settings,
-        making={**describe_provenance(device, __name__), "pairs": pairs.made_by},
+        making={**describe_making(group, __name__), "pairs": pairs.made_by},
         max_it=distillation.max_it,
         save_it=distillation.save_it,
         val_it=distillation.val_it,
     )
-    yield from map(untrained.with_state, fit(prepare, run, start))
+    if group.size > 1:  # what travels is light
+        pairs = pairs.from_store()
+    prepare = partial(_prepare, teacher, pairs, settings, distillation, seed)
+    states = fit_together(group, prepare, prepare, run, start)
+    yield from map(untrained.with_state, states)
+
+
+def _prepare(
+    teacher: Checkpoint,
+    pairs: TrainingPairs,
+    settings: dict[str, Any],
+    distillation: DistillationConfig,
+    seed: int,
+    device: str,
+    team: Team,
+) -> Task:
+    """Return what one process trains, before the first step."""
+    team.check_batch(distillation.bs, "distillation.bs")
+    asked = Teacher(prior_from_checkpoint(teacher).to(device), distillation, seed)
+    num_pairs = max(0, len(pairs) - teacher.settings["train"]["val_pairs"])
+    batches = PairBatches(
+        pairs,
+        asked.prior.statistics,
+        num_pairs=num_pairs,
+        batch_size=distillation.bs,
+        buffer_pairs=teacher.settings["train"]["buffer_pairs"],
+        seed=seed,
+        device=device,
+        team=team,
+    )
+    student = build_student(
+        teacher, settings, warm_start=distillation.warm_start, seed=seed
+    )
+    # What is held out is read by who measures.
+    last = slice(num_pairs, len(pairs) if team.is_first else num_pairs)
+    _, embedding = pairs.take(last)
+    return student_task(
+        student.to(device),
+        OBJECTIVES[distillation.objective](asked, batches),
+        StudentComparison(asked, torch.from_numpy(embedding).to(device)),
+    )
 
 
 def student_task(
@@ -117,6 +145,7 @@ def student_task(
         lr_setting=f"distillation.lr = {config.lr}",
         measure=lambda step, is_validated: comparison(average),
         precision=choose_precision(config.precision, str(student.alpha_bar.device)),
+        num_rows=config.bs,
     )
 
 
