@@ -7,6 +7,7 @@ Example: `python benchmarks/study_workers.py --workers 2 --only embedding_noise,
 
 import argparse
 import json
+import pickle
 import time
 from pathlib import Path
 from statistics import median
@@ -40,7 +41,7 @@ def main() -> None:
         PROJECT, env=options.env, runtime_params=changes
     ) as session:
         made = session.run(pipeline_names=["ablation"], to_outputs=nodes)
-    variants = made["ablation_variants"].load()
+    planned = pickle.dumps(made["ablation_variants"].load())
     ways = {
         "one after another": EngineConfig(workers=1, threads=options.threads),
         "side by side": EngineConfig(options.engine, options.workers, options.threads),
@@ -50,6 +51,7 @@ def main() -> None:
     for _ in range(options.rounds):
         for name, config in ways.items():
             engines = Engines("cpu", config, StepEngines())
+            variants = pickle.loads(planned)  # noqa: S301 (without what was computed)
             began = time.perf_counter()
             found = {}
             for part in studies.run_variants(variants, engines, {}, resume=False):

@@ -124,6 +124,10 @@ class Ablation:
         self._trained: dict[int, Trained] = {}  # by seed, the last of each
         self._measured: dict[tuple[str, int], dict[int, dict[str, np.ndarray]]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel without what has been computed here."""
+        return {**vars(self), "_training_seconds": 0.0, "_trained": {}, "_measured": {}}
+
     def plan(self, base: Groups) -> list[PlannedVariant]:
         """Return every variant, in the order of the studies.
 
