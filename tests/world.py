@@ -22,8 +22,8 @@ from clip2latent_kedro.prior.diffusion import DiffusionPrior, EmbeddingStatistic
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.schedules import cosine_alpha_bar
 from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.study.engine import join_parts
 from clip2latent_kedro.study.prompts import read_queries
+from clip2latent_kedro.study.run import join_parts
 from clip2latent_kedro.text_to_image import TextToImage
 
 NUM_TIMESTEPS = 20

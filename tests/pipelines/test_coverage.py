@@ -30,8 +30,8 @@ from clip2latent_kedro.pipelines.coverage import create_pipeline
 from clip2latent_kedro.study.coverage import samples as coverage_samples
 from clip2latent_kedro.study.coverage.config import CoverageConfig
 from clip2latent_kedro.study.coverage.samples import draw_again
-from clip2latent_kedro.study.engine import run_study
 from clip2latent_kedro.study.evaluation import plan_rows
+from clip2latent_kedro.study.run import run_study
 
 SEED = 5
 EVALUATION = make_evaluation(rows={"fast": {}}, baseline="fast")

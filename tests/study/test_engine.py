@@ -25,8 +25,8 @@ from clip2latent_kedro.study.engine import (
     expand_grid,
     find_pending,
     measure_scores,
-    run_study,
 )
+from clip2latent_kedro.study.run import run_study
 from clip2latent_kedro.study.samples import sample_images
 from clip2latent_kedro.study.scoring import SCORES, score_prompts
 

@@ -8,8 +8,9 @@ from world import make_evaluation, make_models, make_queries, make_sampling
 
 from clip2latent_kedro.engines import EngineConfig
 from clip2latent_kedro.engines.local import LocalEngine
-from clip2latent_kedro.study.engine import PlannedVariant, Variant, run_study
+from clip2latent_kedro.study.engine import PlannedVariant, Variant
 from clip2latent_kedro.study.evaluation import plan_rows
+from clip2latent_kedro.study.run import run_study
 
 STUDIES = {
     "noise": {"axis": "data.embed_noise_scale", "values": [0.0, 1.0]},

@@ -14,12 +14,8 @@ from clip2latent_kedro.pairs import DataConfig, TrainingPairs
 from clip2latent_kedro.prior.diffusion import DiffusionPrior
 from clip2latent_kedro.runtime import pick_device
 from clip2latent_kedro.study.config import EvaluationConfig
-from clip2latent_kedro.study.engine import (
-    PlannedVariant,
-    StoredResult,
-    find_pending,
-    run_study,
-)
+from clip2latent_kedro.study.engine import PlannedVariant, StoredResult, find_pending
+from clip2latent_kedro.study.run import run_study
 
 Arrays = dict[str, np.ndarray]
 

@@ -32,7 +32,8 @@ from clip2latent_kedro.study.editing.config import AuditConfig
 from clip2latent_kedro.study.editing.pictures import Originals, Seen
 from clip2latent_kedro.study.editing.plan import Audit
 from clip2latent_kedro.study.editing.scores import make_ruler, score_edits
-from clip2latent_kedro.study.engine import find_pending, run_study
+from clip2latent_kedro.study.engine import find_pending
+from clip2latent_kedro.study.run import run_study
 
 RED = EditTarget("1 0 0", "0 0 0", attribute="red", value="yes", name="red")
 applied: Counter = Counter()

@@ -15,14 +15,10 @@ from clip2latent_kedro.methods.models import Models
 from clip2latent_kedro.methods.optimisation.config import OptimisationParameters
 from clip2latent_kedro.samplers import SamplingConfig
 from clip2latent_kedro.study.config import GENERATOR_IMAGES, EvaluationConfig
-from clip2latent_kedro.study.engine import (
-    PlannedVariant,
-    StoredResult,
-    find_pending,
-    run_study,
-)
+from clip2latent_kedro.study.engine import PlannedVariant, StoredResult, find_pending
 from clip2latent_kedro.study.evaluation import plan_generator_images, plan_rows
 from clip2latent_kedro.study.prompts import check_disjoint, embed_rows, rows_of
+from clip2latent_kedro.study.run import run_study
 
 Rows = dict[str, PlannedVariant]
 
