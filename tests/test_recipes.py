@@ -19,7 +19,7 @@ JOB = yaml.safe_load((RECIPES / "kuberay" / "rayjob.yaml").read_text())
 def commands(text):
     """Yield the options of each `run` in a text, by name."""
     for command in text.replace("\\\n", " ").splitlines():
-        words = command.split(" run ", 1)
+        words = command.split(" # ")[0].split(" run ", 1)
         if len(words) == 2 and "--pipeline" in words[1] and command[0] != "#":
             options = (w for w in words[1].split() if w.startswith("--"))
             yield dict(

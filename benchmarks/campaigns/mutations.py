@@ -50,9 +50,8 @@ def main() -> None:
         for case in cases:
             failed = case.find("failure") is not None or case.find("error") is not None
             name = case.get("name", "").removeprefix("test_").replace("_", " ")
-            print(
-                f"| {name} | {each} | {int(failed)} | {float(case.get('time', 0)):.0f} |"
-            )
+            seconds = float(case.get("time", 0))
+            print(f"| {name} | {each} | {int(failed)} | {seconds:.0f} |")
     print("\n".join(done.stdout.splitlines()[-3:]))
     sys.exit(done.returncode)
 
