@@ -171,7 +171,13 @@ def is_known_failure(error: Exception) -> bool:
         torch.linalg.LinAlgError,  # type: ignore[attr-defined]
         torch.OutOfMemoryError,
     )
-    # On a CPU, torch has no error of its own for memory that runs out.
+    return isinstance(error, known) or is_out_of_memory(error)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error says that memory ran out."""
+    # On a CPU, torch has no error of its own for that.
+    known = MemoryError, torch.OutOfMemoryError
     return isinstance(error, known) or "can't allocate memory" in str(error)
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from clip2latent_kedro.batches import map_batches
 from clip2latent_kedro.conditioning import (
     EmbeddedQueries,
     Query,
@@ -312,11 +313,20 @@ class TextToImage:
         images, embeddings = [], []
         flat = w.flatten(0, 1)
         moved = None if style_offset is None else style_offset.flatten(0, 1)
-        for rows in torch.split(torch.arange(len(flat)), self.image_batch_size):
+
+        def draw(rows: Tensor) -> tuple[np.ndarray, Tensor | None]:
             image = self.synthesise(flat[rows], None if moved is None else moved[rows])
-            images.append(keep(image))
-            if direction is not None:
-                embeddings.append(scorer.encode_image(image).float().cpu())
+            if direction is None:
+                return keep(image), None
+            return keep(image), scorer.encode_image(image).float().cpu()
+
+        rows, size = torch.arange(len(flat)), self.image_batch_size
+        for image, embedding in map_batches(
+            draw, rows, size, setting="image_batch_size"
+        ):
+            images.append(image)
+            if embedding is not None:
+                embeddings.append(embedding)
         kept = np.concatenate(images)
         kept = kept.reshape(*w.shape[:2], *kept.shape[1:])
         if direction is None:

@@ -28,6 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from clip2latent_kedro.batches import map_batches
 from clip2latent_kedro.engines import Engine
 from clip2latent_kedro.images import quantise
 from clip2latent_kedro.interfaces import Encoder, Generator
@@ -291,20 +292,27 @@ def generate_rows(
     dtype = np.dtype(generation.dtype)
     synthesis = synthesis or generator.synthesis
     embeddings, images = [], []
+
+    def see(w: Tensor) -> tuple[Tensor, Tensor]:
+        w_layers = repeat_latents(w, data.latent_repeats)
+        with arithmetic(generation.precision, device):
+            image = synthesis(w_layers, noise_mode="const").float()
+            if generation.out_image_size is not None:
+                image = F.interpolate(image, generation.out_image_size, mode="area")
+            return encoder.encode_image(image).float(), image
+
     with torch.inference_mode():
         w = sample_w(
             generator, data, rows, seed=seed, psi=generation.psi, device=device
         )
-        for w_batch in torch.split(w, generation.batch_size):
-            w_layers = repeat_latents(w_batch, data.latent_repeats)
-            with arithmetic(generation.precision, device):
-                image = synthesis(w_layers, noise_mode="const").float()
-                if generation.out_image_size is not None:
-                    image = F.interpolate(image, generation.out_image_size, mode="area")
-                embeddings.append(_leave(encoder.encode_image(image).float()))
+        setting = "data_generation.batch_size"
+        for embedding, image in map_batches(
+            see, w, generation.batch_size, setting=setting
+        ):
+            embeddings.append(_leave(embedding))
             if generation.save_images:
                 images.append(_leave(quantise(image)))
-            advance(len(w_batch))
+            advance(len(image))
         w = w.float().cpu()  # on a GPU, after everything that has left it before
     arrays: dict[str, Array] = {
         "w": w.numpy().astype(dtype),

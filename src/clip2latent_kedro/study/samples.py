@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from clip2latent_kedro.batches import map_batches
 from clip2latent_kedro.images import image_to_uint8
 from clip2latent_kedro.interfaces import Judge
 from clip2latent_kedro.methods.method import Method, Queries, Trajectory
@@ -66,19 +67,22 @@ def sample_images(
     if models.held_out is not None:
         encoders["held_out_embedding"] = models.held_out
     judge = models.judge
+
+    def see(batch: Tensor) -> tuple[Tensor, dict[str, np.ndarray]]:
+        image = method.synthesise(batch).to(queries.embedding.device)
+        seen = {"images": image_to_uint8(shrink_images(image, stored_image_size))}
+        for name, encoder in encoders.items():
+            seen[name] = encoder.encode_image(image).float().cpu().numpy()
+        return image, seen if judge is None else {**seen, **_judge(judge, image)}
+
     batches: dict[str, list[np.ndarray]] = defaultdict(list)
     of_prompt: list[Tensor] = []  # images that wait for the others of their prompt
     distances: list[np.ndarray] = []
-    for batch in torch.split(samples.flatten(0, 1), models.image_batch_size):
-        image = method.synthesise(batch).to(queries.embedding.device)
-        batches["images"].append(
-            image_to_uint8(shrink_images(image, stored_image_size))
-        )
-        for name, encoder in encoders.items():
-            batches[name].append(encoder.encode_image(image).float().cpu().numpy())
-        if judge is not None:
-            for name, said in _judge(judge, image).items():
-                batches[name].append(said)
+    rows, size = samples.flatten(0, 1), models.image_batch_size
+    setting = "evaluation.image_batch_size"
+    for image, seen in map_batches(see, rows, size, setting=setting):
+        for name, said in seen.items():
+            batches[name].append(said)
         for one in image:
             of_prompt.append(one)
             if len(of_prompt) == samples.shape[1]:
