@@ -20,7 +20,7 @@ from processes import MARK, left_behind
 if "PYTEST_XDIST_WORKER" not in os.environ:  # the workers are of the same suite
     os.environ[MARK] = f"{os.getpid()} {time.time()}"
 
-pytest_plugins = ["browser"]
+pytest_plugins = ["browser", "object_store"]
 ROOT = Path(__file__).parents[1]
 
 

@@ -159,7 +159,7 @@ def test_the_entry_takes_addresses_and_finds_the_yaml_there(tmp_path):
     assert dataset.exists()
     assert dataset.load().settings == read_published(path).settings
     assert set(dataset.fetch_files()) == {"checkpoint"}
-    with pytest.raises(DatasetError, match="written to a path on this machine"):
+    with pytest.raises(DatasetError, match="written to a path or an object"):
         PublishedDataset(filepath="https://x.org/a.ckpt").save(dataset.load())
     assert not PublishedDataset(filepath=None).exists()
     assert PublishedDataset(filepath=None).fetch_files() == {}

@@ -34,6 +34,8 @@ REFUSED_BY_SYSTEM = {
     errno.ENAMETOOLONG: "Shorten the name.",
     errno.EIO: "Look after the disk.",
 }
+# Packages through which object stores are reached.
+REMOTE = ("s3fs", "gcsfs", "adlfs", "aiobotocore", "botocore", "aiohttp")
 # What takes memory in each pipeline.
 MEMORY = {
     "data_generation": "data_generation.batch_size or samples_per_shard",
@@ -64,6 +66,9 @@ def explain(error: BaseException) -> str | None:
             return _explain_memory(error, link)
         if (code := _system_code(link)) is not None:
             return _explain_system(code, chain)
+    for link in _causes(error):
+        if any(_passed(link, module) for module in REMOTE):
+            return _explain_remote(link, chain)
     for link in chain:
         if isinstance(link, FileNotFoundError) and isinstance(error, DatasetError):
             return _explain_missing(link)
@@ -163,6 +168,15 @@ def _explain_system(code: int, chain: list[BaseException]) -> str:
     return (
         f"{place} cannot be written or read: {os.strerror(code)}. "
         f"{REFUSED_BY_SYSTEM[code]} {GO_ON}"
+    )
+
+
+def _explain_remote(error: BaseException, chain: list[BaseException]) -> str:
+    found = [re.findall(r"\b(?:s3|gs|gcs|abfs)://[^\s',)]+", str(e)) for e in chain]
+    place = next((places[0] for places in found if places), "A file of an object store")
+    return (
+        f"{place} cannot be written or read: {_in_one_line(error)[:300].rstrip('.')}. "
+        f"Look after its address, the credentials and the connection. {GO_ON}"
     )
 
 

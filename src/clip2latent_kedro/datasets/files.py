@@ -1,8 +1,10 @@
 """Catalog entries of one file, or of one folder that is written as a whole."""
 
 import base64
+import errno
 import io
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
@@ -16,8 +18,9 @@ from kedro_datasets._typing import HTMLPreview, ImagePreview
 from PIL import Image
 from torch import Tensor
 
+from clip2latent_kedro.datasets.places import Place
 from clip2latent_kedro.errors import InputError, MissingError
-from clip2latent_kedro.files import check_is_file, replacing
+from clip2latent_kedro.files import replacing
 from clip2latent_kedro.reading import parse_weights, read_npz
 
 Arrays = dict[str, np.ndarray[Any, np.dtype[Any]]]
@@ -79,33 +82,33 @@ class FileDataset(AbstractVersionedDataset[T, T], Generic[T]):
         """Return what the file holds (see `missing_ok`)."""
         if self._missing_ok and not self._exists():
             return None
-        path = get_filepath_str(self._get_load_path(), self._protocol)
-        if self._protocol == "file":
-            check_is_file(Path(path))
-        with self._fs.open(path, "rb") as file:
-            return self._from_bytes(file.read())
+        return self._from_bytes(self._load_place().read())
 
     def save(self, data: T) -> None:
         """Write the file, in place of an older one."""
-        path = get_filepath_str(self._get_save_path(), self._protocol)
-        content = self._to_bytes(data)
+        content, place = self._to_bytes(data), self._save_place()
         if self._protocol == "file":
-            target = Path(path)
-            for left in Path(self._filepath).glob(f"*/.{target.name}.partial"):
+            for left in Path(self._filepath).glob(f"*/.{place.name}.partial"):
                 left.unlink(missing_ok=True)  # of a killed run's version
-            with replacing(target) as partial:
-                partial.write_bytes(content)
-        else:
-            with self._fs.open(path, "wb") as file:
-                file.write(content)
-        self._fs.invalidate_cache(str(self._filepath))
+        place.write(content)
+        self._fs.invalidate_cache()
+
+    def _load_place(self) -> Place:
+        return self._place(self._get_load_path())
+
+    def _save_place(self) -> Place:
+        return self._place(self._get_save_path())
+
+    def _place(self, path: PurePosixPath) -> Place:
+        full = get_filepath_str(path, self._protocol)
+        is_local = self._protocol == "file"
+        return Place(self._fs, full if is_local else self._fs._strip_protocol(full))
 
     def _exists(self) -> bool:
         try:
-            path = get_filepath_str(self._get_load_path(), self._protocol)
+            return self._load_place().exists()
         except DatasetError:
             return False
-        return bool(self._fs.exists(path))
 
     def _release(self) -> None:
         super()._release()
@@ -154,8 +157,7 @@ class PicturesDataset(FileDataset[Picture]):
 
     def preview(self) -> ImagePreview:
         """Return the PNG file in base64."""
-        with self._fs.open(str(self._get_load_path()), "rb") as file:
-            return ImagePreview(base64.b64encode(file.read()).decode())
+        return ImagePreview(base64.b64encode(self._load_place().read()).decode())
 
 
 class WeightsDataset(FileDataset[Any]):
@@ -171,9 +173,7 @@ class WeightsDataset(FileDataset[Any]):
         return ({}, {}) if weights is None else weights
 
     def _to_bytes(self, data: Weights) -> bytes:
-        tensors, strings = data
-        dense = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
-        return safetensors.torch.save(dense, dict(strings))
+        return pack_weights(data)
 
     def _from_bytes(self, content: bytes) -> Weights | InputError:
         try:
@@ -187,14 +187,21 @@ class WeightsDataset(FileDataset[Any]):
 class FileCopyDataset(FileDataset[Any]):
     """Saves a copy of a local file that is given by its path, byte by byte."""
 
+    _fetched: tempfile.TemporaryDirectory[str] | None = None
+
     def save(self, data: Path | Mapping[str, Any]) -> None:
         """Copy a file, at once or not at all; an empty mapping is no file."""
-        if isinstance(data, Path):
-            with replacing(Path(self._get_save_path())) as partial:
-                shutil.copyfile(data, partial)
+        if not isinstance(data, Path):
+            return
+        place = self._save_place()
+        if place.local_path is None:
+            self._fs.put_file(str(data), place.path)
+            return
+        with replacing(place.local_path) as partial:
+            shutil.copyfile(data, partial)
 
     def load(self) -> Path:
-        """Return where the copy is.
+        """Return where the copy is; one from elsewhere is fetched for this run.
 
         Raises:
             MissingError: If there is none.
@@ -202,37 +209,66 @@ class FileCopyDataset(FileDataset[Any]):
         if not self._exists():
             msg = f"{self._filepath} does not exist. Run the pipeline that makes it."
             raise MissingError(msg)
-        return Path(self._get_load_path())
+        place = self._load_place()
+        if place.local_path is not None:
+            return place.local_path
+        self._fetched = tempfile.TemporaryDirectory()
+        path = Path(self._fetched.name) / place.name
+        self._fs.get_file(place.path, str(path))
+        return path
 
 
 class ReportFolderDataset(FileDataset[Any]):
-    """A local folder of pictures, uint8 [h, w, 3], named *.png, and of texts."""
+    """A folder of pictures, uint8 [h, w, 3], named *.png, and of texts."""
 
     def save(self, data: Mapping[str, str | Picture]) -> None:
-        """Write the folder as a whole, beside its place first."""
-        folder = Path(self._get_save_path())
+        """Write the folder as a whole, beside its place first.
+
+        Elsewhere than on this machine, where no folder can be renamed, texts are
+        written once the pictures are there, and other files are then removed.
+        """
+        content = {
+            name: item.encode() if isinstance(item, str) else encode_picture(item)
+            for name, item in data.items()
+        }
+        place = self._save_place()
+        folder = place.local_path
+        if folder is None:
+            for name in sorted(content, key=lambda name: isinstance(data[name], str)):
+                (place / name).write(content[name])
+            for left in place.list_files():
+                if left.name not in content:
+                    left.remove()
+            self._fs.invalidate_cache()
+            return
         partial = folder.with_name(f".{folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
-        for left in Path(self._filepath).glob(f"*/.{folder.name}.partial"):
-            shutil.rmtree(left.parent, ignore_errors=True)  # a killed run's version
+        for unfinished in Path(self._filepath).glob(f"*/.{folder.name}.partial"):
+            shutil.rmtree(unfinished.parent, ignore_errors=True)  # a killed run's
         partial.mkdir(parents=True)
-        for name, content in data.items():
-            file = partial / name
-            if isinstance(content, str):
-                file.write_text(content, encoding="utf-8")
-            else:
-                file.write_bytes(encode_picture(content))
+        for name, written in content.items():
+            (partial / name).write_bytes(written)
         shutil.rmtree(folder, ignore_errors=True)
         partial.replace(folder)
 
     def load(self) -> dict[str, str | Picture]:
         """Return the files by name."""
+        folder = self._load_place()
+        if not folder.exists():
+            raise FileNotFoundError(errno.ENOENT, "there is no folder", str(folder))
         return {
-            path.name: decode_picture(path.read_bytes())
-            if path.suffix == ".png"
-            else path.read_text(encoding="utf-8")
-            for path in sorted(Path(self._get_load_path()).iterdir())
+            place.name: decode_picture(place.read())
+            if place.name.endswith(".png")
+            else place.read().decode()
+            for place in folder.list_files()
         }
+
+
+def pack_weights(data: Weights) -> bytes:
+    """Return named tensors and named strings as safetensors with metadata."""
+    tensors, strings = data
+    dense = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
+    return safetensors.torch.save(dense, dict(strings))
 
 
 def pack_arrays(arrays: Mapping[str, np.ndarray[Any, np.dtype[Any]]]) -> bytes:

@@ -1,12 +1,14 @@
 """Trained mappers, and the states of their training, as folders of a file each."""
 
-from pathlib import Path
+from functools import partial
 
-from clip2latent_kedro.datasets.files import Weights, WeightsDataset
+from clip2latent_kedro.datasets.files import Weights, pack_weights
 from clip2latent_kedro.datasets.folders import FolderDataset
+from clip2latent_kedro.datasets.places import Place
 from clip2latent_kedro.editing.mapper.files import SUFFIXES, load_mapper
 from clip2latent_kedro.editing.mapper.mapper import StyleMapper
 from clip2latent_kedro.errors import InputError
+from clip2latent_kedro.reading import parse_weights
 
 
 class WeightsFolderDataset(FolderDataset):
@@ -19,10 +21,10 @@ class WeightsFolderDataset(FolderDataset):
     suffix = ".safetensors"
 
     def _to_bytes(self, item: Weights) -> bytes:
-        return WeightsDataset(filepath=str(self._filepath))._to_bytes(item)
+        return pack_weights(item)
 
-    def _from_file(self, path: Path) -> object:
-        return WeightsDataset(filepath=str(path), missing_ok=True).load
+    def _from_file(self, place: Place) -> object:
+        return partial(_read, place)
 
 
 class MapperFolderDataset(WeightsFolderDataset):
@@ -34,18 +36,28 @@ class MapperFolderDataset(WeightsFolderDataset):
 
     def load(self) -> dict[str, StyleMapper]:
         """Return the mappers by name, in the order of names; none without a folder."""
-        paths = [
-            path
-            for suffix in SUFFIXES
-            for path in self._filepath.glob(f"[!.]*{suffix}")
-        ]
-        found: dict[str, Path] = {}
-        for path in sorted(paths):
-            if path.stem in found:
+        found: dict[str, Place] = {}
+        for place in self._folder.list_files():
+            stem, _, suffix = place.name.rpartition(".")
+            if not stem or stem.startswith(".") or f".{suffix}" not in SUFFIXES:
+                continue
+            if stem in found:
                 msg = (
-                    f"{self._filepath} must hold one mapper of each name, got "
-                    f"{found[path.stem].name} and {path.name}. Rename or remove one."
+                    f"{self._folder} must hold one mapper of each name, got "
+                    f"{found[stem].name} and {place.name}. Rename or remove one."
                 )
                 raise InputError(msg)
-            found[path.stem] = path
-        return {name: load_mapper(path) for name, path in found.items()}
+            found[stem] = place
+        return {name: _load(found[name]) for name in sorted(found)}
+
+
+def _load(place: Place) -> StyleMapper:
+    with place.fetched() as path:
+        return load_mapper(path)
+
+
+def _read(place: Place) -> Weights | InputError:
+    try:
+        return parse_weights(place.read(), str(place), mend="Remove it.")
+    except InputError as error:
+        return error

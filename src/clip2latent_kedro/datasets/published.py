@@ -1,17 +1,20 @@
 """A prior in the original project's format, as a catalog entry."""
 
+import tempfile
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kedro.io import AbstractDataset
 
 from clip2latent_kedro import downloads
+from clip2latent_kedro.datasets.places import open_place
 from clip2latent_kedro.downloads import FetchedFile, Source
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.prior.checkpoint import Checkpoint
 from clip2latent_kedro.prior.published import Buffers, open_published, write_published
 
+_READ_ONLY = ("http://", "https://", "package://", "hf://")
 _OF_ONE_FILE = ("sha256", "num_bytes")
 
 
@@ -25,6 +28,8 @@ class PublishedDataset(AbstractDataset[Checkpoint | Mapping[str, Any], Checkpoin
         config: str | None = None,
         buffers: Buffers = "as_stored",
         download: dict[str, Any] | None = None,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         """Point at the files.
@@ -35,12 +40,15 @@ class PublishedDataset(AbstractDataset[Checkpoint | Mapping[str, Any], Checkpoin
             buffers: `as_stored` or `exact` (see `read_published`).
             download: How to fetch the `.ckpt` (see `downloads.read_source`), and
                 but for its hash and size the YAML.
+            credentials: For the file system that it is saved to.
+            fs_args: The same.
             metadata: For Kedro plugins.
         """
         self._filepath = filepath
         self._config = config
         self._buffers: Buffers = buffers
         self._download = dict(download or {})
+        self._options = {**(fs_args or {}), **(credentials or {})}
         self.metadata = metadata
 
     def load(self) -> Checkpoint:
@@ -57,14 +65,24 @@ class PublishedDataset(AbstractDataset[Checkpoint | Mapping[str, Any], Checkpoin
         """Write the `.ckpt`, and its YAML beside it; an empty mapping writes nothing.
 
         Raises:
-            InputError: If the format cannot hold it, or the place is an address.
+            InputError: If the format cannot hold it, or the place is of the web.
         """
         place = self._place()
-        if downloads.is_address(place):
-            msg = f"A checkpoint is written to a path on this machine, got {place}."
+        if place.startswith(_READ_ONLY):
+            msg = (
+                f"A checkpoint is written to a path or an object store, got {place}. "
+                f"Correct it in the catalog."
+            )
             raise InputError(msg)
-        if isinstance(data, Checkpoint):
+        if not isinstance(data, Checkpoint):
+            return
+        if not downloads.is_address(place):
             write_published(data, place)
+            return
+        target = PurePosixPath(place)
+        with tempfile.TemporaryDirectory() as folder:
+            write_published(data, str(Path(folder) / target.name))
+            open_place(place.rpartition("/")[0], self._options).upload(Path(folder))
 
     def fetch_files(self) -> dict[str, FetchedFile]:
         """Return the files, fetched if need be; none where there is no checkpoint."""

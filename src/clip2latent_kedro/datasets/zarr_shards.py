@@ -5,7 +5,9 @@ from typing import Any, ClassVar, Literal
 
 from kedro.io import AbstractDataset, DatasetError
 
+from clip2latent_kedro.datasets.locks import hold
 from clip2latent_kedro.datasets.optional import none_if_missing
+from clip2latent_kedro.datasets.places import open_place
 from clip2latent_kedro.datasets.shard_store import (
     Layout,
     Shard,
@@ -32,6 +34,10 @@ class StoreWriter:
     url: str
     layout: Layout
     options: dict[str, Any] | None
+
+    def hold(self) -> None:
+        """Keep other runs from writing there, until this process ends."""
+        hold(open_place(self.url, self.options))
 
     def lay_out(self, shard: Shard) -> None:
         """Make an empty store for such shards, in place of any other."""
@@ -88,6 +94,7 @@ class ZarrShardsDataset(AbstractDataset[Any, Any]):
             raise DatasetError(msg)
         if not data.arrays:
             return
+        self._writer.hold()
         store = None if data.fresh else self._open("r+")
         if store is None:
             store = create_store(self._filepath, self.layout, data, self._options)

@@ -43,6 +43,10 @@ class PairShard:
 class ShardWriter(Protocol):
     """A way into a store for several processes; it travels by pickle."""
 
+    def hold(self) -> None:
+        """Keep other runs from writing there, until this process ends."""
+        ...
+
     def lay_out(self, shard: PairShard) -> None:
         """Make an empty store for such shards, in place of any other."""
         ...

@@ -189,6 +189,7 @@ def _make_by_workers(
     advance: Callable[[int], None],
 ) -> Iterator[PairShard]:
     """Yield the shards that workers have stored, in the order of their coming."""
+    writer.hold()
     if shards[0].fresh:
         writer.lay_out(replace(shards[0], arrays=work.empty_arrays()))
     prepare = partial(_begin_worker, work, writer)

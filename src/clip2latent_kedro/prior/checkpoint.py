@@ -130,12 +130,16 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
 
 
 def read_checkpoint(
-    path: str | os.PathLike[str], *, mend: str = "Remove it and train again."
+    path: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    mend: str = "Remove it and train again.",
 ) -> Checkpoint:
     """Return the stored checkpoint, all of it checked.
 
     Args:
         path: The file.
+        name: What messages call it; None for its path.
         mend: What to do if it is refused, a sentence.
 
     Raises:
@@ -146,10 +150,10 @@ def read_checkpoint(
     if not path.is_file():
         msg = f"There is no prior checkpoint at {path}. Run the training pipeline."
         raise FileNotFoundError(msg)
-    tensors, metadata = read_weights(path, mend=mend)
+    tensors, metadata = read_weights(path, name=name, mend=mend)
     if metadata.get("format") != FORMAT:
         msg = (
-            f"{path} must be a prior checkpoint ({FORMAT}), got "
+            f"{name or path} must be a prior checkpoint ({FORMAT}), got "
             f"{metadata.get('format', 'a file without such a mark')[:80]}. {mend} Or "
             f"correct its path in the catalog."
         )
@@ -159,7 +163,10 @@ def read_checkpoint(
         check_checkpoint(checkpoint)
     except MISSHAPEN as error:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")[:300]
-        msg = f"{path} is not as this project writes a checkpoint ({reason}). {mend}"
+        msg = (
+            f"{name or path} is not as this project writes a checkpoint ({reason}). "
+            f"{mend}"
+        )
         raise InputError(msg) from error
     return checkpoint
 

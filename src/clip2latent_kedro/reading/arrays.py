@@ -67,15 +67,20 @@ def read_npz(
             return {key: _read_member(archive, info) for key, info in wanted.items()}
 
 
-def array_names(path: Path) -> list[str]:
+def array_names(file: Path | IO[bytes], name: str | None = None) -> list[str]:
     """Return the names of the arrays in an `.npz` file.
+
+    Args:
+        file: Path or content.
+        name: Name of the file, for the message; None for its path.
 
     Raises:
         InputError: Where `read_npz` raises it.
     """
-    with _as_input_error(path, ".npz file of plain arrays"):
-        check_is_file(path)
-        with zipfile.ZipFile(path) as archive:
+    with _as_input_error(name or str(file), ".npz file of plain arrays"):
+        if isinstance(file, Path):
+            check_is_file(file)
+        with zipfile.ZipFile(file) as archive:
             return list(_names(archive))
 
 

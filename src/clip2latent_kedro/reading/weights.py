@@ -45,12 +45,13 @@ MISSHAPEN = (
 
 
 def read_weights(
-    path: Path, *, mend: str = "Get it again."
+    path: Path, *, name: str | None = None, mend: str = "Get it again."
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the tensors in a safetensors file and its metadata.
 
     Args:
         path: The file.
+        name: What messages call it; None for its path.
         mend: What to do if it is refused, a sentence.
 
     Raises:
@@ -63,7 +64,7 @@ def read_weights(
             tensors = _real({name: file.get_tensor(name) for name in names})
             return tensors, dict(file.metadata() or {})
     except (SafetensorError, OSError, *MISSHAPEN) as error:
-        raise InputError(_unreadable(path, error, mend)) from error
+        raise InputError(_unreadable(name or path, error, mend)) from error
 
 
 def parse_weights(
