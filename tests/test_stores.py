@@ -11,6 +11,8 @@ import yaml
 from object_store import environment
 from processes import run, running
 
+from clip2latent_kedro.datasets.locks import release_all
+
 PIPELINES = ("data_generation", "training", "evaluation")
 
 
@@ -28,12 +30,15 @@ def command(*arguments):
 
 
 @pytest.mark.slow
-def test_a_run_keeps_everything_on_s3_and_goes_on_there(elsewhere, project_path):
+def test_a_run_keeps_everything_on_s3_and_goes_on_there(
+    elsewhere, project_path, kedro_run
+):
     import s3fs
 
     for name in PIPELINES:
-        result = run(command(f"--pipeline={name}"))
-        assert result.returncode == 0, result.stderr[-3000:]
+        result = kedro_run("--env=test", f"--pipeline={name}")
+        assert result.exit_code == 0, result.output[-3000:]
+    release_all()  # as the end of the process does
     store = s3fs.S3FileSystem(use_listings_cache=False)
     root = elsewhere.removeprefix("s3://")
     found = {path.removeprefix(f"{root}/").split("/")[0] for path in store.find(root)}
@@ -56,7 +61,8 @@ def test_a_run_keeps_everything_on_s3_and_goes_on_there(elsewhere, project_path)
 
     before = {part: changed(part) for part in ("training_pairs.zarr", "answers")}
     for name in ("data_generation", "evaluation"):
-        assert run(command(f"--pipeline={name}")).returncode == 0
+        assert kedro_run("--env=test", f"--pipeline={name}").exit_code == 0
+    release_all()
     assert {part: changed(part) for part in before} == before
 
 

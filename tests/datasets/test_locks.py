@@ -10,7 +10,7 @@ import time
 import pytest
 from processes import running
 
-from clip2latent_kedro.datasets import locks
+from clip2latent_kedro.datasets import JsonFolderDataset, locks
 from clip2latent_kedro.datasets.places import open_place
 from clip2latent_kedro.errors import InputError
 
@@ -21,6 +21,17 @@ from clip2latent_kedro.datasets.places import open_place
 hold(open_place(sys.argv[1]))
 print("held", flush=True)
 time.sleep(float(sys.argv[2]))
+"""
+
+
+ANSWERS = """
+import sys
+from clip2latent_kedro.datasets import JsonFolderDataset
+folder = JsonFolderDataset(filepath=sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+for turn in range(30):
+    folder.save({f"answer{i}": {"of": [i] * 2000} for i in range(3)})
 """
 
 
@@ -94,3 +105,22 @@ def test_a_damaged_remote_lock_is_none(s3, content):
     locks._beside(place).write(content)
     locks.hold(place)
     assert json.loads(locks._beside(place).read())["process"] == os.getpid()
+
+
+def test_folders_of_answers_are_filled_by_two_at_once(tmp_path):
+    command = [sys.executable, "-c", ANSWERS, str(tmp_path / "answers")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    folder = JsonFolderDataset(filepath=str(tmp_path / "answers"))
+    expected = {f"answer{i}": {"of": [i] * 2000} for i in range(3)}
+    with running(command, **pipes) as first, running(command, **pipes) as second:
+        for process in (first, second):
+            assert process.stdout.readline() == "ready\n"
+        for process in (first, second):
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        while None in (first.poll(), second.poll()):
+            found = folder.load()  # never half a file
+            assert found.items() <= expected.items()
+        assert (first.returncode, second.returncode) == (0, 0)
+    assert folder.load() == expected
+    assert len(list((tmp_path / "answers").iterdir())) == 3

@@ -11,6 +11,7 @@ import pytest
 import torch
 from api.test_sources import make_checkpoint
 from kedro.io import DatasetError, Version
+from prior.published_toys import make_checkpoint as make_published
 
 from clip2latent_kedro.datasets import (
     ArrayFolderDataset,
@@ -20,6 +21,7 @@ from clip2latent_kedro.datasets import (
     NpzDataset,
     PictureFolderDataset,
     PriorDataset,
+    PublishedDataset,
     ReportFolderDataset,
     ValidationPicturesDataset,
     WeightsFolderDataset,
@@ -189,3 +191,9 @@ def test_credentials_of_the_catalog_reach_the_store(s3, s3_server, monkeypatch):
     prior = PriorDataset(filepath=f"{s3}/prior.safetensors", credentials=credentials)
     prior.save(make_checkpoint())
     assert prior.exists()
+
+
+def test_a_published_checkpoint_is_exported_with_its_yaml(root):
+    place = f"{root}/export/prior.ckpt"
+    PublishedDataset(filepath=place).save(make_published())
+    assert files(f"{root}/export") == ["prior.ckpt", "prior.yaml"]
