@@ -136,7 +136,7 @@ def count_flops(
 ) -> list[float]:
     """Return operations of drawing and of embedding one image."""
     w = torch.zeros(1, generator.num_ws, W_DIM, device=device)
-    image = torch.zeros(1, 3, encoder.image_size, encoder.image_size, device=device)
+    image = torch.zeros(1, 3, *encoder.image_size, device=device)
     counts = []
     torch.backends.mha.set_fastpath_enabled(False)  # whose one operation has no count
     for compute in (

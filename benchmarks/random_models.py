@@ -7,6 +7,7 @@ pixels, and a text tower of 12 layers of width 512 on 77 tokens.
 
 from collections.abc import Sequence
 
+import bare  # noqa: F401 (before the package: lends what a bare machine lacks)
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -32,27 +33,27 @@ class RandomViT(nn.Module):
     """A CLIP of the size of ViT-B/32, as an `Encoder`."""
 
     embed_dim = 512
-    image_size = 224
+    image_size = (224, 224)
     identity = Identity("random ViT-B/32", "0")
 
-    def __init__(self) -> None:
-        """Build both towers."""
+    def __init__(self, layers: int = 12) -> None:
+        """Build both towers, of 12 layers each unless told otherwise."""
         super().__init__()
         torch.manual_seed(1)
         self.patches = nn.Conv2d(3, 768, 32, stride=32, bias=False)
         self.class_token = nn.Parameter(torch.randn(768) / 28)
         self.image_positions = nn.Parameter(torch.randn(50, 768) / 28)
-        self.image_tower = _tower(768, 12)
+        self.image_tower = _tower(768, 12, layers)
         self.image_projection = nn.Linear(768, self.embed_dim, bias=False)
         self.tokens = nn.Embedding(49408, 512)
         self.text_positions = nn.Parameter(torch.randn(77, 512) / 23)
-        self.text_tower = _tower(512, 8)
+        self.text_tower = _tower(512, 8, layers)
         self.text_projection = nn.Linear(512, self.embed_dim, bias=False)
         self.eval().requires_grad_(False)
 
     def encode_image(self, image: Tensor) -> Tensor:
         """Return embeddings, [n, embed_dim], of images of any size."""
-        if image.shape[-1] != self.image_size:
+        if image.shape[-2:] != self.image_size:
             image = F.interpolate(image, self.image_size, mode="area")
         x = self.patches(image).flatten(2).transpose(1, 2)  # [n, 49, 768]
         first = self.class_token.to(x.dtype).expand(len(x), 1, -1)
@@ -70,7 +71,7 @@ class RandomViT(nn.Module):
         return self.text_projection(x[:, -1])
 
 
-def _tower(width: int, heads: int) -> nn.TransformerEncoder:
+def _tower(width: int, heads: int, layers: int) -> nn.TransformerEncoder:
     layer = nn.TransformerEncoderLayer(
         width,
         heads,
@@ -81,5 +82,5 @@ def _tower(width: int, heads: int) -> nn.TransformerEncoder:
         norm_first=True,
     )
     return nn.TransformerEncoder(
-        layer, 12, norm=nn.LayerNorm(width), enable_nested_tensor=False
+        layer, layers, norm=nn.LayerNorm(width), enable_nested_tensor=False
     )

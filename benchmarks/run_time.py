@@ -15,7 +15,9 @@ default --repeats suit a CPU. Prints Markdown.
 import argparse
 import statistics
 import time
+from collections.abc import Mapping
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,14 +106,16 @@ def main() -> None:
             print(f"| {name} | {' | '.join(cells)} | {len(totals)} |", flush=True)
 
 
-def make_prior(*, is_student: bool) -> DiffusionPrior:
+def make_prior(
+    *, is_student: bool, network: Mapping[str, Any] = NETWORK
+) -> DiffusionPrior:
     """Return the paper's prior; as a student, which takes guidance as an input."""
     torch.manual_seed(0)
     checkpoint = Checkpoint(
         step=0,
         settings={
             "data": {"embed_noise_scale": 0.0},
-            "model": {"network": NETWORK, "diffusion": DIFFUSION},
+            "model": {"network": dict(network), "diffusion": DIFFUSION},
             "train": {"znorm_latent": True},
             **({"distillation": {}} if is_student else {}),
         },

@@ -12,6 +12,7 @@ from kedro.validation.parameter_validator import ParameterValidator
 from torch import Tensor
 
 from clip2latent_kedro.datasets import ZarrPairsDataset
+from clip2latent_kedro.engines import EngineConfig, Engines, StepEngines
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.pairs import DataConfig, GenerationConfig
@@ -59,6 +60,7 @@ class ColourEncoder:
         return self
 
 
+ENGINES = Engines("cpu", EngineConfig(), StepEngines())
 DATA = {
     "bs": 4,
     "embed_noise_scale": 1.0,
@@ -95,7 +97,7 @@ def run(tmp_path, generator):
                 "params:data": MemoryDataset(DataConfig(**DATA)),
                 "params:data_generation": MemoryDataset(GenerationConfig(**GENERATION)),
                 "params:seed": MemoryDataset(seed),
-                "params:device": MemoryDataset("cpu"),
+                "engines": MemoryDataset(ENGINES, copy_mode="assign"),
                 "params:resume": MemoryDataset(resume),
                 "training_pairs": ZarrPairsDataset(filepath=path),
                 "training_pairs_progress": ZarrPairsDataset(
