@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 PROJECT = Path(__file__).parents[2]
 TESTS = ("tests/test_changed_files.py", "tests/test_parameter_mutations.py")
+NO_CAMPAIGN = "no_tensor_holds or that_cannot_work"  # a few values, always the same
 
 
 def main() -> None:
@@ -26,6 +27,7 @@ def main() -> None:
 
     command = [sys.executable, "-m", "pytest", "-q", "--override-ini=addopts="]
     command += ["--strict-markers", "--import-mode=importlib", *TESTS]
+    command += ["-k", f"not ({NO_CAMPAIGN})"]
     listed = subprocess.run(
         [*command, "--collect-only"], cwd=PROJECT, capture_output=True, text=True
     ).stdout

