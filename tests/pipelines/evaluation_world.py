@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import torch
-from pipelines.world import DATA, make_searches, run_pipeline
+from pipelines.world import DATA, ENGINES, make_searches, run_pipeline
 from world import (
     PROMPTS,
     ColourEncoder,
@@ -88,6 +88,7 @@ def run_in(folder, *outputs, **changes):
         "params:seed": 5,
         "params:resume": True,
         "params:device": "cpu",
+        "engines": ENGINES,
         **changes,
     }
     files = {

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pages import read_page
-from pipelines.world import BANK, run_pipeline, written
+from pipelines.world import BANK, ENGINES, run_pipeline, written
 from study.ablation_world import NUM_KEPT, make_base, make_config, make_train
 from world import (
     PROMPTS,
@@ -75,6 +75,7 @@ def run(tmp_path):
             "params:validation.num_prompts": 1,
             "params:seed": 5,
             "params:device": "cpu",
+            "engines": ENGINES,
             "params:resume": True,
             **changes,
         }

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from pages import read_page
-from pipelines.world import DATA, run_pipeline, written
+from pipelines.world import DATA, ENGINES, run_pipeline, written
 from world import (
     HERE,
     PROMPTS,
@@ -22,7 +22,6 @@ from world import (
 )
 
 from clip2latent_kedro.datasets import ArrayFolderDataset
-from clip2latent_kedro.engines import EngineConfig, Engines, StepEngines
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.metrics.clip_score import clip_scores
 from clip2latent_kedro.pairs import DataConfig
@@ -80,7 +79,7 @@ def run(tmp_path):
             "params:evaluation": EVALUATION,
             "params:coverage": coverage,
             "params:seed": SEED,
-            "engines": Engines("cpu", EngineConfig(), StepEngines()),
+            "engines": ENGINES,
             "params:device": "cpu",
             "params:resume": True,
             **changes,

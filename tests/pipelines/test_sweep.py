@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 from pages import read_page, read_tables
-from pipelines.world import BANK, DATA, make_searches, run_pipeline, written
+from pipelines.world import BANK, DATA, ENGINES, make_searches, run_pipeline, written
 from world import (
     PROMPTS,
     CertainColourJudge,
@@ -75,6 +75,7 @@ def run(tmp_path):
             "params:validation.num_prompts": 1,
             "params:seed": 5,
             "params:device": "cpu",
+            "engines": ENGINES,
             "params:resume": True,
             **changes,
         }

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 import yaml
-from pipelines.world import BANK, DATA, make_searches, run_pipeline, written
+from pipelines.world import BANK, DATA, ENGINES, make_searches, run_pipeline, written
 from world import (
     ColourEncoder,
     ColourGenerator,
@@ -71,6 +71,7 @@ def run(tmp_path):
             "params:validation.num_prompts": 1,
             "params:seed": 5,
             "params:device": "cpu",
+            "engines": ENGINES,
             "params:resume": True,
             **changes,
         }

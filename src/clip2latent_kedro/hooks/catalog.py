@@ -1,5 +1,6 @@
 """What a run's catalog is told before nodes run: versions, and what only it knows."""
 
+import sys
 from pathlib import PurePath
 from typing import Any
 
@@ -69,6 +70,23 @@ class CatalogHooks:
             entries: dict[str, Any] = {name: catalog.get(name) for name in MODELS}
             described = {name: entry._describe() for name, entry in entries.items()}
             catalog.save(REFERENCES, described)
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Let other runs write what this one has written, though the process stays."""
+        release_locks()
+
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        """Do as after a run that went well."""
+        release_locks()
+
+
+def release_locks() -> None:
+    """Release what a run has locked; nothing, if no entry that locks was in use."""
+    locks = sys.modules.get("clip2latent_kedro.datasets.locks")
+    if locks is not None:
+        locks.release_all()
 
 
 def find_fetchable(catalog: CatalogProtocol[str, Any]) -> dict[str, Any]:
