@@ -175,7 +175,7 @@ def test_prompts_that_settings_are_chosen_on_are_refused(run):
 
 def modified(catalog):
     """When the file of each row was written."""
-    return written(catalog["answers"]._filepath)
+    return written(catalog["answers"]._describe()["filepath"])
 
 
 def test_only_rows_that_change_are_answered_again(run, caplog):
