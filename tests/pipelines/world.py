@@ -54,7 +54,8 @@ def run_pipeline(pipeline, given, stored, *outputs):
 
 def written(folder):
     """Return when each file of a folder was written, by name."""
-    return {path.stem: path.stat().st_mtime_ns for path in folder.iterdir()}
+    files = Path(folder).iterdir()
+    return {path.stem: path.stat().st_mtime_ns for path in files}
 
 
 def make_searches(**changes):
