@@ -1,6 +1,7 @@
 """Runs of a pipeline by Kedro, in memory but for what it stores bit by bit."""
 
 from dataclasses import asdict, fields
+from pathlib import Path
 
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
