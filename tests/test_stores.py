@@ -67,7 +67,9 @@ def test_a_run_keeps_everything_on_s3_and_goes_on_there(
 
 
 @pytest.mark.slow
-def test_a_second_training_is_refused_and_a_killed_one_is_gone_on_with(project_path):
+def test_a_second_training_is_refused_and_a_killed_one_leaves_the_way_free(
+    project_path,
+):
     assert run(command("--pipeline=data_generation")).returncode == 0
     training = command("--pipeline=training", "--params=train.max_it:100000")
     checkpoint = project_path / "data" / "test" / "prior_checkpoint.safetensors"
