@@ -16,7 +16,8 @@ from clip2latent_kedro.errors import InputError
 
 
 def make_engines(device="cpu", training=None, **config):
-    return Engines(device, EngineConfig(**config), StepEngines(training=training))
+    steps = StepEngines(training=training or EngineOverrides())
+    return Engines(device, EngineConfig(**config), steps)
 
 
 @pytest.fixture
@@ -36,9 +37,8 @@ def test_the_default_is_this_process_alone():
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("written", [EngineOverrides(workers=2), {"workers": 2}])
-def test_workers_are_those_of_the_step(written):
-    engines = make_engines(workers=3, training=written)
+def test_workers_are_those_of_the_step():
+    engines = make_engines(workers=3, training=EngineOverrides(workers=2))
     group = choose_group(engines, "training")
     assert isinstance(group, SpawnedGroup)
     assert (group.size, group.device) == (2, "cpu")

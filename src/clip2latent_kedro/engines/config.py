@@ -1,6 +1,5 @@
 """Which engine heavy steps compute with: `params:engine` and its neighbours."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Literal
 
@@ -65,22 +64,15 @@ class EngineOverrides(Checked):
 
 @dataclass(frozen=True)
 class StepEngines(Checked):
-    """`params:engines`: steps that differ from the run, by name; None for none.
+    """`params:engines`: steps that differ from the run.
 
     Attributes:
         data_generation: Making of pairs.
         training: Of the prior and of its student.
         studies: Evaluation rows, variants of sweep, tuning and ablation, edits, and
-            trainings of baselines.
+            images of the coverage.
     """
 
-    data_generation: EngineOverrides | None = None
-    training: EngineOverrides | None = None
-    studies: EngineOverrides | None = None
-
-    def __post_init__(self) -> None:
-        """Build what Kedro hands over as it is written: it builds no optional group."""
-        for step, written in vars(self).items():
-            if isinstance(written, Mapping):
-                object.__setattr__(self, step, EngineOverrides(**written))
-        super().__post_init__()
+    data_generation: EngineOverrides = EngineOverrides()  # frozen, as the others
+    training: EngineOverrides = EngineOverrides()
+    studies: EngineOverrides = EngineOverrides()

@@ -8,7 +8,12 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from clip2latent_kedro.checked import read_settings
-from clip2latent_kedro.engines.config import EngineConfig, Step, StepEngines
+from clip2latent_kedro.engines.config import (
+    EngineConfig,
+    EngineOverrides,
+    Step,
+    StepEngines,
+)
 from clip2latent_kedro.engines.local import LocalEngine
 from clip2latent_kedro.runtime import pick_device
 
@@ -88,8 +93,8 @@ class Engines:
 
     def config_of(self, step: Step) -> EngineConfig:
         """Return the config of a step."""
-        own = getattr(self.steps, step)
-        return self.config if own is None else own.over(self.config)
+        own: EngineOverrides = getattr(self.steps, step)
+        return own.over(self.config)
 
     def of(self, step: Step, *, one_a_core: bool = False) -> Engine:
         """Return the engine of a step; nothing is started yet.
