@@ -17,8 +17,7 @@ from pathlib import Path
 import torch
 
 from clip2latent_kedro.datasets import ModelDataset, ZarrPairsDataset
-from clip2latent_kedro.engines import EngineConfig
-from clip2latent_kedro.engines.local import LocalEngine
+from clip2latent_kedro.engines import here
 from clip2latent_kedro.interfaces import Encoder, Generator
 from clip2latent_kedro.pairs import DataConfig, GenerationConfig, generate_pairs
 from clip2latent_kedro.pairs.generation import generate_rows
@@ -77,7 +76,7 @@ def main() -> None:
             data,
             generation,
             seed=0,
-            engine=LocalEngine(device, EngineConfig()),
+            engine=here(device),
             progress=progress.load(),
             resume=True,
         ):

@@ -13,8 +13,7 @@ from shipped import load_portraits
 from torch import Tensor
 from world import make_data
 
-from clip2latent_kedro.engines import EngineConfig
-from clip2latent_kedro.engines.local import LocalEngine
+from clip2latent_kedro.engines import here
 from clip2latent_kedro.errors import InputError
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.pairs import (
@@ -106,7 +105,7 @@ def stream(
         data,
         generation,
         seed=seed,
-        engine=engine or LocalEngine("cpu", EngineConfig()),
+        engine=engine or here("cpu"),
         progress=progress or ShardProgress(),
         resume=resume,
     )

@@ -53,7 +53,7 @@ def test_that_leaves_a_process_behind():
 
 def test_a_suite_that_leaves_a_process_behind_fails(tmp_path):
     (tmp_path / "test_leaky.py").write_text(LEAKY)
-    for file in ("conftest.py", "browser.py", "processes.py"):
+    for file in ("conftest.py", "browser.py", "object_store.py", "processes.py"):
         shutil.copy(Path(__file__).parent / file, tmp_path)
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
     command = [sys.executable, "-m", "pytest", "-n", "1", "-p", "no:cacheprovider"]

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from clip2latent_kedro.engines import EngineConfig
-from clip2latent_kedro.engines.local import LocalEngine
+from clip2latent_kedro.engines import here
 from clip2latent_kedro.interfaces import Identity
 from clip2latent_kedro.latents import LatentStatistics
 from clip2latent_kedro.methods.clip2latent import Clip2Latent, Clip2LatentSettings
@@ -32,7 +31,7 @@ TEXT_MEAN = torch.tensor([0.2, -0.4, 0.5])
 STATISTICS = LatentStatistics(torch.tensor([[0.1, -0.2, 0.3]]), torch.full((1, 3), 0.5))
 
 
-HERE = LocalEngine("cpu", EngineConfig())
+HERE = here("cpu")
 
 
 def compute(one):

@@ -13,6 +13,7 @@ from clip2latent_kedro.engines.engine import (
     Engines,
     read_engines,
 )
+from clip2latent_kedro.engines.local import here
 
 __all__ = [
     "ENGINE_PARAMETERS",
@@ -23,5 +24,6 @@ __all__ = [
     "Engines",
     "RayConfig",
     "StepEngines",
+    "here",
     "read_engines",
 ]

@@ -127,6 +127,11 @@ class LocalEngine:
                 yield number, result
 
 
+def here(device: str) -> LocalEngine:
+    """Return the engine of this process alone."""
+    return LocalEngine(device, EngineConfig())
+
+
 class Worker:
     """A process of this machine that makes calls, one after another.
 
