@@ -1,6 +1,7 @@
 """What catalog entries that are written shard by shard have in common."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from kedro.io import AbstractDataset, DatasetError
@@ -43,11 +44,16 @@ class StoreWriter:
         """Make an empty store for such shards, in place of any other."""
         create_store(self.url, self.layout, shard, self.options)
 
-    def write(self, shard: Shard) -> None:
-        """Write a shard of a store that is laid out."""
+    @cached_property
+    def _store(self) -> ShardStore:
+        """The store, which a worker opens once."""
         store = open_store(self.url, self.layout, "r+", self.options)
         assert store is not None, "it is laid out first"
-        store.write_shard(shard)
+        return store
+
+    def write(self, shard: Shard) -> None:
+        """Write a shard of a store that is laid out."""
+        self._store.write_shard(shard)
 
 
 class ZarrShardsDataset(AbstractDataset[Any, Any]):
